@@ -1,0 +1,65 @@
+"""The error tree. Each class carries the HTTP status that the edge answers with.
+
+Only `app.api` knows HTTP; a status here is a number that it reads. `str(error)` is
+one sentence for a person: it names the thing and the number, never a secret, a
+connection string or a user's text.
+"""
+
+from typing import ClassVar
+
+
+class AppError(Exception):
+    """Base of every error of ours."""
+
+    status: ClassVar[int] = 500
+
+
+class ConfigError(AppError):
+    """A setting is missing or malformed: start-up stops and names it."""
+
+
+class InvalidInputError(AppError):
+    """The request asks for something that cannot be answered as put."""
+
+    status = 422
+
+
+class UserNotFoundError(AppError):
+    """No row in `users` has this id."""
+
+    status = 404
+
+
+class UnavailableError(AppError):
+    """The answer cannot be given now; the same request may succeed later."""
+
+    status = 503
+    retry_after_s: ClassVar[int] = 1
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The database is away, refuses, or broke off; nothing partial was answered."""
+
+
+class ConnectionLostError(DatabaseUnavailableError):
+    """The connection broke while in use: worth one retry on another one."""
+
+
+class DeadlineExceededError(UnavailableError):
+    """The request's deadline passed before its answer was ready."""
+
+
+class TooManyWaitingError(UnavailableError):
+    """The line of waiting requests is full."""
+
+
+class SchemaError(UnavailableError):
+    """A table, column or right is missing; the message names the mending command."""
+
+    retry_after_s = 30
+
+
+class ModelUnavailableError(UnavailableError):
+    """Model files are absent or do not match; the message names `make model`."""
+
+    retry_after_s = 30
