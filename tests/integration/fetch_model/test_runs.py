@@ -1,0 +1,115 @@
+"""Runs that repeat, collide, are killed or cannot write; and the real files."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.encoder.checkpoint import MANIFEST_NAME, MINILM, verify
+from app.errors import ModelUnavailableError
+from tests.integration.fetch_model.fetcher import DEADLINE_S, SCRIPT, Fetcher
+from tests.integration.fetch_model.files import (
+    INSTALLED,
+    SMALL,
+    WEIGHTS,
+    folder_of_files,
+)
+from tests.integration.fetch_model.stand_in import Page, StandIn
+
+
+def test_a_second_run_is_a_no_op_that_asks_nobody(
+    fetcher: Fetcher, stand_in: StandIn
+) -> None:
+    stand_in.serve_hub()
+    fetcher.run()
+    before = {path: path.stat() for path in fetcher.model_dir.iterdir()}
+    stand_in.asked.clear()
+    done = fetcher.run()
+    assert done.stdout == (
+        f"all-MiniLM-L6-v2 is already in {fetcher.model_dir}: nothing to do.\n"
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert stand_in.asked == []
+    after = {path: path.stat() for path in fetcher.model_dir.iterdir()}
+    assert {p: (s.st_ino, s.st_mtime_ns) for p, s in after.items()} == {
+        p: (s.st_ino, s.st_mtime_ns) for p, s in before.items()
+    }
+
+
+def test_damaged_files_are_fetched_anew(fetcher: Fetcher, stand_in: StandIn) -> None:
+    stand_in.serve_hub()
+    fetcher.run()
+    (fetcher.model_dir / "tokenizer.json").write_bytes(b"{}")
+    assert fetcher.run().returncode == 0
+    assert verify(fetcher.model_dir, SMALL) == SMALL
+
+
+def test_after_a_kill_in_mid_download_the_next_run_starts_clean(
+    fetcher: Fetcher, stand_in: StandIn
+) -> None:
+    stand_in.serve_hub(model=Page(WEIGHTS, held=True))
+    killed = fetcher.start()
+    assert stand_in.at_half.wait(DEADLINE_S)
+    killed.kill()
+    assert killed.wait(DEADLINE_S) == -signal.SIGKILL
+    with pytest.raises(ModelUnavailableError, match=r"manifest\.json is absent"):
+        verify(fetcher.model_dir, SMALL)
+    assert fetcher.listing() == {".partial"}
+
+    stand_in.serve_hub()
+    assert fetcher.run().returncode == 0
+    assert verify(fetcher.model_dir, SMALL) == SMALL
+    assert fetcher.listing() == INSTALLED
+
+
+def test_a_kill_at_any_change_to_the_disk_leaves_nothing_that_lasts(
+    fetcher: Fetcher,
+) -> None:
+    given = folder_of_files(fetcher.home / "given")
+    deaths = 0
+    while (done := fetcher.run("--from", given, die_at=deaths + 1)).returncode != 0:
+        assert done.returncode == -signal.SIGKILL
+        deaths += 1
+        if fetcher.model_dir.exists():
+            assert fetcher.listing() <= INSTALLED | {".partial"}
+    assert deaths >= 8  # two folders made, three files written, three renamed
+    assert verify(fetcher.model_dir, SMALL) == SMALL
+    assert fetcher.listing() == INSTALLED
+
+
+def test_two_runs_at_once_download_once(fetcher: Fetcher, stand_in: StandIn) -> None:
+    stand_in.serve_hub(model=Page(WEIGHTS, held=True))
+    first = fetcher.start()
+    assert stand_in.at_half.wait(DEADLINE_S)
+    second = fetcher.start()
+    stand_in.go_on.set()
+    assert (first.wait(DEADLINE_S), second.wait(DEADLINE_S)) == (0, 0)
+    assert stand_in.asked.count("/cdn/model.safetensors") == 1
+    assert verify(fetcher.model_dir, SMALL) == SMALL
+
+
+def test_a_target_that_is_no_folder_is_named(fetcher: Fetcher) -> None:
+    fetcher.model_dir.parent.mkdir()
+    fetcher.model_dir.write_bytes(b"")
+    done = fetcher.run()
+    assert done.stderr == f"{fetcher.model_dir} cannot be used: File exists.\n"
+    assert done.returncode == 1
+
+
+def test_the_real_checkpoint_passes_from_folder_to_folder(tmp_path: Path) -> None:
+    real = SCRIPT.parents[1] / "models" / MINILM.name
+    if not (real / MANIFEST_NAME).exists():
+        pytest.skip("the checkpoint is not here: run `make model`")
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--from", real],
+        env=os.environ | {"MODEL_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert done.stdout == f"all-MiniLM-L6-v2 is in {tmp_path}, from {real}.\n"
+    assert verify(tmp_path) == MINILM
