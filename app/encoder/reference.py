@@ -1,0 +1,106 @@
+"""The same model through sentence-transformers: for scripts, a GPU, and the tests.
+
+The web process never imports this: torch alone is five times its memory.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoder.checkpoint import MINILM, verify
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+# What the official repository says beside the two large files, and no more than
+# sentence-transformers needs to find the same architecture without the network.
+_SIDE_FILES: dict[str, Any] = {
+    "config.json": {
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "hidden_act": "gelu",
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": 512,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 6,
+        "pad_token_id": 0,
+        "type_vocab_size": 2,
+        "vocab_size": 30522,
+    },
+    "tokenizer_config.json": {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": True,
+        "model_max_length": 512,
+    },
+    "sentence_bert_config.json": {
+        "max_seq_length": MINILM.max_tokens,
+        "do_lower_case": False,
+    },
+    "1_Pooling/config.json": {
+        "word_embedding_dimension": MINILM.dimension,
+        "pooling_mode_mean_tokens": True,
+    },
+    "modules.json": [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.{cls}"}
+        for i, (path, cls) in enumerate(
+            [
+                ("", "models.Transformer"),
+                ("1_Pooling", "models.Pooling"),
+                ("2_Normalize", "models.Normalize"),
+            ]
+        )
+    ],
+}
+
+
+class ReferenceEncoder:
+    """An `Encoder` over sentence-transformers; reads `model_dir` and no network."""
+
+    def __init__(self, model_dir: Path, device: str | None = None) -> None:
+        """`device` as torch names it; None lets sentence-transformers choose.
+
+        Raises ModelUnavailableError if the files are absent or not the pinned ones.
+        """
+        verify(model_dir)
+        self._model = _load(model_dir, device)
+
+    @property
+    def version(self) -> str:
+        return MINILM.name
+
+    @property
+    def dimension(self) -> int:
+        return MINILM.dimension
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `Encoder.encode`."""
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
+        embeddings: NDArray[np.float32] = self._model.encode(
+            list(texts), show_progress_bar=False, convert_to_numpy=True
+        )
+        return embeddings
+
+
+def _load(model_dir: Path, device: str | None) -> "SentenceTransformer":
+    # Imported here: it takes seconds, and app/ must load where it is not installed.
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
+    with TemporaryDirectory() as folder:
+        _lay_out(Path(folder), model_dir)
+        return SentenceTransformer(folder, device=device, local_files_only=True)
+
+
+def _lay_out(folder: Path, model_dir: Path) -> None:
+    for name in MINILM.files:
+        (folder / name).symlink_to((model_dir / name).resolve())
+    (folder / "1_Pooling").mkdir()
+    for name, content in _SIDE_FILES.items():
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")

@@ -1,0 +1,103 @@
+"""A safetensors file as memory-mapped arrays. It reads; it never writes or copies.
+
+The format (https://github.com/huggingface/safetensors#format): eight bytes with the
+little-endian length of the header, a JSON header, then the raw tensors.
+"""
+
+import json
+import math
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import ModelUnavailableError
+
+_LENGTH_BYTES = 8
+_FLOAT32 = np.dtype("<f4")
+
+
+class SafeTensors:
+    """The float32 tensors of one file, as read-only views of its mapping.
+
+    Pages come from the file when touched and the kernel may drop them again, so the
+    weights never count as the process's own memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelUnavailableError if the file is not whole."""
+        self._path = path
+        self._map = _map(path)
+        self._data_start, self._header = self._read_header()
+
+    def tensor(self, name: str) -> NDArray[np.float32]:
+        """The named tensor: a read-only view in its own shape."""
+        entry = self._entry(name)
+        return self._view(entry["data_offsets"][0], shape=tuple(entry["shape"]))
+
+    def rows(self, first: str, last: str, *, width: int) -> NDArray[np.float32]:
+        """Everything from tensor `first` to tensor `last` as one (rows, width) view.
+
+        Tensors that lie next to each other in the file multiply in one product this
+        way, without the copy that stacking them would cost.
+        """
+        start = self._entry(first)["data_offsets"][0]
+        end = self._entry(last)["data_offsets"][1]
+        row_bytes = width * _FLOAT32.itemsize
+        if end <= start or (end - start) % row_bytes:
+            raise self._damaged(f"{first} to {last} is no table of {width} columns")
+        return self._view(start, shape=((end - start) // row_bytes, width))
+
+    def advise_random(self, name: str) -> None:
+        """Tell the kernel that single rows of this tensor are read here and there.
+
+        Without it each row read pulls its neighbours into memory.
+        """
+        start, end = self._entry(name)["data_offsets"]
+        first_page = -(-(self._data_start + start) // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = self._data_start + end - first_page
+        if length > 0:
+            self._map.madvise(mmap.MADV_RANDOM, first_page, length)
+
+    def _read_header(self) -> tuple[int, dict[str, Any]]:
+        start = _LENGTH_BYTES + int.from_bytes(self._map[:_LENGTH_BYTES], "little")
+        if start > len(self._map):
+            raise self._damaged(f"header ends at byte {start} of {len(self._map)}")
+        try:
+            header = json.loads(self._map[_LENGTH_BYTES:start])
+        except ValueError as exc:
+            raise self._damaged("header is not JSON") from exc
+        return start, header
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        entry: dict[str, Any] | None = self._header.get(name)
+        if entry is None:
+            raise self._damaged(f"has no tensor {name}")
+        start, end = entry["data_offsets"]
+        size = math.prod(entry["shape"]) * _FLOAT32.itemsize
+        if entry["dtype"] != "F32" or end - start != size:
+            raise self._damaged(f"{name} is not {size} bytes of float32")
+        if self._data_start + end > len(self._map):
+            raise self._damaged(f"{name} ends after byte {len(self._map)}, the last")
+        return entry
+
+    def _view(self, start: int, *, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        return np.ndarray(
+            shape, _FLOAT32, buffer=self._map, offset=self._data_start + start
+        )
+
+    def _damaged(self, fault: str) -> ModelUnavailableError:
+        return ModelUnavailableError(f"{self._path} {fault}: run `make model`.")
+
+
+def _map(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as exc:
+        # ValueError: an empty file cannot be mapped.
+        raise ModelUnavailableError(
+            f"{path} cannot be read: run `make model`."
+        ) from exc
