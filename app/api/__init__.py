@@ -1,0 +1,1 @@
+"""The HTTP edge: routes, schemas, error answers. Only this package knows HTTP."""

@@ -1,0 +1,83 @@
+"""Reads request bodies before the application does: bounded in size and in time."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import error_response
+
+LIMIT_BYTES = 64 * 1024
+CLOSE = {"Connection": "close"}
+
+
+class BodyTooLargeError(Exception):
+    """More than the limit was announced or sent."""
+
+
+class BoundedBody:
+    """ASGI middleware: 413 beyond 64 KB, 408 for a body that trickles in.
+
+    The framework would read a body of any size whole, and wait for ever.
+    """
+
+    def __init__(self, app: ASGIApp, *, timeout_s: float) -> None:
+        self._app = app
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await _read(scope, receive)
+        except BodyTooLargeError:
+            # Whatever else is on its way stays unread: the connection is closed.
+            refusal = error_response(
+                413, f"The body is larger than {LIMIT_BYTES} bytes.", CLOSE
+            )
+            await refusal(scope, receive, send)
+        except TimeoutError:
+            refusal = error_response(
+                408, f"The body did not arrive in {self._timeout_s:g} seconds.", CLOSE
+            )
+            await refusal(scope, receive, send)
+        else:
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, or None when the client left before its end."""
+    if _announced(scope) > LIMIT_BYTES:
+        raise BodyTooLargeError
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > LIMIT_BYTES:
+            raise BodyTooLargeError
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _announced(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def receive_again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again

@@ -1,0 +1,101 @@
+"""The routes: each parses, makes one call, and returns."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.gone import unless_gone
+from app.api.schemas import (
+    AliveResponse,
+    ErrorResponse,
+    JobCounts,
+    ReadyResponse,
+    Recommended,
+    RecommendRequest,
+    RecommendResponse,
+    recommend_request,
+)
+from app.deadline import Deadline
+from app.readiness import ReadinessCheck
+from app.recommend import Answer, Question
+from app.scan.passes import SharedPasses
+
+Passes = SharedPasses[Question, Answer]
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorResponse, "description": "Unknown user."},
+    413: {"model": ErrorResponse, "description": "The body is too large."},
+    422: {"model": ErrorResponse, "description": "The request is not valid."},
+    503: {"model": ErrorResponse, "description": "Try again after Retry-After."},
+}
+
+
+def build_router(
+    passes: Passes, readiness: ReadinessCheck, *, max_top_n: int, timeout_s: float
+) -> APIRouter:
+    """All routes over these services."""
+    router = APIRouter()
+    bounded_request = recommend_request(max_top_n)
+
+    @router.post("/api/recommend", responses=ERRORS)
+    async def recommend(
+        asked: bounded_request,  # type: ignore[valid-type]  # made for the setting
+        request: Request,
+        response: Response,
+    ) -> RecommendResponse:
+        """The jobs that fit a user, or a skills text, best first."""
+        start = time.perf_counter()
+        question = _question(asked)
+        answer = await unless_gone(
+            request, passes.ask(question, Deadline.after(timeout_s))
+        )
+        response.headers["Server-Timing"] = _server_timing(answer, start)
+        return _public(answer)
+
+    @router.get("/healthz")
+    async def alive() -> AliveResponse:
+        """The process is alive. Touches nothing else."""
+        return AliveResponse()
+
+    @router.get("/readyz", responses={503: ERRORS[503]})
+    async def ready() -> ReadyResponse:
+        """Database, schema and model are in place; how many rows are in which state."""
+        found = await run_in_threadpool(readiness, Deadline.after(timeout_s))
+        return ReadyResponse(
+            jobs=JobCounts.model_validate(found.jobs),
+            users=found.users,
+            model=found.model,
+            model_loaded=found.model_loaded,
+        )
+
+    return router
+
+
+def _question(asked: RecommendRequest) -> Question:
+    return Question(top_n=asked.top_n, user_id=asked.user_id, skills=asked.skills)
+
+
+def _public(answer: Answer) -> RecommendResponse:
+    return RecommendResponse(
+        recommendations=[
+            Recommended(
+                job_id=job.job_id,
+                similarity_score=job.similarity_score,
+                skills=job.skills,
+            )
+            for job in answer.recommendations
+        ],
+        total_jobs_analyzed=answer.total_jobs_analyzed,
+        detail=answer.note,
+    )
+
+
+def _server_timing(answer: Answer, start: float) -> str:
+    total_ms = (time.perf_counter() - start) * 1000
+    timings = answer.timings
+    return (
+        f"encode;dur={timings.encode_ms:.1f}, scan;dur={timings.scan_ms:.1f},"
+        f" total;dur={total_ms:.1f}"
+    )

@@ -1,0 +1,131 @@
+"""What comes in and goes out as JSON."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_ID_LENGTH = 200
+MAX_SKILLS_LENGTH = 50_000
+DEFAULT_TOP_N = 10
+
+Integer64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+PublicId = int | str
+
+
+def _exactly_one(schema: dict[str, Any]) -> None:
+    schema["oneOf"] = [{"required": ["user_id"]}, {"required": ["skills"]}]
+    for name in ("user_id", "skills"):
+        # The default only says "not sent"; null itself is refused.
+        field = schema["properties"][name]
+        field.pop("default", None)
+        kept = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
+        field |= kept[0] if len(kept) == 1 else {"anyOf": kept}
+
+
+class RecommendRequest(BaseModel):
+    """Either a user in the database or a skills text, and how many jobs to return.
+
+    A fraction is not an integer id: 41.0 is refused. "41" finds the integer 41.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra=_exactly_one
+    )
+
+    user_id: Integer64 | TextId | None = Field(
+        None, description="The user's id in the table `users`.", examples=[42]
+    )
+    skills: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_SKILLS_LENGTH,
+        pattern=r"\S",
+        description="A skills text, for someone who has no row in `users`.",
+        examples=["python, sql, data analysis"],
+    )
+    top_n: int = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        given = self.model_fields_set & {"user_id", "skills"}
+        if len(given) != 1 or getattr(self, next(iter(given))) is None:
+            raise ValueError("exactly one of user_id and skills must be given")
+        return self
+
+
+def recommend_request(max_top_n: int) -> type[RecommendRequest]:
+    """The request with the configured upper bound of `top_n` in its schema."""
+
+    class Bounded(RecommendRequest):
+        top_n: int = Field(
+            min(DEFAULT_TOP_N, max_top_n),
+            ge=1,
+            le=max_top_n,
+            description="How many jobs to return.",
+        )
+
+    Bounded.__name__ = RecommendRequest.__name__
+    Bounded.__doc__ = RecommendRequest.__doc__
+    return Bounded
+
+
+class Recommended(BaseModel):
+    """One job of an answer."""
+
+    job_id: PublicId
+    similarity_score: float = Field(
+        description="Cosine similarity of the texts, -1 to 1, to six decimals."
+    )
+    skills: str | None
+
+
+class RecommendResponse(BaseModel):
+    """The best jobs, highest similarity first, equal ones by job_id."""
+
+    success: bool = True
+    recommendations: list[Recommended]
+    total_jobs_analyzed: int = Field(
+        description="Jobs that were compared: those with a sound embedding of the"
+        " current model."
+    )
+    detail: str | None = Field(
+        None, description="A remark, for example that the user has no skills yet."
+    )
+
+
+class ErrorResponse(BaseModel):
+    """Every error looks like this."""
+
+    success: bool = False
+    detail: str = Field(description="One sentence that says what to do.")
+
+
+class JobCounts(BaseModel):
+    """Jobs by state; each is in exactly one."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    embedded: int
+    pending: int
+    stale: int
+    malformed: int
+    blank: int
+
+
+class ReadyResponse(BaseModel):
+    """The service can answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    success: bool = True
+    jobs: JobCounts
+    users: int
+    model: str
+    model_loaded: bool
+
+
+class AliveResponse(BaseModel):
+    """The process is alive."""
+
+    success: bool = True

@@ -1,0 +1,66 @@
+"""Remembers the embeddings of recent texts: the same users ask again and again."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoder import Encoder
+
+
+class CachedEncoder:
+    """An encoder in front of another, with the least recently used entries dropped.
+
+    An entry costs about 1.7 KB whatever the text's length: texts are kept as digests.
+    """
+
+    def __init__(self, encoder: Encoder, *, entries: int) -> None:
+        self._encoder = encoder
+        self._entries = entries
+        self._cache: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def version(self) -> str:
+        return self._encoder.version
+
+    @property
+    def dimension(self) -> int:
+        return self._encoder.dimension
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `Encoder.encode`: (n, 384) float32, unit length."""
+        keys = [self._key(text) for text in texts]
+        found = self._look_up(keys)
+        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in found}
+        if missing:
+            fresh = self._encoder.encode(list(missing.values()))
+            # Copies: a view would keep the whole block alive as long as one row.
+            new = {k: row.copy() for k, row in zip(missing, fresh, strict=True)}
+            self._remember(new)
+            found |= new
+        if not keys:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        return np.stack([found[key] for key in keys])
+
+    def _key(self, text: str) -> bytes:
+        encoded = text.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(
+            encoded, digest_size=16, key=self.version.encode()
+        ).digest()
+
+    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        with self._lock:
+            found = {key: self._cache[key] for key in keys if key in self._cache}
+            for key in found:
+                self._cache.move_to_end(key)
+            return found
+
+    def _remember(self, new: dict[bytes, NDArray[np.float32]]) -> None:
+        with self._lock:
+            self._cache.update(new)
+            while len(self._cache) > self._entries:
+                self._cache.popitem(last=False)

@@ -1,0 +1,53 @@
+"""What the host allows: processors under a container's quota, allocator behaviour."""
+
+import ctypes
+import math
+import os
+from pathlib import Path
+
+# cgroup v2 writes "quota period", v1 has a file for each; both in microseconds.
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+CFS_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+CFS_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+
+M_ARENA_MAX = -8  # malloc.h
+
+
+def available_cpus() -> int:
+    """Processors that this process may keep busy, at least 1.
+
+    A quota of half a processor on a machine of sixteen shows sixteen to everyone
+    who counts them; BLAS would start sixteen threads that wait for one another.
+    """
+    allowed = len(os.sched_getaffinity(0))
+    quota = _cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
+
+
+def limit_malloc_arenas(count: int) -> None:
+    """Let glibc share `count` heaps among all threads; elsewhere do nothing.
+
+    Each thread otherwise gets a heap of its own, and what one frees no other reuses.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, count)
+
+
+def _cpu_quota() -> float | None:
+    for read in (_quota_v2, _quota_v1):
+        try:
+            return read()
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _quota_v2() -> float | None:
+    quota, period = CPU_MAX.read_text().split()
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _quota_v1() -> float | None:
+    quota = int(CFS_QUOTA.read_text())
+    return None if quota < 0 else quota / int(CFS_PERIOD.read_text())

@@ -1,0 +1,259 @@
+"""The story of an answer: text -> embedding -> scan -> top-N -> answer.
+
+One call answers all questions of a pass from one snapshot of the database.
+"""
+
+import io
+import threading
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoder import Encoder
+from app.errors import (
+    AppError,
+    ConnectionLostError,
+    DatabaseUnavailableError,
+    SchemaError,
+    UserNotFoundError,
+)
+from app.scan.passes import PassScope
+from app.scan.records import Batch, RecordReader
+from app.scan.topn import Scored, TopN
+from app.storage.catalogue import Catalogue
+from app.storage.codec import EMBEDDING_BYTES
+from app.storage.database import Database, Transaction
+from app.storage.ids import Id
+from app.storage.jobs import job_texts, stream_embeddings
+from app.storage.users import user_texts
+
+# What a COPY record carries besides the embedding, for an integer id.
+RECORD_OVERHEAD = 24
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which jobs fit this user, or these skills. Exactly one of the two is set."""
+
+    top_n: int
+    user_id: Id | None = None
+    skills: str | None = None
+
+    @property
+    def pass_key(self) -> Hashable:
+        """All questions read the whole table, so all can share a pass."""
+        return None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One job: its id, the cosine similarity of its text, and the text."""
+
+    job_id: Id
+    similarity_score: float
+    skills: str | None
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time of a pass went, in milliseconds."""
+
+    encode_ms: float
+    scan_ms: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best jobs, highest similarity first, equal ones by id."""
+
+    recommendations: Sequence[Recommendation]
+    total_jobs_analyzed: int
+    timings: Timings
+    note: str | None = None
+
+
+class AbandonedError(Exception):
+    """Nobody waits for this pass any more."""
+
+
+@dataclass
+class _Stopwatch:
+    """Adds up the milliseconds spent in named parts."""
+
+    spent_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent_ms[part] = (time.perf_counter() - start) * 1000
+
+    def timings(self) -> Timings:
+        return Timings(
+            encode_ms=self.spent_ms.get("encode", 0.0),
+            scan_ms=self.spent_ms.get("scan", 0.0),
+        )
+
+
+class Recommender:
+    """Answers questions from the database. Safe to call from several threads."""
+
+    def __init__(
+        self, database: Database, encoder: Encoder, *, batch_rows: int
+    ) -> None:
+        self._database = database
+        self._encoder = encoder
+        self._batch_rows = batch_rows
+        self._catalogue: Catalogue | None = None
+        self._catalogue_lock = threading.Lock()
+
+    def answer_all(
+        self, questions: Sequence[Question], scope: PassScope
+    ) -> Sequence[Answer | AppError]:
+        """An answer, or the error that is its own, for each question.
+
+        Raises an error that concerns them all: the database, the deadline, the
+        model. A connection that breaks is replaced once: nothing was answered yet,
+        and the second pass reads a snapshot of its own.
+        """
+        try:
+            return self._pass(questions, scope)
+        except ConnectionLostError:
+            scope.deadline.check("answering again after a lost connection")
+            return self._pass(questions, scope)
+        except SchemaError:
+            # A column may have changed its type since the catalogue was read.
+            self._catalogue = None
+            raise
+
+    def _pass(
+        self, questions: Sequence[Question], scope: PassScope
+    ) -> Sequence[Answer | AppError]:
+        watch = _Stopwatch()
+        with self._database.snapshot(scope.deadline) as transaction:
+            catalogue = self._read_catalogue(transaction)
+            texts = self._texts(transaction, questions, catalogue)
+            asked = [index for index, text in enumerate(texts) if isinstance(text, str)]
+            with watch("encode"):
+                queries = self._encoder.encode([str(texts[index]) for index in asked])
+            sizes = [questions[index].top_n for index in asked]
+            with watch("scan"):
+                top = self._scan(transaction, catalogue, queries, sizes, scope)
+                found = [top.result(rank) for rank in range(len(asked))]
+                skills = self._skills(transaction, catalogue, found)
+        ranked = dict(zip(asked, found, strict=True))
+        return [
+            text
+            if isinstance(text, AppError)
+            else _answer(ranked.get(index), top, skills, catalogue, watch.timings())
+            for index, text in enumerate(texts)
+        ]
+
+    def _read_catalogue(self, transaction: Transaction) -> Catalogue:
+        with self._catalogue_lock:
+            if self._catalogue is None:
+                self._catalogue = Catalogue.read(transaction)
+            return self._catalogue
+
+    def _texts(
+        self,
+        transaction: Transaction,
+        questions: Sequence[Question],
+        catalogue: Catalogue,
+    ) -> list[str | AppError | None]:
+        """The text of each question; None for a user whose row has none."""
+        keys = [
+            None if q.user_id is None else catalogue.user_id.parse(q.user_id)
+            for q in questions
+        ]
+        wanted = {key for key in keys if key is not None}
+        found = (
+            user_texts(transaction, list(wanted), user_id=catalogue.user_id)
+            if wanted
+            else {}
+        )
+        return [
+            _text(question, key, found)
+            for question, key in zip(questions, keys, strict=True)
+        ]
+
+    def _scan(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        queries: NDArray[np.float32],  # (q, 384)
+        sizes: Sequence[int],
+        scope: PassScope,
+    ) -> TopN:
+        top = TopN(queries, sizes)
+        if not sizes:
+            return top
+
+        def consume(batch: Batch) -> None:
+            if scope.abandoned():
+                raise AbandonedError
+            top.update(batch)
+
+        reader = RecordReader(catalogue.job_id.kind, consume)
+        # The buffered writer gathers whole rows in C and hands over one full buffer
+        # at a time; a Python call per row would cost as much as the arithmetic.
+        buffer_bytes = self._batch_rows * (EMBEDDING_BYTES + RECORD_OVERHEAD)
+        sink = io.BufferedWriter(reader, buffer_size=buffer_bytes)
+        stream_embeddings(
+            transaction,
+            sink,
+            job_id=catalogue.job_id,
+            version=self._encoder.version,
+        )
+        sink.flush()
+        if not reader.finished:
+            raise DatabaseUnavailableError(
+                "The database ended its answer early; try again in a moment."
+            )
+        return top
+
+    def _skills(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        found: Sequence[Sequence[Scored]],
+    ) -> dict[Id, str | None]:
+        ids = {catalogue.job_id.from_stream(job.id) for jobs in found for job in jobs}
+        return job_texts(transaction, list(ids), job_id=catalogue.job_id) if ids else {}
+
+
+def _text(
+    question: Question, key: Id | None, found: dict[Id, str | None]
+) -> str | AppError | None:
+    if question.skills is not None:
+        return question.skills
+    if key is None or key not in found:
+        return UserNotFoundError("No user has this user_id.")
+    text = found[key]
+    return text if text and text.strip() else None
+
+
+def _answer(
+    ranked: Sequence[Scored] | None,
+    top: TopN,
+    skills: dict[Id, str | None],
+    catalogue: Catalogue,
+    timings: Timings,
+) -> Answer:
+    if ranked is None:
+        return Answer((), 0, timings, note="This user has no skills to match.")
+    ids = [catalogue.job_id.from_stream(job.id) for job in ranked]
+    return Answer(
+        recommendations=[
+            Recommendation(id_, job.score, skills[id_])
+            for id_, job in zip(ids, ranked, strict=True)
+        ],
+        total_jobs_analyzed=top.analyzed,
+        timings=timings,
+    )

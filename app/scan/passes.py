@@ -1,0 +1,182 @@
+"""Shared passes: requests that wait at the same moment are answered together.
+
+It knows nothing of what a pass does: a function takes the waiting questions and
+gives an answer, or an error, for each. It owns the line, the threads and the waits.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from app.deadline import Deadline
+from app.errors import AppError, DeadlineExceededError, TooManyWaitingError
+
+
+class HasPassKey(Protocol):
+    """Questions with equal keys can share a pass."""
+
+    @property
+    def pass_key(self) -> Hashable: ...
+
+
+Question = TypeVar("Question", bound=HasPassKey)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class PassScope:
+    """What a running pass must respect: the latest deadline among its questions,
+    and whether anybody still waits for it.
+    """
+
+    deadline: Deadline
+    abandoned: Callable[[], bool]
+
+
+RunPass = Callable[[Sequence[Question], PassScope], Sequence[Answer | AppError]]
+
+
+@dataclass(eq=False)
+class _Ticket(Generic[Question, Answer]):
+    """One question in the line. Its future belongs to the event loop: it is touched
+    there only, so that a cancellation and a completion cannot race.
+    """
+
+    question: Question
+    deadline: Deadline
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Answer]" = field(init=False)
+    departed: bool = False
+
+    def __post_init__(self) -> None:
+        self.future = self.loop.create_future()
+
+    def settle(self, outcome: Answer | Exception) -> None:
+        """Hand the outcome over, from any thread."""
+        # RuntimeError: the loop was closed, so nobody waits any more.
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._settle, outcome)
+
+    def _settle(self, outcome: Answer | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class SharedPasses(Generic[Question, Answer]):
+    """The line of waiting questions and the threads that answer it."""
+
+    def __init__(
+        self,
+        run: RunPass[Question, Answer],
+        *,
+        threads: int = 1,
+        most_per_pass: int = 64,
+        max_waiting: int = 256,
+    ) -> None:
+        self._run = run
+        self._most_per_pass = most_per_pass
+        self._max_waiting = max_waiting
+        self._line: deque[_Ticket[Question, Answer]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"pass-{n}", daemon=True)
+            for n in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Questions in the line, those of running passes not among them."""
+        return len(self._line)
+
+    async def ask(self, question: Question, deadline: Deadline) -> Answer:
+        """Wait for the pass that answers this question.
+
+        Raises TooManyWaitingError at once when the line is full,
+        DeadlineExceededError when the deadline passes first, and whatever error the
+        pass has for this question. Cancelling it takes the question back.
+        """
+        ticket: _Ticket[Question, Answer] = _Ticket(
+            question, deadline, asyncio.get_running_loop()
+        )
+        self._join_line(ticket)
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                return await ticket.future
+        except TimeoutError:
+            raise DeadlineExceededError(
+                "The deadline passed before the answer was ready; try again in a"
+                " moment."
+            ) from None
+        finally:
+            self._depart(ticket)
+
+    def close(self, *, timeout_s: float = 5.0) -> None:
+        """Let running passes finish, and fail what still waits in the line."""
+        with self._changed:
+            self._closed = True
+            left = list(self._line)
+            self._line.clear()
+            self._changed.notify_all()
+        for ticket in left:
+            ticket.settle(DeadlineExceededError("The service is shutting down."))
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _join_line(self, ticket: _Ticket[Question, Answer]) -> None:
+        with self._changed:
+            if len(self._line) >= self._max_waiting:
+                raise TooManyWaitingError(
+                    f"{len(self._line)} requests are waiting already; try again in a"
+                    " moment."
+                )
+            self._line.append(ticket)
+            self._changed.notify()
+
+    def _depart(self, ticket: _Ticket[Question, Answer]) -> None:
+        ticket.departed = True
+        # ValueError: a pass has taken it; that pass sees `departed`.
+        with self._changed, suppress(ValueError):
+            self._line.remove(ticket)
+
+    def _work(self) -> None:
+        while tickets := self._next_group():
+            self._answer(tickets)
+
+    def _next_group(self) -> list[_Ticket[Question, Answer]]:
+        """The oldest ticket and those that can share its pass; empty at the end."""
+        with self._changed:
+            while not self._line and not self._closed:
+                self._changed.wait()
+            if not self._line:
+                return []
+            key = self._line[0].question.pass_key
+            group = [t for t in self._line if t.question.pass_key == key]
+            del group[self._most_per_pass :]
+            taken = set(map(id, group))
+            self._line = deque(t for t in self._line if id(t) not in taken)
+            return group
+
+    def _answer(self, tickets: Sequence[_Ticket[Question, Answer]]) -> None:
+        scope = PassScope(
+            deadline=max(ticket.deadline for ticket in tickets),
+            abandoned=lambda: all(ticket.departed for ticket in tickets),
+        )
+        try:
+            outcomes = self._run([ticket.question for ticket in tickets], scope)
+        except Exception as error:  # noqa: BLE001  (handed to those who wait)
+            for ticket in tickets:
+                ticket.settle(error)
+            return
+        for ticket, outcome in zip(tickets, outcomes, strict=True):
+            ticket.settle(outcome)

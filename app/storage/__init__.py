@@ -1,0 +1,1 @@
+"""Everything that talks to Postgres. Nothing above this package sees psycopg2."""

@@ -1,0 +1,51 @@
+"""What the database's own catalogue says of our two tables."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.errors import SchemaError
+from app.storage import queries
+from app.storage.database import Transaction
+from app.storage.ids import IdColumn
+
+NEEDED = {
+    "skill_job1": ("job_id", "skills", "embedding", "embedding_version"),
+    "users": ("user_id", "skills"),
+}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The types of the id columns; that the other columns are there was checked."""
+
+    job_id: IdColumn
+    user_id: IdColumn
+
+    @classmethod
+    def read(cls, transaction: Transaction) -> "Catalogue":
+        """Raises SchemaError that names the first missing table or column."""
+        types: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for table, column, type_name in transaction.rows(
+            queries.COLUMNS, {"tables": list(NEEDED)}
+        ):
+            types[table][column] = type_name
+        _check(types)
+        return cls(
+            job_id=IdColumn.of_type(types["skill_job1"]["job_id"]),
+            user_id=IdColumn.of_type(types["users"]["user_id"]),
+        )
+
+
+def _check(types: Mapping[str, Mapping[str, str]]) -> None:
+    for table, columns in NEEDED.items():
+        if table not in types:
+            raise SchemaError(
+                f"The database has no table {table}; run `python scripts/migrate.py`."
+            )
+        for column in columns:
+            if column not in types[table]:
+                raise SchemaError(
+                    f"The table {table} has no column {column};"
+                    " run `python scripts/migrate.py`."
+                )

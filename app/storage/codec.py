@@ -1,0 +1,35 @@
+"""Embeddings as BYTEA: 384 little-endian float32, as `ndarray.tobytes()` writes them.
+
+Rows written by `numpy.float32` code elsewhere on a little-endian machine are valid.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+DIMENSION = 384
+EMBEDDING_BYTES = DIMENSION * 4
+
+FLOAT32 = np.dtype("<f4")
+
+
+def to_bytes(embedding: ArrayLike) -> bytes:
+    """Encode one embedding, shape (384,), as 1,536 bytes.
+
+    Raises ValueError for another shape, and for values that are not finite.
+    """
+    vector = np.asarray(embedding, dtype=FLOAT32)
+    if vector.shape != (DIMENSION,):
+        raise ValueError(f"an embedding has shape (384,), not {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise ValueError("an embedding holds finite numbers only")
+    return vector.tobytes()
+
+
+def from_bytes(data: bytes | memoryview) -> NDArray[np.float32]:
+    """View 1,536 bytes as one embedding: float32, shape (384,), read-only.
+
+    Raises ValueError for another length. The values are not looked at.
+    """
+    if len(data) != EMBEDDING_BYTES:
+        raise ValueError(f"an embedding has {EMBEDDING_BYTES} bytes, not {len(data)}")
+    return np.frombuffer(data, dtype=FLOAT32)

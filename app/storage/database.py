@@ -1,0 +1,217 @@
+"""Transactions, and the one place where the driver's errors become ours."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import (
+    TRANSACTION_STATUS_ACTIVE,
+    TRANSACTION_STATUS_IDLE,
+)
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.sql import SQL, Composable, Literal
+
+from app.deadline import Deadline
+from app.errors import (
+    AppError,
+    ConnectionLostError,
+    DatabaseUnavailableError,
+    DeadlineExceededError,
+    SchemaError,
+)
+from app.storage.pool import ConnectionPool
+from app.storage.watchdog import Watchdog, shut_down
+
+# Sent as one simple query: one round trip. All of it is local to the transaction,
+# so it also holds behind a pooler that lends a server connection per transaction.
+# row_security = off makes hidden rows an error instead of a silently short answer.
+BEGIN_SNAPSHOT = SQL(
+    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+    " SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL row_security = off"
+)
+BEGIN_WRITE = SQL("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")
+
+
+class Sink(Protocol):
+    """Takes the bytes of a COPY as they arrive; to raise ends the COPY."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class Transaction:
+    """Runs statements inside one open transaction."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+
+    def rows(
+        self, query: Composable, parameters: dict[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """All rows of a query that returns few."""
+        self._cursor.execute(query, parameters)
+        return self._cursor.fetchall()
+
+    def execute(
+        self, query: Composable, parameters: dict[str, object] | None = None
+    ) -> int:
+        """The number of rows that a statement touched."""
+        self._cursor.execute(query, parameters)
+        return self._cursor.rowcount
+
+    def copy_out(self, query: Composable, sink: Sink) -> None:
+        """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink."""
+        self._cursor.copy_expert(
+            SQL("COPY ({}) TO STDOUT (FORMAT BINARY)").format(query), sink
+        )
+
+    def copy_in(self, target: Composable, source: Any) -> None:
+        """Stream a file of CSV with a header line into `target`, a table (columns)."""
+        self._cursor.copy_expert(
+            SQL("COPY {} FROM STDIN (FORMAT CSV, HEADER)").format(target), source
+        )
+
+
+class Database:
+    """Lends transactions, each bounded by a deadline."""
+
+    def __init__(self, dsn: str, *, pool_size: int) -> None:
+        self.pool = ConnectionPool(dsn, size=pool_size)
+        self._watchdog = Watchdog()
+
+    @contextmanager
+    def snapshot(self, deadline: Deadline) -> Iterator[Transaction]:
+        """A read-only transaction that sees one snapshot of the database.
+
+        Raises only errors of ours: DatabaseUnavailableError and its kin,
+        DeadlineExceededError, SchemaError.
+        """
+        with self._transaction(BEGIN_SNAPSHOT, deadline) as transaction:
+            yield transaction
+
+    @contextmanager
+    def write(self, deadline: Deadline) -> Iterator[Transaction]:
+        """A read-write transaction, committed when the block ends well."""
+        with self._transaction(BEGIN_WRITE, deadline) as transaction:
+            yield transaction
+
+    def close(self) -> None:
+        """Close all connections and end the watchdog."""
+        self._watchdog.close()
+        self.pool.close()
+
+    @contextmanager
+    def _transaction(self, begin: SQL, deadline: Deadline) -> Iterator[Transaction]:
+        deadline.check("waiting for the database")
+        with _our_errors(), self.pool.connection(deadline) as lent:
+            timeout_ms = max(1, int(deadline.remaining_s() * 1000))
+            with (
+                self._watchdog.watch(lent.fileno(), deadline),
+                _clean_after(lent),
+                lent.cursor() as cur,
+            ):
+                try:
+                    cur.execute(begin.format(timeout_ms=Literal(timeout_ms)))
+                    yield Transaction(cur)
+                    cur.execute("COMMIT")
+                except psycopg2.Error as error:
+                    raise _translate(error, broken=bool(lent.closed)) from error
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.Error as error:  # while connecting
+        raise _translate_refusal(error) from error
+
+
+@contextmanager
+def _clean_after(lent: Connection) -> Iterator[None]:
+    """Leave the connection idle, or closed; never inside a transaction."""
+    try:
+        yield
+    finally:
+        _leave_transaction(lent)
+
+
+def _leave_transaction(lent: Connection) -> None:
+    if lent.closed:
+        return
+    try:
+        status = lent.info.transaction_status
+        if status == TRANSACTION_STATUS_ACTIVE:
+            # Left in the middle of a COPY. A rollback would first drain the rest of
+            # the table, and cancel() opens a second connection without a time-out:
+            # dropping this one is the only way that never waits. The server ends
+            # the COPY at its next write.
+            shut_down(lent.fileno())
+            lent.close()
+        elif status != TRANSACTION_STATUS_IDLE:
+            with lent.cursor() as cur:
+                cur.execute("ROLLBACK")
+    except psycopg2.Error:
+        lent.close()
+
+
+def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
+    """Our error for one that a statement met."""
+    code = error.pgcode or ""
+    if code == errorcodes.QUERY_CANCELED:
+        return DeadlineExceededError(
+            "The database cancelled the query at its statement timeout;"
+            " try again in a moment."
+        )
+    if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
+        return SchemaError(
+            f"The database lacks a {_missing(code)} that the service needs;"
+            " run `python scripts/migrate.py`."
+        )
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
+        return SchemaError(
+            "The database role lacks a right, or row-level security would hide rows"
+            " from it; run `python scripts/migrate.py` and see the README on roles."
+        )
+    if broken or not code or code[:2] in ("08", "57"):
+        return ConnectionLostError(
+            "The database closed the connection during the request;"
+            " try again in a moment."
+        )
+    return AppError(f"The database rejected a statement (SQLSTATE {code}).")
+
+
+def _missing(code: str) -> str:
+    return "table" if code == errorcodes.UNDEFINED_TABLE else "column"
+
+
+def _translate_refusal(error: psycopg2.Error) -> AppError:
+    """Our error for a connection that could not be made.
+
+    libpq gives no SQLSTATE here, so its English text is searched; the text itself
+    names host, user and address, and stays in the exception chain only.
+    """
+    text = str(error)
+    for phrases, sentence in REFUSALS:
+        if any(phrase in text for phrase in phrases):
+            return DatabaseUnavailableError(sentence)
+    return DatabaseUnavailableError(
+        "The database cannot be reached; try again in a moment."
+    )
+
+
+REFUSALS: Sequence[tuple[Sequence[str], str]] = (
+    (
+        ("authentication failed", "no password supplied", "no pg_hba.conf entry"),
+        "The database refused the service's credentials; check DATABASE_URL.",
+    ),
+    (
+        ("too many", "remaining connection slots", "no more connections", "max client"),
+        "The database has no free connection; lower DB_POOL_SIZE or raise its limit.",
+    ),
+    (
+        ("does not exist",),
+        "The database or role named in DATABASE_URL does not exist.",
+    ),
+)

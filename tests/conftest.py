@@ -1,0 +1,37 @@
+"""Fixtures of all tiers. A test that needs no database gets none started."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.storage.database import Database
+from tests.support.postgres import Server, fresh_database, running_server
+from tests.support.service import Service, running_service
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: Server) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    with fresh_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, pool_size=4)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
+    """A service over that database, with the default settings."""
+    with running_service(database_url, tmp_path / "service.log") as running:
+        yield running

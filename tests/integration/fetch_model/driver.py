@@ -1,0 +1,43 @@
+"""Runs the script's `main` with a small manifest, and can die at any point of it.
+
+argv: the manifest, at which change to the disk to die (0: none), the script's own.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import fetch_model
+
+from app.encoder.checkpoint import Manifest
+
+CHANGES = {"os.mkdir", "os.rename", "os.rmdir", "os.remove"}
+
+
+def main() -> int:
+    manifest, die_at, *argv = sys.argv[1:]
+    die_at_change(int(die_at))
+    return fetch_model.main(argv, Manifest.from_json(manifest.encode()))
+
+
+def die_at_change(last: int) -> None:
+    changes = 0
+
+    def before(event: str, args: tuple[object, ...]) -> None:
+        nonlocal changes
+        if event == "fcntl.flock":
+            print("at the lock", flush=True)
+        if event in CHANGES or (event == "open" and args[1] == "wb"):
+            changes += 1
+            if changes == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

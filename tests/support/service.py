@@ -1,0 +1,86 @@
+"""The service as a real process on a free port."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTED_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service: a client bound to it, its process, the file of its log."""
+
+    client: httpx.Client
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log_file: Path
+
+    def recommend(self, **body: object) -> httpx.Response:
+        return self.client.post("/api/recommend", json=body)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+
+@contextmanager
+def running_service(
+    database_url: str, log_file: Path, **settings: str
+) -> Iterator[Service]:
+    """Start `python -m app` with these settings; ends it with SIGTERM."""
+    port = free_port()
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "PORT": str(port),
+        "MODEL_DIR": str(ROOT / "models" / "all-MiniLM-L6-v2"),
+        **settings,
+    }
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            wait_until_healthy(client, process)
+            yield Service(client, process, port, log_file)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until_healthy(
+    client: httpx.Client, process: "subprocess.Popen[bytes]"
+) -> None:
+    """Return when /healthz answers; raises when the process ends or it takes long."""
+    deadline = time.monotonic() + STARTED_WITHIN_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the service ended with status {process.returncode}")
+        try:
+            client.get("/healthz").raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.02)
+        else:
+            return
+    raise TimeoutError("the service did not become healthy")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,129 @@
+"""Framing of COPY BINARY, whatever the boundaries of the chunks."""
+
+import itertools
+import struct
+import uuid
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.scan.records import END_OF_DATA, SIGNATURE, Batch, RecordReader
+
+Kind = Literal["integer", "uuid", "text"]
+
+HEADER = SIGNATURE + struct.pack(">II", 0, 0)
+
+
+def record(id_: bytes, vector: np.ndarray) -> bytes:
+    floats = vector.astype("<f4").tobytes()
+    return (
+        struct.pack(">hi", 3, len(id_))
+        + id_
+        + struct.pack(">ih", 2, 0)
+        + struct.pack(">i", len(floats))
+        + floats
+    )
+
+
+def vectors(count: int) -> np.ndarray:
+    return np.random.default_rng(7).standard_normal((count, 384)).astype(np.float32)
+
+
+def encoded_ids(kind: Kind, count: int) -> list[bytes]:
+    if kind == "integer":
+        return [struct.pack(">q", 3 - n) for n in range(count)]
+    if kind == "uuid":
+        # Zero bytes at the end are what NumPy drops.
+        return [uuid.UUID(int=n << 64).bytes for n in range(count)]
+    return [f"job-{n}-é".encode() * (1 + n % 3) for n in range(count)]
+
+
+def read(kind: Kind, stream: bytes, cuts: list[int]) -> tuple[list[Batch], bool]:
+    batches: list[Batch] = []
+
+    def keep(batch: Batch) -> None:
+        # A batch is valid only until the consumer returns.
+        batches.append(Batch(batch.ids.copy(), batch.embeddings.copy()))
+
+    reader = RecordReader(kind, keep)
+    edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    for start, end in itertools.pairwise(edges):
+        assert reader.write(bytearray(stream[start:end])) == end - start
+    return batches, reader.finished
+
+
+@pytest.mark.parametrize("kind", ["integer", "uuid", "text"])
+@given(cuts=st.lists(st.integers(0, 20_000), max_size=8), count=st.integers(0, 6))
+def test_records_survive_any_cut_of_the_stream(
+    kind: Kind, cuts: list[int], count: int
+) -> None:
+    ids, rows = encoded_ids(kind, count), vectors(count)
+    stream = HEADER + b"".join(map(record, ids, rows)) + END_OF_DATA
+
+    batches, finished = read(kind, stream, cuts)
+
+    assert finished
+    got_ids = [id_ for batch in batches for id_ in batch.ids.tolist()]
+    expected: list[object] = [
+        struct.unpack(">q", id_)[0] if kind == "integer" else id_.rstrip(b"\0")
+        for id_ in ids
+    ]
+    assert got_ids == expected
+    got_rows = [row for batch in batches for row in batch.embeddings]
+    np.testing.assert_array_equal(np.array(got_rows).reshape(-1, 384), rows)
+
+
+def test_every_boundary_inside_a_header_and_a_record_is_one_too() -> None:
+    stream = HEADER + record(struct.pack(">q", 5), vectors(1)[0]) + END_OF_DATA
+    for cut in range(len(stream) + 1):
+        batches, finished = read("integer", stream, [cut])
+        assert finished
+        assert [batch.ids.tolist() for batch in batches] == [[5]]
+
+
+def test_a_stream_that_ends_inside_a_record_is_not_finished() -> None:
+    stream = HEADER + record(struct.pack(">q", 5), vectors(1)[0])
+    assert read("integer", stream, [])[1] is False
+    assert read("integer", stream[:-4], [])[1] is False
+    assert read("integer", HEADER[:7], [])[1] is False
+
+
+def test_a_header_extension_is_skipped() -> None:
+    header = SIGNATURE + struct.pack(">II", 0, 3) + b"abc"
+    stream = header + record(struct.pack(">q", 5), vectors(1)[0]) + END_OF_DATA
+    assert [batch.ids.tolist() for batch in read("integer", stream, [])[0]] == [[5]]
+
+
+def test_a_stream_in_another_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="not in PostgreSQL's binary COPY format"):
+        read("integer", b"1\tpython, sql\t\\\\x00\n" * 3, [])
+
+
+@pytest.mark.parametrize("kind", ["integer", "text"])
+def test_a_record_with_another_number_of_fields_is_refused(kind: Kind) -> None:
+    wrong = bytearray(record(struct.pack(">q", 5), vectors(1)[0]))
+    wrong[1] = 2
+    with pytest.raises(ValueError, match="unexpected number of fields"):
+        read(kind, HEADER + wrong + END_OF_DATA, [])
+
+
+def test_an_embedding_of_another_length_is_refused() -> None:
+    wrong = record(struct.pack(">q", 5), vectors(1)[0])
+    wrong = wrong[:20] + struct.pack(">i", 1532) + wrong[24:]
+    with pytest.raises(ValueError, match="embedding of unexpected length"):
+        read("integer", HEADER + wrong + END_OF_DATA, [])
+
+
+def test_fixed_records_are_viewed_where_they_arrived_on_an_aligned_address() -> None:
+    seen: list[np.ndarray] = []
+    reader = RecordReader("integer", lambda batch: seen.append(batch.embeddings))
+    reader.write(HEADER)
+    chunk = b"".join(record(struct.pack(">q", n), vectors(1)[0]) for n in range(4))
+    reader.write(chunk)
+    embeddings = seen[0]
+    assert not embeddings.flags.owndata
+    assert embeddings.flags.aligned
+    assert embeddings.strides == (1560, 4)
