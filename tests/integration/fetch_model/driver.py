@@ -1,6 +1,7 @@
 """Runs the script's `main` with a small manifest, and can die at any point of it.
 
-argv: the manifest, at which change to the disk to die (0: none), the script's own.
+argv: the manifest, at which change to the disk to die (0: at none; -1: at none, but
+say on stdout when the lock is reached), the script's own.
 """
 
 import os
@@ -29,7 +30,7 @@ def die_at_change(last: int) -> None:
 
     def before(event: str, args: tuple[object, ...]) -> None:
         nonlocal changes
-        if event == "fcntl.flock":
+        if event == "fcntl.flock" and last == -1:
             print("at the lock", flush=True)
         if event in CHANGES or (event == "open" and args[1] == "wb"):
             changes += 1

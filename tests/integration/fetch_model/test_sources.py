@@ -38,7 +38,7 @@ def refusals(stderr: str) -> list[str]:
 def test_the_hub_gives_the_files(fetcher: Fetcher, stand_in: StandIn) -> None:
     stand_in.serve_hub()
     done = fetcher.run()
-    assert said(done) == (
+    assert done.stdout == (
         f"all-MiniLM-L6-v2 is in {fetcher.model_dir}, from {stand_in.url}{HUB}.\n"
     )
     assert (done.stderr, done.returncode) == ("", 0)
