@@ -25,4 +25,6 @@ def stand_in() -> Iterator[StandIn]:
 
 @pytest.fixture
 def fetcher(tmp_path: Path, stand_in: StandIn) -> Fetcher:
-    return Fetcher(tmp_path, stand_in.url)
+    fetcher = Fetcher(tmp_path, stand_in.url)
+    fetcher.scratch.mkdir()
+    return fetcher

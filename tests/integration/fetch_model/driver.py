@@ -9,8 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 
 import fetch_model
 
@@ -32,7 +31,7 @@ def die_at_change(last: int) -> None:
         nonlocal changes
         if event == "fcntl.flock" and last == -1:
             print("at the lock", flush=True)
-        if event in CHANGES or (event == "open" and args[1] == "wb"):
+        if event in CHANGES or (event == "open" and "w" in str(args[1])):
             changes += 1
             if changes == last:
                 os.kill(os.getpid(), signal.SIGKILL)

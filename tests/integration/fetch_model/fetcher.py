@@ -24,6 +24,10 @@ class Fetcher:
     def model_dir(self) -> Path:
         return self.home / "models" / "small"
 
+    @property
+    def scratch(self) -> Path:
+        return self.home / "tmp"
+
     def run(
         self, *args: str | Path, die_at: int = 0, **env: str
     ) -> subprocess.CompletedProcess[str]:
@@ -72,7 +76,7 @@ class Fetcher:
             if not key.startswith(foreign) and not key.lower().endswith("_proxy")
         } | {
             "HOME": str(self.home),
-            "TMPDIR": str(self.home),
+            "TMPDIR": str(self.scratch),
             "HF_ENDPOINT": self.url,
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": f"{self.url}/simple",

@@ -44,7 +44,9 @@ def test_the_hub_gives_the_files(fetcher: Fetcher, stand_in: StandIn) -> None:
     assert (done.stderr, done.returncode) == ("", 0)
     assert verify(fetcher.model_dir, SMALL) == SMALL
     assert fetcher.listing() == INSTALLED
-    assert {path.name for path in fetcher.home.iterdir()} == {"models"}  # no caches
+    # No cache is left in the home, and nothing in the folder for temporary files.
+    assert {path.name for path in fetcher.home.iterdir()} == {"models", "tmp"}
+    assert list(fetcher.scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "wheel"])
