@@ -4,7 +4,6 @@ One call answers all questions of a pass from one snapshot of the database.
 """
 
 import io
-import threading
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from app.errors import (
     AppError,
     ConnectionLostError,
     DatabaseUnavailableError,
-    SchemaError,
     UserNotFoundError,
 )
 from app.scan.passes import PassScope
@@ -110,8 +108,8 @@ class Recommender:
         self._database = database
         self._encoder = encoder
         self._batch_rows = batch_rows
+        # Two threads may both read it at first; they read the same.
         self._catalogue: Catalogue | None = None
-        self._catalogue_lock = threading.Lock()
 
     def answer_all(
         self, questions: Sequence[Question], scope: PassScope
@@ -127,7 +125,7 @@ class Recommender:
         except ConnectionLostError:
             scope.deadline.check("answering again after a lost connection")
             return self._pass(questions, scope)
-        except SchemaError:
+        except AppError:
             # A column may have changed its type since the catalogue was read.
             self._catalogue = None
             raise
@@ -156,10 +154,9 @@ class Recommender:
         ]
 
     def _read_catalogue(self, transaction: Transaction) -> Catalogue:
-        with self._catalogue_lock:
-            if self._catalogue is None:
-                self._catalogue = Catalogue.read(transaction)
-            return self._catalogue
+        if self._catalogue is None:
+            self._catalogue = Catalogue.read(transaction)
+        return self._catalogue
 
     def _texts(
         self,

@@ -12,8 +12,8 @@ from app.api.schemas import (
     ErrorResponse,
     JobCounts,
     ReadyResponse,
+    RecommendBody,
     Recommended,
-    RecommendRequest,
     RecommendResponse,
     recommend_request,
 )
@@ -73,7 +73,7 @@ def build_router(
     return router
 
 
-def _question(asked: RecommendRequest) -> Question:
+def _question(asked: RecommendBody) -> Question:
     return Question(top_n=asked.top_n, user_id=asked.user_id, skills=asked.skills)
 
 

@@ -23,7 +23,7 @@ def _exactly_one(schema: dict[str, Any]) -> None:
         field |= kept[0] if len(kept) == 1 else {"anyOf": kept}
 
 
-class RecommendRequest(BaseModel):
+class RecommendBody(BaseModel):
     """Either a user in the database or a skills text, and how many jobs to return.
 
     A fraction is not an integer id: 41.0 is refused. "41" finds the integer 41.
@@ -54,10 +54,10 @@ class RecommendRequest(BaseModel):
         return self
 
 
-def recommend_request(max_top_n: int) -> type[RecommendRequest]:
+def recommend_request(max_top_n: int) -> type[RecommendBody]:
     """The request with the configured upper bound of `top_n` in its schema."""
 
-    class Bounded(RecommendRequest):
+    class RecommendRequest(RecommendBody):
         top_n: int = Field(
             min(DEFAULT_TOP_N, max_top_n),
             ge=1,
@@ -65,9 +65,8 @@ def recommend_request(max_top_n: int) -> type[RecommendRequest]:
             description="How many jobs to return.",
         )
 
-    Bounded.__name__ = RecommendRequest.__name__
-    Bounded.__doc__ = RecommendRequest.__doc__
-    return Bounded
+    RecommendRequest.__doc__ = RecommendBody.__doc__
+    return RecommendRequest
 
 
 class Recommended(BaseModel):

@@ -1,0 +1,118 @@
+"""Real postings and real users against sentence-transformers and scikit-learn.
+
+The oracle is the guide's arithmetic: encode with SentenceTransformer, compare with
+`cosine_similarity`. Set REAL_DATA_DIR to run it; CI does.
+"""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from generate_embeddings import main as generate_embeddings
+from import_csv import main as import_csv
+from sklearn.metrics.pairwise import cosine_similarity
+
+from app.encoder.reference import ReferenceEncoder
+from tests.support.postgres import Server, fresh_database
+from tests.support.service import ROOT, Service, running_service
+
+JOBS = 5000
+USERS = 50
+TOP_N = 10
+
+# The two encoders differ in the last digits of float32, and so do the scores; jobs
+# whose texts differ and whose scores are nearer than this may change places.
+NEAR = 2e-6
+
+
+@pytest.fixture(scope="module")
+def real_data() -> Path:
+    folder = os.environ.get("REAL_DATA_DIR")
+    if not folder:
+        assert "CI" not in os.environ, "CI must set REAL_DATA_DIR"
+        pytest.skip("REAL_DATA_DIR is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def service(
+    real_data: Path, postgres: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """Real rows through the importer, the backfill and the service."""
+    folder = tmp_path_factory.mktemp("oracle")
+    jobs, users = folder / "jobs.csv", folder / "users.csv"
+    cut(real_data / "jobs_real.csv", jobs, JOBS)
+    cut(real_data / "users_open.csv", users, USERS)
+    with fresh_database(postgres) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", url)
+        assert import_csv(["jobs", str(jobs)]) == 0
+        assert import_csv(["users", str(users)]) == 0
+        assert generate_embeddings([]) == 0
+        with running_service(url, folder / "service.log") as running:
+            yield running
+
+
+def cut(source: Path, target: Path, rows: int) -> None:
+    with source.open(newline="") as whole, target.open("w", newline="") as part:
+        csv.writer(part).writerows(islice(csv.reader(whole), rows + 1))
+
+
+def texts(file: Path, key: str, count: int) -> tuple[list[int], list[str]]:
+    with file.open(newline="") as rows:
+        found = list(islice(csv.DictReader(rows), count))
+    return [int(row[key]) for row in found], [row["skills"] for row in found]
+
+
+@pytest.fixture(scope="module")
+def similarities(real_data: Path) -> np.ndarray:
+    """(users, jobs) float32. Equal texts are encoded once, so that they score alike."""
+    encoder = ReferenceEncoder(ROOT / "models" / "all-MiniLM-L6-v2", device="cpu")
+    _, jobs = texts(real_data / "jobs_real.csv", "job_id", JOBS)
+    _, users = texts(real_data / "users_open.csv", "user_id", USERS)
+    distinct = sorted(set(jobs))
+    place = {text: number for number, text in enumerate(distinct)}
+    scores = cosine_similarity(encoder.encode(users), encoder.encode(distinct))
+    return np.asarray(scores[:, [place[text] for text in jobs]])
+
+
+@pytest.mark.timeout(1200)  # both encoders embed 5,000 texts
+def test_every_answer_equals_the_oracles(
+    service: Service, real_data: Path, similarities: np.ndarray
+) -> None:
+    job_ids, job_texts = texts(real_data / "jobs_real.csv", "job_id", JOBS)
+    user_ids, _ = texts(real_data / "users_open.csv", "user_id", USERS)
+    place = {job_id: number for number, job_id in enumerate(job_ids)}
+    for user_id, scores in zip(user_ids, similarities, strict=True):
+        answer = service.recommend(user_id=user_id, top_n=TOP_N).json()
+        assert answer["total_jobs_analyzed"] == JOBS
+        got = answer["recommendations"]
+        assert [job["skills"] for job in got] == [
+            job_texts[place[job["job_id"]]] for job in got
+        ]
+        assert_same(got, best(job_ids, scores), place, scores)
+
+
+def best(job_ids: Sequence[int], scores: np.ndarray) -> list[int]:
+    """The ids of a full sort by (-score, id)."""
+    return [job_ids[i] for i in np.lexsort((np.array(job_ids), -scores))[:TOP_N]]
+
+
+def assert_same(
+    got: Sequence[dict[str, Any]],
+    wanted: Sequence[int],
+    place: dict[int, int],
+    scores: np.ndarray,
+) -> None:
+    for job, job_id in zip(got, wanted, strict=True):
+        ours, theirs = scores[place[job["job_id"]]], scores[place[job_id]]
+        assert abs(job["similarity_score"] - theirs) <= 1e-5
+        # Another id only where the oracle's own scores are a rounding error apart,
+        # and never among equal texts, which tie exactly.
+        if job["job_id"] != job_id:
+            assert ours != theirs
+            assert abs(ours - theirs) <= NEAR

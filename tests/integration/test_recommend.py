@@ -1,0 +1,265 @@
+"""The story of an answer over a real database; the encoder is not the model."""
+
+import uuid
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from psycopg2.sql import SQL
+
+from app.deadline import Deadline
+from app.errors import AppError, SchemaError, UserNotFoundError
+from app.recommend import AbandonedError, Answer, Question, Recommender
+from app.scan.passes import PassScope
+from app.storage.database import Database
+from tests.support.encoders import HashEncoder, direction
+from tests.support.postgres import run
+from tests.support.rows import add_job, add_pending_jobs, add_user
+
+WAITED_FOR = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+
+
+def ask(database: Database, *questions: Question) -> Sequence[Answer | AppError]:
+    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    return recommender.answer_all(questions, WAITED_FOR)
+
+
+def answer(database: Database, question: Question) -> Answer:
+    (only,) = ask(database, question)
+    assert isinstance(only, Answer)
+    return only
+
+
+def ids(found: Answer) -> list[object]:
+    return [job.job_id for job in found.recommendations]
+
+
+def test_the_jobs_of_a_user_come_best_first_with_their_texts(
+    database: Database, database_url: str
+) -> None:
+    for number in range(40):
+        add_job(database_url, number, f"skill {number}")
+    add_user(database_url, 7, "skill 11")
+
+    found = answer(database, Question(user_id=7, top_n=3))
+
+    best = found.recommendations[0]
+    assert (best.job_id, best.similarity_score, best.skills) == (11, 1.0, "skill 11")
+    assert len(found.recommendations) == 3
+    assert found.total_jobs_analyzed == 40
+    scores = [job.similarity_score for job in found.recommendations]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_f18_an_unknown_user_fails_alone_in_a_shared_pass(
+    database: Database, database_url: str
+) -> None:
+    add_job(database_url, 1, "python")
+    add_user(database_url, 7, "python")
+    known, unknown, text = ask(
+        database,
+        Question(user_id=7, top_n=1),
+        Question(user_id=8, top_n=1),
+        Question(skills="python", top_n=1),
+    )
+    assert isinstance(known, Answer)
+    assert isinstance(text, Answer)
+    assert known.recommendations == text.recommendations
+    assert isinstance(unknown, UserNotFoundError)
+
+
+@pytest.mark.parametrize("skills", [None, "", " \n\t", "\u2003"])
+def test_f20_a_user_without_skills_gets_no_jobs_and_a_remark(
+    database: Database, database_url: str, skills: str | None
+) -> None:
+    add_job(database_url, 1, "python")
+    add_user(database_url, 7, skills)
+    found = answer(database, Question(user_id=7, top_n=1))
+    assert found.recommendations == ()
+    assert found.note == "This user has no skills to match."
+
+
+def test_f22_f23_f29_only_sound_rows_of_the_current_model_are_compared(
+    database: Database, database_url: str
+) -> None:
+    sound = np.ones(384, "<f4").tobytes()
+    add_job(database_url, 1, "python")
+    add_pending_jobs_at(database_url, 2)
+    add_job(database_url, 3, "python", embedding=sound[:-1])
+    add_job(database_url, 4, "python", embedding=sound * 2)
+    add_job(database_url, 5, "python", version="another-model")
+    add_job(database_url, 6, "python", version=None)  # as the guide's script writes it
+
+    found = answer(database, Question(skills="python", top_n=10))
+
+    assert ids(found) == [1, 6]
+    assert found.total_jobs_analyzed == 2
+
+
+def add_pending_jobs_at(url: str, job_id: int) -> None:
+    run(url, SQL("INSERT INTO skill_job1 (job_id, skills) VALUES (%s, 'x')"), (job_id,))
+
+
+def test_f24_f25_vectors_that_point_nowhere_are_not_ranked(
+    database: Database, database_url: str
+) -> None:
+    add_job(database_url, 1, "python")
+    add_job(database_url, 2, "zero", embedding=bytes(1536))
+    add_job(
+        database_url, 3, "nan", embedding=np.full(384, np.nan, dtype="<f4").tobytes()
+    )
+    found = answer(database, Question(skills="python", top_n=10))
+    assert ids(found) == [1]
+    assert found.total_jobs_analyzed == 1
+
+
+def test_f26_equal_scores_are_ordered_by_job_id(
+    database: Database, database_url: str
+) -> None:
+    for job_id in (30, 4, 200, 1):
+        add_job(database_url, job_id, "python")
+    found = answer(database, Question(skills="python", top_n=3))
+    assert ids(found) == [1, 4, 30]
+
+
+def test_f28_an_empty_table_gives_an_empty_list(database: Database) -> None:
+    found = answer(database, Question(skills="python", top_n=3))
+    assert (found.recommendations, found.total_jobs_analyzed) == ([], 0)
+
+
+def test_vectors_that_are_not_of_unit_length_are_compared_by_their_angle(
+    database: Database, database_url: str
+) -> None:
+    add_job(database_url, 1, "a", embedding=(direction("python") * 7).tobytes())
+    found = answer(database, Question(skills="python", top_n=1))
+    assert found.recommendations[0].similarity_score == 1.0
+
+
+UUIDS = [str(uuid.UUID(int=n << 72)) for n in (3, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("column", "stored", "expected"),
+    [
+        ("integer", [3, 1, -2], [-2, 1, 3]),
+        ("smallint", [3, 1, 2], [1, 2, 3]),
+        ("bigint", [2**62, 1, -(2**62)], [-(2**62), 1, 2**62]),
+        ("uuid", UUIDS, sorted(UUIDS)),
+        # In the C collation, whatever the collation of the column.
+        ("text", ["b", "ä", "Z"], ["Z", "b", "ä"]),
+        ("varchar(9)", ["job-10", "job-9", ""], ["", "job-10", "job-9"]),
+    ],
+)
+def test_f32_ids_of_every_type_work_for_jobs_and_users(
+    database: Database,
+    database_url: str,
+    column: str,
+    stored: list[object],
+    expected: list[object],
+) -> None:
+    for table, name in (("skill_job1", "job_id"), ("users", "user_id")):
+        run(
+            database_url,
+            f"ALTER TABLE {table} ALTER {name} DROP IDENTITY IF EXISTS;"
+            f" ALTER TABLE {table} ALTER {name} TYPE {column} USING NULL::{column}",
+        )
+    for id_ in stored:
+        add_job(database_url, id_, "python")
+        add_user(database_url, id_, "python")
+
+    user_id = stored[1]
+    assert isinstance(user_id, int | str)
+    found = answer(database, Question(user_id=user_id, top_n=5))
+
+    assert ids(found) == expected
+    assert {job.skills for job in found.recommendations} == {"python"}
+
+
+def test_an_id_is_found_as_text_and_as_a_number(
+    database: Database, database_url: str
+) -> None:
+    add_user(database_url, 7, "python")
+    assert isinstance(ask(database, Question(user_id="7", top_n=1))[0], Answer)
+
+
+@pytest.mark.parametrize("user_id", ["x", "7.0", " 7", "", "9" * 19, 2**63, "\x00"])
+def test_an_id_that_the_column_cannot_hold_is_an_unknown_user(
+    database: Database, user_id: str | int
+) -> None:
+    (only,) = ask(database, Question(user_id=user_id, top_n=1))
+    assert str(only) == "No user has this user_id."
+
+
+def test_f44_a_missing_column_is_named_with_the_command_that_mends_it(
+    database: Database, database_url: str
+) -> None:
+    run(database_url, "ALTER TABLE skill_job1 DROP COLUMN embedding")
+    with pytest.raises(SchemaError) as raised:
+        ask(database, Question(skills="python", top_n=1))
+    assert str(raised.value) == (
+        "The table skill_job1 has no column embedding; run `python scripts/migrate.py`."
+    )
+
+
+def test_a_column_that_changes_its_type_is_noticed(
+    database: Database, database_url: str
+) -> None:
+    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    question = [Question(skills="python", top_n=1)]
+    recommender.answer_all(question, WAITED_FOR)
+    run(
+        database_url,
+        "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY;"
+        " ALTER TABLE skill_job1 ALTER job_id TYPE text",
+    )
+    add_job(database_url, "job-1", "python")
+    with pytest.raises(AppError):
+        recommender.answer_all(question, WAITED_FOR)
+    (found,) = recommender.answer_all(question, WAITED_FOR)
+    assert isinstance(found, Answer)
+    assert ids(found) == ["job-1"]
+
+
+def test_a_pass_that_nobody_waits_for_ends_early_and_frees_its_connection(
+    database: Database, database_url: str
+) -> None:
+    add_pending_jobs(database_url, ["x"])
+    for number in range(2, 100):
+        add_job(database_url, number, "python")
+    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    scope = PassScope(deadline=Deadline.after(60), abandoned=lambda: True)
+    with pytest.raises(AbandonedError):
+        recommender.answer_all([Question(skills="python", top_n=1)], scope)
+    assert database.pool.in_use == 0
+    assert ids(answer(database, Question(skills="python", top_n=1))) == [2]
+
+
+def test_f31_a_scan_sees_one_snapshot(database: Database, database_url: str) -> None:
+    """The texts are read after the scan; a row deleted meanwhile still has one."""
+    for number in range(1, 100):
+        add_job(database_url, number, "python")
+
+    def delete_all() -> bool:
+        run(database_url, "DELETE FROM skill_job1")
+        run(database_url, "INSERT INTO skill_job1 (job_id, skills) VALUES (999, 'x')")
+        return False
+
+    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    scope = PassScope(deadline=Deadline.after(60), abandoned=delete_once(delete_all))
+    (found,) = recommender.answer_all([Question(skills="python", top_n=2)], scope)
+
+    assert isinstance(found, Answer)
+    assert found.total_jobs_analyzed == 99
+    assert [job.skills for job in found.recommendations] == ["python", "python"]
+
+
+def delete_once(action: Callable[[], bool]) -> Callable[[], bool]:
+    """Calls the action at the first call only: in the middle of the scan."""
+    done: list[bool] = []
+
+    def called() -> bool:
+        if not done:
+            done.append(action())
+        return False
+
+    return called
