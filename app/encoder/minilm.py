@@ -175,9 +175,9 @@ def _layer(tensors: SafeTensors, name: str) -> _Layer:
 
 
 def _key_query_value(tensors: SafeTensors, name: str) -> _Linear:
-    """The three projections lie in the file as bias, weight, bias, weight, bias, weight.
+    """In the file: key bias, key weight, query bias, query weight, value bias and weight.
 
-    Seen as one table they need no copy: stacked, they would cost 10 MB of memory.
+    Seen as one table they need no copy; stacked anew they would cost 10 MB of memory.
     """
     table = tensors.rows(f"{name}.key.bias", f"{name}.value.weight", width=DIMENSION)
     table = table.reshape(3, 1 + DIMENSION, DIMENSION)

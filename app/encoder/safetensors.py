@@ -69,6 +69,8 @@ class SafeTensors:
             header = json.loads(self._map[_LENGTH_BYTES:start])
         except ValueError as exc:
             raise self._damaged("header is not JSON") from exc
+        if not isinstance(header, dict):
+            raise self._damaged("header is no JSON object")
         return start, header
 
     def _entry(self, name: str) -> dict[str, Any]:
