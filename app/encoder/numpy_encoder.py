@@ -7,9 +7,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoder.minilm import DIMENSION, MiniLM
+from app.encoder.minilm import MiniLM
 from app.encoder.safetensors import SafeTensors
 from app.encoder.tokens import WordPieces
+from app.encoder.weights import DIMENSION, Weights
 
 
 class NumpyEncoder:
@@ -24,12 +25,12 @@ class NumpyEncoder:
         self._word_pieces = WordPieces(
             model_dir / "tokenizer.json", max_tokens=max_tokens
         )
-        tensors = SafeTensors(model_dir / "model.safetensors")
-        tensors.advise_random("embeddings.word_embeddings.weight")
-        self._model = MiniLM(tensors, max_tokens=max_tokens)
+        weights = Weights.of(SafeTensors(model_dir / "model.safetensors"))
+        self._model = MiniLM(weights, max_tokens=max_tokens)
         self._lock = Lock()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `Encoder.encode`; any number of threads may call it."""
         embeddings = np.empty((len(texts), DIMENSION), np.float32)
         done = 0
         for pack in self._packs(texts):
