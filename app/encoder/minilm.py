@@ -28,7 +28,7 @@ class MiniLM:
     def __init__(self, weights: Weights, *, max_tokens: int) -> None:
         self._weights = weights
         rows = DIMENSION + _INTERMEDIATE + DIMENSION
-        # Taken once, and in memory only as far as a pack has ever reached: 9 KB a token.
+        # Taken once; in memory only as far as a pack ever reached: 9 KB a token.
         self._scratch = np.empty(rows * max_tokens, np.float32)
 
     def embed(self, texts: Sequence[Sequence[int]]) -> Matrix:
