@@ -1,0 +1,86 @@
+"""`app.encoder.lazy`: not before the first text, once, and again after a failure."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copytree
+from threading import Barrier
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.encoder import Encoder, lazy
+from app.encoder.lazy import LazyEncoder
+from app.encoder.numpy_encoder import NumpyEncoder
+from app.errors import ModelUnavailableError
+
+THREADS = 64
+
+
+def test_name_and_dimension_are_known_without_the_files(tmp_path: Path) -> None:
+    encoder: Encoder = LazyEncoder(tmp_path / "absent")
+    assert encoder.version == "all-MiniLM-L6-v2"
+    assert encoder.dimension == 384
+
+
+def test_it_is_loaded_by_the_first_text(model_dir: Path) -> None:
+    encoder = LazyEncoder(model_dir)
+    assert not encoder.loaded
+    encoder.encode(["python"])
+    assert encoder.loaded
+
+
+def test_first_callers_that_arrive_together_load_once_and_agree(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[Path] = []
+    load = lazy._load
+
+    def counted(folder: Path) -> NumpyEncoder:
+        loads.append(folder)
+        return load(folder)
+
+    monkeypatch.setattr(lazy, "_load", counted)
+    encoder = LazyEncoder(model_dir)
+    together = Barrier(THREADS)
+
+    def first_call(text: str) -> NDArray[np.float32]:
+        together.wait(timeout=60)
+        return encoder.encode([text])
+
+    texts = [f"skill {number}" for number in range(THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        embeddings = np.concatenate(list(pool.map(first_call, texts)))
+    assert loads == [model_dir]
+    np.testing.assert_allclose(embeddings, encoder.encode(texts), atol=1e-6, rtol=0)
+
+
+def test_absent_files_are_an_error_that_names_the_command(tmp_path: Path) -> None:
+    encoder = LazyEncoder(tmp_path)
+    with pytest.raises(ModelUnavailableError, match="run `make model`"):
+        encoder.encode(["python"])
+    assert not encoder.loaded
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_truncated_file_is_an_error_that_names_it(
+    model_dir: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "model"
+    copytree(model_dir, folder)
+    with (folder / name).open("r+b") as file:
+        file.truncate((folder / name).stat().st_size - 1)
+    with pytest.raises(ModelUnavailableError) as caught:
+        LazyEncoder(folder).encode(["python"])
+    assert str(folder / name) in str(caught.value)
+
+
+def test_files_that_arrive_later_mend_a_running_service(
+    model_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    encoder = LazyEncoder(folder)
+    with pytest.raises(ModelUnavailableError):
+        encoder.encode(["python"])
+    folder.symlink_to(model_dir)
+    assert encoder.encode(["python"]).shape == (1, 384)

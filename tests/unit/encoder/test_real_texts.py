@@ -1,0 +1,51 @@
+"""Real and hostile texts against sentence-transformers. Set REAL_DATA_DIR; CI does."""
+
+import csv
+import os
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.encoder.lazy import LazyEncoder
+from app.encoder.reference import ReferenceEncoder
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def real_data() -> Path:
+    folder = os.environ.get("REAL_DATA_DIR")
+    if not folder:
+        assert "CI" not in os.environ, "CI must set REAL_DATA_DIR"
+        pytest.skip("REAL_DATA_DIR is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def encoders(
+    encoder: LazyEncoder, reference: ReferenceEncoder
+) -> tuple[LazyEncoder, ReferenceEncoder]:
+    return encoder, reference
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("name", "column", "rows"),
+    [("nasty_real.csv", "text", 902), ("jobs_real.csv", "skills", 2000)],
+)
+def test_every_real_text_gets_the_embedding_of_sentence_transformers(
+    encoders: tuple[LazyEncoder, ReferenceEncoder],
+    real_data: Path,
+    name: str,
+    column: str,
+    rows: int,
+) -> None:
+    with (real_data / name).open(encoding="utf-8", newline="") as file:
+        texts = [row[column] for row in islice(csv.DictReader(file), rows)]
+    assert len(texts) == rows
+    ours, theirs = (encoder.encode(texts) for encoder in encoders)
+    difference = np.abs(ours - theirs).max()
+    print(f"{name}: {rows} texts, at most {difference:.1e} apart")
+    assert difference < TOLERANCE
