@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +35,16 @@ class Service:
 
 @contextmanager
 def running_service(
-    database_url: str, log_file: Path, **settings: str
+    database_url: str,
+    log_file: Path,
+    *,
+    wrapper: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Service]:
-    """Start `python -m app` with these settings; ends it with SIGTERM."""
+    """Start `python -m app` with these settings; ends it with SIGTERM.
+
+    `wrapper` is put in front of the command.
+    """
     port = free_port()
     environment = os.environ | {
         "DATABASE_URL": database_url,
@@ -47,7 +54,7 @@ def running_service(
     }
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app"],
+            [*wrapper, sys.executable, "-m", "app"],
             cwd=ROOT,
             env=environment,
             stdout=log,
