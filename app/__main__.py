@@ -1,6 +1,7 @@
 """`python -m app`: the service, with the process prepared for a small host."""
 
 import logging
+import math
 import os
 import sys
 
@@ -11,8 +12,10 @@ from app.logs import configure_logging
 
 log = logging.getLogger("app")
 
-# Requests that are running get this long after SIGTERM; the host waits for 30.
-GRACEFUL_SHUTDOWN_S = 15
+# After SIGTERM no request needs longer than its deadline; a client that holds half a
+# body open might stay for ever. The host kills after 30 seconds.
+SHUTDOWN_SLACK_S = 2
+LONGEST_SHUTDOWN_S = 20
 
 
 def main() -> int:
@@ -53,7 +56,9 @@ def _serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        timeout_graceful_shutdown=min(
+            LONGEST_SHUTDOWN_S, math.ceil(settings.request_timeout_s) + SHUTDOWN_SLACK_S
+        ),
     )
 
 
