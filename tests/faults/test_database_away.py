@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 
@@ -107,7 +106,9 @@ def load(service: Service, clients: int = 8) -> Iterator[list[tuple[float, int, 
             thread.join()
 
 
-def _wait_for(seen: list[tuple[float, int, str]], status: int, *, since: float) -> float:
+def _wait_for(
+    seen: list[tuple[float, int, str]], status: int, *, since: float
+) -> float:
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         for when, found, _ in list(seen):

@@ -115,7 +115,9 @@ def test_f4_json_nested_100000_deep_leaves_the_process_alive(service: Service) -
 
 
 def test_f7_an_id_as_text_finds_the_integer(service: Service) -> None:
-    assert service.recommend(user_id="41").json() == service.recommend(user_id=41).json()
+    assert (
+        service.recommend(user_id="41").json() == service.recommend(user_id=41).json()
+    )
 
 
 def test_f13_an_announced_body_over_the_limit_is_413_before_it_is_read(

@@ -26,6 +26,7 @@ from tests.faults.conftest import (
 from tests.support.cluster import DATABASE, Cluster
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.proxy import Proxy
+from tests.support.raw import post
 from tests.support.rows import add_job
 from tests.support.service import ROOT, Service, running_service
 
@@ -49,7 +50,9 @@ def test_f56_sigterm_lets_running_requests_finish(
 ) -> None:
     proxy.slow(0.003)  # the scan takes more than a second
     answers: list[httpx.Response] = []
-    asking = threading.Thread(target=lambda: answers.append(mortal.recommend(**QUESTION)))
+    asking = threading.Thread(
+        target=lambda: answers.append(mortal.recommend(**QUESTION))
+    )
     begun = proxy.downstream_bytes
     asking.start()
     while proxy.downstream_bytes < begun + 500_000:
@@ -66,8 +69,7 @@ def test_f56_sigterm_lets_running_requests_finish(
 @pytest.mark.parametrize(
     "sent",
     [
-        b"POST /api/recommend HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n"
-        b"Content-Type: application/json\r\n\r\n{",
+        post(b" " * 50)[:-49],
         b"POST /api/recom",
     ],
     ids=["half a body", "half a head"],

@@ -204,9 +204,7 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     # Roles belong to the whole server: for this database they must not exist.
     script = (migrate.FOLDER / "0020_service_roles.sql").read_text()
     absent = script.replace("job_recommender", "nobody_yet")
-    url = cluster.url.replace("/jobs?", "/owned?").replace(
-        "postgres:@", "owner_only:@"
-    )
+    url = cluster.url.replace("/jobs?", "/owned?").replace("postgres:@", "owner_only:@")
     list(migrate.migrate(url))
     run(url, absent)
     assert run(url, "SELECT FROM pg_roles WHERE rolname LIKE 'nobody_yet%'") == []

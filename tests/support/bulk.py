@@ -19,8 +19,7 @@ def fill_jobs(url: str, count: int, *, seed: int = 0) -> None:
     )
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.copy_expert(
-            "COPY skill_job1 (job_id, skills, embedding, embedding_version)"
-            " FROM STDIN",
+            "COPY skill_job1 (job_id, skills, embedding, embedding_version) FROM STDIN",
             io.StringIO("".join(lines)),
         )
     connection.close()
