@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check format model clean help
+.PHONY: run test check format model lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,6 +26,17 @@ check: $(VENV)/dev ## Format, lint and type checks
 format: $(VENV)/dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/dev ## Pin the serving set and all it needs, with hashes
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \
+		--allow-unsafe --no-emit-index-url --no-emit-find-links \
+		--output-file requirements-serve.lock requirements-serve.txt
+
+audit: $(VENV)/dev ## Look the locked packages up among known vulnerabilities
+	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-serve.lock
+
+soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
+	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 clean: ## Remove what make created, the embedded database included
 	rm -rf $(VENV) .data models .mypy_cache .pytest_cache .ruff_cache

@@ -1,26 +1,32 @@
 """`python -m app`: the service, with the process prepared for a small host."""
 
 import logging
+import math
 import os
 import sys
 
 from app.config import Settings, read_settings
 from app.errors import ConfigError
 from app.host import available_cpus, limit_malloc_arenas
+from app.logs import configure_logging
 
-# Requests that are running get this long after SIGTERM; the host waits for 30.
-GRACEFUL_SHUTDOWN_S = 15
+log = logging.getLogger("app")
+
+# After SIGTERM no request needs longer than its deadline; a client that holds half a
+# body open might stay for ever. The host kills after 30 seconds.
+SHUTDOWN_SLACK_S = 2
+LONGEST_SHUTDOWN_S = 20
 
 
 def main() -> int:
     """Serve until a signal; 2 when a setting is missing or malformed."""
     try:
         settings = read_settings(Settings)
+        _prepare_process(settings)
+        _serve(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    _prepare_process(settings)
-    _serve(settings)
     return 0
 
 
@@ -30,10 +36,7 @@ def _prepare_process(settings: Settings) -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = threads
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     limit_malloc_arenas(2)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
 
 
 def _serve(settings: Settings) -> None:
@@ -42,12 +45,20 @@ def _serve(settings: Settings) -> None:
 
     from app.main import create_app  # noqa: PLC0415
 
+    app = create_app(settings)
+    if not settings.keys:
+        log.warning("API_KEYS is not set: everyone who reaches this port may ask.")
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
-        log_level=settings.log_level,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        # Its lines go through our handler; requests are logged by app.api.observe.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=min(
+            LONGEST_SHUTDOWN_S, math.ceil(settings.request_timeout_s) + SHUTDOWN_SLACK_S
+        ),
     )
 
 

@@ -1,14 +1,20 @@
 """The settings, read once from the environment. Nothing else reads it."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import ConfigError
 
 MODEL_DIR = Path("models/all-MiniLM-L6-v2")
+
+# 16 random characters of base64 are 96 bits: beyond guessing over a network.
+LEAST_KEY_LENGTH = 16
+ORIGIN = re.compile(r"https?://[^/\s,*]+|\*")
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -38,7 +44,49 @@ class Settings(ScriptSettings):
     max_pass_size: int = Field(64, ge=1, le=1024)
     query_cache_size: int = Field(1000, ge=0, le=100_000)
     blas_threads: int = Field(0, ge=0, le=64)
+    api_keys: SecretStr = SecretStr("")
+    rate_limit_per_minute: int = Field(600, ge=0, le=1_000_000)
+    cors_origins: str = ""
+    docs: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The API keys; none means that the service is open."""
+        return _items(self.api_keys.get_secret_value())
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """Origins that browsers may call from; none means CORS is off."""
+        return _items(self.cors_origins)
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_are_long(cls, value: SecretStr) -> SecretStr:
+        if any(len(k) < LEAST_KEY_LENGTH for k in _items(value.get_secret_value())):
+            raise ValueError(
+                f"each key needs at least {LEAST_KEY_LENGTH} characters; commas"
+                " separate keys"
+            )
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        if not all(ORIGIN.fullmatch(origin) for origin in _items(value)):
+            raise ValueError(
+                "each origin is a scheme and a host, for example https://example.org"
+            )
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+
+def _items(text: str) -> Sequence[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 SomeSettings = TypeVar("SomeSettings", bound=ScriptSettings)
@@ -60,4 +108,5 @@ def read_settings(kind: type[SomeSettings]) -> SomeSettings:
 def _reason(kind: str, message: str) -> str:
     if kind == "missing":
         return "it is required, for example postgresql://user:password@host:5432/name"
+    message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]

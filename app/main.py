@@ -4,37 +4,43 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.api.body import BoundedBody
+from app.api.docs import build_docs
 from app.api.errors import add_error_handlers
-from app.api.routes import build_router
+from app.api.guard import Guard
+from app.api.headers import PAGE_POLICY, SecurityHeaders
+from app.api.keys import ApiKeys, TokenBuckets
+from app.api.observe import Observe
+from app.api.routes import Passes, build_router
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
 from app.encoder.lazy import LazyEncoder
-from app.readiness import ReadinessCheck
+from app.readiness import Readiness, ReadinessCheck, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
 from app.storage.database import Database
+from app.telemetry import Telemetry
+
+# Probes give up sooner than requests: they come again by themselves.
+PROBE_TIMEOUT_S = 5.0
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its lifespan closes what it opened."""
+    """The application; its lifespan closes what it opened.
+
+    Raises ConfigError when a setting turns out to be malformed.
+    """
+    telemetry = Telemetry()
     database = Database(
         settings.database_url.get_secret_value(), pool_size=settings.db_pool_size
     )
     model = LazyEncoder(settings.model_dir)
-    encoder: Encoder = model
-    if settings.query_cache_size:
-        encoder = CachedEncoder(model, entries=settings.query_cache_size)
-    recommender = Recommender(database, encoder, batch_rows=settings.batch_rows)
-    passes = SharedPasses(
-        recommender.answer_all,
-        threads=settings.concurrent_passes,
-        most_per_pass=settings.max_pass_size,
-        max_waiting=settings.max_waiting,
-    )
+    passes = _passes(settings, database, model, telemetry)
+    _watch(telemetry, database, model, passes)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -47,15 +53,88 @@ def create_app(settings: Settings) -> FastAPI:
         description="Which jobs fit a user, by meaning.",
         version=__version__,
         lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,
+        redoc_url=None,
     )
-    app.add_middleware(BoundedBody, timeout_s=settings.request_timeout_s)
+    _add_middleware(app, settings, telemetry)
     add_error_handlers(app)
+    readiness = _readiness(settings, database, model, telemetry)
     app.include_router(
         build_router(
             passes,
-            ReadinessCheck(database, model, settings.model_dir),
+            readiness,
+            telemetry,
             max_top_n=settings.max_top_n,
             timeout_s=settings.request_timeout_s,
         )
     )
+    if app.openapi_url:
+        app.include_router(build_docs(title=app.title, openapi_url=app.openapi_url))
     return app
+
+
+def _passes(
+    settings: Settings, database: Database, model: LazyEncoder, telemetry: Telemetry
+) -> Passes:
+    encoder: Encoder = model
+    if settings.query_cache_size:
+        encoder = CachedEncoder(model, entries=settings.query_cache_size)
+    recommender = Recommender(
+        database, encoder, batch_rows=settings.batch_rows, observer=telemetry
+    )
+    return SharedPasses(
+        recommender.answer_all,
+        threads=settings.concurrent_passes,
+        most_per_pass=settings.max_pass_size,
+        max_waiting=settings.max_waiting,
+    )
+
+
+def _readiness(
+    settings: Settings, database: Database, model: LazyEncoder, telemetry: Telemetry
+) -> SharedReadiness:
+    def tell(found: Readiness | None) -> None:
+        if found is None:
+            telemetry.not_ready()
+        else:
+            telemetry.ready(found.jobs)
+
+    return SharedReadiness(
+        ReadinessCheck(database, model, settings.model_dir),
+        timeout_s=min(PROBE_TIMEOUT_S, settings.request_timeout_s),
+        on_checked=tell,
+    )
+
+
+def _watch(
+    telemetry: Telemetry, database: Database, model: LazyEncoder, passes: Passes
+) -> None:
+    pool = database.pool
+    telemetry.watch("pool_size", "Connections at most.", lambda: pool.size)
+    telemetry.watch("pool_in_use", "Connections lent out.", lambda: pool.in_use)
+    telemetry.watch("pool_waiting", "Waiting for a connection.", lambda: pool.waiting)
+    telemetry.watch("waiting", "Requests in the line.", lambda: passes.waiting)
+    telemetry.watch("model_loaded", "1 once it is in memory.", lambda: model.loaded)
+
+
+def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
+    """From the inside out: what is added last sees a request first."""
+    app.add_middleware(BoundedBody, timeout_s=settings.request_timeout_s)
+    if settings.keys:
+        per_minute = settings.rate_limit_per_minute
+        app.add_middleware(
+            Guard,
+            keys=ApiKeys(settings.keys),
+            buckets=TokenBuckets(per_minute) if per_minute else None,
+        )
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
+        )
+    app.add_middleware(SecurityHeaders, policies={"/": PAGE_POLICY})
+    app.add_middleware(Observe, telemetry=telemetry)

@@ -1,12 +1,15 @@
 """Whether the service can answer, and how many rows are in which state."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.deadline import Deadline
 from app.encoder.checkpoint import verify
 from app.encoder.lazy import LazyEncoder
+from app.errors import DeadlineExceededError
 from app.storage.catalogue import Catalogue
 from app.storage.database import Database, Transaction
 from app.storage.jobs import Coverage, coverage
@@ -76,3 +79,50 @@ class ReadinessCheck:
             )
             self._counts = counts
         return counts
+
+
+class SharedReadiness:
+    """Readiness for the event loop: one check at a time, for all who ask meanwhile.
+
+    A database that is a black hole holds one thread, however many probes come.
+    """
+
+    def __init__(
+        self,
+        check: Callable[[Deadline], Readiness],
+        *,
+        timeout_s: float,
+        on_checked: Callable[[Readiness | None], None],
+    ) -> None:
+        """`on_checked` is told of each result, None for a failure."""
+        self._check = check
+        self._timeout_s = timeout_s
+        self._on_checked = on_checked
+        self._running: asyncio.Task[Readiness] | None = None
+        self._last: tuple[float, Readiness] | None = None
+
+    async def __call__(self, *, at_most_age_s: float = 0.0) -> Readiness:
+        """Raises as the check does, and DeadlineExceededError when it takes long."""
+        if self._last and time.monotonic() - self._last[0] < at_most_age_s:
+            return self._last[1]
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                # A caller that leaves must not take the check from the others.
+                return await asyncio.shield(self._running)
+        except TimeoutError:
+            raise DeadlineExceededError(
+                f"The database did not answer in {self._timeout_s:g} seconds."
+            ) from None
+
+    async def _run(self) -> Readiness:
+        ready: Readiness | None = None
+        try:
+            deadline = Deadline.after(self._timeout_s)
+            ready = await asyncio.to_thread(self._check, deadline)
+            self._last = (time.monotonic(), ready)
+            return ready
+        finally:
+            self._running = None
+            self._on_checked(ready)

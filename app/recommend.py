@@ -8,6 +8,7 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,20 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Volume:
+    """What a pass read from the table."""
+
+    rows: int
+    bytes: int
+
+
+class PassObserver(Protocol):
+    """Is told of every pass that came to its end, on the thread of the pass."""
+
+    def pass_done(self, questions: int, volume: Volume, timings: Timings) -> None: ...
+
+
+@dataclass(frozen=True)
 class Answer:
     """The best jobs, highest similarity first, equal ones by id."""
 
@@ -103,11 +118,17 @@ class Recommender:
     """Answers questions from the database. Safe to call from several threads."""
 
     def __init__(
-        self, database: Database, encoder: Encoder, *, batch_rows: int
+        self,
+        database: Database,
+        encoder: Encoder,
+        *,
+        batch_rows: int,
+        observer: PassObserver | None = None,
     ) -> None:
         self._database = database
         self._encoder = encoder
         self._batch_rows = batch_rows
+        self._observer = observer
         # Two threads may both read it at first; they read the same.
         self._catalogue: Catalogue | None = None
 
@@ -142,9 +163,11 @@ class Recommender:
                 queries = self._encoder.encode([str(texts[index]) for index in asked])
             sizes = [questions[index].top_n for index in asked]
             with watch("scan"):
-                top = self._scan(transaction, catalogue, queries, sizes, scope)
+                top, volume = self._scan(transaction, catalogue, queries, sizes, scope)
                 found = [top.result(rank) for rank in range(len(asked))]
                 skills = self._skills(transaction, catalogue, found)
+        if self._observer:
+            self._observer.pass_done(len(questions), volume, watch.timings())
         ranked = dict(zip(asked, found, strict=True))
         return [
             text
@@ -187,10 +210,10 @@ class Recommender:
         queries: NDArray[np.float32],  # (q, 384)
         sizes: Sequence[int],
         scope: PassScope,
-    ) -> TopN:
+    ) -> tuple[TopN, Volume]:
         top = TopN(queries, sizes)
         if not sizes:
-            return top
+            return top, Volume(rows=0, bytes=0)
 
         def consume(batch: Batch) -> None:
             if scope.abandoned():
@@ -213,7 +236,7 @@ class Recommender:
             raise DatabaseUnavailableError(
                 "The database ended its answer early; try again in a moment."
             )
-        return top
+        return top, Volume(top.analyzed + top.unusable, reader.bytes_read)
 
     def _skills(
         self,

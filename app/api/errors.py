@@ -1,6 +1,8 @@
-"""Errors to JSON: one handler for each family, none of which echoes the input."""
+"""Errors to JSON: one handler for each family, none of which echoes the input.
 
-import logging
+What is no error of ours is answered by `app.api.observe`.
+"""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +13,12 @@ from starlette.exceptions import HTTPException
 
 from app.errors import AppError, UnavailableError
 
-log = logging.getLogger(__name__)
-
 
 def add_error_handlers(app: FastAPI) -> None:
     """Make every error a `{"success": false, "detail": …}`."""
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(Exception, _on_unexpected_error)
 
 
 def error_response(
@@ -31,13 +30,14 @@ def error_response(
     )
 
 
-async def _on_app_error(_request: Request, error: Exception) -> JSONResponse:
+async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AppError)  # noqa: S101  (registered for this class)
     headers = {}
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = str(error.retry_after_s)
-    # The class and our own sentence; the chain may hold an address or a name.
-    log.warning("%s: %s", type(error).__name__, error)
+    # For the request's log line: the class and our own sentence; the chain may hold
+    # an address or a name.
+    request.state.error = f"{type(error).__name__}: {error}"
     return error_response(error.status, str(error), headers)
 
 
@@ -51,13 +51,6 @@ async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  (registered so)
     return error_response(422, describe(error.errors()))
-
-
-async def _on_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
-    # Starlette logs the traceback itself after this answer.
-    return error_response(
-        500, "Something broke inside the service; its log has the details."
-    )
 
 
 def describe(faults: Sequence[dict[str, Any]]) -> str:

@@ -1,10 +1,12 @@
 """The routes: each parses, makes one call, and returns."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.api.gone import unless_gone
 from app.api.schemas import (
@@ -18,11 +20,16 @@ from app.api.schemas import (
     recommend_request,
 )
 from app.deadline import Deadline
-from app.readiness import ReadinessCheck
+from app.errors import AppError
+from app.readiness import SharedReadiness
 from app.recommend import Answer, Question
 from app.scan.passes import SharedPasses
+from app.telemetry import Telemetry
 
 Passes = SharedPasses[Question, Answer]
+
+# Counting reads the whole table: a scrape every 15 s must not do it every time.
+COUNTS_AGE_S = 60.0
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorResponse, "description": "Unknown user."},
@@ -33,7 +40,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def build_router(
-    passes: Passes, readiness: ReadinessCheck, *, max_top_n: int, timeout_s: float
+    passes: Passes,
+    readiness: SharedReadiness,
+    telemetry: Telemetry,
+    *,
+    max_top_n: int,
+    timeout_s: float,
 ) -> APIRouter:
     """All routes over these services."""
     router = APIRouter()
@@ -51,6 +63,7 @@ def build_router(
         answer = await unless_gone(
             request, passes.ask(question, Deadline.after(timeout_s))
         )
+        request.state.timings = answer.timings
         response.headers["Server-Timing"] = _server_timing(answer, start)
         return _public(answer)
 
@@ -59,10 +72,18 @@ def build_router(
         """The process is alive. Touches nothing else."""
         return AliveResponse()
 
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Everything the service measures, in Prometheus' text format."""
+        # A failure is a figure here: the gauge `recommender_ready` becomes 0.
+        with suppress(AppError):
+            await readiness(at_most_age_s=COUNTS_AGE_S)
+        return Response(telemetry.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
     @router.get("/readyz", responses={503: ERRORS[503]})
     async def ready() -> ReadyResponse:
         """Database, schema and model are in place; how many rows are in which state."""
-        found = await run_in_threadpool(readiness, Deadline.after(timeout_s))
+        found = await readiness()
         return ReadyResponse(
             jobs=JobCounts.model_validate(found.jobs),
             users=found.users,

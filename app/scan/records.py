@@ -54,6 +54,7 @@ class RecordReader(io.RawIOBase):
         self._consume = consume
         self._rest = b""
         self._in_header = True
+        self.bytes_read = 0
 
     def writable(self) -> bool:
         return True
@@ -62,6 +63,7 @@ class RecordReader(io.RawIOBase):
         """Consume one chunk; bytes of a record that is still incomplete are kept."""
         data = memoryview(chunk)
         size = len(data)
+        self.bytes_read += size
         if self._rest:
             data = memoryview(self._rest + data)
         if self._in_header:

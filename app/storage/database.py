@@ -17,6 +17,7 @@ from psycopg2.sql import SQL, Composable, Literal
 from app.deadline import Deadline
 from app.errors import (
     AppError,
+    ConfigError,
     ConnectionLostError,
     DatabaseUnavailableError,
     DeadlineExceededError,
@@ -33,6 +34,10 @@ BEGIN_SNAPSHOT = SQL(
     " SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL row_security = off"
 )
 BEGIN_WRITE = SQL("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")
+
+# Classes of SQLSTATE that pass by themselves: credentials that a pooler in between
+# has not got yet, conflicts on a standby, memory, disk, connections and locks.
+PASSING = frozenset({"28", "40", "53", "55"})
 
 
 class Sink(Protocol):
@@ -78,7 +83,15 @@ class Database:
     """Lends transactions, each bounded by a deadline."""
 
     def __init__(self, dsn: str, *, pool_size: int) -> None:
-        self.pool = ConnectionPool(dsn, size=pool_size)
+        """Raises ConfigError for a string that is not a connection string."""
+        try:
+            self.pool = ConnectionPool(dsn, size=pool_size)
+        except psycopg2.ProgrammingError:
+            # Its text quotes the string, password and all.
+            raise ConfigError(
+                "The environment is not usable: DATABASE_URL: it is not a connection"
+                " string, for example postgresql://user:password@host:5432/name."
+            ) from None
         self._watchdog = Watchdog()
 
     @contextmanager
@@ -177,6 +190,11 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
     if broken or not code or code[:2] in ("08", "57"):
         return ConnectionLostError(
             "The database closed the connection during the request;"
+            " try again in a moment."
+        )
+    if code[:2] in PASSING:
+        return DatabaseUnavailableError(
+            f"The database could not run the query now (SQLSTATE {code});"
             " try again in a moment."
         )
     return AppError(f"The database rejected a statement (SQLSTATE {code}).")

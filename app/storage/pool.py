@@ -6,11 +6,13 @@ This one keeps it for what it does well and mends these four. It knows no SQL.
 """
 
 import queue
+import re
 import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from psycopg2 import ProgrammingError
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, parse_dsn
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.pool import PoolError, ThreadedConnectionPool
@@ -30,6 +32,8 @@ CONNECTION_DEFAULTS = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+
+PORTS = re.compile(r"[0-9,]*")
 
 
 class ConnectionPool:
@@ -128,8 +132,14 @@ def _take_back(slot: ThreadedConnectionPool, lent: Connection) -> None:
 
 
 def _defaults_for(dsn: str) -> dict[str, str]:
-    """Our connection parameters, less those that the connection string sets."""
+    """Our connection parameters, less those that the connection string sets.
+
+    Raises psycopg2.ProgrammingError for a string that is none.
+    """
     given = parse_dsn(dsn)
+    # libpq looks at the port only when it connects; several hosts have several.
+    if not PORTS.fullmatch(given.get("port", "")):
+        raise ProgrammingError("the port is not a number")
     return {key: CONNECTION_DEFAULTS[key] for key in CONNECTION_DEFAULTS.keys() - given}
 
 

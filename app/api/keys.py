@@ -1,0 +1,63 @@
+"""Who may call: API keys, and how often each may. It knows nothing of HTTP."""
+
+import hashlib
+import hmac
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+
+class ApiKeys:
+    """The keys that open the service; none of them is kept, only their digests."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._digests = [_digest(key.encode()) for key in keys]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def find(self, presented: bytes) -> bytes | None:
+        """The digest of the key presented, or None if it is not one of ours.
+
+        Digests have one length and all are compared to the end, so the time it
+        takes tells nothing about how much of a key was right.
+        """
+        digest = _digest(presented)
+        matches = [known for known in self._digests if _equal(known, digest)]
+        return matches[0] if matches else None
+
+
+class TokenBuckets:
+    """A bucket of tokens per caller: `per_minute` at most, refilled evenly.
+
+    Callers are known keys, so there are only ever as many buckets as keys.
+    """
+
+    def __init__(
+        self, per_minute: int, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._capacity = float(per_minute)
+        self._per_second = per_minute / 60
+        self._clock = clock
+        self._buckets: dict[bytes, tuple[float, float]] = {}  # tokens, filled when
+        self._lock = threading.Lock()
+
+    def wait_s(self, caller: bytes) -> int:
+        """Take a token and return 0, or whole seconds until there will be one."""
+        with self._lock:
+            now = self._clock()
+            tokens, filled_at = self._buckets.get(caller, (self._capacity, now))
+            refill = (now - filled_at) * self._per_second
+            tokens = min(self._capacity, tokens + refill)
+            allowed = tokens >= 1
+            self._buckets[caller] = (tokens - allowed, now)
+        return 0 if allowed else math.ceil((1 - tokens) / self._per_second)
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def _equal(one: bytes, other: bytes) -> bool:
+    return hmac.compare_digest(one, other)

@@ -1,0 +1,118 @@
+"""Sees every request from outside: its id, its log line, its metrics, its crash."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import error_response
+from app.api.gone import ClientGoneError
+from app.logs import fields
+from app.telemetry import Telemetry
+
+log = logging.getLogger("app.request")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# nginx's number for a client that closed the connection; it is never sent.
+CLIENT_GONE = 499
+
+
+@dataclass
+class _Seen:
+    """What became known of one request."""
+
+    request_id: str
+    start: float = field(default_factory=time.perf_counter)
+    status: int = 0
+
+
+class Observe:
+    """ASGI middleware, the outermost of ours.
+
+    A path is logged and counted by its route only: what a stranger types as a path
+    is input, and as a label it would be a new time series each.
+    """
+
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        seen = _Seen(_request_id(scope))
+        scope.setdefault("state", {})
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = seen.request_id
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, send_with_id, seen)
+        finally:
+            self._record(scope, seen)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, seen: _Seen
+    ) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except ClientGoneError:
+            seen.status = CLIENT_GONE
+        except Exception:
+            log.exception("unexpected error", extra=fields(request_id=seen.request_id))
+            if seen.status:
+                raise  # the answer has begun: the server closes the connection
+            answer = error_response(
+                500, "Something broke inside the service; its log has the details."
+            )
+            await answer(scope, receive, send)
+
+    def _record(self, scope: Scope, seen: _Seen) -> None:
+        seconds = time.perf_counter() - seen.start
+        status = seen.status or CLIENT_GONE
+        route = _route(scope)
+        self._telemetry.request_done(route, status=status, seconds=seconds)
+        state: Mapping[str, object] = scope["state"]
+        timings = state.get("timings")
+        log.log(
+            logging.DEBUG if route == "/healthz" else logging.INFO,
+            "request",
+            extra=fields(
+                request_id=seen.request_id,
+                method=scope["method"] if scope["method"] in METHODS else "other",
+                route=route,
+                status=status,
+                total_ms=round(seconds * 1000, 1),
+                encode_ms=_ms(timings, "encode_ms"),
+                scan_ms=_ms(timings, "scan_ms"),
+                error=state.get("error"),
+            ),
+        )
+
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _route(scope: Scope) -> str:
+    path: str = getattr(scope.get("route"), "path", "other")
+    return path
+
+
+def _ms(timings: object, name: str) -> float | None:
+    value = getattr(timings, name, None)
+    return None if value is None else round(value, 1)

@@ -1,0 +1,74 @@
+"""How log lines look: JSON for machines, plain for a terminal. One line per event.
+
+Messages of exceptions are left out: a driver's names hosts and users, a parser's
+quotes its input. What remains is the type and the place of each.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+FIELDS = "fields"
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    """Send all log records to stderr in one form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def fields(**values: object) -> dict[str, dict[str, object]]:
+    """For `extra=`: what a line says besides its message; None is left out."""
+    return {FIELDS: {key: v for key, v in values.items() if v is not None}}
+
+
+class JsonFormatter(logging.Formatter):
+    """An object per line: time, level, logger, message and the line's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _first_line(record),
+            **getattr(record, FIELDS, {}),
+        }
+        if error := _error(record):
+            line["exception"] = list(error)
+        return json.dumps(line, default=str)
+
+
+class PlainFormatter(logging.Formatter):
+    """The same, for a person."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        own = getattr(record, FIELDS, {})
+        line = f"{self.formatTime(record)} {record.levelname} {_first_line(record)}"
+        pairs = "".join(f" {key}={value}" for key, value in own.items())
+        return "\n    ".join([line + pairs, *_error(record)])
+
+
+def _first_line(record: logging.LogRecord) -> str:
+    # asyncio puts the repr of a task, its exception's message included, below it.
+    return record.getMessage().partition("\n")[0]
+
+
+def _error(record: logging.LogRecord) -> list[str]:
+    error = record.exc_info[1] if record.exc_info else None
+    return list(describe_error(error)) if error else []
+
+
+def describe_error(error: BaseException) -> Iterator[str]:
+    """Types and places of an exception and its causes, without their messages."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield f"{type(current).__module__}.{type(current).__qualname__}"
+        for frame in traceback.extract_tb(current.__traceback__):
+            yield f"  at {frame.filename}:{frame.lineno} in {frame.name}"
+        current = current.__cause__ or current.__context__

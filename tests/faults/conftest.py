@@ -1,0 +1,81 @@
+"""One server, one proxy and one service for all faults of a module."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.bulk import fill_jobs
+from tests.support.cluster import DATABASE, Cluster, running_cluster
+from tests.support.proxy import Proxy, running_proxy
+from tests.support.rows import add_user
+from tests.support.service import Service, running_service
+
+JOBS = 4000  # 6 MB: faults at two of them are in the middle of a scan
+TIMEOUT_S = 2.0
+RECOVERED_WITHIN_S = 15.0
+QUESTION = {"skills": "python, sql", "top_n": 5}
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as cluster:
+        fill_jobs(cluster.url, JOBS)
+        add_user(cluster.url, 1, "python, sql")
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    with running_proxy(cluster.socket) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def shared_service(
+    proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    log_file = tmp_path_factory.mktemp("service") / "log"
+    with running_service(
+        proxy.url(DATABASE), log_file, REQUEST_TIMEOUT_S=str(TIMEOUT_S)
+    ) as service:
+        yield service
+
+
+@pytest.fixture
+def healthy(shared_service: Service, proxy: Proxy) -> Iterator[Service]:
+    """The service while it answers; whatever the test broke is mended after it."""
+    wait_for_answer(shared_service)
+    yield shared_service
+    proxy.restore()
+
+
+@pytest.fixture(scope="module")
+def expected(shared_service: Service) -> object:
+    """The right answer to QUESTION."""
+    return wait_for_answer(shared_service).json()
+
+
+def wait_for_answer(
+    service: Service, *, within_s: float = RECOVERED_WITHIN_S
+) -> httpx.Response:
+    """The first 200; fails when none comes in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        response = service.recommend(**QUESTION)
+        if response.status_code == 200:
+            return response
+        assert response.status_code == 503, response.text
+        assert time.monotonic() < deadline, response.text
+        time.sleep(0.02)
+
+
+def assert_unavailable(response: httpx.Response) -> None:
+    """A 503 of ours: JSON, Retry-After, one sentence."""
+    assert response.status_code == 503, response.text
+    assert int(response.headers["Retry-After"]) >= 1
+    body = response.json()
+    assert body["success"] is False
+    assert body["detail"].endswith(".")

@@ -1,0 +1,192 @@
+"""Start, stop, deploy: settings, signals, model files, migrations under way."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import migrate
+import psycopg2
+import pytest
+
+from tests.faults.conftest import (
+    QUESTION,
+    TIMEOUT_S,
+    assert_unavailable,
+    wait_for_answer,
+)
+from tests.support.cluster import DATABASE, Cluster
+from tests.support.postgres import Server, fresh_database, run
+from tests.support.proxy import Proxy
+from tests.support.raw import post
+from tests.support.rows import add_job
+from tests.support.service import ROOT, Service, running_service
+
+MODEL = ROOT / "models" / "all-MiniLM-L6-v2"
+HOST_KILLS_AFTER_S = 30.0
+
+
+@pytest.fixture
+def mortal(cluster: Cluster, proxy: Proxy, tmp_path: Path) -> Iterator[Service]:
+    """A service that a test may end."""
+    with running_service(
+        proxy.url(DATABASE), tmp_path / "log", REQUEST_TIMEOUT_S=str(TIMEOUT_S * 2)
+    ) as service:
+        wait_for_answer(service)
+        yield service
+    proxy.restore()
+
+
+def test_f56_sigterm_lets_running_requests_finish(
+    mortal: Service, proxy: Proxy
+) -> None:
+    proxy.slow(0.003)  # the scan takes more than a second
+    answers: list[httpx.Response] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(mortal.recommend(**QUESTION))
+    )
+    begun = proxy.downstream_bytes
+    asking.start()
+    while proxy.downstream_bytes < begun + 500_000:
+        time.sleep(0.005)
+    mortal.process.send_signal(signal.SIGTERM)
+    start = time.monotonic()
+    asking.join()
+    assert answers[0].status_code == 200
+    assert len(answers[0].json()["recommendations"]) == QUESTION["top_n"]
+    mortal.process.wait(HOST_KILLS_AFTER_S)
+    assert time.monotonic() - start < HOST_KILLS_AFTER_S / 2
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        post(b" " * 50)[:-49],
+        b"POST /api/recom",
+    ],
+    ids=["half a body", "half a head"],
+)
+def test_f57_a_half_sent_request_does_not_keep_it_alive(
+    mortal: Service, sent: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", mortal.port)) as held:
+        held.sendall(sent)
+        wait_for_answer(mortal)  # the other connection was accepted before this one
+        start = time.monotonic()
+        mortal.process.send_signal(signal.SIGTERM)
+        mortal.process.wait(HOST_KILLS_AFTER_S)
+        assert time.monotonic() - start < HOST_KILLS_AFTER_S / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", None),
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "definitely not a connection-string"),
+        ("DATABASE_URL", "postgresql://me:hush-hush@host:not-a-port/x"),
+        ("PORT", "eighty"),
+        ("PORT", "65536"),
+        ("DB_POOL_SIZE", "0"),
+        ("REQUEST_TIMEOUT_S", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("API_KEYS", "hush-hush"),  # shorter than a key may be
+        ("CORS_ORIGINS", "example.org"),  # no scheme
+        ("RATE_LIMIT_PER_MINUTE", "-1"),
+        ("DOCS", "perhaps"),
+    ],
+)
+def test_f58_a_missing_or_malformed_setting_stops_the_start_and_is_named(
+    name: str, value: str | None
+) -> None:
+    environment = os.environ | {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    environment.pop(name, None)
+    if value is not None:
+        environment[name] = value
+    ended = subprocess.run(
+        [sys.executable, "-m", "app"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"The environment is not usable: {name}: ")
+    assert ended.stderr.count("\n") == 1
+    assert "hush-hush" not in ended.stderr
+    assert "definitely" not in ended.stderr
+
+
+def test_f59_old_and_new_version_answer_side_by_side_during_a_migration(
+    postgres: Server, tmp_path: Path
+) -> None:
+    with fresh_database(postgres, template="template1") as url:
+        # What the first version knew.
+        for file in sorted(migrate.FOLDER.glob("000*.sql")):
+            run(url, file.read_text())
+        add_job(url, 1, "cooking")
+        with running_service(url, tmp_path / "old") as old:
+            before = wait_for_answer(old).json()
+            list(migrate.migrate(url))
+            assert old.recommend(**QUESTION).json() == before
+            with running_service(url, tmp_path / "new") as new:
+                assert new.recommend(**QUESTION).json() == before
+                assert old.recommend(**QUESTION).json() == before
+
+
+@pytest.mark.parametrize("damage", ["absent", "corrupt"])
+def test_f60_model_files_that_do_not_match_fail_the_first_request_until_mended(
+    cluster: Cluster, tmp_path: Path, damage: str
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    if damage == "corrupt":
+        shutil.copytree(MODEL, folder, dirs_exist_ok=True)
+        with (folder / "model.safetensors").open("r+b") as weights:
+            weights.seek(1_000_000)
+            weights.write(b"\x00\x01\x02\x03")
+    with running_service(
+        cluster.url, tmp_path / "log", MODEL_DIR=str(folder)
+    ) as service:
+        assert service.client.get("/healthz").status_code == 200
+        for response in (service.recommend(**QUESTION), service.client.get("/readyz")):
+            assert_unavailable(response)
+            assert "make model" in response.json()["detail"]
+        shutil.copytree(MODEL, folder, dirs_exist_ok=True)
+        assert service.recommend(**QUESTION).status_code == 200
+
+
+def test_f62_a_migration_killed_half_way_is_repeated(postgres: Server) -> None:
+    with fresh_database(postgres, template="template1") as url:
+        run(url, "CREATE TABLE skill_job1 (job_id bigint PRIMARY KEY, skills text)")
+        with closing(psycopg2.connect(url)) as locker:
+            with locker.cursor() as cursor:
+                cursor.execute("LOCK TABLE skill_job1 IN ACCESS EXCLUSIVE MODE")
+            migrating = subprocess.Popen(
+                [sys.executable, str(ROOT / "scripts" / "migrate.py")],
+                env=os.environ | {"DATABASE_URL": url},
+                stdout=subprocess.DEVNULL,
+            )
+            blocked = (
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND query LIKE '%ALTER TABLE skill_job1%'"
+            )
+            deadline = time.monotonic() + 30
+            while run(url, blocked) == [(0,)]:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            migrating.kill()
+            migrating.wait(30)
+        assert list(migrate.migrate(url)) != []
+        assert list(migrate.migrate(url)) == []
+        run(url, "SELECT embedding, embedding_version FROM skill_job1")

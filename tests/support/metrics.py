@@ -1,0 +1,28 @@
+"""Reads the metrics of a running service."""
+
+import time
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.service import Service
+
+
+def metric(service: Service, name: str, **labels: str) -> float:
+    """The value of one sample; 0 when it was never counted."""
+    text = service.client.get("/metrics").text
+    samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+    return sum(
+        sample.value
+        for sample in samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def wait_for_metric(
+    service: Service, name: str, value: float, *, within_s: float
+) -> None:
+    """Return when the sample has this value; fails when it does not get it."""
+    deadline = time.monotonic() + within_s
+    while (found := metric(service, name)) != value:
+        assert time.monotonic() < deadline, f"{name} is {found}, not {value}"
+        time.sleep(0.05)

@@ -1,0 +1,59 @@
+"""Keys by their digests, and buckets of tokens under a clock of the test's own."""
+
+import pytest
+
+from app.api import keys
+from app.api.keys import ApiKeys, TokenBuckets
+
+
+def test_a_known_key_is_found_whatever_its_place() -> None:
+    known = ApiKeys(["first-key", "second-key"])
+    assert known.find(b"first-key") != known.find(b"second-key")
+    assert None not in (known.find(b"first-key"), known.find(b"second-key"))
+    assert known.find(b"third-key") is None
+    assert known.find(b"") is None
+
+
+def test_f73_all_keys_are_compared_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+    original = keys.hmac.compare_digest
+
+    def counted(one: bytes, other: bytes) -> bool:
+        compared.append(len(one))
+        return original(one, other)
+
+    monkeypatch.setattr(keys.hmac, "compare_digest", counted)
+    known = ApiKeys(["first-key", "second-key", "third-key"])
+    for presented in (b"first-key", b"third-key", b"x"):
+        known.find(presented)
+    # Three comparisons of whole digests each, wherever the match is.
+    assert compared == [32] * 9
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_f79_a_bucket_empties_and_refills_evenly() -> None:
+    clock = Clock()
+    buckets = TokenBuckets(30, clock=clock)  # one every two seconds
+    assert [buckets.wait_s(b"a") for _ in range(31)] == [0] * 30 + [2]
+    assert buckets.wait_s(b"b") == 0
+    clock.now += 1.5
+    assert buckets.wait_s(b"a") == 1
+    clock.now += 0.5
+    assert buckets.wait_s(b"a") == 0
+    assert buckets.wait_s(b"a") == 2
+
+
+def test_a_bucket_holds_no_more_than_a_minutes_tokens() -> None:
+    clock = Clock()
+    buckets = TokenBuckets(3, clock=clock)
+    buckets.wait_s(b"a")
+    clock.now += 3600
+    assert [buckets.wait_s(b"a") for _ in range(4)] == [0, 0, 0, 20]
