@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check format model lock audit soak clean help
+.PHONY: run test check format model bench bench-quick lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -34,6 +34,12 @@ lock: $(VENV)/dev ## Pin the serving set and all it needs, with hashes
 
 audit: $(VENV)/dev ## Look the locked packages up among known vulnerabilities
 	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-serve.lock
+
+bench: $(VENV)/dev model ## Measure beside the guide's designs, about ten minutes (ARGS=--full: 1,000,000 jobs too)
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-quick: $(VENV)/dev model ## The same in about a minute, into .data/bench
+	$(BIN)/python -m benchmarks.run --quick
 
 soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
 	$(BIN)/python benchmarks/soak.py $(ARGS)

@@ -92,7 +92,10 @@ class ReferenceEncoder:
 def _load(model_dir: Path, device: str | None) -> "SentenceTransformer":
     # Imported here: it takes seconds, and app/ must load where it is not installed.
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    from transformers.utils import logging  # noqa: PLC0415
 
+    # Its bar for loading the weights would break into the backfill's own.
+    logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
         _lay_out(Path(folder), model_dir)
         return SentenceTransformer(folder, device=device, local_files_only=True)

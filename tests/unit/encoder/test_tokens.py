@@ -60,6 +60,7 @@ def whole(path: Path) -> Tokenizer:
         "word " * 254,  # 256 with [CLS] and [SEP]
         "word " * 255,  # one is cut off
         "word " * 50_000,  # many pieces
+        ("word" + " " * 200) * 400,  # ten words in a piece: it takes 26 pieces
         " " * 100_000 + "python",  # nothing but white space in the first pieces
         "\n" * 2048 + "sql",  # white space up to the end of a piece
         "a" * 2047 + " sql",  # a word up to the end of a piece
