@@ -43,6 +43,7 @@ class Settings(ScriptSettings):
     concurrent_passes: int = Field(1, ge=1, le=8)
     max_pass_size: int = Field(64, ge=1, le=1024)
     query_cache_size: int = Field(1000, ge=0, le=100_000)
+    embed_in_service: bool = False
     blas_threads: int = Field(0, ge=0, le=64)
     api_keys: SecretStr = SecretStr("")
     rate_limit_per_minute: int = Field(600, ge=0, le=1_000_000)

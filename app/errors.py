@@ -24,6 +24,10 @@ class InvalidInputError(AppError):
     status = 422
 
 
+class RowRejectedError(AppError):
+    """The database refuses a value of one row: a constraint or a trigger says no."""
+
+
 class UserNotFoundError(AppError):
     """No row in `users` has this id."""
 

@@ -15,6 +15,7 @@ from app.api.headers import PAGE_POLICY, SecurityHeaders
 from app.api.keys import ApiKeys, TokenBuckets
 from app.api.observe import Observe
 from app.api.routes import Passes, build_router
+from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
@@ -24,6 +25,7 @@ from app.recommend import Recommender
 from app.scan.passes import SharedPasses
 from app.storage.database import Database
 from app.telemetry import Telemetry
+from app.traffic import Traffic
 
 # Probes give up sooner than requests: they come again by themselves.
 PROBE_TIMEOUT_S = 5.0
@@ -39,13 +41,19 @@ def create_app(settings: Settings) -> FastAPI:
         settings.database_url.get_secret_value(), pool_size=settings.db_pool_size
     )
     model = LazyEncoder(settings.model_dir)
-    passes = _passes(settings, database, model, telemetry)
+    traffic = Traffic()
+    passes = _passes(settings, database, model, telemetry, traffic)
     _watch(telemetry, database, model, passes)
+    backfill = ServiceBackfill(database, model, traffic)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if settings.embed_in_service:
+            backfill.start()
         yield
         passes.close()
+        if settings.embed_in_service:
+            backfill.close()
         database.close()
 
     app = FastAPI(
@@ -75,7 +83,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _passes(
-    settings: Settings, database: Database, model: LazyEncoder, telemetry: Telemetry
+    settings: Settings,
+    database: Database,
+    model: LazyEncoder,
+    telemetry: Telemetry,
+    traffic: Traffic,
 ) -> Passes:
     encoder: Encoder = model
     if settings.query_cache_size:
@@ -84,7 +96,7 @@ def _passes(
         database, encoder, batch_rows=settings.batch_rows, observer=telemetry
     )
     return SharedPasses(
-        recommender.answer_all,
+        traffic.observed(recommender.answer_all),
         threads=settings.concurrent_passes,
         most_per_pass=settings.max_pass_size,
         max_waiting=settings.max_waiting,

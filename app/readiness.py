@@ -11,8 +11,9 @@ from app.encoder.checkpoint import verify
 from app.encoder.lazy import LazyEncoder
 from app.errors import DeadlineExceededError
 from app.storage.catalogue import Catalogue
+from app.storage.coverage import Coverage, coverage
 from app.storage.database import Database, Transaction
-from app.storage.jobs import Coverage, coverage
+from app.storage.tables import JOBS
 from app.storage.users import count_users
 
 # Counting makes the database read the whole table; probes come every few seconds.
@@ -73,7 +74,7 @@ class ReadinessCheck:
         counts = self._counts
         if counts is None or time.monotonic() - counts.at > FRESH_S:
             counts = Counts(
-                jobs=coverage(transaction, version=self._encoder.version),
+                jobs=coverage(transaction, JOBS, version=self._encoder.version),
                 users=count_users(transaction),
                 at=time.monotonic(),
             )

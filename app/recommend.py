@@ -25,10 +25,15 @@ from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
 from app.storage.catalogue import Catalogue
 from app.storage.codec import EMBEDDING_BYTES
+from app.storage.coverage import RememberedCount
 from app.storage.database import Database, Transaction
 from app.storage.ids import Id
 from app.storage.jobs import job_texts, stream_embeddings
-from app.storage.users import user_texts
+from app.storage.tables import JOBS
+from app.storage.users import User, users_by_id
+
+# What is compared with the jobs: a text, or a user's stored embedding, (384,) float32.
+Query = str | NDArray[np.float32]
 
 # What a COPY record carries besides the embedding, for an integer id.
 RECORD_OVERHEAD = 24
@@ -85,6 +90,7 @@ class Answer:
 
     recommendations: Sequence[Recommendation]
     total_jobs_analyzed: int
+    total_jobs_pending: int
     timings: Timings
     note: str | None = None
 
@@ -129,6 +135,7 @@ class Recommender:
         self._encoder = encoder
         self._batch_rows = batch_rows
         self._observer = observer
+        self._pending = RememberedCount(JOBS, version=encoder.version)
         # Two threads may both read it at first; they read the same.
         self._catalogue: Catalogue | None = None
 
@@ -157,10 +164,16 @@ class Recommender:
         watch = _Stopwatch()
         with self._database.snapshot(scope.deadline) as transaction:
             catalogue = self._read_catalogue(transaction)
-            texts = self._texts(transaction, questions, catalogue)
-            asked = [index for index, text in enumerate(texts) if isinstance(text, str)]
+            looked_up = self._look_up(transaction, questions, catalogue)
+            wanted = {
+                index: query
+                for index, query in enumerate(looked_up)
+                if isinstance(query, str | np.ndarray)
+            }
+            asked = list(wanted)
             with watch("encode"):
-                queries = self._encoder.encode([str(texts[index]) for index in asked])
+                queries = self._embed(list(wanted.values()))
+            pending = self._pending(transaction)
             sizes = [questions[index].top_n for index in asked]
             with watch("scan"):
                 top, volume = self._scan(transaction, catalogue, queries, sizes, scope)
@@ -170,10 +183,17 @@ class Recommender:
             self._observer.pass_done(len(questions), volume, watch.timings())
         ranked = dict(zip(asked, found, strict=True))
         return [
-            text
-            if isinstance(text, AppError)
-            else _answer(ranked.get(index), top, skills, catalogue, watch.timings())
-            for index, text in enumerate(texts)
+            query
+            if isinstance(query, AppError)
+            else _answer(
+                ranked.get(index),
+                top,
+                skills,
+                catalogue,
+                watch.timings(),
+                pending=pending,
+            )
+            for index, query in enumerate(looked_up)
         ]
 
     def _read_catalogue(self, transaction: Transaction) -> Catalogue:
@@ -181,27 +201,39 @@ class Recommender:
             self._catalogue = Catalogue.read(transaction)
         return self._catalogue
 
-    def _texts(
+    def _look_up(
         self,
         transaction: Transaction,
         questions: Sequence[Question],
         catalogue: Catalogue,
-    ) -> list[str | AppError | None]:
-        """The text of each question; None for a user whose row has none."""
+    ) -> list[Query | AppError | None]:
+        """The query of each question; None for a user whose row has no text."""
         keys = [
             None if q.user_id is None else catalogue.user_id.parse(q.user_id)
             for q in questions
         ]
         wanted = {key for key in keys if key is not None}
         found = (
-            user_texts(transaction, list(wanted), user_id=catalogue.user_id)
+            users_by_id(
+                transaction,
+                list(wanted),
+                catalogue=catalogue,
+                version=self._encoder.version,
+            )
             if wanted
             else {}
         )
         return [
-            _text(question, key, found)
+            _query(question, key, found)
             for question, key in zip(questions, keys, strict=True)
         ]
+
+    def _embed(self, queries: Sequence[Query]) -> NDArray[np.float32]:
+        """(q, 384): stored embeddings as they are, texts encoded."""
+        texts = [query for query in queries if isinstance(query, str)]
+        encoded = iter(self._encoder.encode(texts))
+        rows = [next(encoded) if isinstance(query, str) else query for query in queries]
+        return np.array(rows, np.float32).reshape(-1, self._encoder.dimension)
 
     def _scan(
         self,
@@ -248,15 +280,17 @@ class Recommender:
         return job_texts(transaction, list(ids), job_id=catalogue.job_id) if ids else {}
 
 
-def _text(
-    question: Question, key: Id | None, found: dict[Id, str | None]
-) -> str | AppError | None:
+def _query(
+    question: Question, key: Id | None, found: dict[Id, User]
+) -> Query | AppError | None:
     if question.skills is not None:
         return question.skills
     if key is None or key not in found:
         return UserNotFoundError("No user has this user_id.")
-    text = found[key]
-    return text if text and text.strip() else None
+    user = found[key]
+    if not user.skills or not user.skills.strip():
+        return None
+    return user.skills if user.embedding is None else user.embedding
 
 
 def _answer(
@@ -265,9 +299,12 @@ def _answer(
     skills: dict[Id, str | None],
     catalogue: Catalogue,
     timings: Timings,
+    *,
+    pending: int,
 ) -> Answer:
     if ranked is None:
-        return Answer((), 0, timings, note="This user has no skills to match.")
+        note = "This user has no skills to match."
+        return Answer((), 0, pending, timings, note=note)
     ids = [catalogue.job_id.from_stream(job.id) for job in ranked]
     return Answer(
         recommendations=[
@@ -275,5 +312,6 @@ def _answer(
             for id_, job in zip(ids, ranked, strict=True)
         ],
         total_jobs_analyzed=top.analyzed,
+        total_jobs_pending=pending,
         timings=timings,
     )

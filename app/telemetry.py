@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from app.recommend import Timings, Volume
-from app.storage.jobs import Coverage
+from app.storage.coverage import Coverage
 
 PREFIX = "recommender"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

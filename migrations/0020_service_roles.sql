@@ -33,7 +33,12 @@ DECLARE
         ['job_recommender', 'SELECT', 'users'],
         ['job_recommender_worker', 'SELECT', 'skill_job1'],
         ['job_recommender_worker', 'SELECT', 'users'],
-        ['job_recommender_worker', 'UPDATE (embedding, embedding_version)', 'skill_job1']
+        ['job_recommender_worker', 'UPDATE (embedding, embedding_version)', 'skill_job1'],
+        ['job_recommender_worker', 'UPDATE (embedding, embedding_version)', 'users'],
+        ['job_recommender', 'SELECT', 'embedding_failure'],
+        ['job_recommender_worker', 'SELECT, INSERT, UPDATE, DELETE', 'embedding_claim'],
+        ['job_recommender_worker', 'SELECT, INSERT, UPDATE, DELETE', 'embedding_failure'],
+        ['job_recommender_worker', 'SELECT, INSERT, UPDATE, DELETE', 'embedding_lease']
     ];
 BEGIN
     FOREACH line SLICE 1 IN ARRAY rights LOOP

@@ -1,46 +1,87 @@
-"""Fill `embedding` and `embedding_version` of every job that has a text but no sound
-embedding of the current model. Commits as it goes; run it again to go on.
+"""Fill `embedding` and `embedding_version` of every job and user that has a text but no
+sound embedding of the current model. Any number of these may run at once, anywhere.
 
-Exit status: 0 when nothing is left undone, 1 when rows are left, 2 for an error.
+Exit status: 0 when nothing is left undone, 1 when rows are left or in quarantine, 2 for
+an error, 130 after Ctrl-C, 143 after SIGTERM. Whatever ends it, run it again to go on.
 """
 
 import argparse
+import logging
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Self
 
 import _path  # noqa: F401  (finds `app`)
-from tqdm import tqdm
+import _threads  # noqa: F401  (before NumPy)
+from _progress import shown, summary
 
 from app.backfill import Backfill, Progress
+from app.backfill.watch import Bell, watch
+from app.backfill.worker import LEASE_S
 from app.config import ScriptSettings, read_settings
 from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
 from app.errors import AppError
 from app.storage.database import Database
+from app.storage.listener import Listener
+from app.storage.tables import JOBS, USERS
 
-PLAIN_LINE_EVERY_S = 5.0
+TABLES = {"jobs": [JOBS], "users": [USERS], "all": [JOBS, USERS]}
+
+
+class Stop:
+    """The first signal lets the batch end; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.status = 0
+
+    def __enter__(self) -> Self:
+        self._before = {
+            number: signal.signal(number, self._stop)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, _frame: object) -> None:
+        self.status = 128 + number
+        if self.event.is_set():
+            raise KeyboardInterrupt
+        self.event.set()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    stop = Stop()
     try:
         settings = read_settings(ScriptSettings)
-        database = Database(settings.database_url.get_secret_value(), pool_size=1)
-        try:
-            backfill = Backfill(
-                database, _encoder(args, settings), batch_size=args.batch_size
-            )
-            return _run(backfill, args)
-        finally:
-            database.close()
+        dsn = settings.database_url.get_secret_value()
+        with stop, closing(Database(dsn, pool_size=1)) as database:
+            encoder = _encoder(args, settings)
+            backfills = _backfills(args, database, encoder, stop.event)
+            if args.failures:
+                return _list_failures(backfills)
+            if args.dry_run:
+                return _count(backfills)
+            return _embed(args, backfills, dsn, stop)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return stop.status
 
 
 def _encoder(args: argparse.Namespace, settings: ScriptSettings) -> Encoder:
-    if args.encoder == "numpy":
+    if args.encoder == "numpy" or args.failures or args.dry_run:
         return LazyEncoder(settings.model_dir)
     # Imported on demand: it needs torch, which the small host does not have.
     from app.encoder.reference import ReferenceEncoder  # noqa: PLC0415
@@ -48,71 +89,135 @@ def _encoder(args: argparse.Namespace, settings: ScriptSettings) -> Encoder:
     return ReferenceEncoder(settings.model_dir, device=args.device)
 
 
-def _run(backfill: Backfill, args: argparse.Namespace) -> int:
-    todo = backfill.remaining()
-    if args.dry_run:
-        print(f"{todo} jobs would be embedded.")
-        return 0 if todo == 0 else 1
-    if args.limit is not None:
-        todo = min(todo, args.limit)
-    start = time.monotonic()
-    embedded = changed = 0
-    for done in _shown(backfill.run(limit=args.limit), todo):
-        embedded += done.embedded
-        changed += done.changed
-    left = backfill.remaining()
-    print(_summary(embedded, changed, left, time.monotonic() - start))
-    return 0 if left == 0 else 1
+def _backfills(
+    args: argparse.Namespace,
+    database: Database,
+    encoder: Encoder,
+    stop: threading.Event,
+) -> list[Backfill]:
+    # sentence-transformers sorts what it gets by length: the more at once, the better.
+    slice_rows = args.batch_size if args.encoder == "sentence-transformers" else 16
+    return [
+        Backfill(
+            database,
+            encoder,
+            table=table,
+            batch_size=args.batch_size,
+            slice_rows=slice_rows,
+            lease_s=args.lease_s,
+            stop=stop,
+        )
+        for table in TABLES[args.what]
+    ]
 
 
-def _summary(embedded: int, changed: int, left: int, seconds: float) -> str:
-    rate = embedded / seconds if seconds > 0 else 0.0
-    text = f"{embedded} jobs embedded in {seconds:.1f} s ({rate:.0f} per second)"
-    if changed:
-        text += f", {changed} were edited meanwhile and wait for the next run"
-    return f"{text}; {left} left."
+def _list_failures(backfills: Sequence[Backfill]) -> int:
+    found = False
+    for backfill in backfills:
+        for failure in backfill.failures():
+            found = True
+            when = failure.failed_at.isoformat(sep=" ", timespec="seconds")
+            print(f"{backfill.table.rows} {failure.row_id}\t{when}\t{failure.reason}")
+    if not found:
+        print("No row is in quarantine.")
+    return 1 if found else 0
 
 
-def _shown(batches: Iterator[Progress], total: int) -> Iterator[Progress]:
-    """The same batches, with a bar on a terminal and plain lines elsewhere."""
-    if sys.stderr.isatty():
-        yield from _with_bar(batches, total)
+def _count(backfills: Sequence[Backfill]) -> int:
+    waiting = {backfill.table.rows: backfill.remaining() for backfill in backfills}
+    for rows, count in waiting.items():
+        print(f"{count} {rows} would be embedded.")
+    return 1 if any(waiting.values()) else 0
+
+
+def _embed(
+    args: argparse.Namespace, backfills: Sequence[Backfill], dsn: str, stop: Stop
+) -> int:
+    if args.retry_failures:
+        freed = sum(backfill.retry_failures() for backfill in backfills)
+        print(f"{freed} rows are out of quarantine.")
+    # Also shows at once what is wrong with the database, before anything waits for it.
+    for backfill in backfills:
+        backfill.remaining()
+    if args.watch:
+        _watch(backfills, dsn, stop.event)
     else:
-        yield from _with_lines(batches, total)
+        _run(args.limit, backfills)
+    return stop.status or _left(backfills)
 
 
-def _with_bar(batches: Iterator[Progress], total: int) -> Iterator[Progress]:
-    with tqdm(total=total, unit="job", smoothing=0.1) as bar:
-        for done in batches:
-            bar.update(done.embedded + done.changed)
-            yield done
-
-
-def _with_lines(batches: Iterator[Progress], total: int) -> Iterator[Progress]:
-    start = shown = time.monotonic()
-    seen = 0
-    for done in batches:
-        seen += done.embedded + done.changed
-        now = time.monotonic()
-        if now - shown >= PLAIN_LINE_EVERY_S:
-            rate = seen / (now - start)
-            left_s = max(0, total - seen) / rate
+def _watch(backfills: Sequence[Backfill], dsn: str, stop: threading.Event) -> None:
+    print("Watching for texts; Ctrl-C ends it.", flush=True)
+    with closing(Listener(dsn)) as listener:
+        for done in watch(backfills, Bell(listener), stop):
             print(
-                f"{seen} of {total} jobs, {rate:.0f} per second, {left_s:.0f} s left",
+                f"{done.embedded} embedded, {done.changed} changed meanwhile,"
+                f" {done.quarantined} into quarantine",
                 flush=True,
             )
-            shown = now
-        yield done
+
+
+def _run(limit: int | None, backfills: Sequence[Backfill]) -> None:
+    for backfill in backfills:
+        waiting = backfill.remaining()
+        todo = waiting if limit is None else min(waiting, limit)
+        start = time.monotonic()
+        total = Progress()
+        batches = backfill.run(limit=limit)
+        for done in shown(batches, todo, unit=backfill.table.rows.removesuffix("s")):
+            total += done
+        rows = backfill.table.rows.capitalize()
+        print(f"{rows}: {summary(total, time.monotonic() - start)}.", flush=True)
+        limit = None if limit is None else max(0, limit - total.seen)
+
+
+def _left(backfills: Sequence[Backfill]) -> int:
+    """Say what is not embedded: 1 when there is something, else 0."""
+    undone = 0
+    for backfill in backfills:
+        found = backfill.coverage()
+        undone += found.waiting + found.quarantined
+        print(
+            f"{found.waiting} {backfill.table.rows} left,"
+            f" {found.quarantined} in quarantine."
+        )
+    return 1 if undone else 0
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batch-size", type=_count, default=128, metavar="ROWS")
-    parser.add_argument("--limit", type=_count, metavar="ROWS", help="stop after these")
-    parser.add_argument(
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
         "--dry-run", action="store_true", help="only say how many rows there are"
+    )
+    mode.add_argument(
+        "--failures", action="store_true", help="only list the rows in quarantine"
+    )
+    mode.add_argument(
+        "--watch",
+        action="store_true",
+        help="stay up, and embed what appears within a second or two",
+    )
+    parser.add_argument(
+        "--retry-failures",
+        action="store_true",
+        help="let all rows out of quarantine first",
+    )
+    parser.add_argument(
+        "--what", choices=sorted(TABLES), default="all", help="default: %(default)s"
+    )
+    parser.add_argument("--batch-size", type=_positive, default=128, metavar="ROWS")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="ROWS", help="stop after these"
+    )
+    parser.add_argument(
+        "--lease-s",
+        type=float,
+        default=LEASE_S,
+        metavar="SECONDS",
+        help="a killed worker's rows wait so long for another (default: %(default)s)",
     )
     parser.add_argument(
         "--encoder",
@@ -126,7 +231,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _count(text: str) -> int:
+def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

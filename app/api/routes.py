@@ -109,6 +109,7 @@ def _public(answer: Answer) -> RecommendResponse:
             for job in answer.recommendations
         ],
         total_jobs_analyzed=answer.total_jobs_analyzed,
+        total_jobs_pending=answer.total_jobs_pending,
         detail=answer.note,
     )
 

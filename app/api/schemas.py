@@ -88,6 +88,10 @@ class RecommendResponse(BaseModel):
         description="Jobs that were compared: those with a sound embedding of the"
         " current model."
     )
+    total_jobs_pending: int = Field(
+        description="Jobs with a text that were not compared, because their embedding"
+        " is still to be made. Counted at most every few seconds."
+    )
     detail: str | None = Field(
         None, description="A remark, for example that the user has no skills yet."
     )
@@ -109,6 +113,7 @@ class JobCounts(BaseModel):
     pending: int
     stale: int
     malformed: int
+    quarantined: int
     blank: int
 
 

@@ -21,6 +21,8 @@ class Catalogue:
 
     job_id: IdColumn
     user_id: IdColumn
+    # Whether `users` has the columns that migration 0012 adds.
+    users_have_embeddings: bool
 
     @classmethod
     def read(cls, transaction: Transaction) -> "Catalogue":
@@ -34,6 +36,8 @@ class Catalogue:
         return cls(
             job_id=IdColumn.of_type(types["skill_job1"]["job_id"]),
             user_id=IdColumn.of_type(types["users"]["user_id"]),
+            users_have_embeddings=types["users"].keys()
+            >= {"embedding", "embedding_version"},
         )
 
 

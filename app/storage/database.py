@@ -21,6 +21,7 @@ from app.errors import (
     ConnectionLostError,
     DatabaseUnavailableError,
     DeadlineExceededError,
+    RowRejectedError,
     SchemaError,
 )
 from app.storage.pool import ConnectionPool
@@ -118,7 +119,7 @@ class Database:
     @contextmanager
     def _transaction(self, begin: SQL, deadline: Deadline) -> Iterator[Transaction]:
         deadline.check("waiting for the database")
-        with _our_errors(), self.pool.connection(deadline) as lent:
+        with connection_errors(), self.pool.connection(deadline) as lent:
             timeout_ms = max(1, int(deadline.remaining_s() * 1000))
             with (
                 self._watchdog.watch(lent.fileno(), deadline),
@@ -134,10 +135,13 @@ class Database:
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def connection_errors() -> Iterator[None]:
+    """Raises our error for any that the driver meets: while connecting, that is, or
+    on a connection that does nothing but listen.
+    """
     try:
         yield
-    except psycopg2.Error as error:  # while connecting
+    except psycopg2.Error as error:
         raise _translate_refusal(error) from error
 
 
@@ -197,7 +201,15 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
             f"The database could not run the query now (SQLSTATE {code});"
             " try again in a moment."
         )
-    return AppError(f"The database rejected a statement (SQLSTATE {code}).")
+    sentence = f"The database rejected a statement (SQLSTATE {code})."
+    if code[:2] in ROW_FAULTS or code == errorcodes.RAISE_EXCEPTION:
+        return RowRejectedError(sentence)
+    return AppError(sentence)
+
+
+# Classes of SQLSTATE that blame the data: data exceptions, constraints, view checks.
+# Others, a full disk among them, would befall every row.
+ROW_FAULTS = ("22", "23", "44")
 
 
 def _missing(code: str) -> str:

@@ -44,7 +44,7 @@ class ConnectionPool:
     """
 
     def __init__(self, dsn: str, *, size: int) -> None:
-        parameters = _defaults_for(dsn)
+        parameters = connection_parameters(dsn)
         self.size = size
         # Last in, first out: the connection used last is the least likely to have
         # been dropped by an idle time-out somewhere on the way.
@@ -131,7 +131,7 @@ def _take_back(slot: ThreadedConnectionPool, lent: Connection) -> None:
         slot.putconn(lent, close=broken)
 
 
-def _defaults_for(dsn: str) -> dict[str, str]:
+def connection_parameters(dsn: str) -> dict[str, str]:
     """Our connection parameters, less those that the connection string sets.
 
     Raises psycopg2.ProgrammingError for a string that is none.

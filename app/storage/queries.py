@@ -41,50 +41,55 @@ JOB_TEXTS = SQL(
     " WHERE job_id = ANY (%(ids)s::{id_type}[])"
 )
 
-USER_TEXTS = SQL(
-    "SELECT user_id::{id_type}, skills FROM users"
+# The stored embedding comes along where it is of this model and has its length.
+USERS = SQL(
+    "SELECT user_id::{id_type}, skills, "
+    "CASE WHEN "
+    + CURRENT.string
+    + " AND "
+    + RIGHT_LENGTH.string
+    + " THEN embedding END FROM users WHERE user_id = ANY (%(ids)s::{id_type}[])"
+)
+# A database that was not migrated since: users have no embeddings there.
+USERS_WITHOUT_EMBEDDINGS = SQL(
+    "SELECT user_id::{id_type}, skills, NULL FROM users"
     " WHERE user_id = ANY (%(ids)s::{id_type}[])"
 )
 
 # --- coverage ----------------------------------------------------------------
 
+# Word for word the condition of the indexes of migration 0013, which answer it.
+UNEMBEDDED = SQL(
+    HAS_TEXT.string
+    + " AND (embedding IS NULL OR NOT "
+    + CURRENT.string
+    + " OR NOT "
+    + RIGHT_LENGTH.string
+    + ")"
+)
+COUNT_UNEMBEDDED = SQL("SELECT count(*) FROM {table} WHERE " + UNEMBEDDED.string)
+
+# A failure counts for the text that failed only.
+QUARANTINED = SQL(
+    "({key}::text, sha256(convert_to(skills, 'UTF8'))) IN"
+    " (SELECT row_id, text_sha256 FROM embedding_failure WHERE table_name = {name})"
+)
+
 # Each row is in exactly one state. "blank": there is no text to embed.
 STATE = SQL(
-    "CASE WHEN embedding IS NULL THEN CASE WHEN "
-    + HAS_TEXT.string
-    + " THEN 'pending' ELSE 'blank' END"
-    + " WHEN NOT ("
+    "CASE WHEN embedding IS NOT NULL AND "
     + CURRENT.string
-    + ") THEN 'stale' WHEN NOT ("
+    + " AND "
     + RIGHT_LENGTH.string
-    + ") THEN 'malformed' ELSE 'embedded' END"
+    + " THEN 'embedded' WHEN NOT "
+    + HAS_TEXT.string
+    + " THEN 'blank' WHEN "
+    + QUARANTINED.string
+    + " THEN 'quarantined' WHEN embedding IS NULL THEN 'pending' WHEN NOT "
+    + CURRENT.string
+    + " THEN 'stale' ELSE 'malformed' END"
 )
 COVERAGE = SQL(
-    "SELECT " + STATE.string + " AS state, count(*) FROM skill_job1 GROUP BY state"
+    "SELECT " + STATE.string + " AS state, count(*) FROM {table} GROUP BY state"
 )
 COUNT_USERS = SQL("SELECT count(*) FROM users")
-
-# --- backfill ----------------------------------------------------------------
-
-UNEMBEDDED = SQL(
-    "(" + STATE.string + ") IN ('pending', 'stale', 'malformed') AND " + HAS_TEXT.string
-)
-COUNT_UNEMBEDDED = SQL("SELECT count(*) FROM skill_job1 WHERE " + UNEMBEDDED.string)
-
-# Keyset paging: OFFSET would read all skipped rows again for every page.
-NEXT_UNEMBEDDED = SQL(
-    "SELECT job_id::{id_type}, skills FROM skill_job1 WHERE "
-    + UNEMBEDDED.string
-    + " AND (%(after)s IS NULL OR job_id > %(after)s::{id_type})"
-    " ORDER BY job_id LIMIT %(limit)s"
-)
-
-# Compare-and-set on the text that was embedded: a row edited meanwhile matches
-# nothing here and stays pending with its new text.
-STORE_EMBEDDINGS = SQL(
-    "UPDATE skill_job1 AS job"
-    " SET embedding = new.embedding, embedding_version = %(version)s"
-    " FROM unnest(%(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[])"
-    " AS new (job_id, skills, embedding)"
-    " WHERE job.job_id = new.job_id AND job.skills = new.skills"
-)

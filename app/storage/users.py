@@ -1,21 +1,60 @@
-"""Users in Postgres: their skills texts by id."""
+"""Users in Postgres: their skills texts, and the embeddings of these, by id."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.storage import queries
+from app.storage.catalogue import Catalogue
+from app.storage.codec import from_bytes
 from app.storage.database import Transaction
-from app.storage.ids import Id, IdColumn
+from app.storage.ids import Id
+from app.storage.tables import USERS
+
+# Norms whose squares float32 still holds; the zero vector is not among them.
+LEAST_NORM = 1e-15
+LARGEST_NORM = 1e15
 
 
-def user_texts(
-    transaction: Transaction, ids: Sequence[Id], *, user_id: IdColumn
-) -> dict[Id, str | None]:
-    """The `skills` of the users with these ids, as `IdColumn.parse` gives them."""
-    query = queries.USER_TEXTS.format(id_type=user_id.cast)
-    return dict(transaction.rows(query, {"ids": list(ids)}))
+@dataclass(frozen=True)
+class User:
+    """A user's text and, where it is stored and sound, its embedding."""
+
+    skills: str | None
+    embedding: NDArray[np.float32] | None  # (384,), as stored
+
+
+def users_by_id(
+    transaction: Transaction,
+    ids: Sequence[Id],
+    *,
+    catalogue: Catalogue,
+    version: str,
+) -> dict[Id, User]:
+    """The users with these ids, as `IdColumn.parse` gives them."""
+    query = (
+        queries.USERS
+        if catalogue.users_have_embeddings
+        else queries.USERS_WITHOUT_EMBEDDINGS
+    )
+    formatted = USERS.format(query, version=version, id_column=catalogue.user_id)
+    rows = transaction.rows(formatted, {"ids": list(ids)})
+    return {id_: User(skills, _sound(stored)) for id_, skills, stored in rows}
 
 
 def count_users(transaction: Transaction) -> int:
     """The number of users."""
     count: int = transaction.rows(queries.COUNT_USERS)[0][0]
     return count
+
+
+def _sound(stored: memoryview | None) -> NDArray[np.float32] | None:
+    """The embedding, unless it points nowhere: then the text is encoded anew."""
+    if stored is None:
+        return None
+    embedding = from_bytes(stored)
+    norm = float(np.linalg.norm(embedding.astype(np.float64)))
+    # NaN fails both comparisons.
+    return embedding if LEAST_NORM < norm < LARGEST_NORM else None

@@ -1,0 +1,180 @@
+"""Where a worker gets its rows and hands in what came of them: claims, in short
+transactions that are tried again while the database is away.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from app.backfill.isolation import Encoded, Refusal
+from app.backfill.patience import patiently
+from app.deadline import Deadline
+from app.errors import AppError, RowRejectedError
+from app.storage.catalogue import Catalogue
+from app.storage.claims import Claims, Failure, TextRow
+from app.storage.codec import DIMENSION
+from app.storage.coverage import Coverage, coverage
+from app.storage.database import Database, Transaction
+from app.storage.ids import Id
+from app.storage.tables import JOBS, EmbeddedTable
+
+T = TypeVar("T")
+
+# For the statements of one transaction; the encoding happens outside of them.
+STATEMENT_TIMEOUT_S = 60.0
+# What must not keep a process from ending.
+PARTING_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows in one's hands, until the claim expires or is released."""
+
+    claim: uuid.UUID
+    rows: Sequence[TextRow]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The ids of rows that carry an embedding now, as text, and those refused."""
+
+    ids: set[str]
+    refusals: Sequence[Refusal]
+
+
+class ClaimDesk:
+    """Claims rows of one table for the embeddings of one model."""
+
+    def __init__(
+        self,
+        database: Database,
+        table: EmbeddedTable,
+        *,
+        version: str,
+        lease_s: float,
+        patience_s: float,
+        stop: threading.Event,
+    ) -> None:
+        self._database = database
+        self._table = table
+        self._version = version
+        self._lease_s = lease_s
+        self._patience_s = patience_s
+        self._stop = stop
+
+    def coverage(self) -> Coverage:
+        """The rows by state, or the error that the database has now."""
+        with self._database.snapshot(_deadline()) as transaction:
+            return coverage(transaction, self._table, version=self._version)
+
+    def any_waiting(self) -> bool:
+        """Whether a row waits, or is in quarantine."""
+        return self._patiently(lambda tx, claims: claims.any_unembedded(tx))
+
+    def take(self, *, after: Id | None, limit: int) -> Batch | None:
+        """Claim rows beyond `after`, in the order of their ids."""
+
+        # A new claim each time: should the answer to a COMMIT get lost, the rows of
+        # the old one come free when it expires.
+        def take(transaction: Transaction, claims: Claims) -> Batch | None:
+            claim = uuid.uuid4()
+            rows = claims.take(transaction, claim, after=after, limit=limit)
+            return Batch(claim, rows) if rows else None
+
+        return self._patiently(take)
+
+    def others_hold_rows(self) -> bool:
+        """Whether living workers, or workers not dead for long, have rows claimed."""
+        return self._patiently(lambda tx, claims: claims.count_claimed(tx) > 0)
+
+    def renew(self, batch: Batch) -> bool:
+        """False when the claim was lost to another worker."""
+        return self._patiently(lambda tx, claims: claims.renew(tx, batch.claim))
+
+    def give_back(self, batch: Batch) -> None:
+        """Release the claim if that can be done at once; else it expires."""
+        with suppress(AppError):
+            self._write(
+                lambda tx, claims: claims.release(tx, batch.claim), PARTING_TIMEOUT_S
+            )
+
+    def store(self, batch: Batch, encoded: Encoded) -> Stored | None:
+        """Store what was encoded, note what was refused, and release the claim, in
+        one transaction. None when the claim was lost: then nothing is stored.
+        """
+
+        def store(transaction: Transaction, claims: Claims) -> Stored | None:
+            vectors = np.array(encoded.embeddings, np.float32).reshape(-1, DIMENSION)
+            ids = claims.store(transaction, batch.claim, encoded.rows, vectors)
+            if ids is None:
+                return None
+            for refusal in encoded.refusals:
+                claims.add_failure(transaction, refusal.row, refusal.reason)
+            claims.release(transaction, batch.claim)
+            return Stored(ids, encoded.refusals)
+
+        try:
+            return self._patiently(store)
+        except RowRejectedError:
+            return self._store_each(batch, encoded)
+
+    def quarantine(self, refusal: Refusal) -> None:
+        """Pass a row over until its text changes or somebody retries it."""
+        self._patiently(
+            lambda tx, claims: claims.add_failure(tx, refusal.row, refusal.reason)
+        )
+
+    def failures(self) -> list[Failure]:
+        """The rows in quarantine."""
+        return self._patiently(lambda tx, claims: claims.failures(tx))
+
+    def forget_failures(self) -> int:
+        """Let all rows out of quarantine: how many they were."""
+        return self._patiently(lambda tx, claims: claims.forget_failures(tx))
+
+    def _store_each(self, batch: Batch, encoded: Encoded) -> Stored | None:
+        """The database refused a row: find out which, one transaction a row."""
+        ids: set[str] = set()
+        refusals = list(encoded.refusals)
+        for row, vector in zip(encoded.rows, encoded.embeddings, strict=True):
+            try:
+                stored = self._store_one(batch, row, vector[np.newaxis])
+            except RowRejectedError as error:
+                refusals.append(Refusal(row, str(error)))
+                continue
+            if stored is None:
+                return None
+            ids |= stored
+        rest = self.store(batch, Encoded(refusals=refusals))
+        return rest and Stored(ids, rest.refusals)
+
+    def _store_one(
+        self, batch: Batch, row: TextRow, vector: np.ndarray
+    ) -> set[str] | None:
+        return self._patiently(
+            lambda tx, claims: claims.store(tx, batch.claim, [row], vector)
+        )
+
+    def _patiently(self, action: Callable[[Transaction, Claims], T]) -> T:
+        return patiently(
+            lambda: self._write(action, STATEMENT_TIMEOUT_S),
+            stop=self._stop,
+            patience_s=self._patience_s,
+        )
+
+    def _write(self, action: Callable[[Transaction, Claims], T], timeout_s: float) -> T:
+        with self._database.write(Deadline.after(timeout_s)) as transaction:
+            catalogue = Catalogue.read(transaction)
+            is_jobs = self._table is JOBS
+            id_column = catalogue.job_id if is_jobs else catalogue.user_id
+            claims = Claims(self._table, id_column, self._version, self._lease_s)
+            return action(transaction, claims)
+
+
+def _deadline() -> Deadline:
+    return Deadline.after(STATEMENT_TIMEOUT_S)

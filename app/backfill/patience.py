@@ -1,0 +1,40 @@
+"""Waits out a database that is away: a restart is no reason to give up."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from app.errors import ModelUnavailableError, SchemaError, UnavailableError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+
+
+def patiently(
+    action: Callable[[], T], *, stop: threading.Event, patience_s: float
+) -> T:
+    """The result of `action`, called again while the database is away.
+
+    Raises its UnavailableError after `patience_s`, or when `stop` is set meanwhile;
+    other errors at once, those that no waiting mends among them.
+    """
+    give_up_at = time.monotonic() + patience_s
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return action()
+        except (SchemaError, ModelUnavailableError):
+            raise
+        except UnavailableError as error:
+            if time.monotonic() + pause_s > give_up_at:
+                raise
+            log.warning("%s Trying again in %.1f s.", error, pause_s)
+            if stop.wait(pause_s):
+                raise
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

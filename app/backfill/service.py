@@ -1,0 +1,136 @@
+"""The backfill inside the service: `EMBED_IN_SERVICE=true`.
+
+One thread of one instance at a time, over the service's own model and connections,
+one text at a time, in the gaps between requests.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from app.backfill.worker import Backfill
+from app.deadline import Deadline
+from app.encoder import Encoder
+from app.errors import AppError
+from app.storage.database import Database
+from app.storage.lease import Lease
+from app.storage.tables import JOBS, USERS
+from app.traffic import Traffic
+
+log = logging.getLogger(__name__)
+
+POLL_S = 2.0
+TIMEOUT_S = 10.0
+# After an error: the database is away, or a migration is missing.
+PAUSE_S = 15.0
+
+# Another instance takes over so long after this one died.
+LEASE_S = 60.0
+# Some seconds of work: an edit waits no longer for the rows of its batch.
+BATCH_ROWS = 16
+
+# A request that arrives while a text is encoded waits for it. In times with requests
+# only one in so many meets that, and in a time without any gap there is one text in
+# so many seconds.
+RECENT_S = 5.0
+SHARE = 1 / 20
+STARVED_S = 2.0
+
+NICENESS = 10
+
+
+class ServiceBackfill:
+    """Embeds what waits while requests leave time for it."""
+
+    def __init__(self, database: Database, encoder: Encoder, traffic: Traffic) -> None:
+        self._database = database
+        self._traffic = traffic
+        self._stop = threading.Event()
+        self._lease = Lease("service", LEASE_S)
+        self._backfills: Sequence[Backfill] = [
+            Backfill(
+                database,
+                encoder,
+                table=table,
+                batch_size=BATCH_ROWS,
+                slice_rows=1,
+                patience_s=0.0,
+                stop=self._stop,
+                admit=self._take_lease,
+                pace=self._pace,
+            )
+            for table in (JOBS, USERS)
+        ]
+        self._thread = threading.Thread(target=self._work, name="backfill", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, *, timeout_s: float = 5.0) -> None:
+        """Let the text that is being encoded finish, and give the rest back."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        _lower_priority()
+        was_well = True
+        while not self._stop.is_set():
+            try:
+                self._turn()
+            except AppError as error:
+                # Once: the requests' own errors say the same.
+                if was_well:
+                    log.warning("The backfill pauses: %s", error)
+                was_well = False
+                self._stop.wait(PAUSE_S)
+            else:
+                was_well = True
+                self._stop.wait(POLL_S)
+
+    def _turn(self) -> None:
+        if self._is_elsewhere():
+            return
+        waiting = [backfill for backfill in self._backfills if backfill.any_waiting()]
+        if not waiting:
+            return
+        try:
+            for backfill in waiting:
+                self._run(backfill)
+        finally:
+            self._release_lease()
+
+    def _run(self, backfill: Backfill) -> None:
+        embedded = 0
+        for done in backfill.run(linger=False):
+            embedded += done.embedded
+        if embedded:
+            log.info("%d %s embedded.", embedded, backfill.table.rows)
+
+    def _pace(self, spent_s: float) -> None:
+        if self._traffic.idle_s() < RECENT_S:
+            self._stop.wait(spent_s / SHARE)
+        self._traffic.wait_for_gap(STARVED_S)
+
+    def _is_elsewhere(self) -> bool:
+        with self._database.snapshot(Deadline.after(TIMEOUT_S)) as transaction:
+            return self._lease.is_taken(transaction)
+
+    def _take_lease(self) -> bool:
+        with self._database.write(Deadline.after(TIMEOUT_S)) as transaction:
+            return self._lease.take(transaction)
+
+    def _release_lease(self) -> None:
+        # Without the database it expires.
+        with (
+            suppress(AppError),
+            self._database.write(Deadline.after(TIMEOUT_S)) as transaction,
+        ):
+            self._lease.release(transaction)
+
+
+def _lower_priority() -> None:
+    """Let requests' threads go first where both want the processor (Linux)."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

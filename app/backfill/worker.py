@@ -1,0 +1,200 @@
+"""A worker: any number of them, on any number of machines, share one table's rows."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from app.backfill.desk import Batch, ClaimDesk
+from app.backfill.isolation import Encoded, Refusal, encode_rows
+from app.encoder import Encoder
+from app.storage.claims import Failure, TextRow
+from app.storage.coverage import Coverage
+from app.storage.database import Database
+from app.storage.ids import Id
+from app.storage.tables import JOBS, EmbeddedTable
+
+# A dead worker's rows wait so long for another. A living one renews its claim.
+LEASE_S = 60.0
+# A database may be away so long: an upgrade, a failover.
+PATIENCE_S = 600.0
+# Texts encoded between two looks at the clock and at `stop`.
+SLICE_ROWS = 16
+# How often it looks whether rows that others had claimed came free.
+POLL_S = 0.25
+# A text that was embedded so often and never stored, though nobody changed it.
+MOST_TRIES = 3
+PASSED_OVER = "The database took the embedding and did not keep it; is a trigger why?"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One batch: rows that now carry an embedding; rows that were edited, deleted or
+    locked meanwhile, and keep what they have; rows put into quarantine.
+    """
+
+    embedded: int = 0
+    changed: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: "Progress") -> "Progress":
+        return Progress(
+            self.embedded + other.embedded,
+            self.changed + other.changed,
+            self.quarantined + other.quarantined,
+        )
+
+    @property
+    def seen(self) -> int:
+        """Rows of the batch."""
+        return self.embedded + self.changed + self.quarantined
+
+
+def _always() -> bool:
+    return True
+
+
+def _at_once(_spent_s: float) -> None:
+    pass
+
+
+class Backfill:
+    """Embeds rows of one table that have no sound embedding of this model.
+
+    `stop` ends `run` after the slice that is being encoded. `admit` is asked before
+    a claimed batch is encoded, and `pace` is called after a slice with the seconds
+    that it took: the service uses both to keep out of its requests' way.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        encoder: Encoder,
+        *,
+        batch_size: int,
+        table: EmbeddedTable = JOBS,
+        slice_rows: int = SLICE_ROWS,
+        lease_s: float = LEASE_S,
+        patience_s: float = PATIENCE_S,
+        stop: threading.Event | None = None,
+        admit: Callable[[], bool] = _always,
+        pace: Callable[[float], None] = _at_once,
+    ) -> None:
+        self.table = table
+        self._stop = stop or threading.Event()
+        self._encoder = encoder
+        self._batch_size = batch_size
+        self._slice_rows = slice_rows
+        self._lease_s = lease_s
+        self._admit = admit
+        self._pace = pace
+        self._desk = ClaimDesk(
+            database,
+            table,
+            version=encoder.version,
+            lease_s=lease_s,
+            patience_s=patience_s,
+            stop=self._stop,
+        )
+        self._after: Id | None = None
+        self._tries: dict[TextRow, int] = {}
+
+    def coverage(self) -> Coverage:
+        """The rows by state."""
+        return self._desk.coverage()
+
+    def remaining(self) -> int:
+        """How many rows wait for an embedding; those in quarantine do not."""
+        return self.coverage().waiting
+
+    def any_waiting(self) -> bool:
+        """Whether there may be something to do; asked without a write or a scan."""
+        return self._desk.any_waiting()
+
+    def failures(self) -> list[Failure]:
+        """The rows in quarantine."""
+        return self._desk.failures()
+
+    def retry_failures(self) -> int:
+        """Let all rows out of quarantine; the next `run` tries them again."""
+        return self._desk.forget_failures()
+
+    def run(
+        self, *, limit: int | None = None, linger: bool = True
+    ) -> Iterator[Progress]:
+        """Embed batch after batch until no row waits; at most `limit` rows.
+
+        Each batch is committed on its own. With `linger` it also waits for rows that
+        other workers have claimed: these may die, and their claims run out.
+        """
+        left = limit
+        self._tries.clear()
+        while not self._stop.is_set() and (left is None or left > 0):
+            batch = self._next(left)
+            if batch is None:
+                if not (linger and self._desk.others_hold_rows()):
+                    return
+                self._stop.wait(POLL_S)
+                continue
+            if not self._admit():
+                self._desk.give_back(batch)
+                return
+            done = self._finish(batch)
+            left = None if left is None else left - done.seen
+            yield done
+
+    def _next(self, left: int | None) -> Batch | None:
+        """Claim rows in the order of their ids, and from the start again at the end:
+        rows edited or given back meanwhile lie behind.
+        """
+        size = self._batch_size if left is None else min(left, self._batch_size)
+        batch = self._desk.take(after=self._after, limit=size)
+        if batch is None and self._after is not None:
+            batch = self._desk.take(after=None, limit=size)
+        self._after = batch.rows[-1].id if batch else None
+        return batch
+
+    def _finish(self, batch: Batch) -> Progress:
+        try:
+            encoded = self._encode(batch)
+            stored = self._desk.store(batch, encoded) if encoded else None
+        except BaseException:
+            self._desk.give_back(batch)
+            raise
+        if encoded is None or stored is None:
+            return Progress(changed=len(batch.rows))
+        missed = [row for row in encoded.rows if str(row.id) not in stored.ids]
+        quarantined = len(stored.refusals) + self._pass_over(missed, stored.refusals)
+        embedded = len(encoded.rows) - len(missed)
+        seen = len(encoded.rows) + len(encoded.refusals)
+        return Progress(embedded, seen - embedded - quarantined, quarantined)
+
+    def _encode(self, batch: Batch) -> Encoded | None:
+        """None when the claim was lost; what there is when it was stopped."""
+        encoded = Encoded()
+        renewed_at = start = time.monotonic()
+        for first in range(0, len(batch.rows), self._slice_rows):
+            rows = batch.rows[first : first + self._slice_rows]
+            encoded += encode_rows(self._encoder, rows)
+            self._pace(time.monotonic() - start)
+            if self._stop.is_set():
+                break
+            start = time.monotonic()
+            if start - renewed_at > self._lease_s / 3:
+                if not self._desk.renew(batch):
+                    return None
+                renewed_at = start
+        return encoded
+
+    def _pass_over(self, missed: list[TextRow], refusals: Sequence[Refusal]) -> int:
+        """Count the failures of rows that are not in quarantine yet, put those that
+        fail for ever into it, and say how many these were.
+        """
+        known = {refusal.row for refusal in refusals}
+        missed = [row for row in missed if row not in known]
+        for row in missed:
+            self._tries[row] = self._tries.get(row, 0) + 1
+        stubborn = [row for row in missed if self._tries[row] >= MOST_TRIES]
+        for row in stubborn:
+            self._desk.quarantine(Refusal(row, PASSED_OVER))
+        return len(stubborn)

@@ -1,0 +1,60 @@
+"""How far a backfill got: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import _path  # noqa: F401  (finds `app`)
+from tqdm import tqdm
+
+from app.backfill import Progress
+
+PLAIN_LINE_EVERY_S = 5.0
+
+
+def shown(batches: Iterator[Progress], total: int, *, unit: str) -> Iterator[Progress]:
+    """The same batches; `total` is how many rows there were at the start."""
+    if sys.stderr.isatty():
+        yield from _with_bar(batches, total, unit=unit)
+    else:
+        yield from _with_lines(batches, total, unit=unit)
+
+
+def summary(done: Progress, seconds: float) -> str:
+    """One sentence for all batches together."""
+    rate = done.embedded / seconds if seconds > 0 else 0.0
+    text = f"{done.embedded} embedded in {seconds:.1f} s ({rate:.0f} per second)"
+    if done.changed:
+        text += f", {done.changed} were edited or locked meanwhile"
+    if done.quarantined:
+        text += f", {done.quarantined} went into quarantine (see --failures)"
+    return text
+
+
+def _with_bar(
+    batches: Iterator[Progress], total: int, *, unit: str
+) -> Iterator[Progress]:
+    with tqdm(total=total, unit=unit, smoothing=0.1) as bar:
+        for done in batches:
+            bar.update(done.embedded + done.quarantined)
+            yield done
+
+
+def _with_lines(
+    batches: Iterator[Progress], total: int, *, unit: str
+) -> Iterator[Progress]:
+    start = shown_at = time.monotonic()
+    seen = 0
+    for done in batches:
+        seen += done.embedded + done.quarantined
+        now = time.monotonic()
+        if now - shown_at >= PLAIN_LINE_EVERY_S and seen:
+            rate = seen / (now - start)
+            left_s = max(0, total - seen) / rate
+            print(
+                f"{seen} of {total} {unit}s, {rate:.0f} per second,"
+                f" {left_s:.0f} s left",
+                flush=True,
+            )
+            shown_at = now
+        yield done

@@ -1,0 +1,57 @@
+"""`generate_embeddings.py` as a real process, with the real model."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.support.postgres import run
+from tests.support.service import ROOT
+
+MODEL_DIR = ROOT / "models" / "all-MiniLM-L6-v2"
+WITHIN_S = 120.0
+
+# Without BLAS threads of its own: on a busy machine these wait for one another.
+ENVIRONMENT = {"MODEL_DIR": str(MODEL_DIR), "OPENBLAS_NUM_THREADS": "1"}
+
+Process = subprocess.Popen[str]
+
+
+@contextmanager
+def script(url: str, *arguments: str) -> Iterator[Process]:
+    """Start it; at the end it is killed if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts/generate_embeddings.py"), *arguments],
+        env=os.environ | ENVIRONMENT | {"DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def finish(url: str, *arguments: str) -> tuple[int, str, str]:
+    """Its exit status, output and errors."""
+    with script(url, *arguments) as process:
+        out, err = process.communicate(timeout=WITHIN_S)
+        return process.returncode, out, err
+
+
+def until(condition: Callable[[], bool], *, within_s: float = WITHIN_S) -> None:
+    """Return when the condition holds; raises when it takes too long."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within_s:.0f} s")
+        time.sleep(0.01)
+
+
+def count_embedded(url: str) -> int:
+    count: int = run(url, "SELECT count(embedding) FROM skill_job1")[0][0]
+    return count

@@ -1,0 +1,156 @@
+"""The script as people and schedulers see it: output, exit status, signals, kills."""
+
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from app.encoder.reference import ReferenceEncoder
+from tests.integration.backfill.script import (
+    ENVIRONMENT,
+    MODEL_DIR,
+    count_embedded,
+    finish,
+    script,
+    until,
+)
+from tests.support.postgres import run
+from tests.support.rows import add_pending_jobs, add_user
+from tests.support.service import ROOT
+
+KILLS = 4
+SKILLS = ["python", "sql", "cooking", "nursing", "welding", "law", "sales", "design"]
+
+
+def texts(count: int) -> list[str]:
+    chance = random.Random(count)  # noqa: S311  (not a secret)
+    return [
+        f"{n} years of " + ", ".join(chance.sample(SKILLS, 4)) for n in range(count)
+    ]
+
+
+def assert_every_vector_is_of_its_current_text(url: str) -> None:
+    rows = run(url, "SELECT skills, embedding FROM skill_job1 WHERE embedding NOTNULL")
+    stored = np.array([np.frombuffer(data, "<f4") for _, data in rows])
+    oracle = ReferenceEncoder(MODEL_DIR, device="cpu")
+    wanted = oracle.encode([text for text, _ in rows])
+    assert np.abs(stored - wanted).max() <= 1e-6
+
+
+def test_it_embeds_jobs_and_users_and_says_how_many(database_url: str) -> None:
+    add_pending_jobs(database_url, texts(20))
+    add_user(database_url, 1, "python")
+    status, out, err = finish(database_url)
+    jobs, users, jobs_left, users_left = out.splitlines()
+    assert (status, err) == (0, "")
+    assert jobs.startswith("Jobs: 20 embedded in ")
+    assert users.startswith("Users: 1 embedded in ")
+    assert jobs_left == "0 jobs left, 0 in quarantine."
+    assert users_left == "0 users left, 0 in quarantine."
+    assert_every_vector_is_of_its_current_text(database_url)
+
+
+def test_a_dry_run_counts_and_writes_nothing(database_url: str) -> None:
+    add_pending_jobs(database_url, texts(2))
+    status, out, _ = finish(database_url, "--dry-run")
+    assert status == 1
+    assert out == "2 jobs would be embedded.\n0 users would be embedded.\n"
+    assert count_embedded(database_url) == 0
+
+
+def test_the_reference_encoder_prints_nothing_of_its_own(database_url: str) -> None:
+    add_pending_jobs(database_url, texts(2))
+    status, _, err = finish(database_url, "--encoder=sentence-transformers")
+    assert (status, err) == (0, "")
+    assert_every_vector_is_of_its_current_text(database_url)
+
+
+def test_f68_a_refused_row_is_listed_and_retried_and_the_status_says_so(
+    database_url: str,
+) -> None:
+    run(
+        database_url,
+        "ALTER TABLE skill_job1 ADD CONSTRAINT refused"
+        " CHECK (job_id <> 2 OR embedding IS NULL)",
+    )
+    add_pending_jobs(database_url, texts(3))
+
+    status, out, _ = finish(database_url, "--what=jobs")
+    assert status == 1
+    assert "1 went into quarantine" in out
+    assert out.endswith("0 jobs left, 1 in quarantine.\n")
+    assert count_embedded(database_url) == 2
+
+    status, out, _ = finish(database_url, "--failures")
+    assert status == 1
+    assert out.startswith("jobs 2\t20")
+    assert out.endswith("\tThe database rejected a statement (SQLSTATE 23514).\n")
+
+    run(database_url, "ALTER TABLE skill_job1 DROP CONSTRAINT refused")
+    status, out, _ = finish(database_url, "--retry-failures", "--what=jobs")
+    assert status == 0
+    assert out.startswith("1 rows are out of quarantine.\n")
+    assert finish(database_url, "--failures")[:2] == (0, "No row is in quarantine.\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_f71_a_signal_ends_it_after_the_slice_and_it_says_how_far_it_got(
+    database_url: str, number: signal.Signals, status: int
+) -> None:
+    add_pending_jobs(database_url, texts(3000))
+    with script(database_url, "--batch-size=32") as process:
+        until(lambda: count_embedded(database_url) > 0)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    embedded = count_embedded(database_url)
+    assert (process.returncode, err) == (status, "")
+    assert out.startswith(f"Jobs: {embedded} embedded in ")
+    assert 0 < embedded < 3000
+    assert run(database_url, "SELECT * FROM embedding_claim") == []
+
+
+def test_f63_killed_at_any_moment_the_next_run_goes_on(database_url: str) -> None:
+    add_pending_jobs(database_url, texts(300))
+    chance = random.Random()  # noqa: S311  (not a secret)
+    for _ in range(KILLS):
+        before = count_embedded(database_url)
+        with script(database_url, "--batch-size=8", "--lease-s=1") as process:
+            until(lambda: claimed(database_url) or process.poll() is not None)
+            time.sleep(chance.uniform(0, 0.5))
+            process.kill()
+            process.wait()
+        assert count_embedded(database_url) >= before
+    assert_every_vector_is_of_its_current_text(database_url)
+    assert finish(database_url, "--lease-s=1")[0] == 0
+    assert count_embedded(database_url) == 300
+    assert_every_vector_is_of_its_current_text(database_url)
+
+
+def claimed(url: str) -> bool:
+    return bool(run(url, "SELECT FROM embedding_claim WHERE expires_at > now()"))
+
+
+def test_on_a_terminal_there_is_a_bar(database_url: str) -> None:
+    add_pending_jobs(database_url, texts(5))
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/generate_embeddings.py")],
+        env=os.environ | ENVIRONMENT | {"DATABASE_URL": database_url},
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        check=False,
+    )
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0
+    assert "5/5" in shown
+    assert "job/s" in shown

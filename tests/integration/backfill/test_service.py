@@ -1,0 +1,87 @@
+"""The service that embeds by itself: EMBED_IN_SERVICE=true."""
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.integration.backfill.script import ENVIRONMENT, count_embedded, until
+from tests.support.postgres import run
+from tests.support.rows import add_pending_jobs, add_user
+from tests.support.service import running_service
+
+SETTINGS = ENVIRONMENT | {"EMBED_IN_SERVICE": "true", "BLAS_THREADS": "1"}
+
+# uvicorn shuts down in good order and then passes the signal on.
+ENDED_WELL = (0, -signal.SIGTERM)
+
+
+def lease(url: str) -> list[tuple[object, ...]]:
+    return run(url, "SELECT holder FROM embedding_lease")
+
+
+def test_it_embeds_jobs_and_users_and_what_is_edited_later(
+    database_url: str, tmp_path: Path
+) -> None:
+    add_pending_jobs(database_url, ["python", "sql"])
+    add_user(database_url, 1, "python")
+    with running_service(database_url, tmp_path / "log", **SETTINGS) as service:
+        until(lambda: count_embedded(database_url) == 2)
+        until(lambda: run(database_url, "SELECT embedding FROM users") != [(None,)])
+        run(database_url, "UPDATE skill_job1 SET skills = 'cooking' WHERE job_id = 2")
+        until(lambda: count_embedded(database_url) == 2)
+        best = service.recommend(skills="cooking", top_n=1).json()
+        assert best["recommendations"][0]["similarity_score"] == 1.0
+        assert best["total_jobs_analyzed"] == 2
+        # The lease is there for others while nothing is to be done.
+        until(lambda: lease(database_url) == [])
+
+
+def test_one_instance_works_at_a_time_and_the_other_takes_over(
+    database_url: str, tmp_path: Path
+) -> None:
+    add_pending_jobs(database_url, [f"skill {n}" for n in range(2000)])
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(
+                running_service(database_url, tmp_path / name, **SETTINGS)
+            )
+            for name in ("first", "second")
+        )
+        until(lambda: count_embedded(database_url) > 0)
+        ((holder,),) = lease(database_url)
+        before = count_embedded(database_url)
+        until(lambda: count_embedded(database_url) > before + 40)
+        assert lease(database_url) == [(holder,)]
+        first.process.send_signal(signal.SIGKILL)
+        second.process.send_signal(signal.SIGTERM)
+        first.process.wait(20)
+        assert second.process.wait(20) in ENDED_WELL
+    # Whichever had the lease, a killed one leaves it behind, and it expires.
+    run(database_url, "UPDATE embedding_lease SET expires_at = now()")
+    run(database_url, "UPDATE embedding_claim SET expires_at = now()")
+    before = count_embedded(database_url)
+    with running_service(database_url, tmp_path / "third", **SETTINGS):
+        until(lambda: count_embedded(database_url) > before)
+
+
+def test_it_stops_at_once_and_gives_its_rows_back(
+    database_url: str, tmp_path: Path
+) -> None:
+    add_pending_jobs(database_url, [f"skill {n}" for n in range(2000)])
+    with running_service(database_url, tmp_path / "log", **SETTINGS) as service:
+        until(lambda: count_embedded(database_url) > 0)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(10) in ENDED_WELL
+    assert run(database_url, "SELECT * FROM embedding_claim") == []
+    assert lease(database_url) == []
+    assert count_embedded(database_url) < 2000
+
+
+def test_a_database_without_the_migrations_is_said_once_and_harms_no_request(
+    database_url: str, tmp_path: Path
+) -> None:
+    run(database_url, "DROP TABLE embedding_lease")
+    with running_service(database_url, tmp_path / "log", **SETTINGS) as service:
+        until(lambda: "The backfill pauses" in service.log)
+        assert service.recommend(skills="python").status_code == 200
+        assert "run `python scripts/migrate.py`" in service.log

@@ -1,0 +1,170 @@
+"""A look at deployments that lack something, each with the command that mends it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import doctor
+import pytest
+from psycopg2.sql import SQL, Identifier
+
+from tests.support.postgres import Server, fresh_database, run
+from tests.support.rows import add_job, add_pending_jobs, add_user
+from tests.support.service import ROOT
+
+MODEL_DIR = str(ROOT / "models" / "all-MiniLM-L6-v2")
+EMBED = "python scripts/generate_embeddings.py"
+
+
+@pytest.fixture(autouse=True)
+def _environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
+
+
+def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    status = doctor.main(list(arguments))
+    return status, capsys.readouterr().out
+
+
+def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """What is wrong, and what mends it."""
+    status, out = look(capsys, "--json")
+    found = {one["problem"]: one["mend"] for one in json.loads(out)["findings"]}
+    assert status == (1 if found else 0)
+    return found
+
+
+def test_a_deployment_without_faults_is_well(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    add_job(database_url, 1, "python")
+    status, out = look(capsys, "--requests-per-day=100")
+    assert status == 0
+    assert out.startswith("jobs: 1 embedded, 0 pending, 0 stale, 0 malformed,")
+    assert "for 100 requests a day" in out
+    assert out.endswith("All is well.\n")
+
+
+def test_rows_that_wait_are_counted_by_their_reason(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    add_pending_jobs(database_url, ["a", "quarantined"])
+    add_job(database_url, 3, "b", version="another-model")
+    add_job(database_url, 4, "c", embedding=b"short")
+    add_user(database_url, 1, "python")
+    run(
+        database_url,
+        "INSERT INTO embedding_failure"
+        " VALUES ('skill_job1', '2', sha256('quarantined'), 'why', now())",
+    )
+    assert findings(capsys) == {
+        "1 jobs have no embedding.": f"{EMBED} --what=jobs",
+        "1 jobs have an embedding of another model.": f"{EMBED} --what=jobs",
+        "1 jobs have an embedding of a wrong length.": f"{EMBED} --what=jobs",
+        f"1 jobs could not be embedded; `{EMBED} --failures` says why.": (
+            f"{EMBED} --retry-failures --what=jobs"
+        ),
+        "1 users have no embedding.": f"{EMBED} --what=users",
+    }
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE {} DISABLE TRIGGER zz_forget_embedding",
+        "DROP TRIGGER zz_forget_embedding ON {}",
+    ],
+)
+@pytest.mark.parametrize("table", ["skill_job1", "users"])
+def test_a_trigger_that_is_off_is_found_and_its_command_mends_it(
+    capsys: pytest.CaptureFixture[str], database_url: str, table: str, statement: str
+) -> None:
+    run(database_url, SQL(statement).format(Identifier(table)))
+    ((problem, mend),) = findings(capsys).items()
+    assert problem.startswith(f"Edits of {table} leave embeddings of old texts behind")
+    run(database_url, (ROOT / mend.split()[-1]).read_text())
+    assert findings(capsys) == {}
+
+
+def test_a_database_without_tables_is_told_to_migrate(
+    capsys: pytest.CaptureFixture[str],
+    postgres: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with fresh_database(postgres, template="template1") as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        assert list(findings(capsys).values()) == ["python scripts/migrate.py"]
+
+
+def test_an_older_database_is_told_to_migrate(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    run(
+        database_url,
+        "DROP TABLE embedding_claim; DROP INDEX users_unembedded_idx;"
+        " ALTER TABLE users DROP COLUMN embedding CASCADE",
+    )
+    found = findings(capsys)
+    assert found["The database has no embedding_claim."] == "python scripts/migrate.py"
+    assert "The database has no users_unembedded_idx." in found
+    assert "The table users has no columns for embeddings." in found
+
+
+def test_absent_model_files_are_found(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    assert list(findings(capsys).values()) == ["make model"]
+
+
+def test_tables_that_the_outside_can_read_are_found_and_the_command_closes_them(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    run(database_url, "GRANT SELECT (skills) ON users TO PUBLIC")
+    assert findings(capsys) == {
+        "The role public can read the table users, and no row-level security"
+        " restrains it.": "REVOKE ALL ON users FROM public;"
+    }
+    run(database_url, "REVOKE ALL ON users FROM public")
+    assert findings(capsys) == {}
+
+
+def test_row_level_security_closes_a_table_too(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    run(
+        database_url,
+        "GRANT SELECT ON users TO PUBLIC; ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+    )
+    assert findings(capsys) == {}
+
+
+def test_a_pool_beyond_the_servers_limit_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_POOL_SIZE", "5000")
+    ((problem, mend),) = findings(capsys).items()
+    assert problem.startswith("2 instances, as during a deploy, want 10000 connections")
+    size = int(mend.removeprefix("DB_POOL_SIZE="))
+    monkeypatch.setenv("DB_POOL_SIZE", str(size))
+    assert findings(capsys) == {}
+
+
+def test_a_database_that_is_away_cannot_be_told_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = "postgresql://me:secret@127.0.0.1:1/none"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/doctor.py")],
+        env=os.environ | {"DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == (
+        "doctor: The database cannot be reached; try again in a moment.\n"
+    )

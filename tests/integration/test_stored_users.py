@@ -1,0 +1,155 @@
+"""Users' stored embeddings stand in for encoding, where they are sound."""
+
+import numpy as np
+import pytest
+from psycopg2.sql import SQL
+
+from app.deadline import Deadline
+from app.recommend import Answer, Question, Recommender
+from app.scan.passes import PassScope
+from app.storage.database import Database
+from app.storage.queries import COUNT_UNEMBEDDED
+from app.storage.tables import JOBS
+from tests.support.encoders import HashEncoder, direction
+from tests.support.postgres import run
+from tests.support.rows import VERSION, add_job, add_pending_jobs, add_user
+
+SCOPE = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+
+
+def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Answer]:
+    recommender = Recommender(database, encoder, batch_rows=16)
+    questions = [Question(user_id=user, top_n=1) for user in users]
+    answers = []
+    for found in recommender.answer_all(questions, SCOPE):
+        assert isinstance(found, Answer)
+        answers.append(found)
+    return answers
+
+
+def store(url: str, user_id: int, embedding: bytes, version: str | None) -> None:
+    run(
+        url,
+        "UPDATE users SET embedding = %s, embedding_version = %s WHERE user_id = %s",
+        (embedding, version, user_id),
+    )
+
+
+@pytest.mark.parametrize("version", [VERSION, None])
+def test_a_user_with_a_stored_embedding_is_not_encoded(
+    database: Database, database_url: str, version: str | None
+) -> None:
+    add_job(database_url, 1, "python")
+    add_job(database_url, 2, "sql")
+    add_user(database_url, 7, "python")
+    # Another vector than that of the text, to tell them apart.
+    store(database_url, 7, direction("sql").tobytes(), version)
+    encoder = HashEncoder()
+    (found,) = answer(database, encoder, 7)
+    assert found.recommendations[0].job_id == 2
+    assert found.recommendations[0].similarity_score == 1.0
+    assert encoder.seen == []
+
+
+@pytest.mark.parametrize(
+    ("embedding", "version"),
+    [
+        (direction("sql").tobytes(), "another-model"),
+        (direction("sql").tobytes()[:-4], VERSION),
+        (bytes(1536), VERSION),
+        (np.full(384, np.nan, "<f4").tobytes(), VERSION),
+        (np.full(384, 3e38, "<f4").tobytes(), VERSION),
+    ],
+    ids=["other model", "short", "zero", "nan", "overflow"],
+)
+def test_an_unsound_embedding_is_passed_over_and_the_text_is_encoded(
+    database: Database, database_url: str, embedding: bytes, version: str
+) -> None:
+    add_job(database_url, 1, "python")
+    add_user(database_url, 7, "python")
+    store(database_url, 7, embedding, version)
+    encoder = HashEncoder()
+    (found,) = answer(database, encoder, 7)
+    assert found.recommendations[0].similarity_score == 1.0
+    assert encoder.seen == ["python"]
+
+
+def test_users_with_and_without_embeddings_share_a_pass_in_their_order(
+    database: Database, database_url: str
+) -> None:
+    texts = ["python", "sql", "cooking", "law"]
+    for number, text in enumerate(texts, start=1):
+        add_job(database_url, number, text)
+        add_user(database_url, number, text)
+    store(database_url, 2, direction("sql").tobytes(), VERSION)
+    store(database_url, 4, direction("law").tobytes(), VERSION)
+    encoder = HashEncoder()
+    found = answer(database, encoder, 4, 3, 2, 1)
+    assert [one.recommendations[0].job_id for one in found] == [4, 3, 2, 1]
+    assert encoder.seen == ["cooking", "python"]
+
+
+def test_an_edited_user_is_encoded_anew_from_the_next_request_on(
+    database: Database, database_url: str
+) -> None:
+    add_job(database_url, 1, "python")
+    add_job(database_url, 2, "sql")
+    add_user(database_url, 7, "python")
+    store(database_url, 7, direction("python").tobytes(), VERSION)
+    run(database_url, "UPDATE users SET skills = 'sql'")
+    (found,) = answer(database, HashEncoder(), 7)
+    assert found.recommendations[0].job_id == 2
+
+
+def test_a_database_without_the_users_columns_still_answers(
+    database: Database, database_url: str
+) -> None:
+    run(database_url, "ALTER TABLE users DROP COLUMN embedding CASCADE")
+    add_job(database_url, 1, "python")
+    add_user(database_url, 7, "python")
+    assert answer(database, HashEncoder(), 7)[0].recommendations[0].job_id == 1
+
+
+def test_f29_the_answer_says_how_many_jobs_were_compared_and_how_many_wait(
+    database: Database, database_url: str
+) -> None:
+    add_job(database_url, 11, "python")
+    add_job(database_url, 12, "other model", version="another-model")
+    add_job(database_url, 13, "short", embedding=b"\1" * 1535)
+    add_pending_jobs(database_url, ["new", None, " "])
+    add_user(database_url, 7, "python")
+    (found,) = answer(database, HashEncoder(), 7)
+    assert (found.total_jobs_analyzed, found.total_jobs_pending) == (1, 3)
+
+
+def test_the_count_of_waiting_jobs_is_remembered_for_some_seconds(
+    database: Database, database_url: str
+) -> None:
+    add_pending_jobs(database_url, ["a"])
+    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+
+    def pending() -> int:
+        (found,) = recommender.answer_all([Question(skills="x", top_n=1)], SCOPE)
+        assert isinstance(found, Answer)
+        return found.total_jobs_pending
+
+    assert pending() == 1
+    run(database_url, "INSERT INTO skill_job1 (job_id, skills) VALUES (2, 'b')")
+    assert pending() == 1
+    recommender._pending._fresh_until = 0
+    assert pending() == 2
+
+
+def test_counting_the_waiting_jobs_reads_an_index_and_not_the_table(
+    database_url: str,
+) -> None:
+    run(
+        database_url,
+        "INSERT INTO skill_job1 (job_id, skills, embedding)"
+        " SELECT n, 'x', decode(repeat('01', 1536), 'hex')"
+        " FROM generate_series(1, 3000) AS n",
+    )
+    run(database_url, "VACUUM ANALYZE skill_job1")
+    query = JOBS.format(COUNT_UNEMBEDDED, version=VERSION)
+    plan = run(database_url, SQL("EXPLAIN {}").format(query))
+    assert any("skill_job1_unembedded_idx" in line for (line,) in plan), plan
