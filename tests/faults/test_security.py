@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +60,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def ask(service: Service, headers: dict[str, str]) -> httpx.Response:
-    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     return service.client.post("/api/recommend", json={"user_id": 1}, headers=raw)
 
 

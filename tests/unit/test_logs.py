@@ -2,7 +2,8 @@
 
 import json
 import logging
-import sys
+
+import pytest
 
 from app.logs import JsonFormatter, PlainFormatter, fields
 
@@ -13,14 +14,11 @@ def record_of(message: str, error: BaseException | None = None) -> logging.LogRe
 
 
 def failure() -> BaseException:
-    try:
-        try:
-            raise ValueError("password=hush-hush")
-        except ValueError as cause:
-            raise RuntimeError("host=hush-hush") from cause
-    except RuntimeError as error:
-        assert sys.exc_info()[1] is error
-        return error
+    error = RuntimeError("host=hush-hush")
+    error.__cause__ = ValueError("password=hush-hush")
+    with pytest.raises(RuntimeError) as raised:
+        raise error
+    return raised.value
 
 
 def test_a_line_of_json_has_the_fields_of_its_event() -> None:
