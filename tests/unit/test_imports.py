@@ -20,6 +20,7 @@ LAYERS = (
     ("app.api",),
     ("app.readiness", "app.telemetry"),
     ("app.recommend", "app.backfill"),
+    ("app.traffic",),
     ("app.encoder", "app.scan", "app.skills"),
     ("app.storage",),
     ("app.deadline", "app.errors", "app.config", "app.host", "app.logs", "app.text"),
