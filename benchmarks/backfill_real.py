@@ -3,6 +3,8 @@
 REAL_DATA_DIR=… python -m benchmarks.backfill_real [--rows 50000] [--check 5000]
 """
 
+
+
 import argparse
 import random
 import time
@@ -15,7 +17,6 @@ from benchmarks.backfill_support import (
     start_worker,
     wait,
 )
-
 from tests.support.postgres import fresh_database, run, running_server
 
 POLL_S = 0.5

@@ -193,7 +193,7 @@ def test_an_id_that_the_column_cannot_hold_is_an_unknown_user(
 def test_f44_a_missing_column_is_named_with_the_command_that_mends_it(
     database: Database, database_url: str
 ) -> None:
-    run(database_url, "ALTER TABLE skill_job1 DROP COLUMN embedding")
+    run(database_url, "ALTER TABLE skill_job1 DROP COLUMN embedding CASCADE")
     with pytest.raises(SchemaError) as raised:
         ask(database, Question(skills="python", top_n=1))
     assert str(raised.value) == (
