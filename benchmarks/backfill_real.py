@@ -3,8 +3,6 @@
 REAL_DATA_DIR=… python -m benchmarks.backfill_real [--rows 50000] [--check 5000]
 """
 
-
-
 import argparse
 import random
 import time
