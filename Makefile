@@ -43,7 +43,7 @@ bench-quick: $(VENV)/dev model ## The same in about a minute, into .data/bench
 
 bench-backfill: $(VENV)/dev model ## Kill, race and time the backfill, about half an hour; needs REAL_DATA_DIR
 	for part in trigger race kill throughput service real; do \
-		$(BIN)/python -m benchmarks.backfill_$$part || exit 1; done
+		PYTHONPATH=scripts $(BIN)/python -m benchmarks.backfill_$$part || exit 1; done
 
 soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
 	$(BIN)/python benchmarks/soak.py $(ARGS)
