@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check format model bench bench-quick lock audit soak clean help
+.PHONY: run test check format model bench bench-quick bench-backfill lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -40,6 +40,10 @@ bench: $(VENV)/dev model ## Measure beside the guide's designs, about ten minute
 
 bench-quick: $(VENV)/dev model ## The same in about a minute, into .data/bench
 	$(BIN)/python -m benchmarks.run --quick
+
+bench-backfill: $(VENV)/dev model ## Kill, race and time the backfill, about half an hour; needs REAL_DATA_DIR
+	for part in trigger race kill throughput service real; do \
+		PYTHONPATH=scripts $(BIN)/python -m benchmarks.backfill_$$part || exit 1; done
 
 soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
 	$(BIN)/python benchmarks/soak.py $(ARGS)

@@ -1,6 +1,6 @@
 """All real postings by two workers, one of them killed and restarted on the way.
 
-REAL_DATA_DIR=… python -m benchmarks.backfill_real [--rows 50000] [--check 5000]
+REAL_DATA_DIR=… PYTHONPATH=scripts python -m benchmarks.backfill_real [--rows 50000] [--check 5000]
 """
 
 import argparse
@@ -15,7 +15,6 @@ from benchmarks.backfill_support import (
     start_worker,
     wait,
 )
-
 from tests.support.postgres import fresh_database, run, running_server
 
 POLL_S = 0.5

@@ -201,10 +201,9 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
             f"The database could not run the query now (SQLSTATE {code});"
             " try again in a moment."
         )
-    sentence = f"The database rejected a statement (SQLSTATE {code})."
-    if code[:2] in ROW_FAULTS or code == errorcodes.RAISE_EXCEPTION:
-        return RowRejectedError(sentence)
-    return AppError(sentence)
+    blames_row = code[:2] in ROW_FAULTS or code == errorcodes.RAISE_EXCEPTION
+    kind = RowRejectedError if blames_row else AppError
+    return kind(f"The database rejected a statement (SQLSTATE {code}).")
 
 
 # Classes of SQLSTATE that blame the data: data exceptions, constraints, view checks.

@@ -96,7 +96,7 @@ def test_f43_a_wrong_password_is_503_and_no_secret_in_log_or_answer(
     [
         ("DROP TABLE users CASCADE", "The database has no table users; "),
         (
-            "ALTER TABLE skill_job1 DROP COLUMN embedding",
+            "ALTER TABLE skill_job1 DROP COLUMN embedding CASCADE",
             "The table skill_job1 has no column embedding; ",
         ),
         (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from psycopg2.sql import SQL
 
 from app.backfill import Backfill, Progress
-from app.errors import AppError, ModelUnavailableError
+from app.errors import DatabaseUnavailableError, ModelUnavailableError
 from app.storage.coverage import Coverage
 from app.storage.database import Database
 from app.storage.tables import USERS
@@ -273,8 +273,9 @@ def test_an_error_that_would_befall_every_row_quarantines_none(
         "CREATE TRIGGER full_disk BEFORE UPDATE ON skill_job1"
         " FOR EACH ROW EXECUTE FUNCTION full_disk()",
     )
-    with pytest.raises(AppError, match=r"SQLSTATE 53100"):
-        embed(database, HashEncoder())
+    backfill = Backfill(database, HashEncoder(), batch_size=4, patience_s=0.3)
+    with pytest.raises(DatabaseUnavailableError, match=r"SQLSTATE 53100"):
+        list(backfill.run())
     assert run(database_url, "SELECT * FROM embedding_failure") == []
     assert claims(database_url) == 0
 
