@@ -35,7 +35,7 @@ class Service:
 
 @contextmanager
 def running_service(
-    database_url: str, log_file: Path, **settings: str
+    database_url: str, log_file: Path, *, python: str = sys.executable, **settings: str
 ) -> Iterator[Service]:
     """Start `python -m app` with these settings; ends it with SIGTERM."""
     port = free_port()
@@ -47,7 +47,7 @@ def running_service(
     }
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app"],
+            [python, "-m", "app"],
             cwd=ROOT,
             env=environment,
             stdout=log,
