@@ -75,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
             telemetry,
             max_top_n=settings.max_top_n,
             timeout_s=settings.request_timeout_s,
+            needs_key=bool(settings.keys),
         )
     )
     if app.openapi_url:

@@ -4,8 +4,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, Security
 from fastapi.responses import PlainTextResponse
+from fastapi.security import APIKeyHeader, HTTPBearer
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.api.gone import unless_gone
@@ -32,11 +33,26 @@ Passes = SharedPasses[Question, Answer]
 COUNTS_AGE_S = 60.0
 
 ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "The body cannot be parsed."},
+    401: {"model": ErrorResponse, "description": "No API key, or a wrong one."},
     404: {"model": ErrorResponse, "description": "Unknown user."},
+    408: {"model": ErrorResponse, "description": "The body did not arrive in time."},
     413: {"model": ErrorResponse, "description": "The body is too large."},
     422: {"model": ErrorResponse, "description": "The request is not valid."},
+    429: {"model": ErrorResponse, "description": "The key's rate is used up."},
     503: {"model": ErrorResponse, "description": "Try again after Retry-After."},
 }
+
+# For the document only: `app.api.guard` has refused everyone else by then.
+KEYS = [
+    Security(HTTPBearer(auto_error=False)),
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
+]
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of these error answers."""
+    return {status: ERRORS[status] for status in statuses}
 
 
 def build_router(
@@ -46,12 +62,14 @@ def build_router(
     *,
     max_top_n: int,
     timeout_s: float,
+    needs_key: bool,
 ) -> APIRouter:
     """All routes over these services."""
     router = APIRouter()
+    keys = KEYS if needs_key else []
     bounded_request = recommend_request(max_top_n)
 
-    @router.post("/api/recommend", responses=ERRORS)
+    @router.post("/api/recommend", responses=ERRORS, dependencies=keys)
     async def recommend(
         asked: bounded_request,  # type: ignore[valid-type]  # made for the setting
         request: Request,
@@ -72,7 +90,12 @@ def build_router(
         """The process is alive. Touches nothing else."""
         return AliveResponse()
 
-    @router.get("/metrics", response_class=PlainTextResponse)
+    @router.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses=errors(401, 429),
+        dependencies=keys,
+    )
     async def metrics() -> Response:
         """Everything the service measures, in Prometheus' text format."""
         # A failure is a figure here: the gauge `recommender_ready` becomes 0.
@@ -80,7 +103,7 @@ def build_router(
             await readiness(at_most_age_s=COUNTS_AGE_S)
         return Response(telemetry.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    @router.get("/readyz", responses={503: ERRORS[503]})
+    @router.get("/readyz", responses=errors(401, 429, 503), dependencies=keys)
     async def ready() -> ReadyResponse:
         """Database, schema and model are in place; how many rows are in which state."""
         found = await readiness()

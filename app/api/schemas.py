@@ -2,13 +2,25 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 MAX_ID_LENGTH = 200
 MAX_SKILLS_LENGTH = 50_000
 DEFAULT_TOP_N = 10
 
-Integer64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+# Beyond this a float no longer tells neighbouring integers apart.
+EXACT_IN_A_FLOAT = 2**53
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 41.0 is the integer 41 (JSON Schema, 6.1.1)."""
+    if isinstance(value, float) and abs(value) <= EXACT_IN_A_FLOAT:
+        return int(value) if value.is_integer() else value
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Integer64 = Annotated[Whole, Field(ge=-(2**63), le=2**63 - 1)]
 TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 PublicId = int | str
 
@@ -26,7 +38,7 @@ def _exactly_one(schema: dict[str, Any]) -> None:
 class RecommendBody(BaseModel):
     """Either a user in the database or a skills text, and how many jobs to return.
 
-    A fraction is not an integer id: 41.0 is refused. "41" finds the integer 41.
+    41.0 is the integer 41, and "41" finds it too; 41.5 is refused.
     """
 
     model_config = ConfigDict(
@@ -44,7 +56,7 @@ class RecommendBody(BaseModel):
         description="A skills text, for someone who has no row in `users`.",
         examples=["python, sql, data analysis"],
     )
-    top_n: int = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
+    top_n: Whole = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -58,7 +70,7 @@ def recommend_request(max_top_n: int) -> type[RecommendBody]:
     """The request with the configured upper bound of `top_n` in its schema."""
 
     class RecommendRequest(RecommendBody):
-        top_n: int = Field(
+        top_n: Whole = Field(
             min(DEFAULT_TOP_N, max_top_n),
             ge=1,
             le=max_top_n,

@@ -38,12 +38,13 @@ def running_service(
     database_url: str,
     log_file: Path,
     *,
+    python: str = sys.executable,
     wrapper: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[Service]:
     """Start `python -m app` with these settings; ends it with SIGTERM.
 
-    `wrapper` is put in front of the command.
+    `python` is the interpreter; `wrapper` is put in front of the command.
     """
     port = free_port()
     environment = os.environ | {
@@ -54,7 +55,7 @@ def running_service(
     }
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", "app"],
+            [*wrapper, python, "-m", "app"],
             cwd=ROOT,
             env=environment,
             stdout=log,

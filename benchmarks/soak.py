@@ -1,0 +1,283 @@
+"""`make soak`: load and faults together for a long time, then a report.
+
+Clients ask without pause; a script breaks the database in every way in turn. At the
+end no answer may have been wrong, memory must be flat and nothing may have leaked.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg2
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from tests.support.bulk import fill_jobs  # noqa: E402
+from tests.support.cluster import DATABASE, Cluster, running_cluster  # noqa: E402
+from tests.support.metrics import metric  # noqa: E402
+from tests.support.postgres import run  # noqa: E402
+from tests.support.proxy import Proxy, running_proxy  # noqa: E402
+from tests.support.rows import add_user  # noqa: E402
+from tests.support.service import Service, running_service  # noqa: E402
+
+REPORT = ROOT / "benchmarks" / "soak-report.md"
+JOBS = 5000
+USERS = 20
+CLIENTS = 8
+FAULT_S = 3.0
+CALM_S = 3.0
+MIDWAY_BYTES = 2_000_000
+RECOVERED_WITHIN_S = 10.0
+MAY_GROW_MB = 3.0
+MAY_OPEN = 10
+
+
+@dataclass
+class Seen:
+    """What the clients saw."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, status: int, seconds: float, wrong: str | None) -> None:
+        with self.lock:
+            self.statuses[status] += 1
+            self.slowest_s = max(self.slowest_s, seconds)
+            if wrong:
+                self.wrong.append(wrong)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The service at rest."""
+
+    anonymous_mb: float
+    descriptors: int
+    threads: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_cluster() as cluster,
+        running_proxy(cluster.socket) as proxy,
+    ):
+        fill_jobs(cluster.url, JOBS)
+        for user in range(USERS):
+            add_user(cluster.url, user, f"python, skill {user}")
+        with running_service(
+            proxy.url(DATABASE), Path(folder) / "log", REQUEST_TIMEOUT_S="4"
+        ) as service:
+            passed, report = _soak(service, cluster, proxy, args.minutes)
+            problems = _problems_in(service.log)
+    report += f"\nTracebacks in the log: {problems}.\n"
+    REPORT.write_text(report)
+    print(report)
+    return 0 if passed and problems == 0 else 1
+
+
+def _soak(
+    service: Service, cluster: Cluster, proxy: Proxy, minutes: float
+) -> tuple[bool, str]:
+    expected = [_ask(service.client, user)[1] for user in range(USERS)]
+    for _ in range(20):  # to warm up
+        for user in range(USERS):
+            _ask(service.client, user)
+    before = _sample(service)
+    seen, done = Seen(), threading.Event()
+    threads = [
+        threading.Thread(target=_client, args=(service, expected, seen, done, n))
+        for n in range(CLIENTS)
+    ]
+    for thread in threads:
+        thread.start()
+    recoveries = _break_in_turn(
+        service, cluster, proxy, time.monotonic() + minutes * 60
+    )
+    done.set()
+    for thread in threads:
+        thread.join()
+    return _judge(minutes, seen, recoveries, before, _sample_at_rest(service, before))
+
+
+def _ask(client: httpx.Client, user: int) -> tuple[int, str]:
+    response = client.post("/api/recommend", json={"user_id": user, "top_n": 20})
+    return response.status_code, response.text
+
+
+def _client(
+    service: Service, expected: list[str], seen: Seen, done: threading.Event, seed: int
+) -> None:
+    with httpx.Client(base_url=service.client.base_url, timeout=60) as client:
+        number = seed
+        while not done.is_set():
+            user = number % USERS
+            number += 1
+            start = time.monotonic()
+            status, text = _ask(client, user)
+            wrong = text if status == 200 and text != expected[user] else None
+            if status not in (200, 503):
+                wrong = f"{status}: {text}"
+            seen.add(status, time.monotonic() - start, wrong)
+            if number % 10 == 0:
+                client.post("/api/recommend", content=b"{")  # bad input among it
+            if status == 503:
+                done.wait(0.05)
+
+
+def _faults(cluster: Cluster, proxy: Proxy) -> dict[str, Callable[[], None]]:
+    def midway(fault: Callable[[], None]) -> Callable[[], None]:
+        return lambda: proxy.after_bytes(MIDWAY_BYTES, fault)
+
+    def terminate() -> None:
+        run(
+            cluster.url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'job-recommender'",
+        )
+
+    def restart() -> None:
+        cluster.stop()
+        cluster.start()
+
+    def kill() -> None:
+        cluster.kill()
+        cluster.start()
+
+    def lock() -> None:
+        with closing(psycopg2.connect(cluster.url)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("LOCK TABLE skill_job1 IN ACCESS EXCLUSIVE MODE")
+            time.sleep(FAULT_S)
+
+    return {
+        "refused": proxy.refuse,
+        "reset in mid-scan": midway(proxy.reset),
+        "closed in mid-scan": midway(proxy.cut),
+        "stalled in mid-scan": midway(proxy.stall),
+        "black hole": proxy.stall,
+        "slow": lambda: proxy.slow(0.02),
+        "backends terminated": terminate,
+        "terminated in mid-scan": midway(terminate),
+        "restarted": restart,
+        "killed with SIGKILL": kill,
+        "table locked": lock,
+    }
+
+
+def _break_in_turn(
+    service: Service, cluster: Cluster, proxy: Proxy, until: float
+) -> dict[str, list[float]]:
+    """Each fault again and again; seconds from its end to the next answer."""
+    faults = _faults(cluster, proxy)
+    recoveries: dict[str, list[float]] = {name: [] for name in faults}
+    while time.monotonic() < until:
+        for name, fault in faults.items():
+            fault()
+            time.sleep(FAULT_S)
+            proxy.restore()
+            recoveries[name].append(_seconds_to_answer(service))
+            time.sleep(CALM_S)
+            if time.monotonic() > until:
+                break
+    return recoveries
+
+
+def _seconds_to_answer(service: Service) -> float:
+    start = time.monotonic()
+    while _ask(service.client, 0)[0] != 200:
+        if time.monotonic() - start > 60:
+            return float("inf")
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+def _sample(service: Service) -> Sample:
+    process = psutil.Process(service.process.pid)
+    anonymous = metric(service, "recommender_process_anonymous_bytes") / 2**20
+    return Sample(anonymous, process.num_fds(), process.num_threads())
+
+
+def _sample_at_rest(service: Service, before: Sample) -> Sample:
+    # The server closes idle connections of the clients after five seconds.
+    deadline = time.monotonic() + 20
+    while True:
+        sample = _sample(service)
+        if sample.descriptors <= before.descriptors or time.monotonic() > deadline:
+            return sample
+        time.sleep(0.5)
+
+
+def _judge(
+    minutes: float,
+    seen: Seen,
+    recoveries: dict[str, list[float]],
+    before: Sample,
+    after: Sample,
+) -> tuple[bool, str]:
+    grown_mb = after.anonymous_mb - before.anonymous_mb
+    worst = max((s for each in recoveries.values() for s in each), default=0.0)
+    passed = (
+        not seen.wrong
+        and seen.statuses[200] > 0
+        and grown_mb < MAY_GROW_MB
+        and after.descriptors <= before.descriptors + MAY_OPEN
+        and after.threads <= before.threads + 1
+        and worst < RECOVERED_WITHIN_S
+    )
+    rows = "\n".join(
+        f"| {name} | {len(each)} | {max(each, default=0):.2f} |"
+        for name, each in recoveries.items()
+    )
+    return (
+        passed,
+        f"""# Soak
+
+{"Passed" if passed else "FAILED"}: {minutes:g} minutes, {CLIENTS} clients, {JOBS} jobs,
+every fault of the database in turn. Python {platform.python_version()},
+{platform.machine()}, {psutil.cpu_count()} processors.
+
+Answers: {json.dumps(dict(sorted(seen.statuses.items())))}.
+Wrong ones: {len(seen.wrong)} {json.dumps(seen.wrong[:3])}.
+The slowest took {seen.slowest_s:.1f} s (deadline 4 s).
+
+| | before | after |
+| --- | --- | --- |
+| memory, MB (RssAnon) | {before.anonymous_mb:.1f} | {after.anonymous_mb:.1f} |
+| descriptors | {before.descriptors} | {after.descriptors} |
+| threads | {before.threads} | {after.threads} |
+
+| fault | times | slowest recovery, s |
+| --- | --- | --- |
+{rows}
+""",
+    )
+
+
+def _problems_in(log: str) -> int:
+    return log.count('"exception"')
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Schemathesis against the running service's own OpenAPI document, all checks on."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bulk import fill_jobs
+from tests.support.postgres import Server, fresh_database
+from tests.support.rows import add_user
+from tests.support.service import running_service
+
+KEY = "a-key-for-the-fuzzer-only"
+PROGRAM = Path(sys.executable).parent / "schemathesis"
+EXAMPLES = "60"
+
+
+@pytest.fixture(scope="module")
+def url(postgres: Server) -> Iterator[str]:
+    with fresh_database(postgres) as url:
+        fill_jobs(url, 50)
+        for user in range(100):
+            add_user(url, user, f"skill {user}")
+        yield url
+
+
+def test_no_request_that_can_be_made_up_breaks_the_service_or_its_schema(
+    url: str, tmp_path: Path
+) -> None:
+    with running_service(
+        url, tmp_path / "log", API_KEYS=KEY, RATE_LIMIT_PER_MINUTE="0"
+    ) as service:
+        ended = subprocess.run(
+            [
+                PROGRAM, "run", f"{service.client.base_url}/openapi.json",
+                "--checks", "all", "--max-examples", EXAMPLES, "--no-color",
+                "--generation-deterministic", "--request-timeout", "20",
+                "--header", f"Authorization: Bearer {KEY}",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
+        assert service.client.get("/healthz").status_code == 200
+        assert "exception" not in service.log

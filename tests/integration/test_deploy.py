@@ -1,0 +1,156 @@
+"""What is handed to the host: the blueprint, the lock, an empty environment."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.config import Settings
+from tests.support.bulk import fill_jobs
+from tests.support.service import ROOT, running_service
+
+# Fields of https://render.com/docs/blueprint-spec, as read in November 2026; Render
+# rejects a blueprint with any other. Names of services it knows, and what each needs.
+COMMON = {
+    "type", "name", "runtime", "plan", "region", "repo", "branch", "autoDeployTrigger",
+    "rootDir", "buildFilter", "buildCommand", "startCommand", "envVars", "previews",
+    "dockerCommand", "dockerContext", "dockerfilePath", "image", "registryCredential",
+}  # fmt: skip
+SERVER = {
+    "preDeployCommand", "numInstances", "scaling", "disk", "maxShutdownDelaySeconds",
+}  # fmt: skip
+FIELDS = {
+    "web": COMMON | SERVER | {"healthCheckPath", "domains", "maintenanceMode",
+                              "renderSubdomainPolicy", "ipAllowList"},
+    "worker": COMMON | SERVER,
+    "cron": COMMON | {"schedule"},
+}  # fmt: skip
+REQUIRED = {
+    "web": {"type", "name", "runtime"},
+    "worker": {"type", "name", "runtime"},
+    "cron": {"type", "name", "runtime", "schedule"},
+}
+ENV_VAR = {"key", "value", "sync", "generateValue", "fromDatabase", "fromService",
+           "fromGroup", "previewValue"}  # fmt: skip
+TOP = {"services", "databases", "envVarGroups", "projects", "ungrouped", "previews",
+       "version"}  # fmt: skip
+TRIGGERS = {"off", "commit", "checksPass"}
+SECRETS = {"DATABASE_URL", "API_KEYS"}
+
+BLUEPRINT: dict[str, Any] = yaml.safe_load((ROOT / "render.yaml").read_text())
+SERVICES: list[dict[str, Any]] = BLUEPRINT["services"]
+WEB = next(service for service in SERVICES if service["type"] == "web")
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda each: str(each["name"]))
+def test_f61_the_blueprint_holds_only_fields_that_render_knows(
+    service: dict[str, Any],
+) -> None:
+    assert BLUEPRINT.keys() <= TOP
+    kind = service["type"]
+    assert service.keys() <= FIELDS[kind]
+    assert service.keys() >= REQUIRED[kind]
+    assert service["autoDeployTrigger"] in TRIGGERS
+    assert (service["runtime"], service["plan"]) == ("python", "starter")
+    for variable in service["envVars"]:
+        assert variable.keys() <= ENV_VAR
+        if variable["key"] in SECRETS:
+            assert variable == {"key": variable["key"], "sync": False}
+        else:
+            assert isinstance(variable["value"], str)
+
+
+def test_f61_the_web_service_is_checked_started_and_stopped_as_it_needs() -> None:
+    variables = {each["key"]: each.get("value") for each in WEB["envVars"]}
+    assert variables["HOST"] == "0.0.0.0"  # noqa: S104  (the host routes to it)
+    assert re.fullmatch(r"3\.\d+\.\d+", variables["PYTHON_VERSION"])
+    known = {name.upper() for name in Settings.model_fields} | {"PYTHON_VERSION"}
+    assert variables.keys() <= known
+    assert WEB["healthCheckPath"] == "/healthz"
+    assert 25 <= WEB["maxShutdownDelaySeconds"] <= 300
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda each: str(each["name"]))
+def test_f61_every_command_of_the_blueprint_names_files_that_exist(
+    service: dict[str, Any],
+) -> None:
+    commands = " ".join(
+        service.get(name, "")
+        for name in ("buildCommand", "preDeployCommand", "startCommand")
+    )
+    named = re.findall(r"[\w/.-]+\.(?:py|txt|lock)\b", commands)
+    assert len(named) >= 2
+    for name in named:
+        assert (ROOT / name).is_file(), name
+    # A build that cannot verify the model must not be deployed.
+    assert service["buildCommand"].endswith("&& python scripts/fetch_model.py")
+
+
+def test_f60_a_build_without_a_sound_model_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).write_bytes(b"not the model")
+    target = tmp_path / "target"
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/fetch_model.py"), "--from", str(folder)],
+        env=os.environ
+        | {
+            "MODEL_DIR": str(target),
+            # No other source may come to its help.
+            "HF_ENDPOINT": "http://127.0.0.1:1",
+            "PIP_NO_INDEX": "1",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_FIND_LINKS": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert ended.stderr != ""
+    assert not target.exists()
+
+
+def test_the_serving_set_alone_serves_a_request(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Installed with its hashes into an empty environment, as a host does it."""
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = str(environment / "bin" / "python")
+    subprocess.run(
+        [
+            python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+            "--require-hashes", "-r", str(ROOT / "requirements-serve.lock"),
+        ],
+        check=True,
+    )  # fmt: skip
+    fill_jobs(database_url, 20)
+    with running_service(database_url, tmp_path / "log", python=python) as service:
+        response = service.recommend(skills="python", top_n=3)
+        assert response.status_code == 200
+        assert len(response.json()["recommendations"]) == 3
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format", "json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    names = {package["name"].lower() for package in json.loads(listed.stdout)}
+    assert names.isdisjoint({"torch", "onnxruntime", "scikit-learn", "pytest"})
+    size_mb = _megabytes(environment / "lib")
+    print(f"{size_mb:.0f} MB, {len(names)} packages")
+    assert size_mb < 250
+
+
+def _megabytes(folder: Path) -> float:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_blocks * 512 for path in files) / 2**20
