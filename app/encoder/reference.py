@@ -95,7 +95,7 @@ def _load(model_dir: Path, device: str | None) -> "SentenceTransformer":
     from transformers.utils import logging  # noqa: PLC0415
 
     # Its bar for loading the weights would break into the backfill's own.
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     with TemporaryDirectory() as folder:
         _lay_out(Path(folder), model_dir)
         return SentenceTransformer(folder, device=device, local_files_only=True)
