@@ -1,6 +1,7 @@
-"""All real postings by two workers, one of them killed and restarted on the way.
+r"""All real postings by two workers, one of them killed and restarted on the way.
 
-REAL_DATA_DIR=… PYTHONPATH=scripts python -m benchmarks.backfill_real [--rows 50000] [--check 5000]
+    REAL_DATA_DIR=… PYTHONPATH=scripts \
+        python -m benchmarks.backfill_real [--rows 50000] [--check 5000]
 """
 
 import argparse
