@@ -1,5 +1,13 @@
 """Fixtures of all tiers. A test that needs no database gets none started."""
 
+import os
+
+# Before anything imports NumPy: threads of OpenBLAS that wait for one another take
+# the processors from the servers under test.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# ruff: noqa: E402
+
 from collections.abc import Iterator
 from pathlib import Path
 
