@@ -6,7 +6,6 @@ import os
 # the processors from the servers under test.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# ruff: noqa: E402
 
 from collections.abc import Iterator
 from pathlib import Path
