@@ -196,6 +196,10 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
             "The database closed the connection during the request;"
             " try again in a moment."
         )
+    return _rejected(code)
+
+
+def _rejected(code: str) -> AppError:
     if code[:2] in PASSING:
         return DatabaseUnavailableError(
             f"The database could not run the query now (SQLSTATE {code});"
