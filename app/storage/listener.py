@@ -29,7 +29,7 @@ class Listener:
         with connection_errors():
             try:
                 return self._wait(timeout_s)
-            except psycopg2.Error:
+            except BaseException:
                 self.close()
                 raise
 

@@ -18,7 +18,7 @@ LAYERS = (
     ("app.__main__",),
     ("app.main",),
     ("app.api",),
-    ("app.readiness", "app.telemetry"),
+    ("app.readiness", "app.doctor", "app.telemetry"),
     ("app.recommend", "app.backfill"),
     ("app.traffic",),
     ("app.encoder", "app.scan", "app.skills"),
