@@ -3,6 +3,10 @@
 ALTER TABLE skill_job1 ADD COLUMN IF NOT EXISTS skill_ids BYTEA;
 ALTER TABLE users ADD COLUMN IF NOT EXISTS skill_ids BYTEA;
 
+-- Ranking users for a job also tells how similar their whole texts are.
+ALTER TABLE users ADD COLUMN IF NOT EXISTS embedding BYTEA;
+ALTER TABLE users ADD COLUMN IF NOT EXISTS embedding_version VARCHAR(20);
+
 -- They belong to the text they were split from: an edit makes the row pending again.
 CREATE OR REPLACE FUNCTION forget_skill_ids() RETURNS TRIGGER
 LANGUAGE plpgsql AS $$

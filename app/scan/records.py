@@ -107,9 +107,7 @@ class RecordReader(CopyReader[Batch]):
     """Reads the records of embeddings."""
 
     def __init__(self, kind: Kind, consume: Consumer) -> None:
-        super().__init__(
-            _frame_text if kind == "text" else _FixedFrame(kind), consume
-        )
+        super().__init__(_frame_text if kind == "text" else _FixedFrame(kind), consume)
 
 
 class _FixedFrame:

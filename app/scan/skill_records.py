@@ -79,7 +79,8 @@ class _WordFrame:
         if room <= 0:
             return np.empty(0, dtype=np.intp)
         found = np.flatnonzero(words[:room] == FIRST_WORD)
-        return found[words[found + self._head - 2] == SPARE_WORD]
+        starts: NDArray[np.intp] = found[words[found + self._head - 2] == SPARE_WORD]
+        return starts
 
     def _batch(
         self,

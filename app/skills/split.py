@@ -1,5 +1,7 @@
 """A skills text to its skills. It knows separators, not skills."""
 
+# ruff: noqa: RUF001  (full-width separators look like ASCII ones, and are not)
+
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -21,8 +23,10 @@ SEPARATOR = re.compile(
     r"|[;|\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029、，；؛،｜•●▪◦‣∙■□◆➢►✓✔]"
     r"|\s/\s"
 )
-MARKER = re.compile(r"^(?:[-*–—·+>]\s+|\(?\d{1,2}[.)]\s+|(?:and|or|&)\s+)+", re.I)  # noqa: RUF001
-TRAILING = " \t.:;,·-–—"  # noqa: RUF001
+MARKER = re.compile(
+    r"^(?:[-*–—·+>]\s+|\(?\d{1,2}[.)]\s+|(?:and|or|&)\s+)+", re.IGNORECASE
+)
+TRAILING = " \t.:;,·-–—"
 SLASHED = re.compile(r"[^\s/()]+(?:/[^\s/()]+)+")
 
 # Single words that mean one thing together. Shorter ones (C/C++, CI/CD, TCP/IP,

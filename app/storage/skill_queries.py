@@ -30,9 +30,7 @@ SKILL_IDS = SQL(
 )
 SKILL_NAMES = SQL("SELECT skill_id, skill FROM skill WHERE skill_id = ANY (%(ids)s)")
 
-COUNT_STALE_SKILLS = SQL(
-    "SELECT count(*) FROM skill WHERE (" + SOUND + ") IS NOT TRUE"
-)
+COUNT_STALE_SKILLS = SQL("SELECT count(*) FROM skill WHERE (" + SOUND + ") IS NOT TRUE")
 NEXT_STALE_SKILLS = SQL(
     "SELECT skill FROM skill WHERE (" + SOUND + ") IS NOT TRUE"
     " ORDER BY skill_id LIMIT %(limit)s"
@@ -54,7 +52,8 @@ REMOVE_SKILLS = SQL("DELETE FROM skill WHERE NOT skill_id = ANY (%(used)s)")
 # The spare int2 puts the ids on a four-byte boundary of the record.
 STREAM_SKILL_IDS = SQL(
     "SELECT {key}::{id_type}, 0::int2, skill_ids FROM {table}"
-    " WHERE {key} IS NOT NULL AND skill_ids <> ''"
+    " WHERE {key} IS NOT NULL AND octet_length(skill_ids) > 0"
+    " AND octet_length(skill_ids) % 4 = 0"
 )
 ROWS_BY_ID = SQL(
     "SELECT {key}::{id_type}, skills, skill_ids,"

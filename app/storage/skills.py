@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg2.sql import SQL, Composed, Identifier, Literal
+from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.storage import skill_queries
 from app.storage.codec import EMBEDDING_BYTES, from_bytes, to_bytes
@@ -214,11 +214,11 @@ def _skilled_row(
     )
 
 
-def _version(version: str) -> dict[str, Literal]:
+def _version(version: str) -> dict[str, Composable]:
     return {"version": Literal(version), "length": Literal(EMBEDDING_BYTES)}
 
 
-def _format(query: SQL, side: Side, **more: Literal) -> Composed:
+def _format(query: SQL, side: Side, **more: Composable) -> Composed:
     return query.format(
         table=Identifier(side.table),
         key=Identifier(side.key),
