@@ -27,7 +27,13 @@ from app.skills.vocabulary import Vocabulary
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
 from app.storage.ids import Id
-from app.storage.skills import Side, SkilledRow, skilled_rows, stream_skill_ids
+from app.storage.skills import (
+    Side,
+    SkilledRow,
+    count_unsplit,
+    skilled_rows,
+    stream_skill_ids,
+)
 
 # Skill ids that are scored at once: some 1,400 jobs of six skills.
 BUFFER_BYTES = 1 << 16
@@ -70,6 +76,7 @@ class OnePass:
         encoded = time.perf_counter()
         target = self._jobs if questions[0].job_id is None else self._users
         found, total = self._find(questions, asked, vectors, target)
+        pending = count_unsplit(self._transaction, target)
         matches = {
             n: self._matches(asked[n], vectors, text, rows)
             for (n, rows), text in zip(found.items(), texts, strict=True)
@@ -79,7 +86,7 @@ class OnePass:
         return [
             outcome
             if isinstance(outcome, AppError)
-            else SkillAnswer(matches[n], total, timings)
+            else SkillAnswer(matches[n], total, timings, total_pending=pending)
             if n in matches
             else SkillAnswer((), 0, timings, note=_no_skills(questions[n]))
             for n, outcome in enumerate(looked_up)

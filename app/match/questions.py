@@ -49,3 +49,4 @@ class SkillAnswer:
     total_analyzed: int
     timings: Timings
     note: str | None = None
+    total_pending: int = 0

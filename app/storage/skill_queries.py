@@ -77,3 +77,8 @@ STORE_SKILL_IDS = SQL(
     " AS new (id, skills, skill_ids)"
     " WHERE t.{key} = new.id AND t.skills = new.skills"
 )
+
+STREAM_SIDE_EMBEDDINGS = SQL(
+    "SELECT {key}::{id_type}, 0::int2, embedding FROM {table}"
+    " WHERE {key} IS NOT NULL AND " + SOUND
+)

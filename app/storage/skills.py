@@ -152,6 +152,14 @@ def stream_skill_ids(transaction: Transaction, sink: Sink, side: Side) -> None:
     transaction.copy_out(_format(skill_queries.STREAM_SKILL_IDS, side), sink)
 
 
+def stream_side_embeddings(
+    transaction: Transaction, sink: Sink, side: Side, *, version: str
+) -> None:
+    """Stream the embeddings of a table as `jobs.stream_embeddings` does."""
+    query = _format(skill_queries.STREAM_SIDE_EMBEDDINGS, side, **_version(version))
+    transaction.copy_out(query, sink)
+
+
 def skilled_rows(
     transaction: Transaction, side: Side, ids: Sequence[Id], *, version: str
 ) -> dict[Id, SkilledRow]:
