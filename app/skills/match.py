@@ -59,12 +59,11 @@ class SkillTopN:
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
         query, row = self._best.candidates(self._approximate(skill_ids, batch.starts))
-        ends = np.append(batch.starts[1:], len(skill_ids))
         for start in range(0, len(row), RESCORE_ROWS):
             part = slice(start, start + RESCORE_ROWS)
             rows, place = np.unique(row[part], return_inverse=True)
-            lists = [skill_ids[batch.starts[r] : ends[r]] for r in rows]
-            scores, coverage = self._exact(lists, query[part], place)
+            chosen = _rows(skill_ids, batch.starts, rows)
+            scores, coverage = self._exact(*chosen, query[part], place)
             self._best.keep(query[part], batch.ids[row[part]], scores, coverage)
 
     def result(self, query: int) -> list[Scored]:
@@ -82,19 +81,25 @@ class SkillTopN:
 
     def _exact(
         self,
-        lists: Sequence[NDArray[np.int32]],
+        skill_ids: NDArray[np.int32],
+        starts: NDArray[np.intp],
         query: NDArray[np.int64],
         place: NDArray[np.intp],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Score and coverage of each pair of a query and a place in `lists`."""
-        self._refine(np.unique(np.concatenate(lists)))
+        """Score and coverage of pairs of a query and a row's place in `starts`."""
+        self._refine(np.unique(skill_ids))
+        found = self._similarities[skill_ids].astype(np.float64)  # (m, k)
+        best = worth(np.maximum.reduceat(found, starts, axis=0))
+        sizes = np.diff(np.append(starts, len(skill_ids)))
         scores = np.empty(len(query))
         coverage = np.empty(len(query))
-        for pair, (number, at) in enumerate(zip(query, place, strict=True)):
+        for number in np.unique(query):
             columns = self._queries.columns[number]
-            found = self._similarities[np.ix_(lists[at], columns)].astype(np.float64)
-            scores[pair] = worth(found.max(axis=0)).mean()
-            coverage[pair] = worth(found.max(axis=1)).mean()
+            mine = np.flatnonzero(query == number)
+            at = place[mine]
+            scores[mine] = best[np.ix_(at, columns)].mean(axis=1)
+            covered = worth(found[:, columns].max(axis=1))
+            coverage[mine] = (np.add.reduceat(covered, starts) / sizes)[at]
         return scores, coverage
 
     def _refine(self, skill_ids: NDArray[np.int32]) -> None:
@@ -111,3 +116,16 @@ class SkillTopN:
             optimize=False,
         )
         self._refined[todo] = True
+
+
+def _rows(
+    skill_ids: NDArray[np.int32],
+    starts: NDArray[np.intp],
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """The skill ids and starts of some of the rows."""
+    sizes = np.diff(np.append(starts, len(skill_ids)))[rows]
+    first = np.zeros(len(rows), np.intp)
+    np.cumsum(sizes[:-1], out=first[1:])
+    places = np.arange(sizes.sum()) + np.repeat(starts[rows] - first, sizes)
+    return skill_ids[places], first
