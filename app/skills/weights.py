@@ -15,8 +15,12 @@ FLOOR = 0.6
 # it, of the most similar skills that are no paraphrases 21 %, of random ones 0.02 %.
 MATCHED = 0.8
 
+# A skill is itself to about 1e-7 only: from here on it counts whole, or rounding would
+# decide between jobs that have the same of the user's skills.
+SAME = 0.99999
+
 # The steepest that `worth` rises: errors of similarities grow by no more than this.
-STEEPNESS = 1 / (1 - FLOOR)
+STEEPNESS = 1 / (SAME - FLOOR)
 
 
 Float = TypeVar("Float", np.float32, np.float64)

@@ -16,7 +16,7 @@ from app.skills.backfill import SkillBackfill
 from app.skills.split import split_skills
 from app.storage.database import Database
 
-FLOOR = 0.6
+FLOOR, SAME = 0.6, 0.99999
 
 
 def naive_ranking(
@@ -37,7 +37,7 @@ def naive_scores(
     query: NDArray[np.float32], row: NDArray[np.float32]
 ) -> tuple[float, float]:
     """Score and coverage of one row."""
-    worth = np.clip((query @ row.T - FLOOR) / (1 - FLOOR), 0, 1)
+    worth = np.clip((query @ row.T - FLOOR) / (SAME - FLOOR), 0, 1)
     return float(worth.max(axis=1).mean()), float(worth.max(axis=0).mean())
 
 

@@ -14,7 +14,7 @@ from app.skills import cache as cache_module
 from app.skills.cache import VocabularyCache
 from app.skills.vocabulary import Vocabulary
 from app.storage.database import Database
-from app.storage.skills import known_skills, store_skills
+from app.storage.skills import known_skills, store_skills, stream_skills
 from tests.support.encoders import HashEncoder, direction
 
 VERSION = HashEncoder.version
@@ -107,7 +107,7 @@ def test_slices_are_kept_when_the_reading_breaks_off(
     monkeypatch.setattr(cache_module, "SLICE_ROWS", 4)
     names = [f"skill {n}" for n in range(11)]
     add(database, *names)
-    real, calls = cache_module.stream_skills, []
+    real, calls = stream_skills, []
 
     def broken(*args: object, **kwargs: object) -> None:
         calls.append(kwargs["after"])

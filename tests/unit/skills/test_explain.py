@@ -75,6 +75,6 @@ def test_nothing_to_compare_with_is_a_share_of_nothing() -> None:
 
 
 def test_worth_rises_from_nothing_at_the_floor_to_one_for_the_same() -> None:
-    assert worth(np.array([-1, 0.3, FLOOR, MATCHED, 1.0])).tolist() == pytest.approx(
-        [0, 0, 0, 0.5, 1]
-    )
+    assert worth(
+        np.array([-1, 0.3, FLOOR, MATCHED, 0.999995, 1.0])
+    ).tolist() == pytest.approx([0, 0, 0, 0.5, 1, 1], abs=1e-4)
