@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.encoder import Encoder
 from app.skills.split import split_skills
+from app.skills.weights import worth
 
 Scores = NDArray[np.float64]
 
@@ -123,14 +124,16 @@ def drawn(path: Path, *, count: int, seed: int) -> Dataset:
     )
 
 
-def rank_by_skills(
-    data: Dataset,
-    encoder: RememberingEncoder,
-    value: Callable[[Scores], Scores],
-) -> Iterator[tuple[Scores, Scores]]:
-    """For each query the mean of `value` of its skills' best similarities, and the
-    same the other way round, of every row.
-    """
+@dataclass(frozen=True)
+class BestSkills:
+    """What each row has for one query."""
+
+    similarities: NDArray[np.float32]  # (rows, k), of the best match of each skill
+    coverage: Scores  # (rows,)
+
+
+def best_skills(data: Dataset, encoder: RememberingEncoder) -> list[BestSkills]:
+    """For each query, from every skill of every row against every skill of its own."""
     lists = [[skill.key for skill in split_skills(row)] for row in data.rows]
     keys = sorted({key for row in lists for key in row})
     place = {key: n for n, key in enumerate(keys)}
@@ -138,12 +141,22 @@ def rank_by_skills(
     ids = np.array([place[key] for row in lists for key in row])
     sizes = np.array([len(row) for row in lists])
     starts = np.concatenate([[0], np.cumsum(sizes[:-1])])
+    found = []
     for query in data.queries:
         mine = encoder.encode([skill.key for skill in split_skills(query)])
-        worth = value((vectors @ mine.T).astype(np.float64))  # (skills, k)
-        best = np.maximum.reduceat(worth[ids], starts, axis=0)
-        covered = np.add.reduceat(worth.max(axis=1)[ids], starts)
-        yield best.mean(axis=1), covered / sizes
+        similarities = vectors @ mine.T  # (skills, k)
+        best = np.maximum.reduceat(similarities.take(ids, axis=0), starts, axis=0)
+        covered = worth(similarities.max(axis=1)).astype(np.float64)
+        found.append(BestSkills(best, np.add.reduceat(covered[ids], starts) / sizes))
+    return found
+
+
+def rank_by_skills(
+    found: Sequence[BestSkills], value: Callable[[Scores], Scores]
+) -> Iterator[tuple[Scores, Scores]]:
+    """Score (the mean of `value` of the best similarities) and coverage, per query."""
+    for one in found:
+        yield value(one.similarities.astype(np.float64)).mean(axis=1), one.coverage
 
 
 def rank_by_vectors(

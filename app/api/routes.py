@@ -39,6 +39,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "Try again after Retry-After."},
 }
 
+
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of these error answers."""
     return {status: ERRORS[status] for status in statuses}
