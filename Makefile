@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check format model bench bench-quick bench-backfill lock audit soak clean help
+.PHONY: run test eval check format model bench bench-quick bench-backfill lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -17,6 +17,9 @@ model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once
 
 test: $(VENV)/dev model ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+eval: $(VENV)/dev model ## Measure how well each ranking finds the right answer
+	$(BIN)/python scripts/evaluate.py $(ARGS)
 
 check: $(VENV)/dev ## Format, lint and type checks
 	$(BIN)/ruff format --check .

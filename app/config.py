@@ -51,6 +51,8 @@ class Settings(ScriptSettings):
     rate_limit_per_minute: int = Field(600, ge=0, le=1_000_000)
     cors_origins: str = ""
     docs: bool = True
+    rank_by: Literal["similarity", "skills"] = "similarity"
+    skill_cache_dir: Path = Path(".cache/skills")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

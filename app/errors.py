@@ -34,6 +34,12 @@ class UserNotFoundError(AppError):
     status = 404
 
 
+class JobNotFoundError(AppError):
+    """No row in `skill_job1` has this id."""
+
+    status = 404
+
+
 class UnavailableError(AppError):
     """The answer cannot be given now; the same request may succeed later."""
 
@@ -65,5 +71,11 @@ class SchemaError(UnavailableError):
 
 class ModelUnavailableError(UnavailableError):
     """Model files are absent or do not match; the message names `make model`."""
+
+    retry_after_s = 30
+
+
+class SkillCacheError(UnavailableError):
+    """The local files of the vocabulary cannot be written; the message says where."""
 
     retry_after_s = 30

@@ -7,19 +7,23 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
+from app.answers import Answers
 from app.api.body import BoundedBody
 from app.api.docs import build_docs
 from app.api.errors import add_error_handlers
 from app.api.guard import Guard
 from app.api.headers import PAGE_POLICY, SecurityHeaders
 from app.api.keys import ApiKeys, TokenBuckets
+from app.api.matching import Passes, build_matching_router
 from app.api.observe import Observe
-from app.api.routes import Passes, build_router
+from app.api.routes import build_router
 from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
 from app.encoder.lazy import LazyEncoder
+from app.match.ranker import SkillRanker
+from app.neighbours import Neighbours
 from app.readiness import Readiness, ReadinessCheck, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
@@ -76,6 +80,15 @@ def create_app(settings: Settings) -> FastAPI:
             max_top_n=settings.max_top_n,
             timeout_s=settings.request_timeout_s,
             needs_key=bool(settings.keys),
+            rank_by=settings.rank_by,
+        )
+    )
+    app.include_router(
+        build_matching_router(
+            passes,
+            max_top_n=settings.max_top_n,
+            timeout_s=settings.request_timeout_s,
+            needs_key=bool(settings.keys),
         )
     )
     if app.openapi_url:
@@ -96,8 +109,13 @@ def _passes(
     recommender = Recommender(
         database, encoder, batch_rows=settings.batch_rows, observer=telemetry
     )
+    answers = Answers(
+        recommender,
+        SkillRanker(database, encoder, cache_folder=settings.skill_cache_dir),
+        Neighbours(database, version=encoder.version, batch_rows=settings.batch_rows),
+    )
     return SharedPasses(
-        traffic.observed(recommender.answer_all),
+        traffic.observed(answers.answer_all),
         threads=settings.concurrent_passes,
         most_per_pass=settings.max_pass_size,
         max_waiting=settings.max_waiting,

@@ -18,6 +18,7 @@ from typing import Self
 import _path  # noqa: F401  (finds `app`)
 import _threads  # noqa: F401  (before NumPy)
 from _progress import shown, summary
+from skill_filling import fill_skills
 
 from app.backfill import Backfill, Progress
 from app.backfill.watch import Bell, watch
@@ -72,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _list_failures(backfills)
             if args.dry_run:
                 return _count(backfills)
-            return _embed(args, backfills, dsn, stop)
+            status = _embed(args, backfills, dsn, stop)
+            return status or fill_skills(database, encoder)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2

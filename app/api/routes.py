@@ -4,30 +4,26 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
-from fastapi.security import APIKeyHeader, HTTPBearer
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.api.gone import unless_gone
+from app.api.matching import KEYS, Passes, server_timing
+from app.api.recommending import recommend_by
 from app.api.schemas import (
     AliveResponse,
     ErrorResponse,
     JobCounts,
+    RankBy,
     ReadyResponse,
-    RecommendBody,
-    Recommended,
     RecommendResponse,
     recommend_request,
 )
 from app.deadline import Deadline
 from app.errors import AppError
 from app.readiness import SharedReadiness
-from app.recommend import Answer, Question
-from app.scan.passes import SharedPasses
 from app.telemetry import Telemetry
-
-Passes = SharedPasses[Question, Answer]
 
 # Counting reads the whole table: a scrape every 15 s must not do it every time.
 COUNTS_AGE_S = 60.0
@@ -43,12 +39,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "Try again after Retry-After."},
 }
 
-# For the document only: `app.api.guard` has refused everyone else by then.
-KEYS = [
-    Security(HTTPBearer(auto_error=False)),
-    Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
-]
-
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of these error answers."""
@@ -63,6 +53,7 @@ def build_router(
     max_top_n: int,
     timeout_s: float,
     needs_key: bool,
+    rank_by: RankBy = "similarity",
 ) -> APIRouter:
     """All routes over these services."""
     router = APIRouter()
@@ -77,13 +68,12 @@ def build_router(
     ) -> RecommendResponse:
         """The jobs that fit a user, or a skills text, best first."""
         start = time.perf_counter()
-        question = _question(asked)
-        answer = await unless_gone(
-            request, passes.ask(question, Deadline.after(timeout_s))
-        )
-        request.state.timings = answer.timings
-        response.headers["Server-Timing"] = _server_timing(answer, start)
-        return _public(answer)
+        deadline = Deadline.after(timeout_s)
+        work = recommend_by(passes, asked, deadline, default=rank_by)
+        found, timings = await unless_gone(request, work)
+        request.state.timings = timings
+        response.headers["Server-Timing"] = server_timing(timings, start)
+        return found
 
     @router.get("/healthz")
     async def alive() -> AliveResponse:
@@ -115,32 +105,3 @@ def build_router(
         )
 
     return router
-
-
-def _question(asked: RecommendBody) -> Question:
-    return Question(top_n=asked.top_n, user_id=asked.user_id, skills=asked.skills)
-
-
-def _public(answer: Answer) -> RecommendResponse:
-    return RecommendResponse(
-        recommendations=[
-            Recommended(
-                job_id=job.job_id,
-                similarity_score=job.similarity_score,
-                skills=job.skills,
-            )
-            for job in answer.recommendations
-        ],
-        total_jobs_analyzed=answer.total_jobs_analyzed,
-        total_jobs_pending=answer.total_jobs_pending,
-        detail=answer.note,
-    )
-
-
-def _server_timing(answer: Answer, start: float) -> str:
-    total_ms = (time.perf_counter() - start) * 1000
-    timings = answer.timings
-    return (
-        f"encode;dur={timings.encode_ms:.1f}, scan;dur={timings.scan_ms:.1f},"
-        f" total;dur={total_ms:.1f}"
-    )

@@ -1,8 +1,15 @@
 """What comes in and goes out as JSON."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    model_validator,
+)
 
 MAX_ID_LENGTH = 200
 MAX_SKILLS_LENGTH = 50_000
@@ -23,6 +30,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Integer64 = Annotated[Whole, Field(ge=-(2**63), le=2**63 - 1)]
 TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 PublicId = int | str
+RankBy = Literal["similarity", "skills"]
 
 
 def _exactly_one(schema: dict[str, Any]) -> None:
@@ -57,6 +65,14 @@ class RecommendBody(BaseModel):
         examples=["python, sql, data analysis"],
     )
     top_n: Whole = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
+    rank_by: RankBy | None = Field(
+        None,
+        description="`similarity`: the cosine of the whole texts. `skills`: skill by"
+        " skill, with the reasons. The default is the service's RANK_BY.",
+    )
+    explain: bool = Field(
+        False, description="Give the reasons with a ranking by similarity as well."
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -95,7 +111,7 @@ class RecommendResponse(BaseModel):
     """The best jobs, highest similarity first, equal ones by job_id."""
 
     success: bool = True
-    recommendations: list[Recommended]
+    recommendations: list[SerializeAsAny[Recommended]]
     total_jobs_analyzed: int = Field(
         description="Jobs that were compared: those with a sound embedding of the"
         " current model."

@@ -9,7 +9,7 @@ import io
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +41,24 @@ class Batch:
 
 
 Consumer = Callable[[Batch], None]
+Kind = Literal["integer", "uuid", "text"]
+SomeBatch = TypeVar("SomeBatch")
 
 
-class RecordReader(io.RawIOBase):
-    """Cuts chunks, whatever their boundaries, into batches for a consumer."""
+class CopyReader(io.RawIOBase, Generic[SomeBatch]):
+    """Cuts chunks, whatever their boundaries, into batches for a consumer.
+
+    `frame` gives the batch of the complete records at the start of some bytes, or
+    None where there is none, and how many bytes they are.
+    """
 
     def __init__(
-        self, kind: Literal["integer", "uuid", "text"], consume: Consumer
+        self,
+        frame: Callable[[memoryview], tuple[int, SomeBatch | None]],
+        consume: Callable[[SomeBatch], None],
     ) -> None:
         super().__init__()
-        self._frame = _frame_text if kind == "text" else _FixedFrame(kind)
+        self._frame = frame
         self._consume = consume
         self._rest = b""
         self._in_header = True
@@ -93,6 +101,13 @@ class RecordReader(io.RawIOBase):
         if batch is not None:
             self._consume(batch)
         return used
+
+
+class RecordReader(CopyReader[Batch]):
+    """Reads the records of embeddings."""
+
+    def __init__(self, kind: Kind, consume: Consumer) -> None:
+        super().__init__(_frame_text if kind == "text" else _FixedFrame(kind), consume)
 
 
 class _FixedFrame:

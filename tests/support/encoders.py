@@ -28,3 +28,14 @@ def direction(text: str) -> NDArray[np.float32]:
     seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
     vector = np.random.default_rng(seed).standard_normal(DIMENSION)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+class BlendEncoder(HashEncoder):
+    """Texts of words: the more words two texts share, the more similar they are."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.seen += texts
+        sums = [sum(direction(w) for w in sorted(text.split())) for text in texts]
+        rows = np.array(sums, np.float32).reshape(-1, DIMENSION)
+        unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit

@@ -1,0 +1,1 @@
+"""Ranking by skills: jobs for a user, and users for a job."""

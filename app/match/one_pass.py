@@ -1,0 +1,277 @@
+"""The story of a pass: texts -> skills -> scan of skill ids -> top-N -> texts and
+explanations of the best. Both directions, from one snapshot of the database.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoder import Encoder
+from app.errors import AppError, JobNotFoundError, UserNotFoundError
+from app.match.questions import Match, SkillAnswer, SkillQuestion
+from app.recommend import AbandonedError, Timings
+from app.scan.best import DECIMALS, Scored
+from app.scan.copying import read_copy
+from app.scan.passes import PassScope
+from app.scan.skill_records import SkillBatch, skill_reader
+from app.skills.backfill import job_side, user_side
+from app.skills.cache import VocabularyCache
+from app.skills.explain import Explanation, explain
+from app.skills.match import SkillQueries, SkillTopN
+from app.skills.query import MAX_QUERY_SKILLS, query_skills, skill_vectors
+from app.skills.split import Skill, split_skills
+from app.skills.vocabulary import Vocabulary
+from app.storage.catalogue import Catalogue
+from app.storage.database import Transaction
+from app.storage.ids import Id
+from app.storage.skills import (
+    Side,
+    SkilledRow,
+    count_unsplit,
+    skilled_rows,
+    stream_skill_ids,
+)
+
+# Skill ids that are scored at once: some 1,400 jobs of six skills.
+BUFFER_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one question looks for."""
+
+    text: str
+    skills: Sequence[Skill]
+    embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
+
+
+class OnePass:
+    """One pass: everything that its questions share."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        encoder: Encoder,
+        cache: VocabularyCache,
+        scope: PassScope,
+    ) -> None:
+        self._transaction = transaction
+        self._encoder = encoder
+        self._scope = scope
+        catalogue = Catalogue.read(transaction)
+        self._jobs, self._users = job_side(catalogue), user_side(catalogue)
+        self._vocabulary = cache.refresh(transaction)
+
+    def answers(
+        self, questions: Sequence[SkillQuestion]
+    ) -> list[SkillAnswer | AppError]:
+        start = time.perf_counter()
+        looked_up = self._look_up(questions)
+        asked = {n: a for n, a in enumerate(looked_up) if isinstance(a, _Asked)}
+        vectors = self._vectors([a.skills for a in asked.values()])
+        texts = self._text_vectors(list(asked.values()))
+        encoded = time.perf_counter()
+        target = self._jobs if questions[0].job_id is None else self._users
+        found, total = self._find(questions, asked, vectors, target)
+        pending = count_unsplit(self._transaction, target)
+        matches = {
+            n: self._matches(asked[n], vectors, text, rows)
+            for (n, rows), text in zip(found.items(), texts, strict=True)
+        }
+        scanned = time.perf_counter()
+        timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
+        return [
+            outcome
+            if isinstance(outcome, AppError)
+            else SkillAnswer(matches[n], total, timings, total_pending=pending)
+            if n in matches
+            else SkillAnswer((), 0, timings, note=_no_skills(questions[n]))
+            for n, outcome in enumerate(looked_up)
+        ]
+
+    def _look_up(
+        self, questions: Sequence[SkillQuestion]
+    ) -> list[_Asked | AppError | None]:
+        """What each asks for; None where a row has no skills."""
+        side = self._users if questions[0].job_id is None else self._jobs
+        keys = [self._key(question, side) for question in questions]
+        wanted = list({key for key in keys if key is not None})
+        rows = self._rows(side, wanted)
+        return [
+            _asked(question, None if key is None else rows.get(key))
+            for question, key in zip(questions, keys, strict=True)
+        ]
+
+    def _key(self, question: SkillQuestion, side: Side) -> Id | None:
+        given = question.user_id if question.job_id is None else question.job_id
+        return None if given is None else side.id_column.parse(given)
+
+    def _rows(self, side: Side, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
+        return skilled_rows(self._transaction, side, ids, version=self._encoder.version)
+
+    def _vectors(
+        self, skills: Sequence[Sequence[Skill]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """(384,) float32 of each skill that somebody looks for."""
+        keys = list(dict.fromkeys(skill.key for row in skills for skill in row))
+        found = skill_vectors(
+            self._transaction,
+            keys,
+            vocabulary=self._vocabulary,
+            encoder=self._encoder,
+        )
+        return dict(zip(keys, found, strict=True))
+
+    def _text_vectors(self, asked: Sequence[_Asked]) -> list[NDArray[np.float32]]:
+        """(384,) float32 of each whole text."""
+        todo = [a.text for a in asked if a.embedding is None]
+        encoded = iter(self._encoder.encode(todo) if todo else ())
+        return [next(encoded) if a.embedding is None else a.embedding for a in asked]
+
+    def _find(
+        self,
+        questions: Sequence[SkillQuestion],
+        asked: dict[int, _Asked],
+        vectors: dict[str, NDArray[np.float32]],
+        target: Side,
+    ) -> tuple[dict[int, list[SkilledRow]], int]:
+        """The rows for each question that asks for something, and how many rows
+        were compared.
+        """
+        if questions[0].only is not None:
+            return self._named_rows(questions, asked, target), 0
+        best: dict[int, list[Scored]] = {}
+        total = 0
+        for group in _rounds(asked):
+            top = self._scan(group, asked, questions, vectors, target)
+            best |= {n: top.result(rank) for rank, n in enumerate(group)}
+            total = top.analyzed
+        ids = {row.id for scored in best.values() for row in scored}
+        public = {id_: target.id_column.from_stream(id_) for id_ in ids}
+        rows = self._rows(target, list(public.values()))
+        return {n: [rows[public[s.id]] for s in best[n]] for n in asked}, total
+
+    def _named_rows(
+        self,
+        questions: Sequence[SkillQuestion],
+        asked: dict[int, _Asked],
+        target: Side,
+    ) -> dict[int, list[SkilledRow]]:
+        ids = {n: list(questions[n].only or ()) for n in asked}
+        rows = self._rows(target, list({id_ for some in ids.values() for id_ in some}))
+        return {
+            n: [rows[id_] for id_ in some if id_ in rows] for n, some in ids.items()
+        }
+
+    def _scan(
+        self,
+        group: Sequence[int],
+        asked: dict[int, _Asked],
+        questions: Sequence[SkillQuestion],
+        vectors: dict[str, NDArray[np.float32]],
+        target: Side,
+    ) -> SkillTopN:
+        keys = list(dict.fromkeys(s.key for n in group for s in asked[n].skills))
+        column = {key: at for at, key in enumerate(keys)}
+        queries = SkillQueries(
+            vectors=np.stack([vectors[key] for key in keys]),
+            columns=[np.array([column[s.key] for s in asked[n].skills]) for n in group],
+            sizes=[questions[n].top_n for n in group],
+        )
+        top = SkillTopN(self._vocabulary, queries)
+
+        def consume(batch: SkillBatch) -> None:
+            if self._scope.abandoned():
+                raise AbandonedError
+            top.update(batch)
+
+        read_copy(
+            lambda sink: stream_skill_ids(self._transaction, sink, target),
+            skill_reader(target.id_column.kind, consume),
+            buffer_bytes=BUFFER_BYTES,
+        )
+        return top
+
+    def _matches(
+        self,
+        asked: _Asked,
+        vectors: dict[str, NDArray[np.float32]],
+        text: NDArray[np.float32],
+        rows: Sequence[SkilledRow],
+    ) -> list[Match]:
+        mine = np.stack([vectors[skill.key] for skill in asked.skills])
+        names = [skill.name for skill in asked.skills]
+        return [
+            Match(
+                row.id,
+                row.skills,
+                _cosine(text, row.embedding),
+                _explanation(names, mine, row, self._vocabulary),
+            )
+            for row in rows
+        ]
+
+
+def _asked(question: SkillQuestion, row: SkilledRow | None) -> _Asked | AppError | None:
+    if question.skills is not None:
+        text, embedding = question.skills, None
+    elif row is not None:
+        text, embedding = row.skills or "", row.embedding
+    elif question.job_id is not None:
+        return JobNotFoundError("No job has this job_id.")
+    else:
+        return UserNotFoundError("No user has this user_id.")
+    skills = query_skills(text)
+    return _Asked(text, skills, embedding) if skills else None
+
+
+def _no_skills(question: SkillQuestion) -> str:
+    who = "job" if question.job_id is not None else "user"
+    return f"This {who} has no skills to match."
+
+
+def _rounds(asked: dict[int, _Asked]) -> Iterator[list[int]]:
+    """Questions in groups of at most MAX_QUERY_SKILLS different skills: what a pass
+    needs of memory is bounded, and a larger one reads the stream again.
+    """
+    group: list[int] = []
+    keys: set[str] = set()
+    for number, one in asked.items():
+        own = {skill.key for skill in one.skills}
+        if group and len(keys | own) > MAX_QUERY_SKILLS:
+            yield group
+            group, keys = [], set()
+        group.append(number)
+        keys |= own
+    if group:
+        yield group
+
+
+def _explanation(
+    names: Sequence[str],
+    vectors: NDArray[np.float32],
+    row: SkilledRow,
+    vocabulary: Vocabulary,
+) -> Explanation | None:
+    if row.skill_ids is None:
+        return None
+    # The ids were made from this text by this splitter, in its order; after a change
+    # of the splitter they wait for the backfill.
+    others = [skill.name for skill in split_skills(row.skills or "")]
+    if len(others) != len(row.skill_ids):
+        return None
+    return explain(names, vectors, others, vocabulary.vectors(row.skill_ids))
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:
+    """As scan.topn scores it; None where it cannot be compared."""
+    if b is None:
+        return None
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(all="ignore"):
+        x /= np.linalg.norm(x)
+        cosine = float(np.einsum("i,i->", x, y) / np.sqrt(np.einsum("i,i->", y, y)))
+    return round(cosine, DECIMALS) if np.isfinite(cosine) else None

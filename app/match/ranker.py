@@ -1,0 +1,43 @@
+"""Answers questions by skills from the database: the counterpart of `Recommender`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.encoder import Encoder
+from app.errors import AppError, ConnectionLostError
+from app.match.one_pass import OnePass
+from app.match.questions import SkillAnswer, SkillQuestion
+from app.scan.passes import PassScope
+from app.skills.cache import VocabularyCache
+from app.storage.database import Database
+
+
+class SkillRanker:
+    """Answers questions by skills. Safe to call from several threads."""
+
+    def __init__(
+        self, database: Database, encoder: Encoder, *, cache_folder: Path
+    ) -> None:
+        self._database = database
+        self._encoder = encoder
+        self._cache = VocabularyCache(cache_folder, version=encoder.version)
+
+    def answer_all(
+        self, questions: Sequence[SkillQuestion], scope: PassScope
+    ) -> Sequence[SkillAnswer | AppError]:
+        """An answer, or the error that is its own, for each question, all of one
+        `pass_key`. Errors that concern all are raised, as `Recommender.answer_all`
+        does, and a lost connection is replaced once as there.
+        """
+        try:
+            return self._pass(questions, scope)
+        except ConnectionLostError:
+            scope.deadline.check("answering again after a lost connection")
+            return self._pass(questions, scope)
+
+    def _pass(
+        self, questions: Sequence[SkillQuestion], scope: PassScope
+    ) -> Sequence[SkillAnswer | AppError]:
+        with self._database.snapshot(scope.deadline) as transaction:
+            run = OnePass(transaction, self._encoder, self._cache, scope)
+            return run.answers(questions)

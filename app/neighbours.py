@@ -1,0 +1,158 @@
+"""Jobs like a job, and users for a job, by the cosine similarity of whole texts: from
+stored embeddings alone, without the model.
+"""
+
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import AppError, ConnectionLostError, JobNotFoundError
+from app.match.questions import Match, SkillAnswer
+from app.recommend import AbandonedError, Timings
+from app.scan.copying import read_copy
+from app.scan.passes import PassScope
+from app.scan.records import Batch, RecordReader
+from app.scan.topn import Scored, TopN
+from app.skills.backfill import job_side, user_side
+from app.storage.catalogue import Catalogue
+from app.storage.codec import DIMENSION, EMBEDDING_BYTES
+from app.storage.database import Database, Transaction
+from app.storage.ids import Id
+from app.storage.skills import Side, SkilledRow, skilled_rows, stream_side_embeddings
+
+
+@dataclass(frozen=True)
+class NeighbourQuestion:
+    """Which jobs are like this job, or which users fit it."""
+
+    top_n: int
+    job_id: Id
+    finds_users: bool = False
+
+    @property
+    def pass_key(self) -> Hashable:
+        """Who reads the same table can share a pass."""
+        return ("neighbours", self.finds_users)
+
+
+class Neighbours:
+    """Answers such questions from the database. Safe to call from several threads."""
+
+    def __init__(self, database: Database, *, version: str, batch_rows: int) -> None:
+        self._database = database
+        self._version = version
+        self._buffer_bytes = batch_rows * EMBEDDING_BYTES
+
+    def answer_all(
+        self, questions: Sequence[NeighbourQuestion], scope: PassScope
+    ) -> Sequence[SkillAnswer | AppError]:
+        """As `Recommender.answer_all`; the questions have one `pass_key`."""
+        try:
+            return self._pass(questions, scope)
+        except ConnectionLostError:
+            scope.deadline.check("answering again after a lost connection")
+            return self._pass(questions, scope)
+
+    def _pass(
+        self, questions: Sequence[NeighbourQuestion], scope: PassScope
+    ) -> Sequence[SkillAnswer | AppError]:
+        start = time.perf_counter()
+        with self._database.snapshot(scope.deadline) as transaction:
+            catalogue = Catalogue.read(transaction)
+            jobs = job_side(catalogue)
+            side = user_side(catalogue) if questions[0].finds_users else jobs
+            keys = [jobs.id_column.parse(question.job_id) for question in questions]
+            rows = self._rows(transaction, jobs, [k for k in keys if k is not None])
+            asked = [n for n, k in enumerate(keys) if _is_comparable(rows, k)]
+            top = self._scan(
+                transaction,
+                side,
+                scope,
+                vectors=[
+                    rows[k].embedding for n in asked if (k := keys[n]) is not None
+                ],
+                sizes=[questions[n].top_n + 1 for n in asked],
+            )
+            found = {
+                n: _others(top.result(rank), questions[n], keys[n], side)
+                for rank, n in enumerate(asked)
+            }
+            ids = {id_ for scored in found.values() for id_, _ in scored}
+            texts = self._rows(transaction, side, list(ids))
+        timings = Timings(0.0, (time.perf_counter() - start) * 1000)
+        return [
+            _answer(
+                rows, key, found.get(n), texts, analyzed=top.analyzed, timings=timings
+            )
+            for n, key in enumerate(keys)
+        ]
+
+    def _rows(
+        self, transaction: Transaction, side: Side, ids: Sequence[Id]
+    ) -> dict[Id, SkilledRow]:
+        return skilled_rows(transaction, side, ids, version=self._version)
+
+    def _scan(
+        self,
+        transaction: Transaction,
+        side: Side,
+        scope: PassScope,
+        *,
+        vectors: Sequence[NDArray[np.float32] | None],
+        sizes: Sequence[int],
+    ) -> TopN:
+        # Sizes are one more than asked for: the job itself is among the best.
+        top = TopN(np.array(vectors, np.float32).reshape(-1, DIMENSION), sizes)
+        if not sizes:
+            return top
+
+        def consume(batch: Batch) -> None:
+            if scope.abandoned():
+                raise AbandonedError
+            top.update(batch)
+
+        read_copy(
+            lambda sink: stream_side_embeddings(
+                transaction, sink, side, version=self._version
+            ),
+            RecordReader(side.id_column.kind, consume),
+            buffer_bytes=self._buffer_bytes,
+        )
+        return top
+
+
+def _is_comparable(rows: dict[Id, SkilledRow], key: Id | None) -> bool:
+    row = None if key is None else rows.get(key)
+    if row is None or row.embedding is None:
+        return False
+    norm = float(np.linalg.norm(row.embedding.astype(np.float64)))
+    return bool(np.isfinite(norm)) and norm > 0
+
+
+def _others(
+    ranked: Sequence[Scored], question: NeighbourQuestion, key: Id | None, side: Side
+) -> list[tuple[Id, float]]:
+    public = [(side.id_column.from_stream(row.id), row.score) for row in ranked]
+    if not question.finds_users:
+        public = [(id_, score) for id_, score in public if id_ != key]
+    return public[: question.top_n]
+
+
+def _answer(
+    rows: dict[Id, SkilledRow],
+    key: Id | None,
+    found: Sequence[tuple[Id, float]] | None,
+    texts: dict[Id, SkilledRow],
+    *,
+    analyzed: int,
+    timings: Timings,
+) -> SkillAnswer | AppError:
+    if key is None or key not in rows:
+        return JobNotFoundError("No job has this job_id.")
+    if found is None:
+        return SkillAnswer((), 0, timings, note="This job has no embedding yet.")
+    matches = [Match(id_, texts[id_].skills, score, None) for id_, score in found]
+    return SkillAnswer(matches, analyzed, timings)

@@ -1,0 +1,131 @@
+"""The best rows of a stream by skills: how well each row's skills match a query's.
+
+The score of a row is the mean, over the query's skills, of what the most similar of
+the row's skills is worth. Equal scores are ordered by coverage, the mean over the
+row's skills of what the most similar of the query's is worth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.scan.best import Best, Scored
+from app.scan.skill_records import SkillBatch
+from app.skills.vocabulary import Vocabulary
+from app.skills.weights import STEEPNESS, worth
+
+# Half a unit of the last published digit, and float32's rounding of a mean.
+ROUNDING = 2e-6
+
+# Candidates that are scored again at once.
+RESCORE_ROWS = 512
+
+
+@dataclass(frozen=True)
+class SkillQueries:
+    """The skills of several queries, each different one once.
+
+    `vectors`: (k, 384) float32 of unit length. `columns`: for each query which of
+    them are its own, at least one. `sizes`: the N of each query.
+    """
+
+    vectors: NDArray[np.float32]
+    columns: Sequence[NDArray[np.intp]]
+    sizes: Sequence[int]
+
+
+class SkillTopN:
+    """A running top-N per query. Feed it batches, then ask for the results."""
+
+    def __init__(self, vocabulary: Vocabulary, queries: SkillQueries) -> None:
+        self._vocabulary = vocabulary
+        self._queries = queries
+        # (rows + 1, k) float32; the codes' at first, exact where `_refined` says so.
+        self._similarities = vocabulary.similarities(queries.vectors)
+        self._refined = np.zeros(len(self._similarities), dtype=bool)
+        self._refined[-1] = True  # unknown skills: exactly nothing
+        weights = np.zeros((len(queries.columns), len(queries.vectors)), np.float32)
+        for row, columns in zip(weights, queries.columns, strict=True):
+            row[columns] = 1 / len(columns)
+        self._weights = weights  # (q, k)
+        margin = vocabulary.similarity_error * STEEPNESS + ROUNDING
+        self._best = Best(queries.sizes, margin=margin)
+        self.analyzed = 0
+
+    def update(self, batch: SkillBatch) -> None:
+        """Take one batch into account."""
+        skill_ids = self._vocabulary.known(batch.skill_ids)
+        self.analyzed += len(batch.ids)
+        query, row = self._best.candidates(self._approximate(skill_ids, batch.starts))
+        for start in range(0, len(row), RESCORE_ROWS):
+            part = slice(start, start + RESCORE_ROWS)
+            rows, place = np.unique(row[part], return_inverse=True)
+            chosen = _rows(skill_ids, batch.starts, rows)
+            scores, coverage = self._exact(*chosen, query[part], place)
+            self._best.keep(query[part], batch.ids[row[part]], scores, coverage)
+
+    def result(self, query: int) -> list[Scored]:
+        """The best rows of one query; `second` is the coverage."""
+        return self._best.result(query)
+
+    def _approximate(
+        self, skill_ids: NDArray[np.int32], starts: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Scores, (q, n) float32."""
+        found = self._similarities.take(skill_ids, axis=0)  # (m, k)
+        best = np.maximum.reduceat(found, starts, axis=0)  # (n, k)
+        scores: NDArray[np.float32] = self._weights @ worth(best).T
+        return scores
+
+    def _exact(
+        self,
+        skill_ids: NDArray[np.int32],
+        starts: NDArray[np.intp],
+        query: NDArray[np.int64],
+        place: NDArray[np.intp],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score and coverage of pairs of a query and a row's place in `starts`."""
+        self._refine(np.unique(skill_ids))
+        found = self._similarities[skill_ids].astype(np.float64)  # (m, k)
+        best = worth(np.maximum.reduceat(found, starts, axis=0))
+        sizes = np.diff(np.append(starts, len(skill_ids)))
+        scores = np.empty(len(query))
+        coverage = np.empty(len(query))
+        for number in np.unique(query):
+            columns = self._queries.columns[number]
+            mine = np.flatnonzero(query == number)
+            at = place[mine]
+            scores[mine] = best[np.ix_(at, columns)].mean(axis=1)
+            covered = worth(found[:, columns].max(axis=1))
+            coverage[mine] = (np.add.reduceat(covered, starts) / sizes)[at]
+        return scores, coverage
+
+    def _refine(self, skill_ids: NDArray[np.int32]) -> None:
+        """Put the exact similarities of these skills into the table."""
+        todo = skill_ids[~self._refined[skill_ids]]
+        if len(todo) == 0:
+            return
+        # Not by BLAS, whose last digit depends on who else is asked for.
+        self._similarities[todo] = np.einsum(
+            "ij,kj->ik",
+            self._vocabulary.vectors(todo),
+            self._queries.vectors,
+            dtype=np.float64,
+            optimize=False,
+        )
+        self._refined[todo] = True
+
+
+def _rows(
+    skill_ids: NDArray[np.int32],
+    starts: NDArray[np.intp],
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """The skill ids and starts of some of the rows."""
+    sizes = np.diff(np.append(starts, len(skill_ids)))[rows]
+    first = np.zeros(len(rows), np.intp)
+    np.cumsum(sizes[:-1], out=first[1:])
+    places = np.arange(sizes.sum()) + np.repeat(starts[rows] - first, sizes)
+    return skill_ids[places], first

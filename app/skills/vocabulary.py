@@ -1,0 +1,98 @@
+"""The vectors of all skills, from files: compact codes for every skill of a pass, and
+the exact vectors of the few that decide. It does not know how the files came about.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.storage.codec import DIMENSION
+
+# One skill's codes: v is about scale * codes, off by at most `error` in length, so
+# that a similarity with a unit vector is off by at most that (Cauchy and Schwarz).
+CODE = np.dtype([("codes", "i1", (DIMENSION,)), ("scale", "<f4"), ("error", "<f4")])
+EXACT = np.dtype(("<f4", (DIMENSION,)))
+
+# A float32 product of 384 terms of unit vectors errs by no more (scan/topn.py).
+FLOAT32_ERROR = 3e-5
+
+# Codes are widened to float32 in blocks so small that BLAS multiplies them in this
+# thread: 128 rows for 8 skills. Its other threads would wait for one another far
+# longer than they calculate where processors are shared (measured: 9 ms, or 130 to
+# 470 ms of processor time, for 29,000 skills on two busy cores).
+BLOCK_PRODUCTS = 400_000
+BLOCK_ROWS = 128
+
+
+def encode_rows(
+    vectors: NDArray[np.float32],  # (n, 384)
+) -> tuple[NDArray[np.void], NDArray[np.float32]]:
+    """(n,) CODE and (n, 384) float32 of unit length. Zeros for a vector that points
+    nowhere: a skill like no other.
+    """
+    exact = vectors.astype(np.float64)
+    with np.errstate(all="ignore"):
+        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    exact[~np.isfinite(exact).all(axis=1)] = 0
+    scale = (np.abs(exact).max(axis=1, keepdims=True) / 127).astype(np.float32)
+    scale[scale == 0] = 1
+    rows = np.zeros(len(vectors), CODE)
+    rows["codes"] = np.rint(exact / scale)
+    rows["scale"] = scale[:, 0]
+    residual = exact - rows["codes"] * scale.astype(np.float64)
+    # A millionth more than the norm, so that rounding it to float32 keeps the bound.
+    rows["error"] = np.linalg.norm(residual, axis=1) * (1 + 1e-6)
+    return rows, exact.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Vectors by skill id: row n belongs to the skill with the id n. An id without a
+    row, or with a row of zeros, is a skill that is like no other.
+    """
+
+    codes: NDArray[Any]  # (rows,) CODE
+    exact: NDArray[np.float32]  # (rows, 384), unit length or zero
+    error: float  # the greatest of the codes
+
+    @property
+    def rows(self) -> int:
+        return len(self.codes)
+
+    @property
+    def similarity_error(self) -> float:
+        """No similarity from `similarities` is off by more than this."""
+        return self.error + FLOAT32_ERROR
+
+    def similarities(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of every skill with each query: (rows + 1, k) float32.
+
+        `queries` is (k, 384) of unit length. The last row is for unknown ids: zero.
+        """
+        table = np.zeros((self.rows + 1, len(queries)), dtype=np.float32)
+        fitting = BLOCK_PRODUCTS // (DIMENSION * max(1, len(queries)))
+        size = max(1, min(BLOCK_ROWS, fitting))
+        wide = np.empty((size, DIMENSION), np.float32)
+        codes, transposed = self.codes["codes"], np.ascontiguousarray(queries.T)
+        for start in range(0, self.rows, size):
+            block = codes[start : start + size]
+            wide[: len(block)] = block
+            np.matmul(
+                wide[: len(block)], transposed, out=table[start : start + len(block)]
+            )
+        table[:-1] *= self.codes["scale"][:, None]
+        return table
+
+    def known(self, skill_ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The same ids, with the last row of `similarities` for those without one."""
+        beyond = (skill_ids < 0) | (skill_ids >= self.rows)
+        return np.where(beyond, np.int32(self.rows), skill_ids)
+
+    def vectors(self, skill_ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(n, 384) float32, unit length, or zero for an unknown id."""
+        found = np.zeros((len(skill_ids), DIMENSION), np.float32)
+        here = np.flatnonzero(self.known(skill_ids) < self.rows)
+        found[here] = self.exact[skill_ids[here]]
+        return found

@@ -1,0 +1,235 @@
+"""Skills in Postgres: the vocabulary, and the skill ids of jobs and users."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
+
+from app.storage import skill_queries
+from app.storage.codec import EMBEDDING_BYTES, from_bytes, to_bytes
+from app.storage.database import Sink, Transaction
+from app.storage.ids import Id, IdColumn
+
+SKILL_ID = np.dtype("<i4")
+
+
+@dataclass(frozen=True)
+class VocabularyState:
+    """`vocabulary` changes when skills were removed, `revision` with every write."""
+
+    vocabulary: str
+    revision: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a reader of the vocabulary has come: the last skill that it has read."""
+
+    revision: int = -1
+    skill_id: int = 0
+
+
+@dataclass(frozen=True)
+class Side:
+    """A table whose rows have skills, and its key."""
+
+    table: str
+    key: str
+    id_column: IdColumn
+
+
+@dataclass(frozen=True)
+class SkilledRow:
+    """A job or a user: the text, its skill ids, its embedding of this version."""
+
+    id: Id
+    skills: str | None
+    skill_ids: NDArray[np.int32] | None  # (n,)
+    embedding: NDArray[np.float32] | None  # (384,)
+
+
+def skill_ids_to_bytes(ids: Sequence[int]) -> bytes:
+    """Encode skill ids as little-endian int32, one after the other."""
+    return np.asarray(ids, dtype=SKILL_ID).tobytes()
+
+
+def skill_ids_from_bytes(data: bytes | memoryview) -> NDArray[np.int32]:
+    """(n,) int32, read-only. Raises ValueError unless 4 bytes make an id."""
+    return np.frombuffer(data, dtype=SKILL_ID)
+
+
+def vocabulary_state(transaction: Transaction) -> VocabularyState:
+    """What a cache compares itself with."""
+    return VocabularyState(*transaction.rows(skill_queries.VOCABULARY)[0])
+
+
+def lock_vocabulary(transaction: Transaction) -> None:
+    """Let nobody else add or remove skills until the transaction ends."""
+    transaction.rows(skill_queries.LOCK_VOCABULARY)
+
+
+def stream_skills(
+    transaction: Transaction, sink: Sink, *, after: Position, limit: int, version: str
+) -> None:
+    """Stream the embeddings beyond `after` in the order of writing, with integer ids,
+    in the records of `jobs.stream_embeddings`.
+    """
+    query = skill_queries.STREAM_SKILLS.format(
+        revision=Literal(after.revision),
+        skill_id=Literal(after.skill_id),
+        limit=Literal(limit),
+        **_version(version),
+    )
+    transaction.copy_out(query, sink)
+
+
+def revision_of(transaction: Transaction, skill_id: int) -> int:
+    """The revision in which this skill was written last."""
+    rows = transaction.rows(skill_queries.REVISION_OF, {"skill_id": skill_id})
+    revision: int = rows[0][0]
+    return revision
+
+
+def known_skills(
+    transaction: Transaction, skills: Sequence[str], *, version: str
+) -> dict[str, int]:
+    """The ids of those skills that the vocabulary has with a sound embedding."""
+    if not skills:
+        return {}
+    query = skill_queries.SKILL_IDS.format(**_version(version))
+    return dict(transaction.rows(query, {"skills": list(skills)}))
+
+
+def skill_names(transaction: Transaction, ids: Sequence[int]) -> dict[int, str]:
+    """The skills with these ids."""
+    return dict(transaction.rows(skill_queries.SKILL_NAMES, {"ids": list(ids)}))
+
+
+def count_stale_skills(transaction: Transaction, *, version: str) -> int:
+    """Skills that have no sound embedding of this version."""
+    query = skill_queries.COUNT_STALE_SKILLS.format(**_version(version))
+    count: int = transaction.rows(query)[0][0]
+    return count
+
+
+def next_stale_skills(
+    transaction: Transaction, *, limit: int, version: str
+) -> list[str]:
+    """Some of the skills that have no sound embedding of this version."""
+    query = skill_queries.NEXT_STALE_SKILLS.format(**_version(version))
+    return [skill for (skill,) in transaction.rows(query, {"limit": limit})]
+
+
+def store_skills(
+    transaction: Transaction,
+    skills: Sequence[str],
+    embeddings: NDArray[np.float32],  # (n, 384)
+    *,
+    version: str,
+) -> None:
+    """Add these skills, or renew their embeddings."""
+    # In one order everywhere, so that two writers never wait for one another.
+    order = sorted(range(len(skills)), key=skills.__getitem__)
+    transaction.execute(
+        skill_queries.STORE_SKILLS.format(version=Literal(version)),
+        {
+            "skills": [skills[n] for n in order],
+            "embeddings": [to_bytes(embeddings[n]) for n in order],
+        },
+    )
+
+
+def remove_skills_except(transaction: Transaction, used: Sequence[int]) -> int:
+    """Delete the other skills; returns how many there were."""
+    return transaction.execute(skill_queries.REMOVE_SKILLS, {"used": list(used)})
+
+
+def stream_skill_ids(transaction: Transaction, sink: Sink, side: Side) -> None:
+    """Stream (id, spare int2, skill_ids) of every row that has some, as COPY BINARY."""
+    transaction.copy_out(_format(skill_queries.STREAM_SKILL_IDS, side), sink)
+
+
+def stream_side_embeddings(
+    transaction: Transaction, sink: Sink, side: Side, *, version: str
+) -> None:
+    """Stream the embeddings of a table as `jobs.stream_embeddings` does."""
+    query = _format(skill_queries.STREAM_SIDE_EMBEDDINGS, side, **_version(version))
+    transaction.copy_out(query, sink)
+
+
+def skilled_rows(
+    transaction: Transaction, side: Side, ids: Sequence[Id], *, version: str
+) -> dict[Id, SkilledRow]:
+    """The rows with these ids."""
+    if not ids:
+        return {}
+    query = _format(skill_queries.ROWS_BY_ID, side, **_version(version))
+    rows = transaction.rows(query, {"ids": list(ids)})
+    return {row[0]: _skilled_row(*row) for row in rows}
+
+
+def count_unsplit(transaction: Transaction, side: Side) -> int:
+    """How many rows have a text whose skills are not known yet."""
+    count: int = transaction.rows(_format(skill_queries.COUNT_UNSPLIT, side))[0][0]
+    return count
+
+
+def next_unsplit(
+    transaction: Transaction, side: Side, *, after: Id | None, limit: int
+) -> list[tuple[Id, str]]:
+    """The next (id, text) to split, in the order of the ids, beyond `after`."""
+    query = _format(skill_queries.NEXT_UNSPLIT, side)
+    return [(row[0], row[1]) for row in _page(transaction, query, after, limit)]
+
+
+def store_skill_ids(
+    transaction: Transaction,
+    side: Side,
+    rows: Sequence[tuple[Id, str]],
+    skill_ids: Sequence[Sequence[int]],
+) -> int:
+    """Write skill ids to the rows that still hold their text; returns how many."""
+    return transaction.execute(
+        _format(skill_queries.STORE_SKILL_IDS, side),
+        {
+            "ids": [id_ for id_, _ in rows],
+            "texts": [text for _, text in rows],
+            "skill_ids": [skill_ids_to_bytes(ids) for ids in skill_ids],
+        },
+    )
+
+
+def _page(
+    transaction: Transaction, query: Composed, after: Id | None, limit: int
+) -> list[tuple[Any, ...]]:
+    return transaction.rows(query, {"after": after, "limit": limit})
+
+
+def _skilled_row(
+    id_: Id,
+    skills: str | None,
+    skill_ids: memoryview | None,
+    embedding: memoryview | None,
+) -> SkilledRow:
+    return SkilledRow(
+        id_,
+        skills,
+        None if skill_ids is None else skill_ids_from_bytes(skill_ids),
+        None if embedding is None else from_bytes(embedding),
+    )
+
+
+def _version(version: str) -> dict[str, Composable]:
+    return {"version": Literal(version), "length": Literal(EMBEDDING_BYTES)}
+
+
+def _format(query: SQL, side: Side, **more: Composable) -> Composed:
+    return query.format(
+        table=Identifier(side.table),
+        key=Identifier(side.key),
+        id_type=side.id_column.cast,
+        **more,
+    )

@@ -1,0 +1,135 @@
+"""Skills over HTTP: the service as a process, with the real model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from generate_embeddings import main as generate_embeddings
+from psycopg2.sql import SQL
+
+from tests.support.postgres import Server, fresh_database, run
+from tests.support.service import ROOT, Service, running_service
+
+JOBS = {
+    1: "JavaScript, PostgreSQL, HTML",
+    2: "Java, Spring, Oracle",
+    3: "patient care, first aid",
+    4: "welding",
+}
+
+
+@pytest.fixture(scope="module")
+def service(
+    postgres: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service over four jobs and two users, all embedded by the script."""
+    folder: Path = tmp_path_factory.mktemp("service")
+    with fresh_database(postgres) as url, pytest.MonkeyPatch.context() as patch:
+        for id_, skills in JOBS.items():
+            statement = SQL("INSERT INTO skill_job1 (job_id, skills) VALUES (%s, %s)")
+            run(url, statement, (id_, skills))
+        run(url, "INSERT INTO users (user_id, skills) VALUES (7, 'JS, Postgres, Judo')")
+        run(url, "INSERT INTO users (user_id, skills) VALUES (8, 'nursing care')")
+        patch.setenv("DATABASE_URL", url)
+        patch.setenv("MODEL_DIR", str(ROOT / "models" / "all-MiniLM-L6-v2"))
+        assert generate_embeddings([]) == 0
+        cache = str(folder / "cache")
+        log = folder / "service.log"
+        with running_service(url, log, SKILL_CACHE_DIR=cache) as running:
+            yield running
+
+
+def test_ranking_by_skills_says_why(service: Service) -> None:
+    body = service.recommend(user_id=7, top_n=2, rank_by="skills").json()
+    best = body["recommendations"][0]
+    assert body["success"] is True
+    assert body["total_jobs_analyzed"] == 4
+    assert (best["job_id"], best["skills"]) == (1, JOBS[1])
+    assert [(m["skill"], m["job_skill"]) for m in best["matched"]] == [
+        ("JS", "JavaScript"),
+        ("Postgres", "PostgreSQL"),
+    ]
+    assert best["missing"] == ["Judo"]
+    assert 0.4 < best["match_score"] < 0.5
+    plain = service.recommend(user_id=7, top_n=4).json()["recommendations"]
+    scores = {job["job_id"]: job["similarity_score"] for job in plain}
+    assert best["similarity_score"] == scores[1]
+
+
+def test_java_is_not_taken_for_javascript(service: Service) -> None:
+    asked = {"skills": "Java", "top_n": 4, "rank_by": "skills"}
+    jobs = service.recommend(**asked).json()["recommendations"]
+    assert jobs[0]["job_id"] == 2
+    (javascript,) = [job for job in jobs if job["job_id"] == 1]
+    assert (javascript["matched"], javascript["close"]) == ([], [])
+
+
+def test_without_rank_by_the_answer_is_as_before_to_the_last_byte(
+    service: Service,
+) -> None:
+    absent = service.recommend(user_id=7, top_n=4)
+    assert set(absent.json()["recommendations"][0]) == {
+        "job_id",
+        "similarity_score",
+        "skills",
+    }
+    given = service.recommend(user_id=7, top_n=4, rank_by="similarity", explain=False)
+    assert given.content == absent.content
+
+
+def test_explain_adds_the_reasons_to_the_plain_ranking(service: Service) -> None:
+    plain = service.recommend(user_id=7, top_n=4).json()["recommendations"]
+    explained = service.recommend(user_id=7, top_n=4, explain=True).json()
+    kept = [
+        {key: job[key] for key in ("job_id", "similarity_score", "skills")}
+        for job in explained["recommendations"]
+    ]
+    assert kept == plain
+    reasons = {job["job_id"]: job["missing"] for job in explained["recommendations"]}
+    assert reasons[1] == ["Judo"]
+
+
+def test_similar_jobs_leave_out_the_job_itself_and_need_no_model(
+    service: Service,
+) -> None:
+    body = service.client.get("/api/jobs/1/similar", params={"top_n": 2}).json()
+    assert len(body["similar"]) == 2
+    assert body["similar"][0]["job_id"] == 2
+    assert body["total_jobs_analyzed"] == 4
+
+
+@pytest.mark.parametrize("rank_by", ["skills", "similarity"])
+def test_candidates_for_a_job(service: Service, rank_by: str) -> None:
+    body = {"job_id": 3, "top_n": 1, "rank_by": rank_by}
+    answer = service.client.post("/api/candidates", json=body).json()
+    if rank_by == "skills":
+        assert [c["user_id"] for c in answer["candidates"]] == [8]
+        assert answer["candidates"][0]["close"][0]["job_skill"] == "nursing care"
+    else:
+        assert answer["success"] is True  # ranked by users' stored embeddings
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/99/similar", "/api/jobs/x/similar"])
+def test_f18_an_unknown_job_is_not_found(service: Service, path: str) -> None:
+    answer = service.client.get(path)
+    assert (answer.status_code, answer.json()["success"]) == (404, False)
+
+
+def test_f10_a_top_n_or_ranking_that_is_not_known_is_refused(service: Service) -> None:
+    for body in (
+        {"rank_by": "magic"},
+        {"rank_by": 1},
+        {"explain": "yes"},
+        {"top_n": 0},
+    ):
+        assert service.recommend(user_id=7, **body).status_code == 422
+    wrong = service.client.post("/api/candidates", json={"job_id": 1, "top_n": 1000})
+    assert wrong.status_code == 422
+    assert service.client.get("/api/jobs/1/similar?top_n=0").status_code == 422
+
+
+def test_many_at_once_get_the_answers_of_one_after_the_other(service: Service) -> None:
+    texts = [f"{a}, {b}" for a in JOBS.values() for b in ("Go", "SQL", "nursing")]
+    alone = [service.recommend(skills=t, rank_by="skills").json() for t in texts]
+    again = [service.recommend(skills=t, rank_by="skills").json() for t in texts]
+    assert alone == again

@@ -1,0 +1,177 @@
+"""The local files of the vocabulary: they follow the database, whatever happens."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from psycopg2.sql import SQL
+
+from app.deadline import Deadline
+from app.errors import SkillCacheError
+from app.skills import cache as cache_module
+from app.skills.cache import VocabularyCache
+from app.skills.vocabulary import Vocabulary
+from app.storage.database import Database
+from app.storage.skills import known_skills, store_skills, stream_skills
+from tests.support.encoders import HashEncoder, direction
+
+VERSION = HashEncoder.version
+
+
+def add(database: Database, *skills: str, version: str = VERSION) -> None:
+    with database.write(Deadline.after(30)) as transaction:
+        vectors = HashEncoder().encode(skills)
+        store_skills(transaction, skills, vectors, version=version)
+
+
+def run(database: Database, statement: str) -> None:
+    with database.write(Deadline.after(30)) as transaction:
+        transaction.execute(SQL(statement))
+
+
+def refreshed(database: Database, cache: VocabularyCache) -> Vocabulary:
+    with database.snapshot(Deadline.after(30)) as transaction:
+        return cache.refresh(transaction)
+
+
+def holds(database: Database, vocabulary: Vocabulary, *skills: str) -> bool:
+    """Whether the vocabulary has the vectors of these skills under their ids."""
+    with database.snapshot(Deadline.after(30)) as transaction:
+        ids = known_skills(transaction, skills, version=VERSION)
+    found = vocabulary.vectors(np.array([ids[skill] for skill in skills], np.int32))
+    return np.allclose(found, [direction(skill) for skill in skills], atol=1e-6)
+
+
+def test_new_skills_are_added_to_the_files_by_the_next_pass(
+    database: Database, tmp_path: Path
+) -> None:
+    cache = VocabularyCache(tmp_path, version=VERSION)
+    assert refreshed(database, cache).rows == 0
+    add(database, "a", "b")
+    assert holds(database, refreshed(database, cache), "a", "b")
+    add(database, "c")
+    assert holds(database, refreshed(database, cache), "a", "b", "c")
+
+
+def test_nothing_new_is_read_from_the_database_when_nothing_changed(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a")
+    cache = VocabularyCache(tmp_path, version=VERSION)
+    assert refreshed(database, cache) is refreshed(database, cache)
+    # Another process with the same folder.
+    other = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, other, "a")
+
+
+def test_a_removed_skill_makes_a_new_vocabulary_and_the_old_files_go(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a", "b")
+    cache = VocabularyCache(tmp_path, version=VERSION)
+    old = refreshed(database, cache)
+    run(database, "DELETE FROM skill WHERE skill = 'b'")
+    new = refreshed(database, cache)
+    assert (old.rows, new.rows) == (3, 2)
+    assert holds(database, new, "a")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_an_embedding_that_was_written_again_is_read_again(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a", "b")
+    cache = VocabularyCache(tmp_path, version=VERSION)
+    refreshed(database, cache)
+    run(
+        database,
+        "UPDATE skill SET embedding = (SELECT embedding FROM skill WHERE skill = 'b')",
+    )
+    found = refreshed(database, cache).vectors(np.array([1, 2], np.int32))
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_f29_skills_of_another_version_are_not_read(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a", version="another")
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert vocabulary.rows == 0
+
+
+def test_slices_are_kept_when_the_reading_breaks_off(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "SLICE_ROWS", 4)
+    names = [f"skill {n}" for n in range(11)]
+    add(database, *names)
+    real, calls = stream_skills, []
+
+    def broken(*args: object, **kwargs: object) -> None:
+        calls.append(kwargs["after"])
+        if len(calls) == 3:
+            raise ConnectionError("gone")
+        real(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(cache_module, "stream_skills", broken)
+    with pytest.raises(SkillCacheError):
+        refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, vocabulary, *names)
+    # Twice from where it broke off, never from the start again.
+    assert len(calls) == 4
+    assert calls[2] == calls[3] != calls[0]
+
+
+@pytest.mark.parametrize("kind", ["codes", "exact"])
+def test_a_file_that_lost_its_end_in_a_crash_is_built_anew(
+    database: Database, tmp_path: Path, kind: str
+) -> None:
+    add(database, "a", "b")
+    refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    (path,) = tmp_path.glob(f"*.{kind}")
+    os.truncate(path, path.stat().st_size - 1)
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, vocabulary, "a", "b")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"rows": 3}'])
+def test_progress_that_cannot_be_read_counts_as_none(
+    database: Database, tmp_path: Path, text: str
+) -> None:
+    add(database, "a", "b")
+    refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    (path,) = tmp_path.glob("*.json")
+    path.write_text(text)
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, vocabulary, "a", "b")
+
+
+def test_a_database_that_went_back_is_read_anew_once_that_is_sure(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a")
+    add(database, "b")
+    refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    # As a backup has it: the same vocabulary, an earlier revision, other skills.
+    run(database, "ALTER TABLE skill DISABLE TRIGGER skill_new_vocabulary")
+    run(database, "DELETE FROM skill WHERE skill = 'b'")
+    run(database, "UPDATE skill_vocabulary SET revision = 1")
+    (path,) = tmp_path.glob("*.json")
+    ahead = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert ahead.rows == 3
+    long_ago = time.time() - 2 * cache_module.SETTLED_S
+    os.utime(path, (long_ago, long_ago))
+    anew = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert anew.rows == 2
+
+
+def test_a_folder_that_cannot_be_used_is_named_by_its_setting(
+    database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    cache = VocabularyCache(tmp_path / "file" / "folder", version=VERSION)
+    with pytest.raises(SkillCacheError, match="folder of SKILL_CACHE_DIR cannot"):
+        refreshed(database, cache)

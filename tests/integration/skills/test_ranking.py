@@ -1,0 +1,169 @@
+"""Ranking by skills through Postgres, against one that holds everything in memory."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from psycopg2.sql import SQL
+
+from app.deadline import Deadline
+from app.errors import JobNotFoundError, UserNotFoundError
+from app.match.questions import SkillQuestion
+from app.match.ranker import SkillRanker
+from app.skills.query import MAX_QUERY_SKILLS
+from app.storage.database import Database
+from tests.support.encoders import BlendEncoder
+from tests.support.skills import ask, fill, naive_ranking, scope
+
+WORDS = [f"word{n}" for n in range(40)]
+
+
+def some_jobs(count: int, seed: int) -> dict[int, str]:
+    """Texts of one to six skills of one to three words: many are alike, some equal."""
+    rng = random.Random(seed)  # noqa: S311
+    return {
+        id_: ", ".join(
+            " ".join(rng.sample(WORDS, rng.randint(1, 3)))
+            for _ in range(rng.randint(1, 6))
+        )
+        for id_ in rng.sample(range(10_000), count)
+    }
+
+
+def insert(database: Database, table: str, rows: Mapping[int, str | None]) -> None:
+    key = {"skill_job1": "job_id", "users": "user_id"}[table]
+    with database.write(Deadline.after(30)) as transaction:
+        for id_, skills in rows.items():
+            transaction.execute(
+                SQL(f"INSERT INTO {table} ({key}, skills) VALUES (%(id)s, %(skills)s)"),
+                {"id": id_, "skills": skills},
+            )
+
+
+def test_the_ranking_equals_the_naive_one_whoever_shares_the_pass(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder, jobs = BlendEncoder(), some_jobs(400, seed=1)
+    insert(database, "skill_job1", jobs)
+    fill(database, encoder, page_rows=64)
+    texts = list(some_jobs(30, seed=2).values())
+    questions = [SkillQuestion(n % 12 + 1, skills=t) for n, t in enumerate(texts)]
+
+    together = ask(database, encoder, tmp_path, *questions)
+
+    for question, answer in zip(questions, together, strict=True):
+        got = [(m.id, m.explanation.score) for m in answer.matches if m.explanation]
+        assert question.skills is not None
+        expected = naive_ranking(encoder, question.skills, jobs, size=question.top_n)
+        assert [id_ for id_, _ in got] == [id_ for id_, _ in expected]
+        assert [s for _, s in got] == pytest.approx([s for _, s in expected], abs=2e-6)
+        assert answer.total_analyzed == len(jobs)
+        alone = ask(database, encoder, tmp_path, question)[0]
+        assert alone.matches == answer.matches
+
+
+def test_a_text_of_very_many_skills_is_asked_for_its_first_ones(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder = BlendEncoder()
+    insert(database, "skill_job1", {1: "a0", 2: f"a{MAX_QUERY_SKILLS}"})
+    fill(database, encoder)
+    text = ", ".join(f"a{n}" for n in range(MAX_QUERY_SKILLS + 1))
+    answer = ask(database, encoder, tmp_path, SkillQuestion(5, skills=text))[0]
+    scores = {m.id: m.explanation.score for m in answer.matches if m.explanation}
+    assert scores == {1: pytest.approx(1 / MAX_QUERY_SKILLS, abs=1e-6), 2: 0.0}
+
+
+def test_each_match_tells_what_matched_what_is_close_and_what_is_missing(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder = BlendEncoder()
+    insert(database, "skill_job1", {1: "Python; data base; oil"})
+    fill(database, encoder)
+    question = SkillQuestion(1, skills="python, base, Ski-ing")
+    match = ask(database, encoder, tmp_path, question)[0].matches[0]
+    assert match.explanation is not None
+    why = match.explanation
+    assert [(p.skill, p.other, p.similarity) for p in why.matched] == [
+        ("python", "Python", 1.0)
+    ]
+    assert [(p.skill, p.other) for p in why.close] == [("base", "data base")]
+    assert why.missing == ["Ski-ing"]
+    assert match.text == "Python; data base; oil"
+
+
+def test_users_are_found_by_id_and_those_without_skills_get_a_remark(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder = BlendEncoder()
+    insert(database, "skill_job1", {1: "oil", 2: "gas"})
+    insert(database, "users", {7: "gas", 8: None})
+    fill(database, encoder)
+    ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
+    found, blank, unknown = ranker.answer_all(
+        [
+            SkillQuestion(1, user_id=7),
+            SkillQuestion(1, user_id=8),
+            SkillQuestion(1, user_id=9),
+        ],
+        scope(),
+    )
+    assert not isinstance(found, Exception)
+    assert [m.id for m in found.matches] == [2]
+    assert not isinstance(blank, Exception)
+    assert (blank.matches, blank.note) == ((), "This user has no skills to match.")
+    assert isinstance(unknown, UserNotFoundError)
+
+
+def test_users_are_ranked_for_a_job_by_the_same_machinery(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder, users = BlendEncoder(), some_jobs(60, seed=3)
+    insert(database, "users", users)
+    insert(database, "skill_job1", {5: "word1 word2, word3, word4"})
+    fill(database, encoder)
+    ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
+    found, unknown = ranker.answer_all(
+        [SkillQuestion(10, job_id=5), SkillQuestion(10, job_id=6)], scope()
+    )
+    assert not isinstance(found, Exception)
+    expected = naive_ranking(encoder, "word1 word2, word3, word4", users, size=10)
+    assert [m.id for m in found.matches] == [id_ for id_, _ in expected]
+    assert isinstance(unknown, JobNotFoundError)
+
+
+def test_named_jobs_are_explained_without_a_ranking(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder = BlendEncoder()
+    insert(database, "skill_job1", {1: "oil", 2: "gas", 3: "gas"})
+    fill(database, encoder)
+    insert(database, "skill_job1", {4: "gas"})  # not split yet
+    question = SkillQuestion(10, skills="gas", only=(3, 1, 4, 99))
+    matches = ask(database, encoder, tmp_path, question)[0].matches
+    scores = [(m.id, m.explanation and m.explanation.score) for m in matches]
+    assert scores == [(3, 1.0), (1, 0.0), (4, None)]
+
+
+def test_equal_scores_are_ordered_by_coverage_then_by_id(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder = BlendEncoder()
+    insert(database, "skill_job1", {1: "gas, oil", 3: "gas", 2: "gas", 4: "oil"})
+    fill(database, encoder)
+    answer = ask(database, encoder, tmp_path, SkillQuestion(4, skills="gas"))[0]
+    assert [m.id for m in answer.matches] == [2, 3, 1, 4]
+
+
+def test_a_skill_that_the_vocabulary_lost_counts_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder = BlendEncoder()
+    insert(database, "skill_job1", {1: "gas", 2: "oil"})
+    fill(database, encoder)
+    with database.write(Deadline.after(30)) as transaction:
+        transaction.execute(SQL("DELETE FROM skill WHERE skill = 'gas'"))
+    answer = ask(database, encoder, tmp_path, SkillQuestion(2, skills="gas"))[0]
+    scores = [(m.id, m.explanation and m.explanation.score) for m in answer.matches]
+    assert scores == [(1, 0.0), (2, 0.0)]
