@@ -26,9 +26,7 @@ def url(postgres: Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def measured(
-    url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
+def measured(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     log_file = tmp_path_factory.mktemp("measured") / "log"
     with running_service(url, log_file) as service:
         yield service
