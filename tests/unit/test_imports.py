@@ -18,9 +18,9 @@ LAYERS = (
     ("app.__main__",),
     ("app.main",),
     ("app.api",),
-    ("app.readiness", "app.telemetry"),
+    ("app.readiness", "app.telemetry", "app.doctor"),
     ("app.recommend", "app.backfill"),
-    ("app.encoder", "app.scan", "app.skills"),
+    ("app.encoder", "app.scan", "app.skills", "app.traffic"),
     ("app.storage",),
     ("app.deadline", "app.errors", "app.config", "app.host", "app.logs", "app.text"),
 )
