@@ -1,7 +1,6 @@
-r"""SIGKILL at random moments, while editors edit: nothing lost, torn or of an old text.
+"""SIGKILL at random moments, while editors edit: nothing lost, torn or of an old text.
 
-    REAL_DATA_DIR=… PYTHONPATH=scripts \
-        python -m benchmarks.backfill_kill [--rounds 30] [--rows 400]
+`make bench-backfill`, or python -m benchmarks.backfill_kill [--rounds 30] [--rows 400]
 """
 
 # ruff: noqa: S311  (chance, no secrets)

@@ -1,6 +1,6 @@
 """An edit and an embedding of the same row, over and over: the new text always wins.
 
-REAL_DATA_DIR=… PYTHONPATH=scripts python -m benchmarks.backfill_race [--rounds 1000]
+`make bench-backfill`, or python -m benchmarks.backfill_race [--rounds 1000]
 """
 
 # ruff: noqa: S311  (chance, no secrets)

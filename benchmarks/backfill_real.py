@@ -1,7 +1,6 @@
-r"""All real postings by two workers, one of them killed and restarted on the way.
+"""All real postings by two workers, one of them killed and restarted on the way.
 
-    REAL_DATA_DIR=… PYTHONPATH=scripts \
-        python -m benchmarks.backfill_real [--rows 50000] [--check 5000]
+`make bench-backfill`, or python -m benchmarks.backfill_real [--rows 50000]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What EMBED_IN_SERVICE costs requests: two services side by side, one with work to do.
 
-REAL_DATA_DIR=… PYTHONPATH=scripts python -m benchmarks.backfill_service [--seconds 60]
+`make bench-backfill`, or python -m benchmarks.backfill_service [--seconds 60]
 """
 
 # ruff: noqa: S311  (chance and constants)

@@ -1,7 +1,6 @@
-r"""Texts per second of both encoders, and of two workers, with their peak RSS.
+"""Texts per second of both encoders, and of two workers, with their peak RSS.
 
-    REAL_DATA_DIR=… PYTHONPATH=scripts \
-        python -m benchmarks.backfill_throughput [--rows 2000]
+`make bench-backfill`, or python -m benchmarks.backfill_throughput [--rows 2000]
 """
 
 import argparse

@@ -20,15 +20,15 @@ def shown(batches: Iterator[Progress], total: int, *, unit: str) -> Iterator[Pro
         yield from _with_lines(batches, total, unit=unit)
 
 
-def summary(done: Progress, seconds: float) -> str:
-    """One sentence for all batches together."""
+def summary(done: Progress, seconds: float, *, rows: str) -> str:
+    """One sentence for all batches together; `rows` is what they are called."""
     rate = done.embedded / seconds if seconds > 0 else 0.0
-    text = f"{done.embedded} embedded in {seconds:.1f} s ({rate:.0f} per second)"
+    text = f"{done.embedded} {rows} embedded in {seconds:.1f} s ({rate:.0f} per second)"
     if done.changed:
         text += f", {done.changed} were edited or locked meanwhile"
     if done.quarantined:
         text += f", {done.quarantined} went into quarantine (see --failures)"
-    return text
+    return f"{text}."
 
 
 def _with_bar(

@@ -168,8 +168,8 @@ def _run(limit: int | None, backfills: Sequence[Backfill]) -> None:
         batches = backfill.run(limit=limit)
         for done in shown(batches, todo, unit=backfill.table.rows.removesuffix("s")):
             total += done
-        rows = backfill.table.rows.capitalize()
-        print(f"{rows}: {summary(total, time.monotonic() - start)}.", flush=True)
+        seconds = time.monotonic() - start
+        print(summary(total, seconds, rows=backfill.table.rows), flush=True)
         limit = None if limit is None else max(0, limit - total.seen)
 
 

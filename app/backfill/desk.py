@@ -90,7 +90,7 @@ class ClaimDesk:
 
     def others_hold_rows(self) -> bool:
         """Whether living workers, or workers not dead for long, have rows claimed."""
-        return self._patiently(lambda tx, claims: claims.count_claimed(tx) > 0)
+        return self._patiently(lambda tx, claims: claims.any_claimed(tx))
 
     def renew(self, batch: Batch) -> bool:
         """False when the claim was lost to another worker."""

@@ -48,9 +48,9 @@ RENEW = SQL(
 )
 RELEASE = SQL("DELETE FROM embedding_claim WHERE claim_id = %(claim)s::uuid")
 
-COUNT_CLAIMED = SQL(
-    "SELECT coalesce(sum(cardinality(row_ids)), 0) FROM embedding_claim"
-    " WHERE table_name = {name} AND expires_at > clock_timestamp()"
+# Expired ones too: the next claim drops them and takes their rows.
+ANY_CLAIMED = SQL(
+    "SELECT EXISTS (SELECT FROM embedding_claim WHERE table_name = {name})"
 )
 
 # --- storing -----------------------------------------------------------------

@@ -90,9 +90,9 @@ class Claims:
         """Give the rows back."""
         transaction.execute(queries.RELEASE, {"claim": str(claim)})
 
-    def count_claimed(self, transaction: Transaction) -> int:
-        """How many rows are in the hands of living workers, oneself among them."""
-        return int(transaction.rows(self._format(queries.COUNT_CLAIMED))[0][0])
+    def any_claimed(self, transaction: Transaction) -> bool:
+        """Whether rows are in anybody's hands, or were in those of a dead worker."""
+        return bool(transaction.rows(self._format(queries.ANY_CLAIMED))[0][0])
 
     def store(
         self,

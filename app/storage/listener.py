@@ -1,6 +1,7 @@
 """Waits for the database to announce new texts, on a connection of its own."""
 
 import select
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg2
@@ -26,12 +27,11 @@ class Listener:
 
         Raises DatabaseUnavailableError; the next call connects again.
         """
-        with connection_errors():
-            try:
-                return self._wait(timeout_s)
-            except BaseException:
-                self.close()
-                raise
+        with connection_errors(), ExitStack() as at_failure:
+            at_failure.callback(self.close)
+            announced = self._wait(timeout_s)
+            at_failure.pop_all()
+            return announced
 
     def close(self) -> None:
         if self._connection is not None:

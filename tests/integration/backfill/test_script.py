@@ -49,8 +49,8 @@ def test_it_embeds_jobs_and_users_and_says_how_many(database_url: str) -> None:
     status, out, err = finish(database_url)
     jobs, users, jobs_left, users_left = out.splitlines()
     assert (status, err) == (0, "")
-    assert jobs.startswith("Jobs: 20 embedded in ")
-    assert users.startswith("Users: 1 embedded in ")
+    assert jobs.startswith("20 jobs embedded in ")
+    assert users.startswith("1 users embedded in ")
     assert jobs_left == "0 jobs left, 0 in quarantine."
     assert users_left == "0 users left, 0 in quarantine."
     assert_every_vector_is_of_its_current_text(database_url)
@@ -112,7 +112,7 @@ def test_f71_a_signal_ends_it_after_the_slice_and_it_says_how_far_it_got(
         out, err = process.communicate(timeout=20)
     embedded = count_embedded(database_url)
     assert (process.returncode, err) == (status, "")
-    assert out.startswith(f"Jobs: {embedded} embedded in ")
+    assert out.startswith(f"{embedded} jobs embedded in ")
     assert 0 < embedded < 3000
     assert run(database_url, "SELECT * FROM embedding_claim") == []
 

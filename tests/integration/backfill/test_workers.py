@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.backfill import Backfill, Progress
+from app.backfill.desk import Batch
 from app.backfill.watch import Bell, watch
 from app.errors import DatabaseUnavailableError
 from app.storage.database import Database
@@ -233,3 +234,22 @@ def test_a_listener_that_lost_its_connection_connects_again(database_url: str) -
     add_pending_jobs(database_url, ["new"])
     assert listener.wait(5)
     listener.close()
+
+
+def test_a_claim_that_expires_at_the_last_look_is_still_taken_over(
+    database: Database, database_url: str
+) -> None:
+    add_pending_jobs(database_url, ["a", "b"])
+    claim_for_a_dead_worker(database_url, [1], expires_in="1 hour")
+
+    class Unlucky(Backfill):
+        """Its claims expire between looking for rows and looking for claims."""
+
+        def _next(self, left: int | None) -> Batch | None:
+            batch = super()._next(left)
+            if batch is None:
+                run(database_url, "UPDATE embedding_claim SET expires_at = now()")
+            return batch
+
+    backfill = Unlucky(database, HashEncoder(), batch_size=4)
+    assert sum(backfill.run(), Progress()) == Progress(embedded=2)
