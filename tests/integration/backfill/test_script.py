@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import numpy as np
@@ -141,6 +142,7 @@ def claimed(url: str) -> bool:
 def test_on_a_terminal_there_is_a_bar(database_url: str) -> None:
     add_pending_jobs(database_url, texts(5))
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts/generate_embeddings.py")],
         env=os.environ | ENVIRONMENT | {"DATABASE_URL": database_url},
