@@ -28,14 +28,16 @@ PAUSE_S = 15.0
 
 # Another instance takes over so long after this one died.
 LEASE_S = 60.0
-# Some seconds of work: an edit waits no longer for the rows of its batch.
-BATCH_ROWS = 16
+# A batch is stored when its last text is done: few, or a busy service would hold
+# finished ones back for minutes.
+BATCH_ROWS = 4
 
 # A request that arrives while a text is encoded waits for it. In times with requests
 # only one in so many meets that, and in a time without any gap there is one text in
 # so many seconds.
 RECENT_S = 5.0
 SHARE = 1 / 20
+LONGEST_PAUSE_S = 5.0
 STARVED_S = 2.0
 
 NICENESS = 10
@@ -110,7 +112,7 @@ class ServiceBackfill:
 
     def _pace(self, spent_s: float) -> None:
         if self._traffic.idle_s() < RECENT_S:
-            self._stop.wait(spent_s / SHARE)
+            self._stop.wait(min(spent_s / SHARE, LONGEST_PAUSE_S))
         self._traffic.wait_for_gap(STARVED_S)
 
     def _is_elsewhere(self) -> bool:
