@@ -78,9 +78,6 @@ def test_f20_a_user_without_skills_gets_an_empty_answer_that_says_why(
 ) -> None:
     response = service.recommend(user_id=user_id)
     assert response.status_code == 200
-    assert response.json() == {
-        "success": True,
-        "recommendations": [],
-        "total_jobs_analyzed": 0,
-        "detail": "This user has no skills to match.",
-    }
+    answer = response.json()
+    assert (answer["success"], answer["recommendations"]) == (True, [])
+    assert answer["detail"] == "This user has no skills to match."
