@@ -21,7 +21,7 @@ from app.skills.backfill import job_side, user_side
 from app.skills.cache import VocabularyCache
 from app.skills.explain import Explanation, explain
 from app.skills.match import SkillQueries, SkillTopN
-from app.skills.query import MAX_QUERY_SKILLS, query_skills, skill_vectors
+from app.skills.query import query_skills, skill_vectors
 from app.skills.split import Skill, split_skills
 from app.skills.vocabulary import Vocabulary
 from app.storage.catalogue import Catalogue
@@ -37,6 +37,8 @@ from app.storage.skills import (
 
 # Skill ids that are scored at once: some 1,400 jobs of six skills.
 BUFFER_BYTES = 1 << 16
+# Different skills that share a scan: 4 bytes of each skill of the vocabulary a piece.
+ROUND_SKILLS = 32
 
 
 @dataclass(frozen=True)
@@ -234,14 +236,14 @@ def _no_skills(question: SkillQuestion) -> str:
 
 
 def _rounds(asked: dict[int, _Asked]) -> Iterator[list[int]]:
-    """Questions in groups of at most MAX_QUERY_SKILLS different skills: what a pass
+    """Questions in groups of at most ROUND_SKILLS different skills: what a pass
     needs of memory is bounded, and a larger one reads the stream again.
     """
     group: list[int] = []
     keys: set[str] = set()
     for number, one in asked.items():
         own = {skill.key for skill in one.skills}
-        if group and len(keys | own) > MAX_QUERY_SKILLS:
+        if group and len(keys | own) > ROUND_SKILLS:
             yield group
             group, keys = [], set()
         group.append(number)
