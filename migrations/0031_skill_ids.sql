@@ -11,19 +11,20 @@ ALTER TABLE users ADD COLUMN IF NOT EXISTS embedding_version VARCHAR(20);
 CREATE OR REPLACE FUNCTION forget_skill_ids() RETURNS TRIGGER
 LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.skill_ids := NULL;
+    -- Not in a WHEN: Postgres would refuse to change the type of `skills` then.
+    IF OLD.skills IS DISTINCT FROM NEW.skills THEN
+        NEW.skill_ids := NULL;
+    END IF;
     RETURN NEW;
 END
 $$;
 
 DROP TRIGGER IF EXISTS forget_skill_ids ON skill_job1;
 CREATE TRIGGER forget_skill_ids BEFORE UPDATE ON skill_job1
-    FOR EACH ROW WHEN (OLD.skills IS DISTINCT FROM NEW.skills)
-    EXECUTE FUNCTION forget_skill_ids();
+    FOR EACH ROW EXECUTE FUNCTION forget_skill_ids();
 DROP TRIGGER IF EXISTS forget_skill_ids ON users;
 CREATE TRIGGER forget_skill_ids BEFORE UPDATE ON users
-    FOR EACH ROW WHEN (OLD.skills IS DISTINCT FROM NEW.skills)
-    EXECUTE FUNCTION forget_skill_ids();
+    FOR EACH ROW EXECUTE FUNCTION forget_skill_ids();
 
 -- The backfill looks for these again and again; none of them is the usual answer.
 CREATE INDEX IF NOT EXISTS skill_job1_unsplit_idx ON skill_job1 (job_id)
