@@ -7,7 +7,8 @@ from app.errors import AppError
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.match.ranker import SkillRanker
 from app.neighbours import NeighbourQuestion, Neighbours
-from app.recommend import Answer, Question, Recommender
+from app.questions import Answer, Question
+from app.recommend import Recommender
 from app.scan.passes import PassScope
 
 AnyQuestion = Question | SkillQuestion | NeighbourQuestion

@@ -9,18 +9,16 @@ from app.encoder.checkpoint import MINILM, verify
 from app.errors import ModelUnavailableError, SchemaError
 from app.storage import inspection
 from app.storage.catalogue import Catalogue
-from app.storage.codec import EMBEDDING_BYTES
 from app.storage.coverage import Coverage, coverage
 from app.storage.database import Database, Transaction
 from app.storage.inspection import Exposure, Limits
+from app.storage.jobs import RECORD_BYTES
 from app.storage.tables import JOBS, USERS, EmbeddedTable
 
 TIMEOUT_S = 60.0
 MIGRATE = "python scripts/migrate.py"
 EMBED = "python scripts/generate_embeddings.py"
 
-# Beside the embedding, a COPY record of an integer id has so many bytes of framing.
-RECORD_OVERHEAD_BYTES = 24
 # Greetings, catalogue and the user's row: measured once, roughly, over TCP.
 REQUEST_OVERHEAD_BYTES = 4_000
 TOP_N = 10
@@ -169,6 +167,5 @@ def _coverage(table: EmbeddedTable, found: Coverage) -> Iterator[Finding]:
 
 
 def _bytes(transaction: Transaction, jobs: Coverage) -> int:
-    record = EMBEDDING_BYTES + RECORD_OVERHEAD_BYTES
     texts = TOP_N * inspection.typical_text_bytes(transaction)
-    return jobs.embedded * record + texts + REQUEST_OVERHEAD_BYTES
+    return jobs.embedded * RECORD_BYTES + texts + REQUEST_OVERHEAD_BYTES

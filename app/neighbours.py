@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.errors import AppError, ConnectionLostError, JobNotFoundError
 from app.match.questions import Match, SkillAnswer
-from app.recommend import AbandonedError, Timings
+from app.questions import AbandonedError, Timings
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope
 from app.scan.records import Batch, RecordReader

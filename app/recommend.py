@@ -3,121 +3,38 @@
 One call answers all questions of a pass from one snapshot of the database.
 """
 
-import io
-import time
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder import Encoder
-from app.errors import (
-    AppError,
-    ConnectionLostError,
-    DatabaseUnavailableError,
-    UserNotFoundError,
+from app.errors import AppError, ConnectionLostError, UserNotFoundError
+from app.questions import (
+    AbandonedError,
+    Answer,
+    PassObserver,
+    Question,
+    Recommendation,
+    Stopwatch,
+    Timings,
+    Volume,
 )
+from app.scan.copying import read_copy
 from app.scan.passes import PassScope
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
 from app.storage.catalogue import Catalogue
-from app.storage.codec import EMBEDDING_BYTES
 from app.storage.coverage import RememberedCount
 from app.storage.database import Database, Transaction
 from app.storage.ids import Id
-from app.storage.jobs import job_texts, stream_embeddings
+from app.storage.jobs import RECORD_BYTES, job_texts, stream_embeddings
 from app.storage.tables import JOBS
 from app.storage.users import User, users_by_id
 
 # What is compared with the jobs: a text, or a user's stored embedding, (384,) float32.
 Query = str | NDArray[np.float32]
-
-# What a COPY record carries besides the embedding, for an integer id.
-RECORD_OVERHEAD = 24
-
-
-@dataclass(frozen=True)
-class Question:
-    """Which jobs fit this user, or these skills. Exactly one of the two is set."""
-
-    top_n: int
-    user_id: Id | None = None
-    skills: str | None = None
-
-    @property
-    def pass_key(self) -> Hashable:
-        """All questions read the whole table, so all can share a pass."""
-        return None
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One job: its id, the cosine similarity of its text, and the text."""
-
-    job_id: Id
-    similarity_score: float
-    skills: str | None
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Where the time of a pass went, in milliseconds."""
-
-    encode_ms: float
-    scan_ms: float
-
-
-@dataclass(frozen=True)
-class Volume:
-    """What a pass read from the table."""
-
-    rows: int
-    bytes: int
-
-
-class PassObserver(Protocol):
-    """Is told of every pass that came to its end, on the thread of the pass."""
-
-    def pass_done(self, questions: int, volume: Volume, timings: Timings) -> None: ...
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The best jobs, highest similarity first, equal ones by id."""
-
-    recommendations: Sequence[Recommendation]
-    total_jobs_analyzed: int
-    total_jobs_pending: int
-    timings: Timings
-    note: str | None = None
-
-
-class AbandonedError(Exception):
-    """Nobody waits for this pass any more."""
-
-
-@dataclass
-class _Stopwatch:
-    """Adds up the milliseconds spent in named parts."""
-
-    spent_ms: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, part: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.spent_ms[part] = (time.perf_counter() - start) * 1000
-
-    def timings(self) -> Timings:
-        return Timings(
-            encode_ms=self.spent_ms.get("encode", 0.0),
-            scan_ms=self.spent_ms.get("scan", 0.0),
-        )
 
 
 class Recommender:
@@ -161,7 +78,7 @@ class Recommender:
     def _pass(
         self, questions: Sequence[Question], scope: PassScope
     ) -> Sequence[Answer | AppError]:
-        watch = _Stopwatch()
+        watch = Stopwatch()
         with self._database.snapshot(scope.deadline) as transaction:
             catalogue = self._read_catalogue(transaction)
             looked_up = self._look_up(transaction, questions, catalogue)
@@ -258,21 +175,13 @@ class Recommender:
             top.update(batch)
 
         reader = RecordReader(catalogue.job_id.kind, consume)
-        # The buffered writer gathers whole rows in C and hands over one full buffer
-        # at a time; a Python call per row would cost as much as the arithmetic.
-        buffer_bytes = self._batch_rows * (EMBEDDING_BYTES + RECORD_OVERHEAD)
-        sink = io.BufferedWriter(reader, buffer_size=buffer_bytes)
-        stream_embeddings(
+        stream = partial(
+            stream_embeddings,
             transaction,
-            sink,
             job_id=catalogue.job_id,
             version=self._encoder.version,
         )
-        sink.flush()
-        if not reader.finished:
-            raise DatabaseUnavailableError(
-                "The database ended its answer early; try again in a moment."
-            )
+        read_copy(stream, reader, buffer_bytes=self._batch_rows * RECORD_BYTES)
         return top, Volume(top.analyzed + top.unusable, reader.bytes_read)
 
     def _skills(

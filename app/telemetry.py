@@ -18,7 +18,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.recommend import Timings, Volume
+from app.questions import Timings, Volume
 from app.storage.coverage import Coverage
 
 PREFIX = "recommender"

@@ -20,7 +20,7 @@ from app.api.schemas import (
 from app.deadline import Deadline
 from app.match.questions import Match, SkillAnswer, SkillQuestion
 from app.neighbours import NeighbourQuestion
-from app.recommend import Timings
+from app.questions import Timings
 from app.scan.passes import SharedPasses
 from app.skills.explain import Explanation, Pair
 

@@ -6,7 +6,7 @@ from app.api.matching import Passes, explained_job
 from app.api.schemas import RankBy, RecommendBody, Recommended, RecommendResponse
 from app.deadline import Deadline
 from app.match.questions import SkillAnswer, SkillQuestion
-from app.recommend import Answer, Question, Timings
+from app.questions import Answer, Question, Timings
 from app.storage.ids import Id
 
 

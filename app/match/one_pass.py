@@ -3,16 +3,16 @@ explanations of the best. Both directions, from one snapshot of the database.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder import Encoder
-from app.errors import AppError, JobNotFoundError, UserNotFoundError
+from app.errors import AppError
+from app.match.asked import Asked, asked_by, no_skills, rounds
 from app.match.questions import Match, SkillAnswer, SkillQuestion
-from app.recommend import AbandonedError, Timings
+from app.questions import AbandonedError, Timings
 from app.scan.best import DECIMALS, Scored
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope
@@ -21,7 +21,7 @@ from app.skills.backfill import job_side, user_side
 from app.skills.cache import VocabularyCache
 from app.skills.explain import Explanation, explain
 from app.skills.match import SkillQueries, SkillTopN
-from app.skills.query import query_skills, skill_vectors
+from app.skills.query import skill_vectors
 from app.skills.split import Skill, split_skills
 from app.skills.vocabulary import Vocabulary
 from app.storage.catalogue import Catalogue
@@ -37,17 +37,6 @@ from app.storage.skills import (
 
 # Skill ids that are scored at once: some 1,400 jobs of six skills.
 BUFFER_BYTES = 1 << 16
-# Different skills that share a scan: 4 bytes of each skill of the vocabulary a piece.
-ROUND_SKILLS = 32
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What one question looks for."""
-
-    text: str
-    skills: Sequence[Skill]
-    embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
 
 
 class OnePass:
@@ -72,7 +61,7 @@ class OnePass:
     ) -> list[SkillAnswer | AppError]:
         start = time.perf_counter()
         looked_up = self._look_up(questions)
-        asked = {n: a for n, a in enumerate(looked_up) if isinstance(a, _Asked)}
+        asked = {n: a for n, a in enumerate(looked_up) if isinstance(a, Asked)}
         vectors = self._vectors([a.skills for a in asked.values()])
         texts = self._text_vectors(list(asked.values()))
         encoded = time.perf_counter()
@@ -90,20 +79,20 @@ class OnePass:
             if isinstance(outcome, AppError)
             else SkillAnswer(matches[n], total, timings, total_pending=pending)
             if n in matches
-            else SkillAnswer((), 0, timings, note=_no_skills(questions[n]))
+            else SkillAnswer((), 0, timings, note=no_skills(questions[n]))
             for n, outcome in enumerate(looked_up)
         ]
 
     def _look_up(
         self, questions: Sequence[SkillQuestion]
-    ) -> list[_Asked | AppError | None]:
+    ) -> list[Asked | AppError | None]:
         """What each asks for; None where a row has no skills."""
         side = self._users if questions[0].job_id is None else self._jobs
         keys = [self._key(question, side) for question in questions]
         wanted = list({key for key in keys if key is not None})
         rows = self._rows(side, wanted)
         return [
-            _asked(question, None if key is None else rows.get(key))
+            asked_by(question, None if key is None else rows.get(key))
             for question, key in zip(questions, keys, strict=True)
         ]
 
@@ -127,7 +116,7 @@ class OnePass:
         )
         return dict(zip(keys, found, strict=True))
 
-    def _text_vectors(self, asked: Sequence[_Asked]) -> list[NDArray[np.float32]]:
+    def _text_vectors(self, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:
         """(384,) float32 of each whole text."""
         todo = [a.text for a in asked if a.embedding is None]
         encoded = iter(self._encoder.encode(todo) if todo else ())
@@ -136,7 +125,7 @@ class OnePass:
     def _find(
         self,
         questions: Sequence[SkillQuestion],
-        asked: dict[int, _Asked],
+        asked: dict[int, Asked],
         vectors: dict[str, NDArray[np.float32]],
         target: Side,
     ) -> tuple[dict[int, list[SkilledRow]], int]:
@@ -147,7 +136,7 @@ class OnePass:
             return self._named_rows(questions, asked, target), 0
         best: dict[int, list[Scored]] = {}
         total = 0
-        for group in _rounds(asked):
+        for group in rounds(asked):
             top = self._scan(group, asked, questions, vectors, target)
             best |= {n: top.result(rank) for rank, n in enumerate(group)}
             total = top.analyzed
@@ -159,7 +148,7 @@ class OnePass:
     def _named_rows(
         self,
         questions: Sequence[SkillQuestion],
-        asked: dict[int, _Asked],
+        asked: dict[int, Asked],
         target: Side,
     ) -> dict[int, list[SkilledRow]]:
         ids = {n: list(questions[n].only or ()) for n in asked}
@@ -171,7 +160,7 @@ class OnePass:
     def _scan(
         self,
         group: Sequence[int],
-        asked: dict[int, _Asked],
+        asked: dict[int, Asked],
         questions: Sequence[SkillQuestion],
         vectors: dict[str, NDArray[np.float32]],
         target: Side,
@@ -199,7 +188,7 @@ class OnePass:
 
     def _matches(
         self,
-        asked: _Asked,
+        asked: Asked,
         vectors: dict[str, NDArray[np.float32]],
         text: NDArray[np.float32],
         rows: Sequence[SkilledRow],
@@ -215,41 +204,6 @@ class OnePass:
             )
             for row in rows
         ]
-
-
-def _asked(question: SkillQuestion, row: SkilledRow | None) -> _Asked | AppError | None:
-    if question.skills is not None:
-        text, embedding = question.skills, None
-    elif row is not None:
-        text, embedding = row.skills or "", row.embedding
-    elif question.job_id is not None:
-        return JobNotFoundError("No job has this job_id.")
-    else:
-        return UserNotFoundError("No user has this user_id.")
-    skills = query_skills(text)
-    return _Asked(text, skills, embedding) if skills else None
-
-
-def _no_skills(question: SkillQuestion) -> str:
-    who = "job" if question.job_id is not None else "user"
-    return f"This {who} has no skills to match."
-
-
-def _rounds(asked: dict[int, _Asked]) -> Iterator[list[int]]:
-    """Questions in groups of at most ROUND_SKILLS different skills: what a pass
-    needs of memory is bounded, and a larger one reads the stream again.
-    """
-    group: list[int] = []
-    keys: set[str] = set()
-    for number, one in asked.items():
-        own = {skill.key for skill in one.skills}
-        if group and len(keys | own) > ROUND_SKILLS:
-            yield group
-            group, keys = [], set()
-        group.append(number)
-        keys |= own
-    if group:
-        yield group
 
 
 def _explanation(

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from app.recommend import Timings
+from app.questions import Timings
 from app.skills.explain import Explanation
 from app.storage.ids import Id
 

@@ -25,6 +25,7 @@ from app.scan.copying import read_copy
 from app.scan.records import Batch, RecordReader
 from app.skills.vocabulary import CODE, EXACT, Vocabulary, encode_rows
 from app.storage.database import Transaction
+from app.storage.jobs import RECORD_BYTES
 from app.storage.skills import (
     Position,
     VocabularyState,
@@ -41,7 +42,7 @@ SLICE_ROWS = 4096
 # No snapshot is older: REQUEST_TIMEOUT_S is 300 at most.
 SETTLED_S = 600.0
 # Rows handed on at once while they are read.
-BUFFER_BYTES = 256 * 1560
+BUFFER_BYTES = 256 * RECORD_BYTES
 
 
 @dataclass(frozen=True)

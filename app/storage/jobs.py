@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 
 from app.storage import queries
+from app.storage.codec import EMBEDDING_BYTES
 from app.storage.database import Sink, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.tables import JOBS
+
+# What one row of `stream_embeddings` takes with an integer id: the embedding and 24
+# bytes of ids, lengths and the spare field.
+RECORD_BYTES = EMBEDDING_BYTES + 24
 
 
 def stream_embeddings(

@@ -9,7 +9,8 @@ from psycopg2.sql import SQL
 
 from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
-from app.recommend import AbandonedError, Answer, Question, Recommender
+from app.questions import AbandonedError, Answer, Question
+from app.recommend import Recommender
 from app.scan.passes import PassScope
 from app.storage.database import Database
 from tests.support.encoders import HashEncoder, direction

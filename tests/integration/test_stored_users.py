@@ -5,7 +5,8 @@ import pytest
 from psycopg2.sql import SQL
 
 from app.deadline import Deadline
-from app.recommend import Answer, Question, Recommender
+from app.questions import Answer, Question
+from app.recommend import Recommender
 from app.scan.passes import PassScope
 from app.storage.database import Database
 from app.storage.queries import COUNT_UNEMBEDDED

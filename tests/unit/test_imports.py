@@ -23,7 +23,7 @@ LAYERS = (
     ("app.neighbours",),
     ("app.match",),
     ("app.recommend", "app.backfill"),
-    ("app.traffic",),
+    ("app.questions", "app.traffic"),
     ("app.encoder", "app.scan", "app.skills"),
     ("app.storage",),
     ("app.deadline", "app.errors", "app.config", "app.host", "app.logs", "app.text"),

@@ -1,0 +1,66 @@
+"""What the questions of a pass look for, and how they are grouped into scans."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import AppError, JobNotFoundError, UserNotFoundError
+from app.match.questions import SkillQuestion
+from app.skills.query import query_skills
+from app.skills.split import Skill
+from app.storage.skills import SkilledRow
+
+# Different skills that share a scan: 4 bytes of each skill of the vocabulary a piece.
+ROUND_SKILLS = 32
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one question looks for."""
+
+    text: str
+    skills: Sequence[Skill]
+    embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
+
+
+def asked_by(
+    question: SkillQuestion, row: SkilledRow | None
+) -> Asked | AppError | None:
+    """What the question looks for; the error if its row is absent; None if it has no
+    skills.
+    """
+    if question.skills is not None:
+        text, embedding = question.skills, None
+    elif row is not None:
+        text, embedding = row.skills or "", row.embedding
+    elif question.job_id is not None:
+        return JobNotFoundError("No job has this job_id.")
+    else:
+        return UserNotFoundError("No user has this user_id.")
+    skills = query_skills(text)
+    return Asked(text, skills, embedding) if skills else None
+
+
+def no_skills(question: SkillQuestion) -> str:
+    """The remark for a question whose row has no skills."""
+    who = "job" if question.job_id is not None else "user"
+    return f"This {who} has no skills to match."
+
+
+def rounds(asked: dict[int, Asked]) -> Iterator[list[int]]:
+    """Questions in groups of at most ROUND_SKILLS different skills: what a pass
+    needs of memory is bounded, and a larger one reads the stream again.
+    """
+    group: list[int] = []
+    keys: set[str] = set()
+    for number, one in asked.items():
+        own = {skill.key for skill in one.skills}
+        if group and len(keys | own) > ROUND_SKILLS:
+            yield group
+            group, keys = [], set()
+        group.append(number)
+        keys |= own
+    if group:
+        yield group

@@ -1,0 +1,90 @@
+"""What is asked and answered, as values; what a pass cost. No database, no HTTP."""
+
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.storage.ids import Id
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which jobs fit this user, or these skills. Exactly one of the two is set."""
+
+    top_n: int
+    user_id: Id | None = None
+    skills: str | None = None
+
+    @property
+    def pass_key(self) -> Hashable:
+        """All questions read the whole table, so all can share a pass."""
+        return None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One job: its id, the cosine similarity of its text, and the text."""
+
+    job_id: Id
+    similarity_score: float
+    skills: str | None
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time of a pass went, in milliseconds."""
+
+    encode_ms: float
+    scan_ms: float
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What a pass read from the table."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best jobs, highest similarity first, equal ones by id."""
+
+    recommendations: Sequence[Recommendation]
+    total_jobs_analyzed: int
+    total_jobs_pending: int
+    timings: Timings
+    note: str | None = None
+
+
+class PassObserver(Protocol):
+    """Is told of every pass that came to its end, on the thread of the pass."""
+
+    def pass_done(self, questions: int, volume: Volume, timings: Timings) -> None: ...
+
+
+class AbandonedError(Exception):
+    """Nobody waits for this pass any more."""
+
+
+@dataclass
+class Stopwatch:
+    """Adds up the milliseconds spent in the parts of a pass."""
+
+    spent_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent_ms[part] = (time.perf_counter() - start) * 1000
+
+    def timings(self) -> Timings:
+        return Timings(
+            encode_ms=self.spent_ms.get("encode", 0.0),
+            scan_ms=self.spent_ms.get("scan", 0.0),
+        )
