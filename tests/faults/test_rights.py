@@ -11,6 +11,7 @@ from psycopg2.sql import SQL
 
 from app.backfill import Backfill
 from app.deadline import Deadline
+from app.skills.backfill import SkillBackfill
 from app.storage.database import Database
 from tests.faults.conftest import QUESTION, assert_unavailable, wait_for_answer
 from tests.support.cluster import Cluster
@@ -196,6 +197,32 @@ def test_f76_the_workers_role_writes_embeddings_and_nothing_else(url: str) -> No
             assert not may(url, "visitor", forbidden), forbidden
 
 
+def test_f76_the_roles_reach_for_ranking_by_skills_too(
+    url: str, tmp_path: Path
+) -> None:
+    with login(url, "IN ROLE job_recommender_worker") as visitor:
+        database = Database(visitor, pool_size=1)
+        backfill = SkillBackfill(database, HashEncoder())
+        assert [page.rows for page in backfill.run()] == [1, 1]
+        assert backfill.remaining() == 0
+        assert backfill.remove_unused() == 0
+        database.close()
+    with (
+        login(url, "IN ROLE job_recommender") as visitor,
+        running_service(
+            visitor, tmp_path / "log", SKILL_CACHE_DIR=str(tmp_path / "cache")
+        ) as service,
+    ):
+        answer = service.recommend(user_id=1, rank_by="skills")
+        assert answer.status_code == 200, answer.text
+        for forbidden in (
+            "INSERT INTO skill (skill) VALUES ('x')",
+            "UPDATE skill_vocabulary SET revision = 0",
+            "UPDATE skill_job1 SET skill_ids = NULL",
+        ):
+            assert not may(url, "visitor", forbidden), forbidden
+
+
 def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     cluster: Cluster,
 ) -> None:
@@ -210,6 +237,29 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     assert run(url, "SELECT FROM pg_roles WHERE rolname LIKE 'nobody_yet%'") == []
     run(cluster.url, "DROP DATABASE owned WITH (FORCE)")
     run(cluster.url, "DROP ROLE owner_only")
+
+
+INNER_TABLES = (
+    "embedding_claim",
+    "embedding_failure",
+    "embedding_lease",
+    "skill",
+    "skill_vocabulary",
+    "_yoyo_migration",
+    "yoyo_lock",
+)
+
+
+def test_f77_strangers_reach_none_of_the_tables_behind(url: str) -> None:
+    migration = (migrate.FOLDER / "0040_rights_of_later_tables.sql").read_text()
+    with supabase_roles(url):
+        assert may(url, "anon", "DELETE FROM skill")
+        for _ in range(2):
+            run(url, migration)
+        for table in INNER_TABLES:
+            for stranger in ("anon", "authenticated"):
+                assert not may(url, stranger, f"SELECT * FROM {table}"), table
+                assert not may(url, stranger, f"DELETE FROM {table}"), table
 
 
 def test_f77_strangers_of_supabases_public_api_cannot_read_users_or_embeddings(

@@ -15,8 +15,9 @@ from app.config import Settings
 from tests.support.bulk import fill_jobs
 from tests.support.service import ROOT, running_service
 
-# Fields of https://render.com/docs/blueprint-spec, as read in November 2026; Render
-# rejects a blueprint with any other. Names of services it knows, and what each needs.
+# Fields that https://render.com/docs/blueprint-spec names, written down partly from
+# memory: `render blueprints validate` has the last word.
+# Render rejects any other.
 COMMON = {
     "type", "name", "runtime", "plan", "region", "repo", "branch", "autoDeployTrigger",
     "rootDir", "buildFilter", "buildCommand", "startCommand", "envVars", "previews",
