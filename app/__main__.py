@@ -7,7 +7,7 @@ import sys
 
 from app.config import Settings, read_settings
 from app.errors import ConfigError
-from app.host import limit_malloc_arenas
+from app.host import tame_malloc
 from app.logs import configure_logging
 
 log = logging.getLogger("app")
@@ -34,7 +34,7 @@ def _prepare_process(settings: Settings) -> None:
     # OpenBLAS and the tokenizer read these once, when they are loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = str(settings.blas_threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    limit_malloc_arenas(2)
+    tame_malloc()
     configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
 
 

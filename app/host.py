@@ -10,7 +10,14 @@ CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 CFS_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 CFS_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
-M_ARENA_MAX = -8  # malloc.h
+# malloc.h
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
+
+# Scan buffers and parsed files are larger, the encoder's blocks smaller.
+LARGE_BYTES = 512 * 1024
+TRIM_BYTES = 128 * 1024
 
 
 def available_cpus() -> int:
@@ -24,14 +31,18 @@ def available_cpus() -> int:
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
 
 
-def limit_malloc_arenas(count: int) -> None:
-    """Let glibc share `count` heaps among all threads; elsewhere do nothing.
+def tame_malloc() -> None:
+    """Have glibc give memory back; elsewhere do nothing.
 
-    Each thread otherwise gets a heap of its own, and what one frees no other reuses.
+    Each thread would otherwise get a heap of its own, and what one frees no other
+    reuses: they share two. And once a large block was freed, glibc would keep the next
+    ones on the heap, where a small one above holds them for ever: 2.5 MB in all.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(M_ARENA_MAX, count)
+        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
 
 
 def _cpu_quota() -> float | None:
