@@ -49,8 +49,8 @@ def _size(url: str, rows: int, mode: str) -> dict[str, Any]:
     designs = EVERYONE if rows <= LIMIT_ROWS else (PROJECT,)
     plan = measure.Plan(
         clients=(1,) if rows > LIMIT_ROWS else (1, 16, 64),
-        rounds=1 if mode == "quick" else 3,
-        slice_s=2.0 if mode == "quick" else 4.0,
+        rounds=1 if mode == "quick" else 2,
+        slice_s=2.0 if mode == "quick" else 3.0,
         designs=designs,
     )
     costs = measure.measure(url, plan, real_texts("users", 20_000))
@@ -62,7 +62,7 @@ def _size(url: str, rows: int, mode: str) -> dict[str, Any]:
 
 def _over_time(url: str) -> dict[str, Any]:
     print("memory over time …", flush=True)
-    samples = memory.over_time(url, seconds=15, clients=16)
+    samples = memory.over_time(url, seconds=10, clients=16)
     return {design: [asdict(s) for s in seen] for design, seen in samples.items()}
 
 
@@ -80,7 +80,7 @@ def _limits(contract: str, large: str) -> dict[str, Any]:
         for name, limit in LIMITS.items():
             for clients in (1, 64):
                 try:
-                    seen = memory.under_limit(url, clients=clients, seconds=15, **limit)
+                    seen = memory.under_limit(url, clients=clients, seconds=10, **limit)
                 except NoCgroupError as error:
                     print(f"SKIPPED: {error}", file=sys.stderr)
                     return {}
