@@ -16,6 +16,7 @@ from app.api.schemas import (
     PublicId,
     Recommended,
     TextId,
+    Whole,
 )
 from app.deadline import Deadline
 from app.match.questions import Match, SkillAnswer, SkillQuestion
@@ -103,7 +104,7 @@ class CandidatesRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     job_id: Integer64 | TextId
-    top_n: int = Field(DEFAULT_TOP_N, ge=1)
+    top_n: Whole = Field(DEFAULT_TOP_N, ge=1)
     rank_by: Annotated[str, Field(pattern="^(similarity|skills)$")] = "skills"
 
 
@@ -160,7 +161,7 @@ def build_matching_router(
     router = APIRouter(dependencies=KEYS if needs_key else [])
 
     class Bounded(CandidatesRequest):
-        top_n: int = Field(min(DEFAULT_TOP_N, max_top_n), ge=1, le=max_top_n)
+        top_n: Whole = Field(min(DEFAULT_TOP_N, max_top_n), ge=1, le=max_top_n)
 
     async def ask(request: Request, response: Response, q: AnyQuestion) -> SkillAnswer:
         start = time.perf_counter()

@@ -127,6 +127,7 @@ def test_readiness_counts_the_rows_by_state(
             "pending": 1,
             "stale": 1,
             "malformed": 1,
+            "quarantined": 0,
             "blank": 2,
         },
         "users": 1,
@@ -139,7 +140,13 @@ def test_the_openapi_page_describes_the_request(shared_service: Service) -> None
     assert shared_service.client.get("/docs").status_code == 200
     schemas = shared_service.client.get("/openapi.json").json()["components"]["schemas"]
     request = schemas["RecommendRequest"]
-    assert set(request["properties"]) == {"user_id", "skills", "top_n"}
+    assert set(request["properties"]) == {
+        "user_id",
+        "skills",
+        "top_n",
+        "rank_by",
+        "explain",
+    }
     assert request["properties"]["top_n"]["maximum"] == 100
 
 

@@ -48,12 +48,13 @@ def test_it_embeds_jobs_and_users_and_says_how_many(database_url: str) -> None:
     add_pending_jobs(database_url, texts(20))
     add_user(database_url, 1, "python")
     status, out, err = finish(database_url)
-    jobs, users, jobs_left, users_left = out.splitlines()
+    jobs, users, jobs_left, users_left, split = out.splitlines()
     assert (status, err) == (0, "")
     assert jobs.startswith("20 jobs embedded in ")
     assert users.startswith("1 users embedded in ")
     assert jobs_left == "0 jobs left, 0 in quarantine."
     assert users_left == "0 users left, 0 in quarantine."
+    assert split.startswith("21 texts split, ")
     assert_every_vector_is_of_its_current_text(database_url)
 
 
