@@ -74,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.dry_run:
                 return _count(backfills)
             status = _embed(args, backfills, dsn, stop)
-            return status or fill_skills(database, encoder)
+            if status or args.what != "all":
+                return status
+            return fill_skills(database, encoder)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2
@@ -208,7 +210,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="let all rows out of quarantine first",
     )
     parser.add_argument(
-        "--what", choices=sorted(TABLES), default="all", help="default: %(default)s"
+        "--what",
+        choices=sorted(TABLES),
+        default="all",
+        help="default: all, the skills of both among it",
     )
     parser.add_argument("--batch-size", type=_positive, default=128, metavar="ROWS")
     parser.add_argument(
