@@ -16,6 +16,11 @@ KEY = "a-key-for-the-fuzzer-only"
 PROGRAM = Path(sys.executable).parent / "schemathesis"
 EXAMPLES = "60"
 
+# Not "stateful": the document declares no links between operations, and for the one
+# that schemathesis 4.32.5 infers it sent {"user_id": -5.5e32} as valid, far below the
+# minimum in the document, and called the 422 for it a failure.
+PHASES = "examples,coverage,fuzzing"
+
 
 @pytest.fixture(scope="module")
 def url(postgres: Server) -> Iterator[str]:
@@ -36,6 +41,7 @@ def test_no_request_that_can_be_made_up_breaks_the_service_or_its_schema(
             [
                 PROGRAM, "run", f"{service.client.base_url}/openapi.json",
                 "--checks", "all", "--max-examples", EXAMPLES, "--no-color",
+                "--phases", PHASES,
                 "--generation-deterministic", "--request-timeout", "20",
                 "--header", f"Authorization: Bearer {KEY}",
             ],
