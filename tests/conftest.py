@@ -18,6 +18,16 @@ from tests.support.service import Service, running_service
 
 
 @pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real data; without it only CI insists."""
+    folder = os.environ.get("REAL_DATA_DIR")
+    if not folder:
+        assert "CI" not in os.environ, "CI must set REAL_DATA_DIR"
+        pytest.skip("REAL_DATA_DIR is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     with running_server() as server:
         yield server

@@ -5,7 +5,6 @@ The oracle is the guide's arithmetic: encode with SentenceTransformer, compare w
 """
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
@@ -29,15 +28,6 @@ TOP_N = 10
 # itself gives "JavaScript" and "javascript", which are one text to the model, scores
 # that differ by 1e-7. Jobs nearer than this are a tie, and ties go by job_id.
 NEAR = 1e-6
-
-
-@pytest.fixture(scope="module")
-def real_data() -> Path:
-    folder = os.environ.get("REAL_DATA_DIR")
-    if not folder:
-        assert "CI" not in os.environ, "CI must set REAL_DATA_DIR"
-        pytest.skip("REAL_DATA_DIR is not set")
-    return Path(folder)
 
 
 @pytest.fixture(scope="module")

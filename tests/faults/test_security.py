@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -244,8 +243,7 @@ def test_f74_neither_secrets_nor_a_users_text_are_logged(
         assert secret not in seen
 
 
-def nasty_texts() -> list[str]:
-    folder = Path(os.environ["REAL_DATA_DIR"])
+def nasty_texts(folder: Path) -> list[str]:
     with (folder / "nasty_real.csv").open(newline="", encoding="utf-8") as file:
         return [row["text"] for row in csv.DictReader(file)]
 
@@ -278,8 +276,10 @@ def test_f72_injection_strings_are_inert_in_every_field(
     assert run(url, counts) == before
 
 
-def test_f72_hostile_texts_of_the_real_world_are_answered(opened: Service) -> None:
-    texts = nasty_texts()[::60]  # some fifteen: each is embedded
+def test_f72_hostile_texts_of_the_real_world_are_answered(
+    opened: Service, real_data: Path
+) -> None:
+    texts = nasty_texts(real_data)[::60]  # some fifteen: each is embedded
     found = {
         opened.recommend(skills=text).status_code for text in texts if text.strip()
     }

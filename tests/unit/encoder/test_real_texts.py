@@ -1,7 +1,6 @@
 """Real and hostile texts against sentence-transformers. Set REAL_DATA_DIR; CI does."""
 
 import csv
-import os
 from itertools import islice
 from pathlib import Path
 
@@ -12,15 +11,6 @@ from app.encoder.lazy import LazyEncoder
 from app.encoder.reference import ReferenceEncoder
 
 TOLERANCE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def real_data() -> Path:
-    folder = os.environ.get("REAL_DATA_DIR")
-    if not folder:
-        assert "CI" not in os.environ, "CI must set REAL_DATA_DIR"
-        pytest.skip("REAL_DATA_DIR is not set")
-    return Path(folder)
 
 
 @pytest.fixture(scope="module")
