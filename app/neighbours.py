@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import AppError, ConnectionLostError, JobNotFoundError
+from app.errors import AppError, JobNotFoundError
 from app.match.questions import Match, SkillAnswer
 from app.questions import AbandonedError, Timings
 from app.scan.copying import read_copy
-from app.scan.passes import PassScope
+from app.scan.passes import PassScope, again_if_lost
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
 from app.skills.backfill import job_side, user_side
@@ -50,11 +50,7 @@ class Neighbours:
         self, questions: Sequence[NeighbourQuestion], scope: PassScope
     ) -> Sequence[SkillAnswer | AppError]:
         """As `Recommender.answer_all`; the questions have one `pass_key`."""
-        try:
-            return self._pass(questions, scope)
-        except ConnectionLostError:
-            scope.deadline.check("answering again after a lost connection")
-            return self._pass(questions, scope)
+        return again_if_lost(self._pass, questions, scope)
 
     def _pass(
         self, questions: Sequence[NeighbourQuestion], scope: PassScope

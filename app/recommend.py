@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder import Encoder
-from app.errors import AppError, ConnectionLostError, UserNotFoundError
+from app.errors import AppError, UserNotFoundError
 from app.questions import (
     AbandonedError,
     Answer,
@@ -22,7 +22,7 @@ from app.questions import (
     Volume,
 )
 from app.scan.copying import read_copy
-from app.scan.passes import PassScope
+from app.scan.passes import PassScope, again_if_lost
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
 from app.storage.catalogue import Catalogue
@@ -62,14 +62,10 @@ class Recommender:
         """An answer, or the error that is its own, for each question.
 
         Raises an error that concerns them all: the database, the deadline, the
-        model. A connection that breaks is replaced once: nothing was answered yet,
-        and the second pass reads a snapshot of its own.
+        model.
         """
         try:
-            return self._pass(questions, scope)
-        except ConnectionLostError:
-            scope.deadline.check("answering again after a lost connection")
-            return self._pass(questions, scope)
+            return again_if_lost(self._pass, questions, scope)
         except AppError:
             # A column may have changed its type since the catalogue was read.
             self._catalogue = None

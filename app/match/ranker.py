@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.encoder import Encoder
-from app.errors import AppError, ConnectionLostError
+from app.errors import AppError
 from app.match.one_pass import OnePass
 from app.match.questions import SkillAnswer, SkillQuestion
-from app.scan.passes import PassScope
+from app.scan.passes import PassScope, again_if_lost
 from app.skills.cache import VocabularyCache
 from app.storage.database import Database
 
@@ -29,11 +29,7 @@ class SkillRanker:
         `pass_key`. Errors that concern all are raised, as `Recommender.answer_all`
         does, and a lost connection is replaced once as there.
         """
-        try:
-            return self._pass(questions, scope)
-        except ConnectionLostError:
-            scope.deadline.check("answering again after a lost connection")
-            return self._pass(questions, scope)
+        return again_if_lost(self._pass, questions, scope)
 
     def _pass(
         self, questions: Sequence[SkillQuestion], scope: PassScope

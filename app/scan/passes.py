@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from app.deadline import Deadline
-from app.errors import AppError, DeadlineExceededError, TooManyWaitingError
+from app.errors import (
+    AppError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    TooManyWaitingError,
+)
 
 
 class HasPassKey(Protocol):
@@ -38,6 +43,20 @@ class PassScope:
 
 
 RunPass = Callable[[Sequence[Question], PassScope], Sequence[Answer | AppError]]
+
+
+def again_if_lost(
+    run: RunPass[Question, Answer], questions: Sequence[Question], scope: PassScope
+) -> Sequence[Answer | AppError]:
+    """Run a pass; a connection that breaks is replaced once, while there is time.
+
+    Nothing was answered by then, and the second pass reads a snapshot of its own.
+    """
+    try:
+        return run(questions, scope)
+    except ConnectionLostError:
+        scope.deadline.check("answering again after a lost connection")
+        return run(questions, scope)
 
 
 @dataclass(eq=False)
