@@ -27,6 +27,7 @@ from app.neighbours import Neighbours
 from app.readiness import Readiness, ReadinessCheck, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
+from app.search.stream import StreamSearch
 from app.storage.database import Database
 from app.telemetry import Telemetry
 from app.traffic import Traffic
@@ -106,9 +107,8 @@ def _passes(
     encoder: Encoder = model
     if settings.query_cache_size:
         encoder = CachedEncoder(model, entries=settings.query_cache_size)
-    recommender = Recommender(
-        database, encoder, batch_rows=settings.batch_rows, observer=telemetry
-    )
+    search = StreamSearch(version=encoder.version, batch_rows=settings.batch_rows)
+    recommender = Recommender(database, encoder, search, observer=telemetry)
     answers = Answers(
         recommender,
         SkillRanker(database, encoder, cache_folder=settings.skill_cache_dir),

@@ -4,7 +4,6 @@ One call answers all questions of a pass from one snapshot of the database.
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +11,21 @@ from numpy.typing import NDArray
 from app.encoder import Encoder
 from app.errors import AppError, UserNotFoundError
 from app.questions import (
-    AbandonedError,
     Answer,
     PassObserver,
     Question,
     Recommendation,
     Stopwatch,
     Timings,
-    Volume,
 )
-from app.scan.copying import read_copy
+from app.scan.best import Scored
 from app.scan.passes import PassScope, again_if_lost
-from app.scan.records import Batch, RecordReader
-from app.scan.topn import Scored, TopN
+from app.search.backend import Found, Search
 from app.storage.catalogue import Catalogue
 from app.storage.coverage import RememberedCount
 from app.storage.database import Database, Transaction
 from app.storage.ids import Id
-from app.storage.jobs import RECORD_BYTES, job_texts, stream_embeddings
+from app.storage.jobs import job_texts
 from app.storage.tables import JOBS
 from app.storage.users import User, users_by_id
 
@@ -44,13 +40,13 @@ class Recommender:
         self,
         database: Database,
         encoder: Encoder,
+        search: Search,
         *,
-        batch_rows: int,
         observer: PassObserver | None = None,
     ) -> None:
         self._database = database
         self._encoder = encoder
-        self._batch_rows = batch_rows
+        self._search = search
         self._observer = observer
         self._pending = RememberedCount(JOBS, version=encoder.version)
         # Two threads may both read it at first; they read the same.
@@ -87,20 +83,24 @@ class Recommender:
             with watch("encode"):
                 queries = self._embed(list(wanted.values()))
             pending = self._pending(transaction)
-            sizes = [questions[index].top_n for index in asked]
             with watch("scan"):
-                top, volume = self._scan(transaction, catalogue, queries, sizes, scope)
-                found = [top.result(rank) for rank in range(len(asked))]
+                found = self._search.best(
+                    transaction,
+                    catalogue,
+                    [questions[index] for index in asked],
+                    queries,
+                    scope,
+                )
                 skills = self._skills(transaction, catalogue, found)
         if self._observer:
-            self._observer.pass_done(len(questions), volume, watch.timings())
-        ranked = dict(zip(asked, found, strict=True))
+            self._observer.pass_done(len(questions), found.volume, watch.timings())
+        ranked = dict(zip(asked, found.ranked, strict=True))
         return [
             query
             if isinstance(query, AppError)
             else _answer(
                 ranked.get(index),
-                top,
+                found.analyzed,
                 skills,
                 catalogue,
                 watch.timings(),
@@ -153,40 +153,17 @@ class Recommender:
         ]
         return np.array(rows, np.float32).reshape(-1, self._encoder.dimension)
 
-    def _scan(
-        self,
-        transaction: Transaction,
-        catalogue: Catalogue,
-        queries: NDArray[np.float32],  # (q, 384)
-        sizes: Sequence[int],
-        scope: PassScope,
-    ) -> tuple[TopN, Volume]:
-        top = TopN(queries, sizes)
-        if not sizes:
-            return top, Volume(rows=0, bytes=0)
-
-        def consume(batch: Batch) -> None:
-            if scope.abandoned():
-                raise AbandonedError
-            top.update(batch)
-
-        reader = RecordReader(catalogue.job_id.kind, consume)
-        stream = partial(
-            stream_embeddings,
-            transaction,
-            job_id=catalogue.job_id,
-            version=self._encoder.version,
-        )
-        read_copy(stream, reader, buffer_bytes=self._batch_rows * RECORD_BYTES)
-        return top, Volume(top.analyzed + top.unusable, reader.bytes_read)
-
     def _skills(
         self,
         transaction: Transaction,
         catalogue: Catalogue,
-        found: Sequence[Sequence[Scored]],
+        found: Found,
     ) -> dict[Id, str | None]:
-        ids = {catalogue.job_id.from_stream(job.id) for jobs in found for job in jobs}
+        ids = {
+            catalogue.job_id.from_stream(job.id)
+            for jobs in found.ranked
+            for job in jobs
+        }
         return job_texts(transaction, list(ids), job_id=catalogue.job_id) if ids else {}
 
 
@@ -205,7 +182,7 @@ def _query(
 
 def _answer(
     ranked: Sequence[Scored] | None,
-    top: TopN,
+    analyzed: int,
     skills: dict[Id, str | None],
     catalogue: Catalogue,
     timings: Timings,
@@ -221,7 +198,7 @@ def _answer(
             Recommendation(id_, job.score, skills[id_])
             for id_, job in zip(ids, ranked, strict=True)
         ],
-        total_jobs_analyzed=top.analyzed,
+        total_jobs_analyzed=analyzed,
         total_jobs_pending=pending,
         timings=timings,
     )

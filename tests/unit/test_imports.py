@@ -23,6 +23,7 @@ LAYERS = (
     ("app.neighbours",),
     ("app.match",),
     ("app.recommend", "app.backfill"),
+    ("app.search",),
     ("app.questions", "app.traffic"),
     ("app.encoder", "app.scan", "app.skills"),
     ("app.storage",),
