@@ -21,7 +21,7 @@ from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
-from app.encoder.lazy import LazyEncoder
+from app.encoder.lazy import LazyEncoder, QueryEncoder
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
 from app.readiness import Readiness, ReadinessCheck, SharedReadiness
@@ -104,9 +104,9 @@ def _passes(
     telemetry: Telemetry,
     traffic: Traffic,
 ) -> Passes:
-    encoder: Encoder = model
+    encoder: Encoder = QueryEncoder(model)
     if settings.query_cache_size:
-        encoder = CachedEncoder(model, entries=settings.query_cache_size)
+        encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
     search = StreamSearch(version=encoder.version, batch_rows=settings.batch_rows)
     recommender = Recommender(database, encoder, search, observer=telemetry)
     answers = Answers(

@@ -142,15 +142,10 @@ class Recommender:
         ]
 
     def _embed(self, queries: Sequence[Query]) -> NDArray[np.float32]:
-        """(q, 384): stored embeddings as they are, texts encoded.
-
-        One by one: the last digits of a vector depend on the texts that are encoded
-        beside it, and an answer must not depend on who else asks.
-        """
-        rows = [
-            self._encoder.encode([query])[0] if isinstance(query, str) else query
-            for query in queries
-        ]
+        """(q, 384): stored embeddings as they are, texts encoded."""
+        texts = [query for query in queries if isinstance(query, str)]
+        encoded = iter(self._encoder.encode(texts) if texts else ())
+        rows = [next(encoded) if isinstance(q, str) else q for q in queries]
         return np.array(rows, np.float32).reshape(-1, self._encoder.dimension)
 
     def _skills(
