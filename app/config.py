@@ -1,12 +1,19 @@
 """The settings, read once from the environment. Nothing else reads it."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from app.errors import ConfigError
 
@@ -19,12 +26,10 @@ ORIGIN = re.compile(r"https?://[^/\s,*]+|\*")
 Count = Annotated[int, Field(ge=1)]
 
 
-class ScriptSettings(BaseSettings):
+class ScriptSettings(BaseModel):
     """What the scripts need: the database and the model."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True
-    )
+    model_config = ConfigDict(frozen=True)
 
     database_url: SecretStr
     model_dir: Path = MODEL_DIR
@@ -98,9 +103,13 @@ SomeSettings = TypeVar("SomeSettings", bound=ScriptSettings)
 
 
 def read_settings(kind: type[SomeSettings]) -> SomeSettings:
-    """Raises ConfigError whose one sentence names each setting at fault."""
+    """The settings; a variable that is empty counts as unset.
+
+    Raises ConfigError whose one sentence names each setting at fault.
+    """
+    given = {name: os.environ.get(name.upper()) for name in kind.model_fields}
     try:
-        return kind()
+        return kind.model_validate({n: value for n, value in given.items() if value})
     except ValidationError as error:
         # Only names and reasons: a value may be a secret.
         faults = "; ".join(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.encoder.checkpoint import MINILM, verify
 from app.encoder.numpy_encoder import NumpyEncoder
+from app.host import give_memory_back
 
 
 class LazyEncoder:
@@ -48,11 +49,13 @@ class LazyEncoder:
     def _loaded_encoder(self) -> NumpyEncoder:
         if self._encoder is not None:
             return self._encoder
-        # First callers that arrive together would each hash 90 MB and hold a
-        # tokenizer of 9 MB; the lock lets one load and the others find it done.
+        # First callers that arrive together would each hash 90 MB and sort a
+        # vocabulary; the lock lets one load and the others find it done.
         with self._lock:
             if self._encoder is None:
                 self._encoder = _load(self._model_dir)
+                # Hashing and sorting leave two megabytes of holes.
+                give_memory_back()
             return self._encoder
 
 

@@ -26,9 +26,7 @@ class NumpyEncoder:
         """Raises ModelUnavailableError if a file is absent or damaged."""
         self.version = version
         self._max_tokens = max_tokens
-        self._word_pieces = WordPieces(
-            model_dir / "tokenizer.json", max_tokens=max_tokens
-        )
+        self._word_pieces = WordPieces(model_dir / "vocab.txt", max_tokens=max_tokens)
         weights = Weights.of(SafeTensors(model_dir / "model.safetensors"))
         self._model = MiniLM(
             weights, group_tokens=max_tokens, sweep_tokens=SWEEP_TOKENS
