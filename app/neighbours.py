@@ -16,6 +16,7 @@ from app.scan.copying import read_copy
 from app.scan.passes import PassScope, again_if_lost
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
+from app.selection import EVERYTHING, Selection
 from app.skills.backfill import job_side, user_side
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION, EMBEDDING_BYTES
@@ -31,11 +32,12 @@ class NeighbourQuestion:
     top_n: int
     job_id: Id
     finds_users: bool = False
+    selection: Selection = EVERYTHING
 
     @property
     def pass_key(self) -> Hashable:
-        """Who reads the same table can share a pass."""
-        return ("neighbours", self.finds_users)
+        """Who reads the same rows can share a pass."""
+        return ("neighbours", self.finds_users, self.selection.scan_key)
 
 
 class Neighbours:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.selection import EVERYTHING, Selection
 from app.storage.ids import Id
 
 
@@ -16,11 +17,12 @@ class Question:
     top_n: int
     user_id: Id | None = None
     skills: str | None = None
+    selection: Selection = EVERYTHING
 
     @property
     def pass_key(self) -> Hashable:
-        """All questions read the whole table, so all can share a pass."""
-        return None
+        """Who reads the same rows can share a pass."""
+        return ("similarity", self.selection.scan_key)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from app.questions import Timings
+from app.selection import EVERYTHING, Selection
 from app.skills.explain import Explanation
 from app.storage.ids import Id
 
@@ -21,11 +22,13 @@ class SkillQuestion:
     skills: str | None = None
     job_id: Id | None = None
     only: Sequence[Id] | None = None
+    selection: Selection = EVERYTHING
 
     @property
     def pass_key(self) -> Hashable:
-        """Who reads the same table can share a pass."""
-        return ("skills", self.job_id is None, self.only is None)
+        """Who reads the same rows can share a pass."""
+        side = ("skills", self.job_id is None, self.only is None)
+        return (*side, self.selection.scan_key)
 
 
 @dataclass(frozen=True)

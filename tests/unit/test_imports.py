@@ -27,7 +27,15 @@ LAYERS = (
     ("app.questions", "app.traffic"),
     ("app.encoder", "app.scan", "app.skills"),
     ("app.storage",),
-    ("app.deadline", "app.errors", "app.config", "app.host", "app.logs", "app.text"),
+    (
+        "app.deadline",
+        "app.errors",
+        "app.config",
+        "app.host",
+        "app.logs",
+        "app.text",
+        "app.selection",
+    ),
 )
 HTTP = ("fastapi", "starlette", "uvicorn")
 HEAVY = (
