@@ -8,6 +8,7 @@ from app.errors import InvalidInputError
 from app.selection import AnyOf, Condition, Range
 from app.storage.columns import JobColumn
 
+EVERY_ROW = Composed([])
 OPERATORS = {"gte": SQL(">="), "gt": SQL(">"), "lte": SQL("<="), "lt": SQL("<")}
 
 

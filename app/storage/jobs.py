@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+from psycopg2.sql import Composed
+
 from app.storage import queries
 from app.storage.codec import EMBEDDING_BYTES
+from app.storage.conditions import EVERY_ROW
 from app.storage.database import Sink, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.tables import JOBS
@@ -14,13 +17,20 @@ RECORD_BYTES = EMBEDDING_BYTES + 24
 
 
 def stream_embeddings(
-    transaction: Transaction, sink: Sink, *, job_id: IdColumn, version: str
+    transaction: Transaction,
+    sink: Sink,
+    *,
+    job_id: IdColumn,
+    version: str,
+    matching: Composed = EVERY_ROW,
 ) -> None:
     """Stream (job_id, spare int2, embedding) of every row of this version, as COPY
     BINARY. Every embedding has 1,536 bytes; its values are not checked here.
+
+    `matching` are more conditions, as `conditions.and_matching` writes them.
     """
     query = JOBS.format(queries.STREAM_EMBEDDINGS, version=version, id_column=job_id)
-    transaction.copy_out(query, sink)
+    transaction.copy_out(query + matching, sink)
 
 
 def job_texts(
