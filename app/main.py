@@ -108,11 +108,21 @@ def _passes(
     if settings.query_cache_size:
         encoder = CachedEncoder(model, entries=settings.query_cache_size)
     search = StreamSearch(version=encoder.version, batch_rows=settings.batch_rows)
-    recommender = Recommender(database, encoder, search, observer=telemetry)
+    columns = settings.offered_columns
     answers = Answers(
-        recommender,
-        SkillRanker(database, encoder, cache_folder=settings.skill_cache_dir),
-        Neighbours(database, version=encoder.version, batch_rows=settings.batch_rows),
+        Recommender(database, encoder, search, observer=telemetry, job_columns=columns),
+        SkillRanker(
+            database,
+            encoder,
+            cache_folder=settings.skill_cache_dir,
+            job_columns=columns,
+        ),
+        Neighbours(
+            database,
+            version=encoder.version,
+            batch_rows=settings.batch_rows,
+            job_columns=columns,
+        ),
     )
     return SharedPasses(
         traffic.observed(answers.answer_all),
@@ -132,7 +142,9 @@ def _readiness(
             telemetry.ready(found.jobs)
 
     return SharedReadiness(
-        ReadinessCheck(database, model, settings.model_dir),
+        ReadinessCheck(
+            database, model, settings.model_dir, job_columns=settings.offered_columns
+        ),
         timeout_s=min(PROBE_TIMEOUT_S, settings.request_timeout_s),
         on_checked=tell,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +43,18 @@ class ReadinessCheck:
     """Asks the database and the schema each time; remembers counts for 5 seconds."""
 
     def __init__(
-        self, database: Database, encoder: LazyEncoder, model_dir: Path
+        self,
+        database: Database,
+        encoder: LazyEncoder,
+        model_dir: Path,
+        *,
+        job_columns: Sequence[str] = (),
     ) -> None:
+        """`job_columns`: the names of JOB_COLUMNS."""
         self._database = database
         self._encoder = encoder
         self._model_dir = model_dir
+        self._job_columns = job_columns
         self._files_verified = False
         self._counts: Counts | None = None
 
@@ -55,7 +62,7 @@ class ReadinessCheck:
         """Raises the error that a request would meet now."""
         self._check_files()
         with self._database.snapshot(deadline) as transaction:
-            Catalogue.read(transaction)
+            Catalogue.read(transaction, job_columns=self._job_columns)
             counts = self._fresh_counts(transaction)
         return Readiness(
             jobs=counts.jobs,

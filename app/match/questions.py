@@ -1,6 +1,6 @@
 """What can be asked of a ranking by skills, and what comes back."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.questions import Timings
@@ -42,14 +42,18 @@ class Match:
     text: str | None
     similarity_score: float | None
     explanation: Explanation | None
+    columns: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
 class SkillAnswer:
-    """The best rows, best first: by match score, coverage, id."""
+    """The best rows, best first: by match score, coverage, id. `next_cursor` goes on
+    after them; None where there are no more.
+    """
 
     matches: Sequence[Match]
     total_analyzed: int
     timings: Timings
     note: str | None = None
     total_pending: int = 0
+    next_cursor: str | None = None

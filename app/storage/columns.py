@@ -73,6 +73,16 @@ class JobColumn:
     def has_ranges(self) -> bool:
         return self.type in ("integer", "number", "date", "timestamp")
 
+    def public(self, value: object) -> object:
+        """What an answer shows of a value that came as JSON; None where it is not a
+        number that JSON has.
+        """
+        if self.type != "number" or (
+            isinstance(value, int | float) and math.isfinite(value)
+        ):
+            return value
+        return None
+
     def literal(self, value: Scalar) -> str:
         """The text of a value, which Postgres reads as `cast` without an error.
 
@@ -110,6 +120,16 @@ def offered_columns(
                 " or a UUID."
             )
     return tuple(JobColumn(name, types[name]) for name in names)
+
+
+def public(
+    columns: Sequence[JobColumn], values: Sequence[object]
+) -> dict[str, object] | None:
+    """The values of the columns of a row, by name; None where no column is offered."""
+    if not columns:
+        return None
+    pairs = zip(columns, values, strict=True)
+    return {column.name: column.public(value) for column, value in pairs}
 
 
 def _literal(column: JobColumn, value: Scalar) -> str | None:

@@ -1,15 +1,25 @@
-"""Filters as SQL: identifiers from the catalogue, values as literals."""
+"""Columns and filters as SQL: identifiers from the catalogue, values as literals."""
 
 from collections.abc import Sequence
 
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError
+from app.filters import unknown_column
 from app.selection import AnyOf, Condition, Range
 from app.storage.columns import JobColumn
 
 EVERY_ROW = Composed([])
 OPERATORS = {"gte": SQL(">="), "gt": SQL(">"), "lte": SQL("<="), "lt": SQL("<")}
+
+
+def selected(columns: Sequence[JobColumn]) -> Composed:
+    """`, …` for each column, to follow others after SELECT: its value as JSON, which
+    has no value that Python could not hold, an infinite date for example.
+    """
+    return Composed(
+        [SQL(", to_json({})").format(Identifier(column.name)) for column in columns]
+    )
 
 
 def and_matching(
@@ -34,16 +44,6 @@ def _condition(filter_: Condition, columns: dict[str, JobColumn]) -> Composable:
     if isinstance(filter_, AnyOf):
         return _any_of(column, filter_)
     return _range(column, filter_)
-
-
-def unknown_column(names: Sequence[str]) -> str:
-    """The sentence for a filter on another column; its name is input, these are not."""
-    if not names:
-        return "The request is not valid: no columns are offered to filter on."
-    return (
-        "The request is not valid: filters names a column that is not offered; there"
-        f" are {', '.join(names)}."
-    )
 
 
 def _any_of(column: JobColumn, filter_: AnyOf) -> Composable:

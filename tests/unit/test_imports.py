@@ -35,6 +35,8 @@ LAYERS = (
         "app.logs",
         "app.text",
         "app.selection",
+        "app.cursor",
+        "app.filters",
     ),
 )
 HTTP = ("fastapi", "starlette", "uvicorn")
