@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.answers import Answers
 from app.api.body import BoundedBody
+from app.api.columns import build_columns_router, describe_filters
 from app.api.docs import build_docs
 from app.api.errors import add_error_handlers
 from app.api.guard import Guard
@@ -16,7 +17,9 @@ from app.api.headers import PAGE_POLICY, SecurityHeaders
 from app.api.keys import ApiKeys, TokenBuckets
 from app.api.matching import Passes, build_matching_router
 from app.api.observe import Observe
+from app.api.recommending import Recommending
 from app.api.routes import build_router
+from app.api.schemas import MOST_USERS
 from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
@@ -24,7 +27,8 @@ from app.encoder.cached import CachedEncoder
 from app.encoder.lazy import LazyEncoder
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
-from app.readiness import Readiness, ReadinessCheck, SharedReadiness
+from app.offered import OfferedColumns
+from app.readiness import Readiness, ReadinessCheck, Shared, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
 from app.search.stream import StreamSearch
@@ -75,15 +79,27 @@ def create_app(settings: Settings) -> FastAPI:
     readiness = _readiness(settings, database, model, telemetry)
     app.include_router(
         build_router(
-            passes,
             readiness,
             telemetry,
             max_top_n=settings.max_top_n,
             timeout_s=settings.request_timeout_s,
             needs_key=bool(settings.keys),
-            rank_by=settings.rank_by,
+            recommending=Recommending(
+                passes, settings.rank_by, settings.offered_columns
+            ),
+            # Each counts in the line: more could never come in.
+            most_users=min(MOST_USERS, settings.max_waiting),
         )
     )
+    columns = OfferedColumns(database, settings.offered_columns)
+    app.include_router(
+        build_columns_router(
+            Shared(columns, timeout_s=min(PROBE_TIMEOUT_S, settings.request_timeout_s)),
+            rank_by=settings.rank_by,
+            needs_key=bool(settings.keys),
+        )
+    )
+    describe_filters(app, columns)
     app.include_router(
         build_matching_router(
             passes,

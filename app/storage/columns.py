@@ -70,6 +70,11 @@ class JobColumn:
         return CASTS.get(self.sql_type, self.sql_type)
 
     @property
+    def shown_as(self) -> str:
+        """The type that values are cast to before they become JSON."""
+        return "text" if self.sql_type == "numeric" else self.cast
+
+    @property
     def has_ranges(self) -> bool:
         return self.type in ("integer", "number", "date", "timestamp")
 
@@ -77,11 +82,13 @@ class JobColumn:
         """What an answer shows of a value that came as JSON; None where it is not a
         number that JSON has.
         """
-        if self.type != "number" or (
-            isinstance(value, int | float) and math.isfinite(value)
-        ):
+        if self.type != "number" or value is None:
             return value
-        return None
+        # numeric comes as text: it may have more digits than Python reads as a number.
+        number = float(str(value))
+        if not math.isfinite(number):
+            return None
+        return int(number) if _is_whole(number) else number
 
     def literal(self, value: Scalar) -> str:
         """The text of a value, which Postgres reads as `cast` without an error.
@@ -122,6 +129,10 @@ def offered_columns(
     return tuple(JobColumn(name, types[name]) for name in names)
 
 
+def _is_whole(number: float) -> bool:
+    return number.is_integer() and abs(number) <= EXACT_IN_A_FLOAT
+
+
 def public(
     columns: Sequence[JobColumn], values: Sequence[object]
 ) -> dict[str, object] | None:
@@ -158,7 +169,7 @@ def _from_text(column: JobColumn, value: str) -> str | None:
 def _integer(value: float) -> str | None:
     """As everywhere in a request: 41.0 is the integer 41."""
     if isinstance(value, float):
-        if not value.is_integer() or abs(value) > EXACT_IN_A_FLOAT:
+        if not _is_whole(value):
             return None
         value = int(value)
     return str(value) if value in INT64 else None

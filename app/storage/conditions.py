@@ -18,7 +18,12 @@ def selected(columns: Sequence[JobColumn]) -> Composed:
     has no value that Python could not hold, an infinite date for example.
     """
     return Composed(
-        [SQL(", to_json({})").format(Identifier(column.name)) for column in columns]
+        [
+            SQL(", to_json({}::{})").format(
+                Identifier(column.name), SQL(column.shown_as)
+            )
+            for column in columns
+        ]
     )
 
 

@@ -18,7 +18,7 @@ LAYERS = (
     ("app.__main__",),
     ("app.main",),
     ("app.api",),
-    ("app.readiness", "app.doctor", "app.telemetry"),
+    ("app.readiness", "app.doctor", "app.telemetry", "app.offered"),
     ("app.answers",),
     ("app.neighbours",),
     ("app.match",),
