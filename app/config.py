@@ -23,6 +23,12 @@ MODEL_DIR = Path("models/all-MiniLM-L6-v2")
 LEAST_KEY_LENGTH = 16
 ORIGIN = re.compile(r"https?://[^/\s,*]+|\*")
 
+# What the service itself reads and writes in `skill_job1`.
+OWN_COLUMNS = frozenset(
+    {"job_id", "skills", "skill_ids", "embedding", "embedding_version"}
+)
+MOST_COLUMNS = 32
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -57,6 +63,7 @@ class Settings(ScriptSettings):
     cors_origins: str = ""
     docs: bool = True
     rank_by: Literal["similarity", "skills"] = "similarity"
+    job_columns: str = ""
     skill_cache_dir: Path = Path(".cache/skills")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -69,6 +76,21 @@ class Settings(ScriptSettings):
     def origins(self) -> Sequence[str]:
         """Origins that browsers may call from; none means CORS is off."""
         return _items(self.cors_origins)
+
+    @property
+    def offered_columns(self) -> Sequence[str]:
+        """Columns of `skill_job1` that are shown with each job and filtered on."""
+        return _items(self.job_columns)
+
+    @field_validator("job_columns")
+    @classmethod
+    def _columns_are_others(cls, value: str) -> str:
+        names = _items(value)
+        if taken := [name for name in names if name in OWN_COLUMNS]:
+            raise ValueError(f"{taken[0]} is a column of the service itself")
+        if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
+            raise ValueError(f"name each column once, {MOST_COLUMNS} at most")
+        return value
 
     @field_validator("api_keys")
     @classmethod

@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.questions import AbandonedError, Question, Volume
+from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import TopN
 from app.search.backend import Found
 from app.storage.catalogue import Catalogue
+from app.storage.conditions import and_matching
 from app.storage.database import Transaction
 from app.storage.jobs import RECORD_BYTES, stream_embeddings
 
@@ -35,7 +37,12 @@ class StreamSearch:
         """As `Search.best`, exactly."""
         if not questions:
             return Found((), 0, Volume(rows=0, bytes=0))
-        top = TopN(queries, [question.top_n for question in questions])
+        selections = [question.selection for question in questions]
+        top = TopN(
+            queries,
+            [question.top_n for question in questions],
+            bounds=[Bounds.of(each, catalogue.job_id) for each in selections],
+        )
 
         def consume(batch: Batch) -> None:
             if scope.abandoned():
@@ -48,6 +55,7 @@ class StreamSearch:
             transaction,
             job_id=catalogue.job_id,
             version=self._version,
+            matching=and_matching(selections[0].filters, catalogue.job_columns),
         )
         read_copy(stream, reader, buffer_bytes=self._buffer_bytes)
         return Found(

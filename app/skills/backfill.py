@@ -39,7 +39,7 @@ class SkillProgress:
 
 def job_side(catalogue: Catalogue) -> Side:
     """The table of jobs."""
-    return Side("skill_job1", "job_id", catalogue.job_id)
+    return Side("skill_job1", "job_id", catalogue.job_id, catalogue.job_columns)
 
 
 def user_side(catalogue: Catalogue) -> Side:

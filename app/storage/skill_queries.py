@@ -57,7 +57,7 @@ STREAM_SKILL_IDS = SQL(
 )
 ROWS_BY_ID = SQL(
     "SELECT {key}::{id_type}, skills, skill_ids,"
-    " CASE WHEN " + SOUND + " THEN embedding END FROM {table}"
+    " CASE WHEN " + SOUND + " THEN embedding END{columns} FROM {table}"
     " WHERE {key} = ANY (%(ids)s::{id_type}[])"
 )
 

@@ -18,7 +18,7 @@ LAYERS = (
     ("app.__main__",),
     ("app.main",),
     ("app.api",),
-    ("app.readiness", "app.doctor", "app.telemetry"),
+    ("app.readiness", "app.doctor", "app.telemetry", "app.offered"),
     ("app.answers",),
     ("app.neighbours",),
     ("app.match",),
@@ -27,7 +27,17 @@ LAYERS = (
     ("app.questions", "app.traffic"),
     ("app.encoder", "app.scan", "app.skills"),
     ("app.storage",),
-    ("app.deadline", "app.errors", "app.config", "app.host", "app.logs", "app.text"),
+    (
+        "app.deadline",
+        "app.errors",
+        "app.config",
+        "app.host",
+        "app.logs",
+        "app.text",
+        "app.selection",
+        "app.cursor",
+        "app.filters",
+    ),
 )
 HTTP = ("fastapi", "starlette", "uvicorn")
 HEAVY = (
