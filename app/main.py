@@ -17,6 +17,7 @@ from app.api.headers import PAGE_POLICY, SecurityHeaders
 from app.api.keys import ApiKeys, TokenBuckets
 from app.api.matching import Passes, build_matching_router
 from app.api.observe import Observe
+from app.api.page import build_page
 from app.api.recommending import Recommending
 from app.api.routes import build_router
 from app.api.schemas import MOST_USERS
@@ -108,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
             needs_key=bool(settings.keys),
         )
     )
+    app.include_router(build_page())
     if app.openapi_url:
         app.include_router(build_docs(title=app.title, openapi_url=app.openapi_url))
     return app

@@ -1,0 +1,181 @@
+// A field of chips: type, and Enter or a comma makes a chip of what was typed.
+
+import { announce, el } from "./dom.js";
+
+const OPENING = "([{";
+const CLOSING = ")]}";
+const SEPARATORS = ",;\n\t|";
+
+/** The items of a text, split where a separator stands outside of parentheses. */
+export function splitItems(text) {
+  const items = [];
+  let depth = 0;
+  let item = "";
+  for (const character of text) {
+    if (OPENING.includes(character)) {
+      depth += 1;
+    } else if (CLOSING.includes(character)) {
+      depth = Math.max(0, depth - 1);
+    }
+    if (depth === 0 && SEPARATORS.includes(character)) {
+      items.push(item);
+      item = "";
+    } else {
+      item += character;
+    }
+  }
+  return [...items, item].map((each) => each.trim()).filter(Boolean);
+}
+
+const isOpen = (text) =>
+  [...text].reduce(
+    (depth, c) => Math.max(0, depth + OPENING.includes(c) - CLOSING.includes(c)),
+    0,
+  ) > 0;
+
+/** A field of chips, to be put into the page as `field`. */
+export class Chips {
+  #chips = []; // {text, element, button}
+  #list = el("ul", { role: "list", class: "chip-list" });
+  #input;
+  #placeholder;
+  #onChange;
+
+  /**
+   * `onChange(isTyping)` is called after every change, with true while a chip is still
+   * being typed. `options` is the id of a datalist, whose choices become chips at once.
+   */
+  constructor({ id, describedBy, placeholder = "", options, onChange }) {
+    this.#placeholder = placeholder;
+    this.#onChange = onChange;
+    this.#input = el("input", {
+      id,
+      type: "text",
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      "aria-describedby": describedBy,
+      list: options,
+      placeholder,
+    });
+    this.#input.addEventListener("keydown", (event) => this.#onKey(event));
+    this.#input.addEventListener("input", (event) => this.#onInput(event));
+    // Fired when the field is left.
+    this.#input.addEventListener("change", () => this.add(this.#input.value));
+    this.field = el("div", { class: "chips" }, this.#list, this.#input);
+    this.field.addEventListener("click", (event) => {
+      if (event.target === this.field) {
+        this.focus();
+      }
+    });
+  }
+
+  get values() {
+    return this.#chips.map((chip) => chip.text);
+  }
+
+  /** What is not a chip yet. */
+  get typed() {
+    return this.#input.value.trim();
+  }
+
+  focus() {
+    this.#input.focus();
+  }
+
+  /** Make chips of the items of a text; what is there already is said to be. */
+  add(text) {
+    const items = splitItems(text);
+    items.forEach((item) => this.#addOne(item));
+    this.#input.value = "";
+    this.#showPlaceholder();
+    if (items.length) {
+      this.#onChange(false);
+    }
+  }
+
+  /** Take all chips away, without a word. */
+  clear() {
+    this.#chips = [];
+    this.#list.replaceChildren();
+    this.#input.value = "";
+    this.#showPlaceholder();
+  }
+
+  #addOne(text) {
+    if (this.values.some((value) => value.toLowerCase() === text.toLowerCase())) {
+      announce(`${text} is there already.`);
+      return;
+    }
+    const chip = { text };
+    chip.button = el("button", {
+      type: "button",
+      "aria-label": `Remove ${text}`,
+      onclick: () => this.#remove(chip),
+      onkeydown: (event) => this.#onChipKey(event, chip),
+    });
+    chip.element = el("li", { class: "chip" }, el("span", {}, text), chip.button);
+    this.#chips.push(chip);
+    this.#list.append(chip.element);
+    announce(`${text} added.`);
+  }
+
+  #remove(chip) {
+    const at = this.#chips.indexOf(chip);
+    this.#chips.splice(at, 1);
+    chip.element.remove();
+    this.#focusAt(at); // or focus would fall back to the top of the page
+    announce(`${chip.text} removed.`);
+    this.#showPlaceholder();
+    this.#onChange(false);
+  }
+
+  #focusAt(at) {
+    (this.#chips[at]?.button ?? this.#input).focus();
+  }
+
+  #showPlaceholder() {
+    this.#input.placeholder = this.#chips.length ? "" : this.#placeholder;
+  }
+
+  #onChipKey(event, chip) {
+    const at = this.#chips.indexOf(chip);
+    if (event.key === "ArrowLeft") {
+      this.#focusAt(Math.max(0, at - 1));
+    } else if (event.key === "ArrowRight") {
+      this.#focusAt(at + 1);
+    } else if (event.key === "Backspace" || event.key === "Delete") {
+      event.preventDefault();
+      this.#remove(chip);
+    }
+  }
+
+  #onKey(event) {
+    const text = this.#input.value;
+    if (event.isComposing) {
+      return; // an input method is choosing a character
+    }
+    const closes = event.key === "," || event.key === ";";
+    if (event.key === "Enter" || (closes && !isOpen(text))) {
+      event.preventDefault();
+      this.add(text);
+    } else if (event.key === "Backspace" && !text && this.#chips.length) {
+      this.#remove(this.#chips.at(-1));
+    } else if (event.key === "ArrowLeft" && !text && this.#chips.length) {
+      this.#focusAt(this.#chips.length - 1);
+    }
+  }
+
+  #onInput(event) {
+    const text = this.#input.value;
+    const chosen =
+      this.#input.list && [undefined, "insertReplacementText"].includes(event.inputType);
+    // A paste, or the keyboard of a phone, which sends no keys.
+    const closed = !isOpen(text) && /[,;|]\s*$/.test(text);
+    if (chosen || closed || splitItems(text).length > 1) {
+      this.add(text);
+    } else {
+      this.#onChange(true);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// One job as a card: its score, the reasons, its own text, and jobs like it.
+
+import { el, meter, percent, unseen } from "./dom.js";
+import { facts, jobTitle } from "./facts.js";
+import { pieces } from "./highlight.js";
+import { similarPanel } from "./similar.js";
+
+const MOST_MISSING = 12;
+
+/** A list item. `rankBy` says which of its scores ordered the list. */
+export function jobCard(job, { rankBy, columns }) {
+  const heading = el("h3", { tabindex: "-1" }, jobTitle(job));
+  return el(
+    "li",
+    { class: "job" },
+    el("div", { class: "job-head" }, el("div", {}, heading, facts(job, columns)), score(job, rankBy)),
+    reasons(job),
+    jobText(job),
+    similarPanel(job, jobTitle(job)),
+  );
+}
+
+function score(job, rankBy) {
+  if (rankBy === "skills") {
+    return job.match_score == null
+      ? el("p", { class: "score" }, "not yet compared")
+      : bar("Skills matched", job.match_score, percent(job.match_score), [
+          job.coverage != null && `covers ${percent(job.coverage)} of the job’s skills`,
+          job.similarity_score != null && `text ${job.similarity_score.toFixed(2)}`,
+        ]);
+  }
+  return bar("Similarity", job.similarity_score, job.similarity_score.toFixed(2), [
+    job.match_score != null && `${percent(job.match_score)} of the skills matched`,
+  ]);
+}
+
+function bar(label, value, shown, asides) {
+  const aside = asides.filter(Boolean).join(" · ");
+  return el(
+    "div",
+    { class: "score" },
+    el("p", {}, el("span", {}, label), " ", el("b", {}, shown)),
+    meter(label, value, shown),
+    aside && el("p", { class: "aside" }, aside),
+  );
+}
+
+function reasons(job) {
+  if (job.matched == null) {
+    return "matched" in job
+      ? el("p", { class: "hint" }, "The skills of this job are still to be split; then it says here which ones match.")
+      : null;
+  }
+  const missing = job.missing.map((skill) => tag("missing", "–", "Missing", skill));
+  const rest = missing.splice(MOST_MISSING);
+  const list = el(
+    "ul",
+    { role: "list", class: "tags", "aria-label": "The skills asked for" },
+    job.matched.map((pair) => tag("matched", "✓", "Matched", pair.skill, pair)),
+    job.close.map((pair) => tag("close", "≈", "Close", pair.skill, pair)),
+    missing,
+  );
+  if (rest.length) {
+    list.append(el("li", {}, moreMissing(list, rest)));
+  }
+  return list;
+}
+
+function moreMissing(list, rest) {
+  const button = el("button", { type: "button", class: "quiet" }, `and ${rest.length} more`);
+  button.addEventListener("click", () => {
+    button.parentElement.replaceWith(...rest);
+    rest[0].tabIndex = -1;
+    rest[0].focus();
+  });
+  return button;
+}
+
+function tag(kind, sign, said, skill, pair = null) {
+  const differs = pair && pair.job_skill.toLowerCase() !== skill.toLowerCase();
+  return el(
+    "li",
+    { class: `tag ${kind}` },
+    el("span", { "aria-hidden": "true", class: "sign" }, sign),
+    unseen(`${said}: `),
+    el("span", { class: "asked" }, skill),
+    differs && el("span", { class: "found" }, unseen(", in the job: "), pair.job_skill),
+    differs && el("span", { class: "number" }, unseen(", similarity "), pair.similarity.toFixed(2)),
+  );
+}
+
+function jobText(job) {
+  if (!job.skills) {
+    return el("p", { class: "hint" }, "This job has no text.");
+  }
+  const close = new Set(job.close ?? []);
+  const parts = pieces(job.skills, [...(job.matched ?? []), ...close]).map(({ text, pair }) =>
+    pair ? el("mark", { class: close.has(pair) ? "close" : "matched" }, text) : text,
+  );
+  return el("p", { class: "job-text" }, ...parts);
+}

@@ -1,0 +1,79 @@
+// "Similar jobs" of a card: fetched when it is opened, and shown below it.
+
+import { ApiError, similarJobs } from "./api.js";
+import { el, meter, plural } from "./dom.js";
+import { jobTitle } from "./facts.js";
+import { createNotice } from "./notice.js";
+
+const SHOWN = 5;
+let panels = 0;
+
+/** A button, and the panel that it opens. */
+export function similarPanel(job, title) {
+  panels += 1;
+  const id = `similar-${panels}`;
+  const status = el("p", { role: "status", class: "hint" });
+  const problem = el("div");
+  const list = el("ol", { class: "similar-jobs", "aria-label": `Jobs like ${title}` });
+  const panel = el("div", { class: "similar", id, hidden: true }, status, problem, list);
+  const button = el(
+    "button",
+    { type: "button", class: "quiet", "aria-expanded": "false", "aria-controls": id },
+    "Similar jobs",
+    el("span", { class: "unseen" }, ` to ${title}`),
+  );
+  const notice = createNotice(problem, { retry: () => load() });
+  let asked = null;
+
+  button.addEventListener("click", () => {
+    const opens = panel.hidden;
+    panel.hidden = !opens;
+    button.setAttribute("aria-expanded", String(opens));
+    if (opens) {
+      load();
+    } else {
+      asked?.abort();
+      notice.clear();
+    }
+  });
+
+  async function load() {
+    if (list.children.length) {
+      return;
+    }
+    asked?.abort();
+    asked = new AbortController();
+    status.textContent = "Looking for similar jobs …";
+    try {
+      const answer = await similarJobs(job.job_id, SHOWN, asked.signal);
+      notice.clear();
+      list.replaceChildren(...answer.similar.map(item));
+      status.textContent = answer.similar.length
+        ? `${plural(answer.similar.length, "job")} like this one, by the meaning of their texts:`
+        : (answer.detail ?? "There is no other job to compare with.");
+    } catch (error) {
+      if (error.name === "AbortError") {
+        return;
+      }
+      status.textContent = "";
+      if (!(error instanceof ApiError)) {
+        throw error;
+      }
+      if (panel.isConnected) {
+        notice.show(error);
+      }
+    }
+  }
+
+  return el("div", { class: "job-foot" }, button, panel);
+}
+
+function item(job) {
+  const shown = job.similarity_score.toFixed(2);
+  return el(
+    "li",
+    {},
+    el("p", { class: "similar-head" }, el("b", {}, jobTitle(job)), meter("Similarity", job.similarity_score, shown), el("span", {}, shown)),
+    el("p", { class: "job-text" }, job.skills ?? "This job has no text."),
+  );
+}
