@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test eval check format model bench bench-quick bench-backfill lock audit soak clean help
+.PHONY: run test eval check format model bench bench-quick bench-backfill screenshots lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,6 +29,9 @@ check: $(VENV)/dev ## Format, lint and type checks
 format: $(VENV)/dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+screenshots: $(VENV)/dev model ## Take the pictures of docs/images again; needs chromium
+	$(BIN)/python -m tests.browser.screenshots
 
 lock: $(VENV)/dev ## Pin the serving set and all it needs, with hashes
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \

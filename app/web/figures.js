@@ -103,7 +103,7 @@ export function createLatency() {
   const head = ["Route", "Requests", "Median", "95 %", "99 %", "Errors 5xx"];
   const table = el(
     "div",
-    { class: "table", role: "region", "aria-labelledby": "latency-title", tabindex: 0 },
+    { class: "table", role: "region", "aria-label": "Times by route", tabindex: 0 },
     el(
       "table",
       {},

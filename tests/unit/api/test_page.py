@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -17,7 +16,7 @@ SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))
 
 
 @pytest.fixture
-def client() -> Iterator[httpx.Client]:
+def client() -> Iterator[TestClient]:
     app = FastAPI()
     add_error_handlers(app)
     app.include_router(build_page())
@@ -25,7 +24,7 @@ def client() -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_index_names_the_version_of_its_files(client: httpx.Client) -> None:
+def test_the_index_names_the_version_of_its_files(client: TestClient) -> None:
     response = client.get("/")
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "VERSION" not in response.text
@@ -38,7 +37,7 @@ def test_the_index_names_the_version_of_its_files(client: httpx.Client) -> None:
 
 
 def test_the_index_is_asked_for_again_and_answered_without_a_body(
-    client: httpx.Client,
+    client: TestClient,
 ) -> None:
     first = client.get("/")
     assert first.headers["Cache-Control"] == "no-cache"
@@ -48,13 +47,13 @@ def test_the_index_is_asked_for_again_and_answered_without_a_body(
     assert (old.status_code, old.content) == (200, first.content)
 
 
-def test_a_file_asked_for_by_another_version_is_not_kept(client: httpx.Client) -> None:
+def test_a_file_asked_for_by_another_version_is_not_kept(client: TestClient) -> None:
     response = client.get("/static/another/main.js")
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-cache"
 
 
-def test_head_is_answered_without_a_body(client: httpx.Client) -> None:
+def test_head_is_answered_without_a_body(client: TestClient) -> None:
     assert client.head("/").status_code == 200
     assert client.head("/static/x/base.css").status_code == 200
 
@@ -71,7 +70,7 @@ def test_head_is_answered_without_a_body(client: httpx.Client) -> None:
         "/static/x/",
     ],
 )
-def test_only_the_pages_files_are_served(client: httpx.Client, path: str) -> None:
+def test_only_the_pages_files_are_served(client: TestClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
     assert response.json() == {"success": False, "detail": "Not Found."}
@@ -85,7 +84,7 @@ def test_only_the_pages_files_are_served(client: httpx.Client, path: str) -> Non
         ("icon.svg", "image/svg+xml"),
     ],
 )
-def test_a_file_has_its_type(client: httpx.Client, name: str, kind: str) -> None:
+def test_a_file_has_its_type(client: TestClient, name: str, kind: str) -> None:
     # Browsers are told not to guess: a script of another type is not run.
     assert client.get(f"/static/x/{name}").headers["Content-Type"] == kind
 

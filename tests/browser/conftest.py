@@ -1,0 +1,57 @@
+"""One browser, and one service over the sample, for all tests of the page."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.site import (
+    add_columns_of_each_type,
+    add_hostile_jobs,
+    embed,
+    load_sample,
+)
+from tests.browser.visit import running_browser, visiting
+from tests.support.postgres import Server, fresh_database
+from tests.support.service import Service, running_service
+
+
+# The scope matters: while it runs, no other test may start an event loop.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
+def sample_url(postgres: Server) -> Iterator[str]:
+    """A database with the sample, two hostile jobs, and a column of each type."""
+    with fresh_database(postgres) as url:
+        load_sample(url)
+        add_columns_of_each_type(url)
+        add_hostile_jobs(url)
+        embed(url)
+        yield url
+
+
+@pytest.fixture(scope="package")
+def site(sample_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page."""
+    folder = tmp_path_factory.mktemp("site")
+    with running_service(
+        sample_url,
+        folder / "log",
+        JOB_COLUMNS="title,company,location,salary,remote,posted,rating",
+        SKILL_CACHE_DIR=str(folder / "skills"),
+    ) as service:
+        yield address(service)
+
+
+def address(service: Service) -> str:
+    return f"http://127.0.0.1:{service.port}/"
+
+
+@pytest.fixture
+def page(browser: Browser, site: str) -> Iterator[Page]:
+    with visiting(browser, site) as page:
+        yield page

@@ -1,0 +1,135 @@
+"""Pictures of the page for docs/images: `make screenshots`.
+
+The project's own sample, embedded by the real model, in Debian's Chromium. Install
+Debian's `fonts-inter` too, or they are set in whatever sans-serif there is.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.site import embed, load_sample
+from tests.browser.visit import (
+    DESKTOP,
+    PHONE,
+    Scheme,
+    add_skills,
+    running_browser,
+    settle,
+    visiting,
+)
+from tests.integration.backfill.script import script
+from tests.support.postgres import fresh_database, run, running_server
+from tests.support.service import ROOT, Service, running_service
+
+IMAGES = ROOT / "docs" / "images"
+COLUMNS = "title,company,location"
+CARE = ("caring for elderly people", "preventing falls", "giving out medicines")
+
+# Copies of the sample that wait for their embeddings while the picture is taken.
+COPIES = 40
+
+
+def start(page: Page) -> None:
+    expect(page.get_by_text("Start with what somebody can do")).to_be_visible()
+
+
+def results(page: Page) -> None:
+    add_skills(page, *CARE, "comforting the dying")
+    settle(page)
+    page.wait_for_timeout(500)  # the answer to the last skill
+
+
+def by_skills(page: Page) -> None:
+    add_skills(page, "Python", "SQL", "containers", "test automation", "writing APIs")
+    page.get_by_label("Skill by skill").check()
+    expect(page.get_by_role("meter", name="Skills matched").first).to_be_visible()
+    page.wait_for_timeout(500)
+
+
+def similar(page: Page) -> None:
+    results(page)
+    page.get_by_role("button", name="Similar jobs").first.click()
+    expect(page.locator(".similar-jobs > li")).to_have_count(5)
+    page.locator("#skills").blur()
+
+
+def health(page: Page) -> None:
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
+    page.get_by_role("heading", name="Health", exact=True).blur()
+
+
+def main() -> int:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server() as server,
+        fresh_database(server) as url,
+        running_browser() as browser,
+    ):
+        load_sample(url)
+        embed(url)
+        with running_service(
+            url,
+            Path(folder) / "log",
+            JOB_COLUMNS=COLUMNS,
+            SKILL_CACHE_DIR=f"{folder}/skills",
+        ) as service:
+            take_all(browser, service, url)
+    return 0
+
+
+def take_all(browser: Browser, service: Service, url: str) -> None:
+    for name, state in (("jobs", results), ("skills", by_skills), ("similar", similar)):
+        for scheme in ("light", "dark"):
+            take(browser, service, state, f"{name}-{scheme}", scheme=scheme)
+    take(browser, service, start, "start-light")
+    take(browser, service, by_skills, "phone-light", is_phone=True)
+    take(browser, service, results, "phone-dark", scheme="dark", is_phone=True)
+    run(
+        url,
+        "INSERT INTO skill_job1 (job_id, skills)"
+        " SELECT job_id + 1000 * copy, skills || '; shift ' || copy"
+        f" FROM skill_job1, generate_series(1, {COPIES}) AS copy",
+    )
+    with script(url):
+        take(browser, service, moving, "health-light")
+        take(browser, service, moving, "health-dark", scheme="dark")
+
+
+def moving(page: Page) -> None:
+    """Health, with a backfill under way and its pace known."""
+    health(page)
+    expect(page.get_by_text("a second, about")).to_be_visible()
+    page.wait_for_timeout(11_000)  # some more points of the chart
+
+
+def take(
+    browser: Browser,
+    service: Service,
+    state: Callable[[Page], None],
+    name: str,
+    *,
+    scheme: Scheme = "light",
+    is_phone: bool = False,
+) -> None:
+    with visiting(
+        browser,
+        f"http://127.0.0.1:{service.port}/",
+        scheme=scheme,
+        viewport=PHONE if is_phone else DESKTOP,
+        scale=2 if is_phone else 1,
+    ) as page:
+        state(page)
+        page.screenshot(
+            path=IMAGES / f"{name}.png", full_page=name.startswith("health")
+        )
+    print(f"docs/images/{name}.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

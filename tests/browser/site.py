@@ -1,0 +1,76 @@
+"""The project's own sample in a database, embedded by the real model."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from psycopg2.extensions import parse_dsn
+
+from tests.integration.backfill.script import finish
+from tests.support.postgres import run
+from tests.support.service import ROOT
+
+# What a stranger might write into a job board.
+HOSTILE_TEXT = (
+    "<img src=x onerror=\"document.title='run'\">,"
+    " <script>document.title='run'</script>, \"><b>bold</b>, javascript:alert(1)"
+)
+HOSTILE_TITLE = "<i>Cleaner</i> & <script>document.title='run'</script>"
+
+
+def load_sample(url: str) -> None:
+    """160 jobs with title, company and location, and 16 users with a name."""
+    for what, columns in (("jobs", "title,company,location"), ("users", "name")):
+        subprocess.run(
+            [
+                sys.executable, str(ROOT / "scripts/import_csv.py"), what,
+                str(ROOT / "samples" / f"{what}.csv"), "--add-columns", columns,
+            ],
+            env=os.environ | {"DATABASE_URL": url},
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+
+
+def add_columns_of_each_type(url: str) -> None:
+    """`salary` is 30,000 and 100 per job_id, `posted` the job_id-th day of 2026."""
+    run(
+        url,
+        "ALTER TABLE skill_job1 ADD salary integer, ADD remote boolean,"
+        " ADD posted date, ADD rating double precision",
+    )
+    run(
+        url,
+        "UPDATE skill_job1 SET salary = 30000 + 100 * job_id,"
+        " remote = location = 'Remote', posted = date '2025-12-31' + job_id::integer,"
+        " rating = job_id / 100.0",
+    )
+
+
+def add_hostile_jobs(url: str) -> None:
+    """Two, each the most similar job of the other."""
+    run(
+        url,
+        "INSERT INTO skill_job1 (job_id, skills, title, company)"
+        " VALUES (9001, %(text)s, %(title)s, '<u>Firm</u>'),"
+        " (9002, %(text)s || ', HTML', %(title)s, '<u>Firm</u>')",
+        {"text": HOSTILE_TEXT, "title": HOSTILE_TITLE},
+    )
+
+
+def embed(url: str) -> None:
+    status, _, errors = finish(url)
+    assert status == 0, errors
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """The settings of a service over the sample."""
+    return {
+        "JOB_COLUMNS": "title,company,location",
+        "SKILL_CACHE_DIR": str(folder / "skills"),
+    }
+
+
+def database_name(url: str) -> str:
+    return str(parse_dsn(url)["dbname"])
