@@ -31,7 +31,7 @@ format: $(VENV)/dev ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 screenshots: $(VENV)/dev model ## Take the pictures of docs/images again; needs chromium
-	$(BIN)/python -m tests.browser.screenshots
+	PYTHONPATH=scripts $(BIN)/python -m tests.browser.screenshots
 
 lock: $(VENV)/dev ## Pin the serving set and all it needs, with hashes
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \

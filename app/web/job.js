@@ -16,7 +16,7 @@ export function jobCard(job, { rankBy, columns }) {
     el("div", { class: "job-head" }, el("div", {}, heading, facts(job, columns)), score(job, rankBy)),
     reasons(job),
     jobText(job),
-    similarPanel(job, jobTitle(job)),
+    similarPanel(job, columns),
   );
 }
 
@@ -26,7 +26,7 @@ function score(job, rankBy) {
       ? el("p", { class: "score" }, "not yet compared")
       : bar("Skills matched", job.match_score, percent(job.match_score), [
           job.coverage != null && `covers ${percent(job.coverage)} of the job’s skills`,
-          job.similarity_score != null && `text ${job.similarity_score.toFixed(2)}`,
+          job.similarity_score != null && `text similarity ${job.similarity_score.toFixed(2)}`,
         ]);
   }
   return bar("Similarity", job.similarity_score, job.similarity_score.toFixed(2), [
@@ -35,13 +35,13 @@ function score(job, rankBy) {
 }
 
 function bar(label, value, shown, asides) {
-  const aside = asides.filter(Boolean).join(" · ");
+  const lines = asides.filter(Boolean).map((aside) => el("p", { class: "aside" }, aside));
   return el(
     "div",
     { class: "score" },
     el("p", {}, el("span", {}, label), " ", el("b", {}, shown)),
     meter(label, value, shown),
-    aside && el("p", { class: "aside" }, aside),
+    ...lines,
   );
 }
 

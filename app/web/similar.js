@@ -2,14 +2,15 @@
 
 import { ApiError, similarJobs } from "./api.js";
 import { el, meter, plural } from "./dom.js";
-import { jobTitle } from "./facts.js";
+import { facts, jobTitle } from "./facts.js";
 import { createNotice } from "./notice.js";
 
 const SHOWN = 5;
 let panels = 0;
 
 /** A button, and the panel that it opens. */
-export function similarPanel(job, title) {
+export function similarPanel(job, columns) {
+  const title = jobTitle(job);
   panels += 1;
   const id = `similar-${panels}`;
   const status = el("p", { role: "status", class: "hint" });
@@ -47,7 +48,7 @@ export function similarPanel(job, title) {
     try {
       const answer = await similarJobs(job.job_id, SHOWN, asked.signal);
       notice.clear();
-      list.replaceChildren(...answer.similar.map(item));
+      list.replaceChildren(...answer.similar.map((other) => item(other, columns)));
       status.textContent = answer.similar.length
         ? `${plural(answer.similar.length, "job")} like this one, by the meaning of their texts:`
         : (answer.detail ?? "There is no other job to compare with.");
@@ -68,12 +69,19 @@ export function similarPanel(job, title) {
   return el("div", { class: "job-foot" }, button, panel);
 }
 
-function item(job) {
+function item(job, columns) {
   const shown = job.similarity_score.toFixed(2);
   return el(
     "li",
     {},
-    el("p", { class: "similar-head" }, el("b", {}, jobTitle(job)), meter("Similarity", job.similarity_score, shown), el("span", {}, shown)),
+    el(
+      "div",
+      { class: "similar-head" },
+      el("b", {}, jobTitle(job)),
+      meter("Similarity", job.similarity_score, shown),
+      el("span", {}, shown),
+    ),
+    facts(job, columns),
     el("p", { class: "job-text" }, job.skills ?? "This job has no text."),
   );
 }
