@@ -23,6 +23,9 @@ from _path import ROOT
 HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
 
+# Of the jobs of the sample, beside their ids and texts.
+SAMPLE_COLUMNS = "title,company,location"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     data: Path = _parse(argv).data_dir
@@ -31,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _database(data) as (url, is_ours):
             environment = os.environ | {"DATABASE_URL": url}
+            if is_ours:
+                environment.setdefault("JOB_COLUMNS", SAMPLE_COLUMNS)
             _prepare(environment, sample_marker=data / "sample" if is_ours else None)
             return _serve(environment, is_ours=is_ours)
     except KeyboardInterrupt:
@@ -66,7 +71,7 @@ def _database(data: Path) -> Iterator[tuple[str, bool]]:
 def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None:
     _script(environment, "migrate.py")
     if sample_marker is not None and not sample_marker.exists():
-        _load_sample(environment, "jobs", "title,company,location")
+        _load_sample(environment, "jobs", SAMPLE_COLUMNS)
         _load_sample(environment, "users", "name")
         sample_marker.touch()
     # Status 1 means that rows are left, which is no reason not to serve the others.
@@ -124,6 +129,8 @@ def _invitation(port: str, *, is_ours: bool) -> str:
     )
     return f"""
 The service answers on port {port}; Ctrl-C stops it. Try:
+
+  http://127.0.0.1:{port}/ in a browser, or
 
   curl -s http://127.0.0.1:{port}/api/recommend \\
     -H 'Content-Type: application/json' -d '{asked}'

@@ -123,7 +123,10 @@ def test_similar_jobs_open_below_a_job_and_close_again(page: Page) -> None:
     similar = first_job(page).locator(".similar-jobs > li")
     expect(similar).to_have_count(5)
     expect(button).to_have_attribute("aria-expanded", "true")
-    scores = [float(text) for text in similar.locator("span").last.all_inner_texts()]
+    scores = [
+        float(text)
+        for text in similar.locator(".similar-head > span").all_inner_texts()
+    ]
     assert scores == sorted(scores, reverse=True)
     button.click()
     expect(first_job(page).locator(".similar")).to_be_hidden()

@@ -47,7 +47,7 @@ def visiting(
     scheme: Scheme = "light",
     viewport: ViewportSize = DESKTOP,
     statuses: Sequence[int] = (),
-    allowed: Sequence[str] = ("a status of 404",),  # TEMPORARY
+    allowed: Sequence[str] = (),
     scale: float = 1,
 ) -> Iterator[Page]:
     """A page of a visitor's own at `url`; fails at the end for any error on the
