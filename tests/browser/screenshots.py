@@ -106,10 +106,11 @@ def main() -> int:
 
 
 def take_all(browser: Browser, service: Service, url: str) -> None:
-    for name, state in (("jobs", results), ("skills", by_skills), ("similar", similar)):
+    for name, state in (("jobs", results), ("similar", similar)):
         for scheme in ("light", "dark"):
             take(browser, service, state, f"{name}-{scheme}", scheme=scheme)
     take(browser, service, start, "start-light")
+    take(browser, service, by_skills, "skills-dark", scheme="dark")
     take(browser, service, by_skills, "phone-light", is_phone=True)
     take(browser, service, jobs_in_view, "phone-dark", scheme="dark", is_phone=True)
     take(browser, service, filtered, "filters-light")
