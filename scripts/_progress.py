@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import _path  # noqa: F401  (finds `app`)
 from tqdm import tqdm
@@ -11,13 +12,28 @@ from app.backfill import Progress
 
 PLAIN_LINE_EVERY_S = 5.0
 
+Batch = TypeVar("Batch")
 
-def shown(batches: Iterator[Progress], total: int, *, unit: str) -> Iterator[Progress]:
-    """The same batches; `total` is how many rows there were at the start."""
+
+def shown(
+    batches: Iterator[Batch],
+    total: int,
+    *,
+    unit: str,
+    size: Callable[[Batch], int],
+) -> Iterator[Batch]:
+    """The same batches; `total` is how many rows there were at the start, `size` tells
+    how many a batch has done.
+    """
     if sys.stderr.isatty():
-        yield from _with_bar(batches, total, unit=unit)
+        yield from _with_bar(batches, total, unit, size)
     else:
-        yield from _with_lines(batches, total, unit=unit)
+        yield from _with_lines(batches, total, unit, size)
+
+
+def settled(done: Progress) -> int:
+    """The rows of a batch that need no more work."""
+    return done.embedded + done.quarantined
 
 
 def summary(done: Progress, seconds: float, *, rows: str) -> str:
@@ -32,21 +48,21 @@ def summary(done: Progress, seconds: float, *, rows: str) -> str:
 
 
 def _with_bar(
-    batches: Iterator[Progress], total: int, *, unit: str
-) -> Iterator[Progress]:
+    batches: Iterator[Batch], total: int, unit: str, size: Callable[[Batch], int]
+) -> Iterator[Batch]:
     with tqdm(total=total, unit=unit, smoothing=0.1) as bar:
         for done in batches:
-            bar.update(done.embedded + done.quarantined)
+            bar.update(size(done))
             yield done
 
 
 def _with_lines(
-    batches: Iterator[Progress], total: int, *, unit: str
-) -> Iterator[Progress]:
+    batches: Iterator[Batch], total: int, unit: str, size: Callable[[Batch], int]
+) -> Iterator[Batch]:
     start = shown_at = time.monotonic()
     seen = 0
     for done in batches:
-        seen += done.embedded + done.quarantined
+        seen += size(done)
         now = time.monotonic()
         if now - shown_at >= PLAIN_LINE_EVERY_S and seen:
             rate = seen / (now - start)

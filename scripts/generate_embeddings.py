@@ -17,7 +17,7 @@ from typing import Self
 
 import _path  # noqa: F401  (finds `app`)
 import _threads  # noqa: F401  (before NumPy)
-from _progress import shown, summary
+from _progress import settled, shown, summary
 from skill_filling import fill_skills
 
 from app.backfill import Backfill, Progress
@@ -168,7 +168,8 @@ def _run(limit: int | None, backfills: Sequence[Backfill]) -> None:
         start = time.monotonic()
         total = Progress()
         batches = backfill.run(limit=limit)
-        for done in shown(batches, todo, unit=backfill.table.rows.removesuffix("s")):
+        unit = backfill.table.rows.removesuffix("s")
+        for done in shown(batches, todo, unit=unit, size=settled):
             total += done
         seconds = time.monotonic() - start
         print(summary(total, seconds, rows=backfill.table.rows), flush=True)

@@ -20,8 +20,8 @@ Schema = dict[str, Any]
 
 VALUES: Mapping[ColumnType, Schema] = {
     "text": {"type": "string", "pattern": r"^[^\u0000]*$"},
-    "integer": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
-    "number": {"type": "number", "minimum": -1e308, "maximum": 1e308},
+    "integer": {"type": "integer", "minimum": -(2**63), "exclusiveMaximum": 2**63},
+    "number": {"type": "number"},
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
     "timestamp": {"type": "string", "format": "date-time"},

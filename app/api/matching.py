@@ -34,6 +34,7 @@ KEYS = [
 ]
 
 NOT_FOUND: dict[int | str, dict[str, object]] = {
+    400: {"model": ErrorResponse, "description": "The body cannot be parsed."},
     404: {"model": ErrorResponse, "description": "Unknown job."},
     422: {"model": ErrorResponse, "description": "The request is not valid."},
     503: {"model": ErrorResponse, "description": "Try again after Retry-After."},

@@ -31,7 +31,9 @@ def _whole(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
-Integer64 = Annotated[Whole, Field(ge=-(2**63), le=2**63 - 1)]
+# The bounds come first, or the document does not show them; its numbers are floats,
+# which hold 2**63 but not the integer before it.
+Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
 TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 PublicId = int | str
 RankBy = Literal["similarity", "skills"]

@@ -146,6 +146,10 @@ def test_the_openapi_page_describes_the_request(shared_service: Service) -> None
         "top_n",
         "rank_by",
         "explain",
+        "filters",
+        "min_score",
+        "exclude_job_ids",
+        "cursor",
     }
     assert request["properties"]["top_n"]["maximum"] == 100
 

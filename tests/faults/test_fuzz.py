@@ -1,5 +1,6 @@
 """Schemathesis against the running service's own OpenAPI document, all checks on."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.bulk import fill_jobs
+from tests.support.columns import NAMES, add_columns, made_rows
 from tests.support.postgres import Server, fresh_database
 from tests.support.rows import add_user
 from tests.support.service import running_service
 
 KEY = "a-key-for-the-fuzzer-only"
 PROGRAM = Path(sys.executable).parent / "schemathesis"
+HOOKS = Path(__file__).parent / "fuzz_hooks.py"
 EXAMPLES = "60"
 
 # Not "stateful": the document declares no links between operations, and for the one
@@ -26,6 +29,7 @@ PHASES = "examples,coverage,fuzzing"
 def url(postgres: Server) -> Iterator[str]:
     with fresh_database(postgres) as url:
         fill_jobs(url, 50)
+        add_columns(url, dict(enumerate(made_rows(50, seed=1), start=1)))
         for user in range(100):
             add_user(url, user, f"skill {user}")
         yield url
@@ -35,8 +39,15 @@ def test_no_request_that_can_be_made_up_breaks_the_service_or_its_schema(
     url: str, tmp_path: Path
 ) -> None:
     with running_service(
-        url, tmp_path / "log", API_KEYS=KEY, RATE_LIMIT_PER_MINUTE="0"
+        url,
+        tmp_path / "log",
+        API_KEYS=KEY,
+        RATE_LIMIT_PER_MINUTE="0",
+        JOB_COLUMNS=NAMES,
     ) as service:
+        # The document says the types of filters once the database has told them.
+        header = {"Authorization": f"Bearer {KEY}"}
+        assert service.client.get("/api/columns", headers=header).status_code == 200
         ended = subprocess.run(
             [
                 PROGRAM, "run", f"{service.client.base_url}/openapi.json",
@@ -46,6 +57,7 @@ def test_no_request_that_can_be_made_up_breaks_the_service_or_its_schema(
                 "--header", f"Authorization: Bearer {KEY}",
             ],
             cwd=tmp_path,
+            env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)},
             capture_output=True,
             text=True,
             timeout=280,

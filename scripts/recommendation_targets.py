@@ -1,0 +1,152 @@
+"""Where `recommend_all.py` writes: a table or a CSV file. Both go on after a kill."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import _path  # noqa: F401  (finds `app`)
+
+from app.deadline import Deadline
+from app.errors import AppError
+from app.storage.catalogue import Catalogue
+from app.storage.database import Database
+from app.storage.ids import Id
+from app.storage.recommendations import RecommendationTable, Recommended
+
+TIMEOUT_S = 60.0
+HEADER = ["user_id", "rank", "job_id", "similarity_score", "match_score"]
+RESERVED = frozenset({"skill_job1", "users", "skill", "skill_vocabulary"})
+
+
+class Target(Protocol):
+    """Takes one block of users after the other."""
+
+    def open(self) -> Id | None:
+        """The last user that an unfinished run of the same question has done."""
+        ...
+
+    def write(self, users: Sequence[Id], rows: Sequence[Recommended]) -> None:
+        """All or nothing, once it has returned for good."""
+        ...
+
+    def finish(self) -> None:
+        """All users are done."""
+        ...
+
+
+class TableTarget:
+    """Rows in a table; a reader sees of each user the old ones or the new ones."""
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        catalogue: Catalogue,
+        *,
+        question: str,
+        anew: bool,
+    ) -> None:
+        if name.removeprefix("public.") in RESERVED:
+            raise AppError(f"{name} is a table of the service itself; name another.")
+        self._database = database
+        self._table = RecommendationTable(name, catalogue)
+        self._question = question
+        self._anew = anew
+
+    def open(self) -> Id | None:
+        with self._database.write(Deadline.after(TIMEOUT_S)) as transaction:
+            self._table.create(transaction)
+            self._run = self._table.open_run(
+                transaction, self._question, anew=self._anew
+            )
+        return self._run.after
+
+    def write(self, users: Sequence[Id], rows: Sequence[Recommended]) -> None:
+        with self._database.write(Deadline.after(TIMEOUT_S)) as transaction:
+            self._run = self._table.store(transaction, self._run, users, rows)
+
+    def finish(self) -> None:
+        with self._database.write(Deadline.after(TIMEOUT_S)) as transaction:
+            self._table.finish(transaction, self._run)
+
+
+class CsvTarget:
+    """A CSV file, and beside it, until it is finished, `<file>.progress`: how many
+    bytes of the file are good, and for whom. What a kill left behind them is cut off.
+    """
+
+    def __init__(self, path: Path, *, question: str, anew: bool) -> None:
+        self._path = path
+        self._progress = path.with_name(path.name + ".progress")
+        self._question = question
+        self._anew = anew
+
+    def open(self) -> Id | None:
+        """Raises AppError for a file that another run has made."""
+        done = self._done()
+        if done is None:
+            if self._path.exists() and not self._anew:
+                raise AppError(
+                    f"{self._path} is there already; name another file, or add"
+                    " --restart to overwrite it."
+                )
+            self._path.write_text("", encoding="utf-8")
+            self._append([HEADER])
+            self._save(None)
+            return None
+        with self._path.open("r+b") as file:
+            file.truncate(done["bytes"])
+        after: Id | None = done["after"]
+        return after
+
+    def write(self, users: Sequence[Id], rows: Sequence[Recommended]) -> None:
+        self._append(
+            [
+                [
+                    row.user_id,
+                    row.rank,
+                    row.job_id,
+                    row.similarity_score,
+                    row.match_score,
+                ]
+                for row in rows
+            ]
+        )
+        self._save(users[-1])
+
+    def finish(self) -> None:
+        self._progress.unlink()
+
+    def _done(self) -> dict[str, Any] | None:
+        if self._anew or not (self._progress.exists() and self._path.exists()):
+            return None
+        done: dict[str, Any] = json.loads(self._progress.read_text(encoding="utf-8"))
+        if done["question"] != self._question:
+            raise AppError(
+                f"{self._path} was begun with other options; repeat these, or add"
+                " --restart to overwrite it."
+            )
+        return done
+
+    def _append(self, rows: Sequence[Sequence[object]]) -> None:
+        text = io.StringIO()
+        csv.writer(text).writerows(rows)
+        with self._path.open("ab") as file:
+            file.write(text.getvalue().encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _save(self, after: Id | None) -> None:
+        """In one step: a reader finds the old state or the new one."""
+        state = {
+            "question": self._question,
+            "bytes": self._path.stat().st_size,
+            "after": after,
+        }
+        new = self._progress.with_name(self._progress.name + ".new")
+        new.write_text(json.dumps(state), encoding="utf-8")
+        new.replace(self._progress)

@@ -1,0 +1,261 @@
+"""The best jobs of every user in a table or a file: as the API's, killed or not."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recommend_all import main as recommend_all
+
+from app.deadline import Deadline
+from app.errors import AppError
+from app.storage.catalogue import Catalogue
+from app.storage.codec import to_bytes
+from app.storage.database import Database
+from app.storage.recommendations import RecommendationTable, Recommended
+from tests.support.bulk import fill_jobs
+from tests.support.encoders import direction
+from tests.support.postgres import run
+from tests.support.rows import VERSION, add_user
+from tests.support.service import ROOT, running_service
+
+JOBS = 200
+USERS = 60
+Rows = dict[Any, list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def url(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Users with stored embeddings, one with a text alone, two without skills."""
+    fill_jobs(database_url, JOBS)
+    for user in range(1, USERS + 1):
+        add_user(database_url, user, f"skill {user}")
+        run(
+            database_url,
+            "UPDATE users SET embedding = %s, embedding_version = %s"
+            " WHERE user_id = %s",
+            (to_bytes(direction(f"user {user}")), VERSION, user),
+        )
+    add_user(database_url, 1000, "python, sql")
+    add_user(database_url, 1001, " ")
+    add_user(database_url, 30_000, None)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("MODEL_DIR", str(ROOT / "models" / "all-MiniLM-L6-v2"))
+    monkeypatch.setenv("SKILL_CACHE_DIR", str(tmp_path / "skills"))
+    return database_url
+
+
+def of_the_api(url: str, tmp_path: Path, **body: object) -> Rows:
+    """What the service answers, one request a user."""
+    rows: Rows = {}
+    with running_service(
+        url, tmp_path / "log", SKILL_CACHE_DIR=str(tmp_path / "api")
+    ) as service:
+        for (user,) in run(url, "SELECT user_id FROM users ORDER BY user_id"):
+            answer = service.recommend(user_id=user, **body).json()
+            jobs = answer["recommendations"]
+            rows[user] = [
+                (
+                    rank,
+                    job["job_id"],
+                    job["similarity_score"],
+                    job.get("match_score"),
+                )
+                for rank, job in enumerate(jobs, start=1)
+            ]
+    return {user: some for user, some in rows.items() if some}
+
+
+def in_table(url: str, name: str = "recommendation") -> Rows:
+    rows: Rows = {}
+    for user, *rest in run(
+        url,
+        "SELECT user_id, rank, job_id, similarity_score, match_score"
+        f" FROM {name} ORDER BY user_id, rank",
+    ):
+        rows.setdefault(user, []).append(tuple(rest))
+    return rows
+
+
+def in_file(path: Path) -> Rows:
+    rows: Rows = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(int(row["user_id"]), []).append(
+                (
+                    int(row["rank"]),
+                    int(row["job_id"]),
+                    float(row["similarity_score"]),
+                    float(row["match_score"]) if row["match_score"] else None,
+                )
+            )
+    return rows
+
+
+@pytest.mark.parametrize("block", ["1", "7", "256"])
+def test_table_and_file_hold_the_apis_answers(
+    url: str, tmp_path: Path, block: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out.csv"
+    common = ["--top-n", "5", "--block", block]
+    assert recommend_all([*common, "--to-table", "recommendation"]) == 0
+    assert recommend_all([*common, "--csv", str(file)]) == 0
+    wanted = of_the_api(url, tmp_path, top_n=5)
+    assert len(wanted) == USERS + 1
+    assert in_table(url) == wanted
+    assert in_file(file) == wanted
+    assert not file.with_name("out.csv.progress").exists()
+    assert f"{USERS + 3} users in " in capsys.readouterr().out
+
+
+def test_filters_and_a_least_score_are_those_of_a_request(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(url, "ALTER TABLE skill_job1 ADD remote boolean")
+    run(url, "UPDATE skill_job1 SET remote = job_id % 3 = 0")
+    monkeypatch.setenv("JOB_COLUMNS", "remote")
+    options = ["--filters", '{"remote": true}', "--min-score", "0.1", "--top-n", "4"]
+    assert recommend_all([*options, "--to-table", "recommendation"]) == 0
+    wanted = of_the_api(url, tmp_path, top_n=4, filters={"remote": True}, min_score=0.1)
+    assert in_table(url) == wanted
+    assert any(len(rows) < 4 for rows in wanted.values())
+
+
+def test_a_ranking_by_skills_is_the_apis_as_well(url: str, tmp_path: Path) -> None:
+    run(url, "DELETE FROM users WHERE user_id BETWEEN 4 AND 1000")
+    run(url, "DELETE FROM skill_job1 WHERE job_id > 20")
+    done = script("generate_embeddings.py")
+    assert done.returncode == 0, done.stderr
+    options = ["--rank-by", "skills", "--top-n", "3", "--block", "2"]
+    assert recommend_all([*options, "--to-table", "recommendation"]) == 0
+    wanted = of_the_api(url, tmp_path, top_n=3, rank_by="skills")
+    assert in_table(url) == wanted
+    assert all(row[3] is not None for rows in wanted.values() for row in rows)
+
+
+def test_a_second_run_renews_the_table_and_forgets_who_is_gone(url: str) -> None:
+    assert recommend_all(["--to-table", "recommendation", "--top-n", "9"]) == 0
+    run(url, "DELETE FROM users WHERE user_id = 5")
+    run(url, "DELETE FROM skill_job1 WHERE job_id = 1")
+    run(url, "UPDATE users SET skills = NULL WHERE user_id = 6")
+    assert recommend_all(["--to-table", "recommendation", "--top-n", "2"]) == 0
+    rows = in_table(url)
+    assert not {5, 6} & rows.keys()
+    assert {len(some) for some in rows.values()} == {2}
+    assert all(row[1] != 1 for some in rows.values() for row in some)
+
+
+def script(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / name), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def killed(arguments: list[str], ripe: Callable[[], bool]) -> None:
+    """Start the script and kill it as soon as `ripe`."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "recommend_all.py"), *arguments],
+        stdout=subprocess.DEVNULL,
+        env=os.environ,
+    )
+    deadline = time.monotonic() + 60
+    while not ripe():
+        assert process.poll() is None, "it was faster than the test"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.kill()
+    process.wait(30)
+
+
+def test_a_killed_run_into_a_table_goes_on_where_it_was(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--to-table", "recommendation", "--top-n", "3", "--block", "1"]
+
+    def some_are_done() -> bool:
+        there = run(url, "SELECT to_regclass('recommendation_run') IS NOT NULL")
+        done = "SELECT count(after_user) FROM recommendation_run"
+        return bool(there[0][0] and run(url, done)[0][0])
+
+    killed(options, some_are_done)
+    (before,) = run(url, "SELECT run, after_user FROM recommendation_run")
+    assert recommend_all(options) == 0
+    assert "Going on with an unfinished run" in capsys.readouterr().out
+    assert run(url, "SELECT run, after_user FROM recommendation_run") == [
+        (before[0], 30_000)
+    ]
+    assert in_table(url) == of_the_api(url, tmp_path, top_n=3)
+
+
+def test_a_killed_run_into_a_file_goes_on_where_it_was(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out.csv"
+    options = ["--csv", str(file), "--top-n", "3", "--block", "1"]
+    killed(options, lambda: file.exists() and file.stat().st_size > 200)
+    # As if it had been killed while it wrote.
+    with file.open("a") as torn:
+        torn.write("17,1,4")
+    assert recommend_all([*options[:-1], "7"]) == 0
+    assert "Going on with an unfinished run" in capsys.readouterr().out
+    assert in_file(file) == of_the_api(url, tmp_path, top_n=3)
+
+
+def test_a_file_that_is_there_is_not_overwritten_unasked(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out.csv"
+    file.write_text("mine")
+    assert recommend_all(["--csv", str(file)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert file.read_text() == "mine"
+    assert recommend_all(["--csv", str(file), "--restart"]) == 0
+    assert len(in_file(file)) == USERS + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to-table", "users"], "is a table of the service itself"),
+        (["--to-table", "r", "--filters", "[]"], "--filters is a JSON object"),
+        (["--to-table", "r", "--filters", '{"a": 1}'], "no columns are offered"),
+        (["--to-table", "no_such_schema.r"], "recommend_all: The database"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    url: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recommend_all(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_two_runs_at_once_do_not_undo_one_another(url: str, database: Database) -> None:
+    with database.write(Deadline.after(30)) as transaction:
+        table = RecommendationTable("recommendation", Catalogue.read(transaction))
+        table.create(transaction)
+        mine = table.open_run(transaction, "question")
+        other = table.open_run(transaction, "question")
+    assert mine == other
+    row = Recommended(1, 1, 7, 0.5, None)
+    with database.write(Deadline.after(30)) as transaction:
+        assert table.store(transaction, mine, [1, 2], [row]).after == 2
+    with (
+        pytest.raises(AppError, match="Another process is filling this table"),
+        database.write(Deadline.after(30)) as transaction,
+    ):
+        table.store(transaction, other, [1, 2, 3], [])
+    assert in_table(url) == {1: [(1, 7, 0.5, None)]}
+
+
+def test_help_names_the_options() -> None:
+    done = script("recommend_all.py", "--help")
+    assert done.returncode == 0
+    assert "--to-table" in done.stdout
