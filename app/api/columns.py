@@ -26,6 +26,9 @@ VALUES: Mapping[ColumnType, Schema] = {
     "date": {"type": "string", "format": "date"},
     "timestamp": {"type": "string", "format": "date-time"},
 }
+BOUNDS_OF_INTEGERS = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+)
 NULL: Schema = {"type": "null"}
 
 ANSWER: Schema = {
@@ -89,9 +92,25 @@ def describe_filters(app: FastAPI, columns: OfferedColumns) -> None:
         schemas = document["components"]["schemas"]
         for name in ("RecommendRequest", "BatchRequest"):
             schemas[name]["properties"]["filters"] |= _filters_schema(columns)
+        _make_bounds_exact(schemas)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual has it
+
+
+def _make_bounds_exact(node: object) -> None:
+    """FastAPI writes the bounds of integers as floats, which programs that read them
+    cannot tell from their neighbours near 2**63.
+    """
+    if isinstance(node, dict):
+        for key in BOUNDS_OF_INTEGERS & node.keys():
+            if node.get("type") == "integer":
+                node[key] = int(node[key])
+        for value in node.values():
+            _make_bounds_exact(value)
+    elif isinstance(node, list):
+        for value in node:
+            _make_bounds_exact(value)
 
 
 def _filters_schema(columns: OfferedColumns) -> Schema:

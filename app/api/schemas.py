@@ -31,8 +31,8 @@ def _whole(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
-# The bounds come first, or the document does not show them; its numbers are floats,
-# which hold 2**63 but not the integer before it.
+# The bounds come first, or the document does not show them. FastAPI makes them floats
+# there, which hold 2**63 but not the integer before it.
 Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
 TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 PublicId = int | str

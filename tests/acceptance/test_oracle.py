@@ -5,6 +5,7 @@ The oracle is the guide's arithmetic: encode with SentenceTransformer, compare w
 """
 
 import csv
+import random
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
@@ -17,12 +18,22 @@ from import_csv import main as import_csv
 from sklearn.metrics.pairwise import cosine_similarity
 
 from app.encoder.reference import ReferenceEncoder
+from tests.support.columns import (
+    NAMES,
+    add_columns,
+    made_filters,
+    made_rows,
+    matches,
+)
 from tests.support.postgres import Server, fresh_database
 from tests.support.service import ROOT, Service, running_service
 
 JOBS = 5000
 USERS = 50
 TOP_N = 10
+
+# The real postings have no columns of which the tests could be sure: these are made.
+COLUMNS = dict(enumerate(made_rows(JOBS, seed=5), start=1))
 
 # float32 leaves the last digits of a score to the order of its additions: the oracle
 # itself gives "JavaScript" and "javascript", which are one text to the model, scores
@@ -44,7 +55,8 @@ def service(
         assert import_csv(["jobs", str(jobs)]) == 0
         assert import_csv(["users", str(users)]) == 0
         assert generate_embeddings([]) == 0
-        with running_service(url, folder / "service.log") as running:
+        add_columns(url, COLUMNS)
+        with running_service(url, folder / "service.log", JOB_COLUMNS=NAMES) as running:
             yield running
 
 
@@ -88,13 +100,45 @@ def test_every_answer_equals_the_oracles(
         assert_same(got, job_ids, scores)
 
 
+@pytest.mark.timeout(1200)
+def test_filtered_answers_equal_the_oracles_for_200_random_filters(
+    service: Service, real_data: Path, similarities: np.ndarray
+) -> None:
+    job_ids, _ = texts(real_data / "jobs_real.csv", "job_id", JOBS)
+    user_ids, _ = texts(real_data / "users_open.csv", "user_id", USERS)
+    rng = random.Random(11)
+    counts = []
+    for number in range(200):
+        given = made_filters(rng, list(COLUMNS.values()))
+        matching = [n for n, id_ in enumerate(job_ids) if matches(given, COLUMNS[id_])]
+        user = number % USERS
+        answer = service.recommend(
+            user_id=user_ids[user], top_n=TOP_N, filters=given
+        ).json()
+        assert answer["total_jobs_analyzed"] == len(matching), given
+        assert_same(
+            answer["recommendations"],
+            [job_ids[n] for n in matching],
+            similarities[user][matching],
+        )
+        for job in answer["recommendations"]:
+            assert matches(given, COLUMNS[job["job_id"]])
+        counts.append(len(matching))
+    # Not a test of empty answers: most filters match some, and few match all.
+    assert sum(count > TOP_N for count in counts) > 100
+    print(
+        f"\n200 filters on {JOBS} real jobs: {min(counts)} to {max(counts)} match,"
+        f" {sum(count > TOP_N for count in counts)} filters match more than {TOP_N}"
+    )
+
+
 def assert_same(
     got: Sequence[dict[str, Any]], job_ids: Sequence[int], scores: np.ndarray
 ) -> None:
     """The oracle's jobs in the oracle's order, and its scores to 1e-5."""
     place = {job_id: number for number, job_id in enumerate(job_ids)}
     order = np.lexsort((np.array(job_ids), -scores))[:TOP_N]
-    assert len(got) == len({job["job_id"] for job in got}) == TOP_N
+    assert len(got) == len({job["job_id"] for job in got}) == min(TOP_N, len(job_ids))
     for job, wanted in zip(got, order, strict=True):
         ours, theirs = scores[place[job["job_id"]]], scores[wanted]
         assert abs(job["similarity_score"] - theirs) <= 1e-5
