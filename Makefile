@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test eval check format model bench bench-quick bench-backfill screenshots lock audit soak clean help
+.PHONY: run test eval check format model bench bench-quick bench-backfill screenshots bench-recommend-all lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -50,6 +50,9 @@ bench-quick: $(VENV)/dev model ## The same in about a minute, into .data/bench
 bench-backfill: $(VENV)/dev model ## Kill, race and time the backfill, about half an hour; needs REAL_DATA_DIR
 	for part in trigger race kill throughput service real; do \
 		PYTHONPATH=scripts $(BIN)/python -m benchmarks.backfill_$$part || exit 1; done
+
+bench-recommend-all: $(VENV)/dev model ## Time recommending to every user, a minute or two
+	PYTHONPATH=scripts:clients/python $(BIN)/python -m benchmarks.recommend_all $(ARGS)
 
 soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
 	$(BIN)/python benchmarks/soak.py $(ARGS)

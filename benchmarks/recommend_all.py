@@ -1,6 +1,6 @@
 """Users per second of `recommend_all.py`, against calling the API once per user.
 
-python -m benchmarks.recommend_all [--jobs 10000] [--users 1000]
+`make bench-recommend-all`; ARGS="--jobs 10000 --users 1000" are the defaults.
 """
 
 import argparse
@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "python"))
-
 from job_recommendations import Client
 
 from app.storage.codec import to_bytes
