@@ -24,6 +24,7 @@ from app.skills.match import SkillQueries, SkillTopN
 from app.skills.query import skill_vectors
 from app.skills.split import Skill, split_skills
 from app.skills.vocabulary import Vocabulary
+from app.skills.weights import SURPLUS_PRICE
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
 from app.storage.ids import Id
@@ -68,8 +69,9 @@ class OnePass:
         target = self._jobs if questions[0].job_id is None else self._users
         found, total = self._find(questions, asked, vectors, target)
         pending = count_unsplit(self._transaction, target)
+        price = _price(questions[0])
         matches = {
-            n: self._matches(asked[n], vectors, text, rows)
+            n: self._matches(asked[n], vectors, text, rows, price=price)
             for (n, rows), text in zip(found.items(), texts, strict=True)
         }
         scanned = time.perf_counter()
@@ -171,6 +173,7 @@ class OnePass:
             vectors=np.stack([vectors[key] for key in keys]),
             columns=[np.array([column[s.key] for s in asked[n].skills]) for n in group],
             sizes=[questions[n].top_n for n in group],
+            price=_price(questions[group[0]]),
         )
         top = SkillTopN(self._vocabulary, queries)
 
@@ -192,6 +195,8 @@ class OnePass:
         vectors: dict[str, NDArray[np.float32]],
         text: NDArray[np.float32],
         rows: Sequence[SkilledRow],
+        *,
+        price: float,
     ) -> list[Match]:
         mine = np.stack([vectors[skill.key] for skill in asked.skills])
         names = [skill.name for skill in asked.skills]
@@ -200,10 +205,17 @@ class OnePass:
                 row.id,
                 row.skills,
                 _cosine(text, row.embedding),
-                _explanation(names, mine, row, self._vocabulary),
+                _explanation(names, mine, row, self._vocabulary, price=price),
             )
             for row in rows
         ]
+
+
+def _price(question: SkillQuestion) -> float:
+    """What a job asks for beyond a user's skills is a gap; what a user has beyond a
+    job's is none.
+    """
+    return SURPLUS_PRICE if question.job_id is None else 0.0
 
 
 def _explanation(
@@ -211,6 +223,8 @@ def _explanation(
     vectors: NDArray[np.float32],
     row: SkilledRow,
     vocabulary: Vocabulary,
+    *,
+    price: float,
 ) -> Explanation | None:
     if row.skill_ids is None:
         return None
@@ -219,7 +233,8 @@ def _explanation(
     others = [skill.name for skill in split_skills(row.skills or "")]
     if len(others) != len(row.skill_ids):
         return None
-    return explain(names, vectors, others, vocabulary.vectors(row.skill_ids))
+    mine = vocabulary.vectors(row.skill_ids)
+    return explain(names, vectors, others, mine, price=price)
 
 
 def _cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:
