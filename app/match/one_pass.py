@@ -17,7 +17,6 @@ from app.scan.best import DECIMALS, Scored
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope
 from app.scan.skill_records import SkillBatch, skill_reader
-from app.skills.backfill import job_side, user_side
 from app.skills.cache import VocabularyCache
 from app.skills.explain import Explanation, explain
 from app.skills.match import SkillQueries, SkillTopN
@@ -28,8 +27,8 @@ from app.skills.weights import SURPLUS_PRICE
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
 from app.storage.ids import Id
+from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import (
-    Side,
     SkilledRow,
     count_unsplit,
     skilled_rows,

@@ -22,9 +22,9 @@ SAME = 0.99999
 # The steepest that `worth` rises: errors of similarities grow by no more than this.
 STEEPNESS = 1 / (SAME - FLOOR)
 
-# A job that lists one skill more than the user has keeps 1 / 1.2 of its score, and each
+# A job that lists one skill more than the user keeps 1 / 1.15 of its score, and each
 # doubling beyond takes as much again: a list of everything fits everyone a little.
-SURPLUS_PRICE = 0.2
+SURPLUS_PRICE = 0.15
 
 
 Float = TypeVar("Float", np.float32, np.float64)

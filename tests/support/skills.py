@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.backfill.skills import SkillBackfill
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.errors import AppError
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.match.ranker import SkillRanker
 from app.scan.passes import PassScope
-from app.skills.backfill import SkillBackfill
 from app.skills.split import split_skills
 from app.storage.database import Database
+from tests.support.postgres import run
 
-FLOOR, SAME, PRICE = 0.6, 0.99999, 0.2
+FLOOR, SAME, PRICE = 0.6, 0.99999, 0.15
 
 
 def naive_ranking(
@@ -53,6 +54,18 @@ def fill(database: Database, encoder: Encoder, *, page_rows: int = 7) -> None:
     """Split every text and embed every skill."""
     for _ in SkillBackfill(database, encoder, page_rows=page_rows).run():
         pass
+
+
+def skills_of(url: str, table: str = "skill_job1", key: str = "job_id") -> list[object]:
+    """For each row its skills by way of their ids; None where it has no ids."""
+    names = dict(run(url, "SELECT skill_id, skill FROM skill"))
+    rows = run(url, f"SELECT skill_ids FROM {table} ORDER BY {key}")
+    return [
+        None
+        if data is None
+        else [names[n] for n in np.frombuffer(data, "<i4").tolist()]
+        for (data,) in rows
+    ]
 
 
 def scope() -> PassScope:

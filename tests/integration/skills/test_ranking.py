@@ -163,7 +163,7 @@ def test_a_job_that_lists_everything_comes_after_one_that_lists_what_is_asked_fo
     database: Database, tmp_path: Path
 ) -> None:
     encoder = BlendEncoder()
-    everything = ", ".join(["gas", "oil", *(f"other{n}" for n in range(60))])
+    everything = ", ".join(["gas", "oil", *(f"other{n}" for n in range(120))])
     insert(database, "skill_job1", {1: everything, 2: "gas", 3: "tar"})
     insert(database, "users", {7: everything, 8: "gas"})
     fill(database, encoder)
@@ -171,8 +171,8 @@ def test_a_job_that_lists_everything_comes_after_one_that_lists_what_is_asked_fo
     jobs = ranker.answer_all([SkillQuestion(3, skills="gas, oil")], scope())[0]
     assert not isinstance(jobs, Exception)
     found = [(m.id, m.explanation.score) for m in jobs.matches if m.explanation]
-    # 60 skills more than asked for: 1 / (1 + 0.2 * log2(61)).
-    assert found == [(2, 0.5), (1, 0.457426), (3, 0.0)]
+    # 120 skills more than asked for: 1 / (1 + 0.15 * log2(121)).
+    assert found == [(2, 0.5), (1, 0.490718), (3, 0.0)]
     # What a user has beyond the job's skills costs nothing.
     users = ranker.answer_all([SkillQuestion(3, job_id=2)], scope())[0]
     assert not isinstance(users, Exception)

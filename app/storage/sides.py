@@ -1,0 +1,31 @@
+"""The two tables whose rows have skills, with the types of their ids here."""
+
+from dataclasses import dataclass
+
+from app.storage.catalogue import Catalogue
+from app.storage.ids import IdColumn
+from app.storage.tables import JOBS, USERS, EmbeddedTable
+
+
+@dataclass(frozen=True)
+class Side:
+    """A table whose rows have skills, and its key."""
+
+    table: str
+    key: str
+    id_column: IdColumn
+
+
+def job_side(catalogue: Catalogue) -> Side:
+    """The table of jobs."""
+    return Side(JOBS.name, JOBS.key, catalogue.job_id)
+
+
+def user_side(catalogue: Catalogue) -> Side:
+    """The table of users."""
+    return Side(USERS.name, USERS.key, catalogue.user_id)
+
+
+def side_of(table: EmbeddedTable, catalogue: Catalogue) -> Side:
+    """The side of one of the two tables."""
+    return job_side(catalogue) if table is JOBS else user_side(catalogue)
