@@ -14,7 +14,8 @@ from app.match.ranker import SkillRanker
 from app.skills.query import MAX_QUERY_SKILLS
 from app.storage.database import Database
 from tests.support.encoders import BlendEncoder
-from tests.support.skills import ask, fill, naive_ranking, scope
+from tests.support.naive import naive_ranking
+from tests.support.skills import ask, fill, scope
 
 WORDS = [f"word{n}" for n in range(40)]
 
