@@ -1,9 +1,9 @@
 """How often each way of ranking finds what is right: `make eval`.
 
-Weights are chosen on one half of the ESCO profiles and of the people of the surveys
-(`--choosing`: that half alone), and reported on the other. Writes tables and a plot to
-docs/evaluation/. Encodings are kept in .cache/evaluation, so that only the first run
-takes long.
+Weights are chosen on one half of the ESCO profiles and of the people of the surveys,
+and reported on the other (`--half`: one of them alone, so that the other is not looked
+at). Writes tables and a plot to docs/evaluation/. Encodings are kept in
+.cache/evaluation, so that only the first run takes long.
 """
 
 import argparse
@@ -33,6 +33,8 @@ COST_HEADER = (
     "| --- | --- | --- | --- | --- | --- | --- |"
 )
 
+HALVES = {"both": (False, True), "choosing": (False,), "held-out": (True,)}
+
 Result = tuple[str, str, ev.Quality]
 
 
@@ -57,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             costs.append(_cost(data, encoder))
             print(costs[-1], flush=True)
     OUT.mkdir(parents=True, exist_ok=True)
-    _write("choosing.md", chosen)
-    if not args.choosing:
+    if args.half != "held-out":
+        _write("choosing.md", chosen)
+    if args.half != "choosing":
         _write("table.md", reported)
         _write("cost.md", costs)
         _plot(results, OUT / "recall.png")
@@ -66,11 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _datasets(folder: Path, args: argparse.Namespace) -> Iterator[ev.Dataset]:
-    for held_out in (False,) if args.choosing else (False, True):
+    for held_out in HALVES[args.half]:
         for variant in ("alt_5", "exact_5"):
             yield ev.esco(folder, variant, held_out=held_out, seed=SEED)
         yield ev.surveyed(folder, held_out=held_out, seed=SEED)
-    if not args.choosing:
+    if args.half != "choosing":
         for file, name in (("onet_eval", "O*NET"), ("rome_fr_eval", "ROME (French)")):
             yield ev.drawn(folder / f"{file}.csv", name, count=args.drawn, seed=SEED)
 
@@ -149,9 +152,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "evaluation")
     parser.add_argument(
-        "--choosing",
-        action="store_true",
-        help="only the half that weights are chosen on",
+        "--half",
+        choices=sorted(HALVES),
+        default="both",
+        help="which half of the profiles and people (default: %(default)s)",
     )
     parser.add_argument(
         "--drawn",
