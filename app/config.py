@@ -1,12 +1,19 @@
 """The settings, read once from the environment. Nothing else reads it."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from app.errors import ConfigError
 
@@ -16,15 +23,19 @@ MODEL_DIR = Path("models/all-MiniLM-L6-v2")
 LEAST_KEY_LENGTH = 16
 ORIGIN = re.compile(r"https?://[^/\s,*]+|\*")
 
+# What the service itself reads and writes in `skill_job1`.
+OWN_COLUMNS = frozenset(
+    {"job_id", "skills", "skill_ids", "embedding", "embedding_version"}
+)
+MOST_COLUMNS = 32
+
 Count = Annotated[int, Field(ge=1)]
 
 
-class ScriptSettings(BaseSettings):
+class ScriptSettings(BaseModel):
     """What the scripts need: the database and the model."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True
-    )
+    model_config = ConfigDict(frozen=True)
 
     database_url: SecretStr
     model_dir: Path = MODEL_DIR
@@ -52,6 +63,7 @@ class Settings(ScriptSettings):
     cors_origins: str = ""
     docs: bool = True
     rank_by: Literal["similarity", "skills"] = "similarity"
+    job_columns: str = ""
     skill_cache_dir: Path = Path(".cache/skills")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -64,6 +76,21 @@ class Settings(ScriptSettings):
     def origins(self) -> Sequence[str]:
         """Origins that browsers may call from; none means CORS is off."""
         return _items(self.cors_origins)
+
+    @property
+    def offered_columns(self) -> Sequence[str]:
+        """Columns of `skill_job1` that are shown with each job and filtered on."""
+        return _items(self.job_columns)
+
+    @field_validator("job_columns")
+    @classmethod
+    def _columns_are_others(cls, value: str) -> str:
+        names = _items(value)
+        if taken := [name for name in names if name in OWN_COLUMNS]:
+            raise ValueError(f"{taken[0]} is a column of the service itself")
+        if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
+            raise ValueError(f"name each column once, {MOST_COLUMNS} at most")
+        return value
 
     @field_validator("api_keys")
     @classmethod
@@ -98,9 +125,13 @@ SomeSettings = TypeVar("SomeSettings", bound=ScriptSettings)
 
 
 def read_settings(kind: type[SomeSettings]) -> SomeSettings:
-    """Raises ConfigError whose one sentence names each setting at fault."""
+    """The settings; a variable that is empty counts as unset.
+
+    Raises ConfigError whose one sentence names each setting at fault.
+    """
+    given = {name: os.environ.get(name.upper()) for name in kind.model_fields}
     try:
-        return kind()
+        return kind.model_validate({n: value for n, value in given.items() if value})
     except ValidationError as error:
         # Only names and reasons: a value may be a secret.
         faults = "; ".join(

@@ -83,6 +83,7 @@ def _look(
 ) -> Examination:
     catalogue = Catalogue.read(transaction)
     findings += _schema(transaction, catalogue)
+    findings += _columns(transaction, settings.offered_columns)
     findings += _exposed(inspection.exposures(transaction))
     limits = inspection.limits(transaction)
     findings += _connections(limits, settings.db_pool_size)
@@ -118,6 +119,18 @@ def _schema(transaction: Transaction, catalogue: Catalogue) -> Iterator[Finding]
         transaction, (*inspection.OUR_TABLES, *inspection.INDEXES)
     ):
         yield Finding(f"The database has no {name}.", MIGRATE)
+
+
+def _columns(transaction: Transaction, names: Sequence[str]) -> Iterator[Finding]:
+    usable, problems = [], []
+    for name in names:
+        try:
+            Catalogue.read(transaction, job_columns=[name])
+            usable.append(name)
+        except SchemaError as error:
+            problems.append(str(error))
+    for problem in problems:
+        yield Finding(problem, f"JOB_COLUMNS={','.join(usable)}")
 
 
 def _migration_of(table: str) -> str:

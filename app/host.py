@@ -45,6 +45,13 @@ def tame_malloc() -> None:
         mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
 
 
+def give_memory_back() -> None:
+    """Have glibc return what a large piece of work left free inside its heaps."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def _cpu_quota() -> float | None:
     for read in (_quota_v2, _quota_v1):
         try:

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.answers import Answers
 from app.api.body import BoundedBody
+from app.api.columns import build_columns_router, describe_filters
 from app.api.docs import build_docs
 from app.api.errors import add_error_handlers
 from app.api.guard import Guard
@@ -16,17 +17,21 @@ from app.api.headers import PAGE_POLICY, SecurityHeaders
 from app.api.keys import ApiKeys, TokenBuckets
 from app.api.matching import Passes, build_matching_router
 from app.api.observe import Observe
+from app.api.recommending import Recommending
 from app.api.routes import build_router
+from app.api.schemas import MOST_USERS
 from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
-from app.encoder.lazy import LazyEncoder
+from app.encoder.lazy import LazyEncoder, QueryEncoder
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
-from app.readiness import Readiness, ReadinessCheck, SharedReadiness
+from app.offered import OfferedColumns
+from app.readiness import Readiness, ReadinessCheck, Shared, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
+from app.search.stream import StreamSearch
 from app.storage.database import Database
 from app.telemetry import Telemetry
 from app.traffic import Traffic
@@ -74,15 +79,27 @@ def create_app(settings: Settings) -> FastAPI:
     readiness = _readiness(settings, database, model, telemetry)
     app.include_router(
         build_router(
-            passes,
             readiness,
             telemetry,
             max_top_n=settings.max_top_n,
             timeout_s=settings.request_timeout_s,
             needs_key=bool(settings.keys),
-            rank_by=settings.rank_by,
+            recommending=Recommending(
+                passes, settings.rank_by, settings.offered_columns
+            ),
+            # Each counts in the line: more could never come in.
+            most_users=min(MOST_USERS, settings.max_waiting),
         )
     )
+    columns = OfferedColumns(database, settings.offered_columns)
+    app.include_router(
+        build_columns_router(
+            Shared(columns, timeout_s=min(PROBE_TIMEOUT_S, settings.request_timeout_s)),
+            rank_by=settings.rank_by,
+            needs_key=bool(settings.keys),
+        )
+    )
+    describe_filters(app, columns)
     app.include_router(
         build_matching_router(
             passes,
@@ -103,16 +120,25 @@ def _passes(
     telemetry: Telemetry,
     traffic: Traffic,
 ) -> Passes:
-    encoder: Encoder = model
+    encoder: Encoder = QueryEncoder(model)
     if settings.query_cache_size:
-        encoder = CachedEncoder(model, entries=settings.query_cache_size)
-    recommender = Recommender(
-        database, encoder, batch_rows=settings.batch_rows, observer=telemetry
-    )
+        encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
+    search = StreamSearch(version=encoder.version, batch_rows=settings.batch_rows)
+    columns = settings.offered_columns
     answers = Answers(
-        recommender,
-        SkillRanker(database, encoder, cache_folder=settings.skill_cache_dir),
-        Neighbours(database, version=encoder.version, batch_rows=settings.batch_rows),
+        Recommender(database, encoder, search, observer=telemetry, job_columns=columns),
+        SkillRanker(
+            database,
+            encoder,
+            cache_folder=settings.skill_cache_dir,
+            job_columns=columns,
+        ),
+        Neighbours(
+            database,
+            version=encoder.version,
+            batch_rows=settings.batch_rows,
+            job_columns=columns,
+        ),
     )
     return SharedPasses(
         traffic.observed(answers.answer_all),
@@ -132,7 +158,9 @@ def _readiness(
             telemetry.ready(found.jobs)
 
     return SharedReadiness(
-        ReadinessCheck(database, model, settings.model_dir),
+        ReadinessCheck(
+            database, model, settings.model_dir, job_columns=settings.offered_columns
+        ),
         timeout_s=min(PROBE_TIMEOUT_S, settings.request_timeout_s),
         on_checked=tell,
     )

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from app.errors import AppError, JobNotFoundError
 from app.match.questions import Match, SkillAnswer
 from app.questions import AbandonedError, Timings
+from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope, again_if_lost
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
+from app.selection import EVERYTHING, Selection
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION, EMBEDDING_BYTES
 from app.storage.database import Database, Transaction
@@ -31,17 +33,27 @@ class NeighbourQuestion:
     top_n: int
     job_id: Id
     finds_users: bool = False
+    selection: Selection = EVERYTHING
 
     @property
     def pass_key(self) -> Hashable:
-        """Who reads the same table can share a pass."""
-        return ("neighbours", self.finds_users)
+        """Who reads the same rows can share a pass."""
+        return ("neighbours", self.finds_users, self.selection.scan_key)
 
 
 class Neighbours:
     """Answers such questions from the database. Safe to call from several threads."""
 
-    def __init__(self, database: Database, *, version: str, batch_rows: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        version: str,
+        batch_rows: int,
+        job_columns: Sequence[str] = (),
+    ) -> None:
+        """`job_columns`: the names of JOB_COLUMNS."""
+        self._job_columns = job_columns
         self._database = database
         self._version = version
         self._buffer_bytes = batch_rows * EMBEDDING_BYTES
@@ -57,7 +69,7 @@ class Neighbours:
     ) -> Sequence[SkillAnswer | AppError]:
         start = time.perf_counter()
         with self._database.snapshot(scope.deadline) as transaction:
-            catalogue = Catalogue.read(transaction)
+            catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
             jobs = job_side(catalogue)
             side = user_side(catalogue) if questions[0].finds_users else jobs
             keys = [jobs.id_column.parse(question.job_id) for question in questions]
@@ -70,7 +82,7 @@ class Neighbours:
                 vectors=[
                     rows[k].embedding for n in asked if (k := keys[n]) is not None
                 ],
-                sizes=[questions[n].top_n + 1 for n in asked],
+                questions=[questions[n] for n in asked],
             )
             found = {
                 n: _others(top.result(rank), questions[n], keys[n], side)
@@ -98,11 +110,16 @@ class Neighbours:
         scope: PassScope,
         *,
         vectors: Sequence[NDArray[np.float32] | None],
-        sizes: Sequence[int],
+        questions: Sequence[NeighbourQuestion],
     ) -> TopN:
-        # Sizes are one more than asked for: the job itself is among the best.
-        top = TopN(np.array(vectors, np.float32).reshape(-1, DIMENSION), sizes)
-        if not sizes:
+        selections = [question.selection for question in questions]
+        top = TopN(
+            np.array(vectors, np.float32).reshape(-1, DIMENSION),
+            # One more than asked for: the job itself is among the best.
+            [question.top_n + 1 for question in questions],
+            bounds=[Bounds.of(each, side.id_column) for each in selections],
+        )
+        if not questions:
             return top
 
         def consume(batch: Batch) -> None:
@@ -112,7 +129,11 @@ class Neighbours:
 
         read_copy(
             lambda sink: stream_side_embeddings(
-                transaction, sink, side, version=self._version
+                transaction,
+                sink,
+                side,
+                version=self._version,
+                filters=selections[0].filters,
             ),
             RecordReader(side.id_column.kind, consume),
             buffer_bytes=self._buffer_bytes,
@@ -150,5 +171,8 @@ def _answer(
         return JobNotFoundError("No job has this job_id.")
     if found is None:
         return SkillAnswer((), 0, timings, note="This job has no embedding yet.")
-    matches = [Match(id_, texts[id_].skills, score, None) for id_, score in found]
+    matches = [
+        Match(id_, texts[id_].skills, score, None, texts[id_].columns)
+        for id_, score in found
+    ]
     return SkillAnswer(matches, analyzed, timings)

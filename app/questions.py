@@ -1,11 +1,12 @@
 """What is asked and answered, as values; what a pass cost. No database, no HTTP."""
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.selection import EVERYTHING, Selection
 from app.storage.ids import Id
 
 
@@ -16,20 +17,24 @@ class Question:
     top_n: int
     user_id: Id | None = None
     skills: str | None = None
+    selection: Selection = EVERYTHING
 
     @property
     def pass_key(self) -> Hashable:
-        """All questions read the whole table, so all can share a pass."""
-        return None
+        """Who reads the same rows can share a pass."""
+        return ("similarity", self.selection.scan_key)
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One job: its id, the cosine similarity of its text, and the text."""
+    """One job: its id, the cosine similarity of its text, the text, and the columns
+    that are offered, if any are.
+    """
 
     job_id: Id
     similarity_score: float
     skills: str | None
+    columns: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,16 @@ class Volume:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best jobs, highest similarity first, equal ones by id."""
+    """The best jobs, highest similarity first, equal ones by id. `next_cursor` goes on
+    after them; None where there are no more.
+    """
 
     recommendations: Sequence[Recommendation]
     total_jobs_analyzed: int
     total_jobs_pending: int
     timings: Timings
     note: str | None = None
+    next_cursor: str | None = None
 
 
 class PassObserver(Protocol):

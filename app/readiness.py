@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from app.deadline import Deadline
 from app.encoder.checkpoint import verify
@@ -18,6 +19,8 @@ from app.storage.users import count_users
 
 # Counting makes the database read the whole table; probes come every few seconds.
 FRESH_S = 5.0
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,18 @@ class ReadinessCheck:
     """Asks the database and the schema each time; remembers counts for 5 seconds."""
 
     def __init__(
-        self, database: Database, encoder: LazyEncoder, model_dir: Path
+        self,
+        database: Database,
+        encoder: LazyEncoder,
+        model_dir: Path,
+        *,
+        job_columns: Sequence[str] = (),
     ) -> None:
+        """`job_columns`: the names of JOB_COLUMNS."""
         self._database = database
         self._encoder = encoder
         self._model_dir = model_dir
+        self._job_columns = job_columns
         self._files_verified = False
         self._counts: Counts | None = None
 
@@ -55,7 +65,7 @@ class ReadinessCheck:
         """Raises the error that a request would meet now."""
         self._check_files()
         with self._database.snapshot(deadline) as transaction:
-            Catalogue.read(transaction)
+            Catalogue.read(transaction, job_columns=self._job_columns)
             counts = self._fresh_counts(transaction)
         return Readiness(
             jobs=counts.jobs,
@@ -82,27 +92,27 @@ class ReadinessCheck:
         return counts
 
 
-class SharedReadiness:
-    """Readiness for the event loop: one check at a time, for all who ask meanwhile.
+class Shared(Generic[Found]):
+    """A check for the event loop: one at a time, for all who ask meanwhile.
 
     A database that is a black hole holds one thread, however many probes come.
     """
 
     def __init__(
         self,
-        check: Callable[[Deadline], Readiness],
+        check: Callable[[Deadline], Found],
         *,
         timeout_s: float,
-        on_checked: Callable[[Readiness | None], None],
+        on_checked: Callable[[Found | None], None] = lambda _: None,
     ) -> None:
         """`on_checked` is told of each result, None for a failure."""
         self._check = check
         self._timeout_s = timeout_s
         self._on_checked = on_checked
-        self._running: asyncio.Task[Readiness] | None = None
-        self._last: tuple[float, Readiness] | None = None
+        self._running: asyncio.Task[Found] | None = None
+        self._last: tuple[float, Found] | None = None
 
-    async def __call__(self, *, at_most_age_s: float = 0.0) -> Readiness:
+    async def __call__(self, *, at_most_age_s: float = 0.0) -> Found:
         """Raises as the check does, and DeadlineExceededError when it takes long."""
         if self._last and time.monotonic() - self._last[0] < at_most_age_s:
             return self._last[1]
@@ -117,13 +127,16 @@ class SharedReadiness:
                 f"The database did not answer in {self._timeout_s:g} seconds."
             ) from None
 
-    async def _run(self) -> Readiness:
-        ready: Readiness | None = None
+    async def _run(self) -> Found:
+        found: Found | None = None
         try:
             deadline = Deadline.after(self._timeout_s)
-            ready = await asyncio.to_thread(self._check, deadline)
-            self._last = (time.monotonic(), ready)
-            return ready
+            found = await asyncio.to_thread(self._check, deadline)
+            self._last = (time.monotonic(), found)
+            return found
         finally:
             self._running = None
-            self._on_checked(ready)
+            self._on_checked(found)
+
+
+SharedReadiness = Shared[Readiness]

@@ -3,38 +3,45 @@
 One call answers all questions of a pass from one snapshot of the database.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app import cursor
 from app.encoder import Encoder
-from app.errors import AppError, UserNotFoundError
+from app.errors import AppError, InvalidInputError, UserNotFoundError
 from app.questions import (
-    AbandonedError,
     Answer,
     PassObserver,
     Question,
     Recommendation,
     Stopwatch,
-    Timings,
-    Volume,
 )
-from app.scan.copying import read_copy
+from app.scan.pages import Page, page_of
 from app.scan.passes import PassScope, again_if_lost
-from app.scan.records import Batch, RecordReader
-from app.scan.topn import Scored, TopN
+from app.search.backend import Found, Search
 from app.storage.catalogue import Catalogue
 from app.storage.coverage import RememberedCount
 from app.storage.database import Database, Transaction
-from app.storage.ids import Id
-from app.storage.jobs import RECORD_BYTES, job_texts, stream_embeddings
+from app.storage.ids import Id, IdColumn
+from app.storage.jobs import Job, jobs_by_id
 from app.storage.tables import JOBS
 from app.storage.users import User, users_by_id
 
+NO_SKILLS = "This user has no skills to match."
+
 # What is compared with the jobs: a text, or a user's stored embedding, (384,) float32.
 Query = str | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a question looks for; the fingerprint is that of its cursors."""
+
+    query: Query
+    fingerprint: bytes
 
 
 class Recommender:
@@ -44,14 +51,17 @@ class Recommender:
         self,
         database: Database,
         encoder: Encoder,
+        search: Search,
         *,
-        batch_rows: int,
         observer: PassObserver | None = None,
+        job_columns: Sequence[str] = (),
     ) -> None:
+        """`job_columns`: the names of JOB_COLUMNS."""
         self._database = database
         self._encoder = encoder
-        self._batch_rows = batch_rows
+        self._search = search
         self._observer = observer
+        self._job_columns = job_columns
         self._pending = RememberedCount(JOBS, version=encoder.version)
         # Two threads may both read it at first; they read the same.
         self._catalogue: Catalogue | None = None
@@ -78,40 +88,42 @@ class Recommender:
         with self._database.snapshot(scope.deadline) as transaction:
             catalogue = self._read_catalogue(transaction)
             looked_up = self._look_up(transaction, questions, catalogue)
-            wanted = {
-                index: query
-                for index, query in enumerate(looked_up)
-                if isinstance(query, str | np.ndarray)
-            }
-            asked = list(wanted)
+            wanted = {n: w for n, w in enumerate(looked_up) if isinstance(w, Wanted)}
             with watch("encode"):
-                queries = self._embed(list(wanted.values()))
+                queries = self._embed([each.query for each in wanted.values()])
             pending = self._pending(transaction)
-            sizes = [questions[index].top_n for index in asked]
             with watch("scan"):
-                top, volume = self._scan(transaction, catalogue, queries, sizes, scope)
-                found = [top.result(rank) for rank in range(len(asked))]
-                skills = self._skills(transaction, catalogue, found)
+                found = self._search.best(
+                    transaction,
+                    catalogue,
+                    [_one_more(questions[n]) for n in wanted],
+                    queries,
+                    scope,
+                )
+                pages = _pages(questions, wanted, found, catalogue.job_id)
+                jobs = _jobs(transaction, catalogue, pages.values())
         if self._observer:
-            self._observer.pass_done(len(questions), volume, watch.timings())
-        ranked = dict(zip(asked, found, strict=True))
+            self._observer.pass_done(len(questions), found.volume, watch.timings())
+        none = Answer((), 0, pending, watch.timings(), NO_SKILLS)
         return [
-            query
-            if isinstance(query, AppError)
-            else _answer(
-                ranked.get(index),
-                top,
-                skills,
-                catalogue,
-                watch.timings(),
-                pending=pending,
+            each
+            if isinstance(each, AppError)
+            else none
+            if each is None
+            else replace(
+                none,
+                recommendations=_recommendations(pages[n], jobs),
+                total_jobs_analyzed=found.analyzed,
+                note=None,
+                next_cursor=pages[n].next_cursor,
             )
-            for index, query in enumerate(looked_up)
+            for n, each in enumerate(looked_up)
         ]
 
     def _read_catalogue(self, transaction: Transaction) -> Catalogue:
-        if self._catalogue is None:
-            self._catalogue = Catalogue.read(transaction)
+        # Other columns than those that the service needs may come and go.
+        if self._catalogue is None or self._job_columns:
+            self._catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
         return self._catalogue
 
     def _look_up(
@@ -119,109 +131,81 @@ class Recommender:
         transaction: Transaction,
         questions: Sequence[Question],
         catalogue: Catalogue,
-    ) -> list[Query | AppError | None]:
-        """The query of each question; None for a user whose row has no text."""
+    ) -> list[Wanted | AppError | None]:
+        """What each question looks for; None for a user whose row has no text."""
         keys = [
             None if q.user_id is None else catalogue.user_id.parse(q.user_id)
             for q in questions
         ]
-        wanted = {key for key in keys if key is not None}
+        ids = {key for key in keys if key is not None}
+        version = self._encoder.version
         found = (
-            users_by_id(
-                transaction,
-                list(wanted),
-                catalogue=catalogue,
-                version=self._encoder.version,
-            )
-            if wanted
+            users_by_id(transaction, list(ids), catalogue=catalogue, version=version)
+            if ids
             else {}
         )
         return [
-            _query(question, key, found)
+            _wanted(question, key, found, version)
             for question, key in zip(questions, keys, strict=True)
         ]
 
     def _embed(self, queries: Sequence[Query]) -> NDArray[np.float32]:
-        """(q, 384): stored embeddings as they are, texts encoded.
-
-        One by one: the last digits of a vector depend on the texts that are encoded
-        beside it, and an answer must not depend on who else asks.
-        """
-        rows = [
-            self._encoder.encode([query])[0] if isinstance(query, str) else query
-            for query in queries
-        ]
+        """(q, 384): stored embeddings as they are, texts encoded."""
+        texts = [query for query in queries if isinstance(query, str)]
+        encoded = iter(self._encoder.encode(texts) if texts else ())
+        rows = [next(encoded) if isinstance(q, str) else q for q in queries]
         return np.array(rows, np.float32).reshape(-1, self._encoder.dimension)
 
-    def _scan(
-        self,
-        transaction: Transaction,
-        catalogue: Catalogue,
-        queries: NDArray[np.float32],  # (q, 384)
-        sizes: Sequence[int],
-        scope: PassScope,
-    ) -> tuple[TopN, Volume]:
-        top = TopN(queries, sizes)
-        if not sizes:
-            return top, Volume(rows=0, bytes=0)
 
-        def consume(batch: Batch) -> None:
-            if scope.abandoned():
-                raise AbandonedError
-            top.update(batch)
-
-        reader = RecordReader(catalogue.job_id.kind, consume)
-        stream = partial(
-            stream_embeddings,
-            transaction,
-            job_id=catalogue.job_id,
-            version=self._encoder.version,
-        )
-        read_copy(stream, reader, buffer_bytes=self._batch_rows * RECORD_BYTES)
-        return top, Volume(top.analyzed + top.unusable, reader.bytes_read)
-
-    def _skills(
-        self,
-        transaction: Transaction,
-        catalogue: Catalogue,
-        found: Sequence[Sequence[Scored]],
-    ) -> dict[Id, str | None]:
-        ids = {catalogue.job_id.from_stream(job.id) for jobs in found for job in jobs}
-        return job_texts(transaction, list(ids), job_id=catalogue.job_id) if ids else {}
-
-
-def _query(
-    question: Question, key: Id | None, found: dict[Id, User]
-) -> Query | AppError | None:
+def _wanted(
+    question: Question, key: Id | None, found: Mapping[Id, User], version: str
+) -> Wanted | AppError | None:
+    query: Query
     if question.skills is not None:
-        return question.skills
-    if key is None or key not in found:
+        text = query = question.skills
+    elif key is None or key not in found:
         return UserNotFoundError("No user has this user_id.")
-    user = found[key]
-    if not user.skills or not user.skills.strip():
-        return None
-    return user.skills if user.embedding is None else user.embedding
+    else:
+        user = found[key]
+        if not user.skills or not user.skills.strip():
+            return None
+        text = user.skills
+        query = text if user.embedding is None else user.embedding
+    selection = question.selection
+    mark = cursor.fingerprint("similarity", version, key, text, selection.scan_key)
+    try:
+        cursor.check(selection.after, mark)
+    except InvalidInputError as error:
+        return error
+    return Wanted(query, mark)
 
 
-def _answer(
-    ranked: Sequence[Scored] | None,
-    top: TopN,
-    skills: dict[Id, str | None],
-    catalogue: Catalogue,
-    timings: Timings,
-    *,
-    pending: int,
-) -> Answer:
-    if ranked is None:
-        note = "This user has no skills to match."
-        return Answer((), 0, pending, timings, note=note)
-    ids = [catalogue.job_id.from_stream(job.id) for job in ranked]
-    return Answer(
-        recommendations=[
-            Recommendation(id_, job.score, skills[id_])
-            for id_, job in zip(ids, ranked, strict=True)
-        ],
-        total_jobs_analyzed=top.analyzed,
-        total_jobs_pending=pending,
-        timings=timings,
-    )
+def _one_more(question: Question) -> Question:
+    """One more than is shown tells whether there is a next page."""
+    return replace(question, top_n=question.top_n + 1)
+
+
+def _pages(
+    questions: Sequence[Question],
+    wanted: Mapping[int, Wanted],
+    found: Found,
+    column: IdColumn,
+) -> dict[int, Page]:
+    return {
+        n: page_of(ranked, questions[n].top_n, column, wanted[n].fingerprint)
+        for n, ranked in zip(wanted, found.ranked, strict=True)
+    }
+
+
+def _jobs(
+    transaction: Transaction, catalogue: Catalogue, pages: Iterable[Page]
+) -> dict[Id, Job]:
+    ids = {id_ for page in pages for id_ in page.ids}
+    return jobs_by_id(transaction, list(ids), catalogue=catalogue) if ids else {}
+
+
+def _recommendations(page: Page, jobs: Mapping[Id, Job]) -> list[Recommendation]:
+    return [
+        Recommendation(id_, scored.score, jobs[id_].skills, jobs[id_].columns)
+        for id_, scored in zip(page.ids, page.ranked, strict=True)
+    ]

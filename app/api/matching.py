@@ -51,6 +51,8 @@ class MatchedSkill(BaseModel):
 class Explained(BaseModel):
     """Why something fits. Null where the skills of the row are still to be split."""
 
+    model_config = ConfigDict(defer_build=True)
+
     match_score: float | None = Field(
         None,
         description="The share of the skills asked for that are there, 0 to 1; what is"
@@ -101,7 +103,8 @@ class CandidatesResponse(BaseModel):
 class CandidatesRequest(BaseModel):
     """Which users fit a job."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # Not built itself, only with the bound of the setting: validators take memory.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     job_id: Integer64 | TextId
     top_n: Whole = Field(DEFAULT_TOP_N, ge=1)
@@ -114,6 +117,7 @@ def explained_job(match: Match, score: float | None = None) -> ExplainedJob:
         job_id=match.id,
         similarity_score=match.similarity_score if score is None else score,
         skills=match.text,
+        columns=match.columns,
         **_reasons(match.explanation),
     )
 
@@ -161,6 +165,8 @@ def build_matching_router(
     router = APIRouter(dependencies=KEYS if needs_key else [])
 
     class Bounded(CandidatesRequest):
+        model_config = ConfigDict(defer_build=False)
+
         top_n: Whole = Field(min(DEFAULT_TOP_N, max_top_n), ge=1, le=max_top_n)
 
     async def ask(request: Request, response: Response, q: AnyQuestion) -> SkillAnswer:
@@ -189,6 +195,7 @@ def build_matching_router(
                     job_id=m.id,
                     similarity_score=m.similarity_score or 0.0,
                     skills=m.text,
+                    columns=m.columns,
                 )
                 for m in answer.matches
             ],

@@ -1,77 +1,146 @@
-"""From a request for recommendations to questions, and from their answers to JSON."""
+"""From requests for recommendations to questions, and from their answers to JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from app import cursor
 from app.api.matching import Passes, explained_job
-from app.api.schemas import RankBy, RecommendBody, Recommended, RecommendResponse
+from app.api.schemas import (
+    BatchBody,
+    Choice,
+    RankBy,
+    RecommendBody,
+    Recommended,
+    RecommendResponse,
+)
 from app.deadline import Deadline
+from app.errors import AppError
+from app.filters import read_filters
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.questions import Answer, Question, Timings
-from app.storage.ids import Id
+from app.selection import Condition, Selection
+
+Outcome = RecommendResponse | AppError
 
 
-async def recommend_by(
-    passes: Passes,
-    asked: RecommendBody,
-    deadline: Deadline,
-    *,
-    default: RankBy,
-) -> tuple[RecommendResponse, Timings]:
-    """The answer to a request, and where its time went; `default` is RANK_BY."""
-    if (asked.rank_by or default) == "skills":
-        by_skills = await passes.ask(_skill_question(asked), deadline)
-        assert isinstance(by_skills, SkillAnswer)  # noqa: S101  (by the question)
-        return _public_by_skills(by_skills), by_skills.timings
-    question = Question(top_n=asked.top_n, user_id=asked.user_id, skills=asked.skills)
-    answer = await passes.ask(question, deadline)
-    assert isinstance(answer, Answer)  # noqa: S101  (by the question)
-    public = _public(answer)
-    if asked.explain and answer.recommendations:
-        ids = tuple(job.job_id for job in answer.recommendations)
-        reasons = await passes.ask(_skill_question(asked, only=ids), deadline)
-        assert isinstance(reasons, SkillAnswer)  # noqa: S101  (by the question)
-        public.recommendations = _explained(answer, reasons)
-    return public, answer.timings
+@dataclass(frozen=True)
+class Recommending:
+    """Asks the passes. `rank_by` and `columns` are RANK_BY and JOB_COLUMNS."""
+
+    passes: Passes
+    rank_by: RankBy
+    columns: Sequence[str]
+
+    async def one(
+        self, asked: RecommendBody, deadline: Deadline
+    ) -> tuple[RecommendResponse, Timings]:
+        """The answer to a request, and where its time went."""
+        position = None if asked.cursor is None else cursor.from_text(asked.cursor)
+        selection = Selection(
+            filters=self._filters(asked),
+            exclude=frozenset(asked.exclude_job_ids),
+            min_score=asked.min_score,
+            after=position,
+        )
+        question = Question(asked.top_n, asked.user_id, asked.skills, selection)
+        (outcome,), timings = await self._ask([question], asked, deadline)
+        if isinstance(outcome, AppError):
+            raise outcome
+        return outcome, timings
+
+    async def many(
+        self, asked: BatchBody, deadline: Deadline
+    ) -> tuple[Sequence[Outcome], Timings]:
+        """An answer, or the error that is its own, for each user, in one pass."""
+        selection = Selection(filters=self._filters(asked), min_score=asked.min_score)
+        questions = [
+            Question(asked.top_n, user_id, selection=selection)
+            for user_id in asked.user_ids
+        ]
+        return await self._ask(questions, asked, deadline)
+
+    def _filters(self, asked: Choice) -> tuple[Condition, ...]:
+        return read_filters(asked.filters or {}, offered=self.columns)
+
+    async def _ask(
+        self, questions: Sequence[Question], asked: Choice, deadline: Deadline
+    ) -> tuple[Sequence[Outcome], Timings]:
+        by_skills = (asked.rank_by or self.rank_by) == "skills"
+        found = await self.passes.ask_all(
+            [_skill_question(q) for q in questions] if by_skills else questions,
+            deadline,
+        )
+        reasons: Mapping[int, SkillAnswer] = {}
+        if asked.explain and not by_skills:
+            reasons = await self._reasons(questions, found, deadline)
+        outcomes = [
+            each if isinstance(each, AppError) else _public(each, reasons.get(n))
+            for n, each in enumerate(found)
+        ]
+        timings = [each.timings for each in found if not isinstance(each, AppError)]
+        return outcomes, timings[0] if timings else Timings(0.0, 0.0)
+
+    async def _reasons(
+        self,
+        questions: Sequence[Question],
+        found: Sequence[object],
+        deadline: Deadline,
+    ) -> dict[int, SkillAnswer]:
+        """Those of the jobs that a ranking by similarity found."""
+        explained = {
+            n: tuple(job.job_id for job in answer.recommendations)
+            for n, answer in enumerate(found)
+            if isinstance(answer, Answer) and answer.recommendations
+        }
+        if not explained:
+            return {}
+        outcomes = await self.passes.ask_all(
+            [
+                SkillQuestion(q.top_n, q.user_id, q.skills, only=ids)
+                for q, ids in ((questions[n], ids) for n, ids in explained.items())
+            ],
+            deadline,
+        )
+        return {
+            n: outcome
+            for n, outcome in zip(explained, outcomes, strict=True)
+            if isinstance(outcome, SkillAnswer)
+        }
 
 
-def _skill_question(
-    asked: RecommendBody, only: Sequence[Id] | None = None
-) -> SkillQuestion:
+def _skill_question(question: Question) -> SkillQuestion:
     return SkillQuestion(
-        top_n=asked.top_n, user_id=asked.user_id, skills=asked.skills, only=only
+        question.top_n,
+        question.user_id,
+        question.skills,
+        selection=question.selection,
     )
 
 
-def _public(answer: Answer) -> RecommendResponse:
+def _public(answer: object, reasons: SkillAnswer | None) -> RecommendResponse:
+    if isinstance(answer, SkillAnswer):
+        return RecommendResponse(
+            recommendations=[explained_job(match) for match in answer.matches],
+            total_jobs_analyzed=answer.total_analyzed,
+            total_jobs_pending=answer.total_pending,
+            detail=answer.note,
+            next_cursor=answer.next_cursor,
+        )
+    assert isinstance(answer, Answer)  # noqa: S101  (by the question)
     return RecommendResponse(
-        recommendations=[
-            Recommended(
-                job_id=job.job_id,
-                similarity_score=job.similarity_score,
-                skills=job.skills,
-            )
-            for job in answer.recommendations
-        ],
+        recommendations=_recommended(answer, reasons),
         total_jobs_analyzed=answer.total_jobs_analyzed,
         total_jobs_pending=answer.total_jobs_pending,
         detail=answer.note,
+        next_cursor=answer.next_cursor,
     )
 
 
-def _public_by_skills(answer: SkillAnswer) -> RecommendResponse:
-    return RecommendResponse(
-        recommendations=[explained_job(match) for match in answer.matches],
-        total_jobs_analyzed=answer.total_analyzed,
-        total_jobs_pending=answer.total_pending,
-        detail=answer.note,
-    )
-
-
-def _explained(answer: Answer, reasons: SkillAnswer) -> list[Recommended]:
+def _recommended(answer: Answer, reasons: SkillAnswer | None) -> list[Recommended]:
     """The jobs of the ranking, its scores untouched, with their reasons; a job that
     was deleted since has none.
     """
-    found = {match.id: match for match in reasons.matches}
+    found = {match.id: match for match in reasons.matches} if reasons else {}
     return [
         explained_job(found[job.job_id], job.similarity_score)
         if job.job_id in found
@@ -79,6 +148,7 @@ def _explained(answer: Answer, reasons: SkillAnswer) -> list[Recommended]:
             job_id=job.job_id,
             similarity_score=job.similarity_score,
             skills=job.skills,
+            columns=job.columns,
         )
         for job in answer.recommendations
     ]

@@ -8,16 +8,17 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.api.batch import BATCH_ANSWER, batch_json
 from app.api.gone import unless_gone
-from app.api.matching import KEYS, Passes, server_timing
-from app.api.recommending import recommend_by
+from app.api.matching import KEYS, server_timing
+from app.api.recommending import Recommending
 from app.api.schemas import (
     AliveResponse,
     ErrorResponse,
     JobCounts,
-    RankBy,
     ReadyResponse,
     RecommendResponse,
+    batch_request,
     recommend_request,
 )
 from app.deadline import Deadline
@@ -46,19 +47,20 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def build_router(
-    passes: Passes,
     readiness: SharedReadiness,
     telemetry: Telemetry,
     *,
     max_top_n: int,
     timeout_s: float,
     needs_key: bool,
-    rank_by: RankBy = "similarity",
+    recommending: Recommending,
+    most_users: int,
 ) -> APIRouter:
     """All routes over these services."""
     router = APIRouter()
     keys = KEYS if needs_key else []
     bounded_request = recommend_request(max_top_n)
+    bounded_batch = batch_request(max_top_n, most_users)
 
     @router.post("/api/recommend", responses=ERRORS, dependencies=keys)
     async def recommend(
@@ -69,11 +71,34 @@ def build_router(
         """The jobs that fit a user, or a skills text, best first."""
         start = time.perf_counter()
         deadline = Deadline.after(timeout_s)
-        work = recommend_by(passes, asked, deadline, default=rank_by)
+        work = recommending.one(asked, deadline)
         found, timings = await unless_gone(request, work)
         request.state.timings = timings
         response.headers["Server-Timing"] = server_timing(timings, start)
         return found
+
+    @router.post(
+        "/api/recommend/batch",
+        response_class=Response,
+        responses={**ERRORS, 200: BATCH_ANSWER},
+        dependencies=keys,
+    )
+    async def recommend_to_many(
+        asked: bounded_batch,  # type: ignore[valid-type]  # made for the setting
+        request: Request,
+    ) -> Response:
+        """The jobs that fit each of several users, from one pass over the table."""
+        start = time.perf_counter()
+        deadline = Deadline.after(timeout_s)
+        work = recommending.many(asked, deadline)
+        outcomes, timings = await unless_gone(request, work)
+        request.state.timings = timings
+        ids = asked.user_ids  # type: ignore[attr-defined]  # as above
+        return Response(
+            batch_json(ids, outcomes),
+            media_type="application/json",
+            headers={"Server-Timing": server_timing(timings, start)},
+        )
 
     @router.get("/healthz")
     async def alive() -> AliveResponse:

@@ -11,9 +11,13 @@ from pydantic import (
     model_validator,
 )
 
+from app.cursor import MAX_LENGTH
+
 MAX_ID_LENGTH = 200
 MAX_SKILLS_LENGTH = 50_000
 DEFAULT_TOP_N = 10
+MAX_EXCLUDED = 1000
+MOST_USERS = 64
 
 # Beyond this a float no longer tells neighbouring integers apart.
 EXACT_IN_A_FLOAT = 2**53
@@ -31,6 +35,7 @@ Integer64 = Annotated[Whole, Field(ge=-(2**63), le=2**63 - 1)]
 TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 PublicId = int | str
 RankBy = Literal["similarity", "skills"]
+Ids = Annotated[list[Integer64 | TextId], Field(max_length=MAX_EXCLUDED)]
 
 
 def _exactly_one(schema: dict[str, Any]) -> None:
@@ -43,15 +48,41 @@ def _exactly_one(schema: dict[str, Any]) -> None:
         field |= kept[0] if len(kept) == 1 else {"anyOf": kept}
 
 
-class RecommendBody(BaseModel):
+class Choice(BaseModel):
+    """How many jobs, ranked how, and which."""
+
+    # Not built itself, only with the bounds of the settings: validators take memory.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+    top_n: Whole = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
+    rank_by: RankBy | None = Field(
+        None,
+        description="`similarity`: the cosine of the whole texts. `skills`: skill by"
+        " skill, with the reasons. The default is the service's RANK_BY.",
+    )
+    explain: bool = Field(
+        False, description="Give the reasons with a ranking by similarity as well."
+    )
+    filters: dict[str, Any] | None = Field(
+        None,
+        description="By column: a value, a list of values of which one must be there,"
+        ' or bounds such as `{"gte": 1, "lt": 2}`. null is a value that is absent.'
+        " `GET /api/columns` tells the columns.",
+    )
+    min_score: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="The least similarity_score, or match_score where that ranks.",
+    )
+
+
+class RecommendBody(Choice):
     """Either a user in the database or a skills text, and how many jobs to return.
 
     41.0 is the integer 41, and "41" finds it too; 41.5 is refused.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra=_exactly_one
-    )
+    model_config = ConfigDict(json_schema_extra=_exactly_one)
 
     user_id: Integer64 | TextId | None = Field(
         None, description="The user's id in the table `users`.", examples=[42]
@@ -64,14 +95,13 @@ class RecommendBody(BaseModel):
         description="A skills text, for someone who has no row in `users`.",
         examples=["python, sql, data analysis"],
     )
-    top_n: Whole = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
-    rank_by: RankBy | None = Field(
-        None,
-        description="`similarity`: the cosine of the whole texts. `skills`: skill by"
-        " skill, with the reasons. The default is the service's RANK_BY.",
+    exclude_job_ids: Ids = Field(
+        [], description="Jobs to leave out; an id that no job has leaves out nothing."
     )
-    explain: bool = Field(
-        False, description="Give the reasons with a ranking by similarity as well."
+    cursor: str | None = Field(
+        None,
+        max_length=MAX_LENGTH,
+        description="`next_cursor` of an answer to the same question: goes on there.",
     )
 
     @model_validator(mode="after")
@@ -82,19 +112,46 @@ class RecommendBody(BaseModel):
         return self
 
 
+class BatchBody(Choice):
+    """Several users in the database, and how many jobs to return for each."""
+
+    user_ids: list[Integer64 | TextId] = Field(min_length=1, examples=[[1, 2, 3]])
+
+
 def recommend_request(max_top_n: int) -> type[RecommendBody]:
     """The request with the configured upper bound of `top_n` in its schema."""
 
     class RecommendRequest(RecommendBody):
-        top_n: Whole = Field(
-            min(DEFAULT_TOP_N, max_top_n),
-            ge=1,
-            le=max_top_n,
-            description="How many jobs to return.",
-        )
+        model_config = ConfigDict(defer_build=False)
+
+        top_n: Whole = _top_n(max_top_n)
 
     RecommendRequest.__doc__ = RecommendBody.__doc__
     return RecommendRequest
+
+
+def batch_request(max_top_n: int, most_users: int) -> type[BatchBody]:
+    """The request with the configured upper bounds."""
+
+    class BatchRequest(BatchBody):
+        model_config = ConfigDict(defer_build=False)
+
+        top_n: Whole = _top_n(max_top_n)
+        user_ids: list[Integer64 | TextId] = Field(
+            min_length=1, max_length=most_users, examples=[[1, 2, 3]]
+        )
+
+    BatchRequest.__doc__ = BatchBody.__doc__
+    return BatchRequest
+
+
+def _top_n(most: int) -> Any:
+    return Field(
+        min(DEFAULT_TOP_N, most),
+        ge=1,
+        le=most,
+        description="How many jobs to return.",
+    )
 
 
 class Recommended(BaseModel):
@@ -105,6 +162,11 @@ class Recommended(BaseModel):
         description="Cosine similarity of the texts, -1 to 1, to six decimals."
     )
     skills: str | None
+    columns: dict[str, Any] | None = Field(
+        None,
+        exclude_if=lambda columns: columns is None,
+        description="The columns of JOB_COLUMNS, where that is set.",
+    )
 
 
 class RecommendResponse(BaseModel):
@@ -113,8 +175,8 @@ class RecommendResponse(BaseModel):
     success: bool = True
     recommendations: list[SerializeAsAny[Recommended]]
     total_jobs_analyzed: int = Field(
-        description="Jobs that were compared: those with a sound embedding of the"
-        " current model."
+        description="Jobs that were compared: those that match the filters and have a"
+        " sound embedding of the current model."
     )
     total_jobs_pending: int = Field(
         description="Jobs with a text that were not compared, because their embedding"
@@ -122,6 +184,9 @@ class RecommendResponse(BaseModel):
     )
     detail: str | None = Field(
         None, description="A remark, for example that the user has no skills yet."
+    )
+    next_cursor: str | None = Field(
+        None, description="Goes on after these jobs; null where there are no more."
     )
 
 

@@ -50,6 +50,9 @@ MINILM = Manifest(
         "tokenizer.json": (
             "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
         ),
+        "vocab.txt": (
+            "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+        ),
     },
 )
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.encoder.checkpoint import MINILM, verify
 from app.encoder.numpy_encoder import NumpyEncoder
+from app.host import give_memory_back
 
 
 class LazyEncoder:
@@ -41,15 +42,42 @@ class LazyEncoder:
         """As `Encoder.encode`; raises ModelUnavailableError if loading fails."""
         return self._loaded_encoder().encode(texts)
 
+    def encode_alone(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `NumpyEncoder.encode_alone`; raises as `encode` does."""
+        return self._loaded_encoder().encode_alone(texts)
+
     def _loaded_encoder(self) -> NumpyEncoder:
         if self._encoder is not None:
             return self._encoder
-        # First callers that arrive together would each hash 90 MB and hold a
-        # tokenizer of 9 MB; the lock lets one load and the others find it done.
+        # First callers that arrive together would each hash 90 MB and sort a
+        # vocabulary; the lock lets one load and the others find it done.
         with self._lock:
             if self._encoder is None:
                 self._encoder = _load(self._model_dir)
+                # Hashing and sorting leave two megabytes of holes.
+                give_memory_back()
             return self._encoder
+
+
+class QueryEncoder:
+    """The same model for texts that somebody asks with: an answer must not depend,
+    not even in its last digit, on who else asks at the same moment.
+    """
+
+    def __init__(self, model: LazyEncoder) -> None:
+        self._model = model
+
+    @property
+    def version(self) -> str:
+        return self._model.version
+
+    @property
+    def dimension(self) -> int:
+        return self._model.dimension
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `LazyEncoder.encode_alone`."""
+        return self._model.encode_alone(texts)
 
 
 def _load(model_dir: Path) -> NumpyEncoder:

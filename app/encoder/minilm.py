@@ -1,11 +1,11 @@
 """MiniLM's forward pass in NumPy: token ids in, embeddings out. No tokenizer here.
 
 Read it beside "Attention Is All You Need" (Vaswani et al. 2017) and "BERT" (Devlin et
-al. 2019). Activations are (features, tokens); the tokens of several texts lie side by
-side without padding, and attention alone looks at one text at a time.
+al. 2019). Activations are (features, tokens); the tokens of a group of texts lie side
+by side without padding, and attention alone looks at one text at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -21,49 +21,70 @@ _INTERMEDIATE = 1536
 # a text of 256 tokens does not need 3 MB for its twelve heads at once.
 _SCORES = 131_072
 
+# Texts that are multiplied together, as token ids.
+Group = Sequence[Sequence[int]]
+
 
 class MiniLM:
     """The six layers of all-MiniLM-L6-v2."""
 
-    def __init__(self, weights: Weights, *, max_tokens: int) -> None:
+    def __init__(
+        self, weights: Weights, *, group_tokens: int, sweep_tokens: int
+    ) -> None:
+        """At most so many tokens in a group, and in all groups of one call."""
         self._weights = weights
-        rows = DIMENSION + _INTERMEDIATE + DIMENSION
-        # Taken once; in memory only as far as a pack ever reached: 9 KB a token.
-        self._scratch = np.empty(rows * max_tokens, np.float32)
+        # Taken once; in memory only as far as a call ever reached: 1.5 KB for each of
+        # its tokens, 7.5 KB more for each of its largest group.
+        self._hidden = np.empty(DIMENSION * sweep_tokens, np.float32)
+        self._scratch = np.empty((_INTERMEDIATE + DIMENSION) * group_tokens, np.float32)
 
-    def embed(self, texts: Sequence[Sequence[int]]) -> Matrix:
-        """Token ids of a few texts to (len(texts), 384) float32, unit length.
+    def embed(self, groups: Sequence[Group]) -> Matrix:
+        """(n, 384) float32, unit length, of all texts in order.
 
-        All texts together have at most `max_tokens` tokens, and each at least one. Not
-        for two threads at once: the scratch memory is shared.
+        The texts of a group share each product, which is fast; but its rounding, about
+        1e-7, depends on all of them. Groups share the reading of the weights only.
+        Each text has at least one token. Not for two threads at once: the scratch
+        memory is shared.
         """
-        starts = [0, *accumulate(map(len, texts))]
-        spans = [slice(start, end) for start, end in pairwise(starts)]
-        x, wide, narrow = self._buffers(starts[-1])
-        _embeddings(self._weights, texts, out=x)
-        self._weights.embeddings_norm(x, scratch=narrow)
+        hidden = list(zip(groups, self._split_hidden(groups), strict=True))
+        for group, x in hidden:
+            _embeddings(self._weights, group, out=x)
+            self._weights.embeddings_norm(x, scratch=self._buffers(x)[1])
         for layer in self._weights.layers:
-            _attention(layer, x, spans, wide=wide, narrow=narrow)
-            _feed_forward(layer, x, wide=wide, narrow=narrow)
-        return _mean_pooled(x, starts[:-1])
+            for group, x in hidden:
+                wide, narrow = self._buffers(x)
+                _attention(layer, x, _spans(group), wide=wide, narrow=narrow)
+                _feed_forward(layer, x, wide=wide, narrow=narrow)
+        return np.concatenate([_mean_pooled(x, _starts(group)) for group, x in hidden])
 
-    def _buffers(self, tokens: int) -> tuple[Matrix, Matrix, Matrix]:
-        """(384, tokens), (1536, tokens) and (384, tokens) of the scratch memory."""
-        rows = (DIMENSION, _INTERMEDIATE, DIMENSION)
-        ends = accumulate((r * tokens for r in rows), initial=0)
-        x, wide, narrow = (
-            self._scratch[start:end].reshape(-1, tokens)
-            for start, end in pairwise(ends)
-        )
-        return x, wide, narrow
+    def _split_hidden(self, groups: Sequence[Group]) -> Iterator[Matrix]:
+        """(384, tokens) for each group."""
+        sizes = (DIMENSION * sum(map(len, group)) for group in groups)
+        for start, end in pairwise(accumulate(sizes, initial=0)):
+            yield self._hidden[start:end].reshape(DIMENSION, -1)
+
+    def _buffers(self, x: Matrix) -> tuple[Matrix, Matrix]:
+        """(1536, tokens) and (384, tokens) of the scratch memory."""
+        tokens = x.shape[1]
+        middle, end = _INTERMEDIATE * tokens, (_INTERMEDIATE + DIMENSION) * tokens
+        wide = self._scratch[:middle].reshape(-1, tokens)
+        return wide, self._scratch[middle:end].reshape(-1, tokens)
 
 
-def _embeddings(
-    weights: Weights, texts: Sequence[Sequence[int]], *, out: Matrix
-) -> None:
+def _starts(group: Group) -> list[int]:
+    return [0, *accumulate(map(len, group[:-1]))]
+
+
+def _spans(group: Group) -> list[slice]:
+    return [
+        slice(a, a + len(text)) for a, text in zip(_starts(group), group, strict=True)
+    ]
+
+
+def _embeddings(weights: Weights, group: Group, *, out: Matrix) -> None:
     """Word, position and type: each text counts its positions from 0."""
-    ids = np.concatenate([np.asarray(text, np.intp) for text in texts])
-    positions = np.concatenate([np.arange(len(text)) for text in texts])
+    ids = np.concatenate([np.asarray(text, np.intp) for text in group])
+    positions = np.concatenate([np.arange(len(text)) for text in group])
     rows = weights.words[ids]
     rows += weights.positions[positions]
     rows += weights.token_type

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import AppError, JobNotFoundError, UserNotFoundError
+from app import cursor
+from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.match.questions import SkillQuestion
 from app.skills.query import query_skills
 from app.skills.split import Skill
@@ -23,13 +24,14 @@ class Asked:
     text: str
     skills: Sequence[Skill]
     embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
+    fingerprint: bytes  # of the question's cursors
 
 
 def asked_by(
-    question: SkillQuestion, row: SkilledRow | None
+    question: SkillQuestion, row: SkilledRow | None, *, version: str
 ) -> Asked | AppError | None:
-    """What the question looks for; the error if its row is absent; None if it has no
-    skills.
+    """What the question looks for; the error if its row is absent, or its cursor that
+    of another question; None if it has no skills.
     """
     if question.skills is not None:
         text, embedding = question.skills, None
@@ -40,7 +42,15 @@ def asked_by(
     else:
         return UserNotFoundError("No user has this user_id.")
     skills = query_skills(text)
-    return Asked(text, skills, embedding) if skills else None
+    if not skills:
+        return None
+    selection, id_ = question.selection, None if row is None else row.id
+    mark = cursor.fingerprint("skills", version, id_, text, selection.scan_key)
+    try:
+        cursor.check(selection.after, mark)
+    except InvalidInputError as error:
+        return error
+    return Asked(text, skills, embedding, mark)
 
 
 def no_skills(question: SkillQuestion) -> str:

@@ -12,17 +12,17 @@ from app.encoder import Encoder
 from app.errors import AppError
 from app.match.asked import Asked, asked_by, no_skills, rounds
 from app.match.questions import Match, SkillAnswer, SkillQuestion
+from app.match.reasons import cosine, explanation
 from app.questions import AbandonedError, Timings
-from app.scan.best import DECIMALS, Scored
+from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
+from app.scan.pages import Page, page_of
 from app.scan.passes import PassScope
 from app.scan.skill_records import SkillBatch, skill_reader
 from app.skills.cache import VocabularyCache
-from app.skills.explain import Explanation, explain
 from app.skills.match import SkillQueries, SkillTopN
 from app.skills.query import skill_vectors
-from app.skills.split import Skill, split_skills
-from app.skills.vocabulary import Vocabulary
+from app.skills.split import Skill
 from app.skills.weights import SURPLUS_PRICE
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
@@ -48,11 +48,12 @@ class OnePass:
         encoder: Encoder,
         cache: VocabularyCache,
         scope: PassScope,
+        *,
+        catalogue: Catalogue,
     ) -> None:
         self._transaction = transaction
         self._encoder = encoder
         self._scope = scope
-        catalogue = Catalogue.read(transaction)
         self._jobs, self._users = job_side(catalogue), user_side(catalogue)
         self._vocabulary = cache.refresh(transaction)
 
@@ -66,7 +67,7 @@ class OnePass:
         texts = self._text_vectors(list(asked.values()))
         encoded = time.perf_counter()
         target = self._jobs if questions[0].job_id is None else self._users
-        found, total = self._find(questions, asked, vectors, target)
+        found, total, cursors = self._find(questions, asked, vectors, target)
         pending = count_unsplit(self._transaction, target)
         price = _price(questions[0])
         matches = {
@@ -78,7 +79,13 @@ class OnePass:
         return [
             outcome
             if isinstance(outcome, AppError)
-            else SkillAnswer(matches[n], total, timings, total_pending=pending)
+            else SkillAnswer(
+                matches[n],
+                total,
+                timings,
+                total_pending=pending,
+                next_cursor=cursors.get(n),
+            )
             if n in matches
             else SkillAnswer((), 0, timings, note=no_skills(questions[n]))
             for n, outcome in enumerate(looked_up)
@@ -93,7 +100,11 @@ class OnePass:
         wanted = list({key for key in keys if key is not None})
         rows = self._rows(side, wanted)
         return [
-            asked_by(question, None if key is None else rows.get(key))
+            asked_by(
+                question,
+                None if key is None else rows.get(key),
+                version=self._encoder.version,
+            )
             for question, key in zip(questions, keys, strict=True)
         ]
 
@@ -129,22 +140,27 @@ class OnePass:
         asked: dict[int, Asked],
         vectors: dict[str, NDArray[np.float32]],
         target: Side,
-    ) -> tuple[dict[int, list[SkilledRow]], int]:
-        """The rows for each question that asks for something, and how many rows
-        were compared.
+    ) -> tuple[dict[int, list[SkilledRow]], int, dict[int, str | None]]:
+        """The rows for each question that asks for something, how many rows were
+        compared, and the cursors of the next pages.
         """
         if questions[0].only is not None:
-            return self._named_rows(questions, asked, target), 0
-        best: dict[int, list[Scored]] = {}
+            return self._named_rows(questions, asked, target), 0, {}
+        pages: dict[int, Page] = {}
         total = 0
         for group in rounds(asked):
             top = self._scan(group, asked, questions, vectors, target)
-            best |= {n: top.result(rank) for rank, n in enumerate(group)}
+            for rank, n in enumerate(group):
+                pages[n] = page_of(
+                    top.result(rank),
+                    questions[n].top_n,
+                    target.id_column,
+                    asked[n].fingerprint,
+                )
             total = top.analyzed
-        ids = {row.id for scored in best.values() for row in scored}
-        public = {id_: target.id_column.from_stream(id_) for id_ in ids}
-        rows = self._rows(target, list(public.values()))
-        return {n: [rows[public[s.id]] for s in best[n]] for n in asked}, total
+        rows = self._rows(target, list({id_ for p in pages.values() for id_ in p.ids}))
+        found = {n: [rows[id_] for id_ in page.ids] for n, page in pages.items()}
+        return found, total, {n: page.next_cursor for n, page in pages.items()}
 
     def _named_rows(
         self,
@@ -171,7 +187,9 @@ class OnePass:
         queries = SkillQueries(
             vectors=np.stack([vectors[key] for key in keys]),
             columns=[np.array([column[s.key] for s in asked[n].skills]) for n in group],
-            sizes=[questions[n].top_n for n in group],
+            # One more than is shown tells whether there is a next page.
+            sizes=[questions[n].top_n + 1 for n in group],
+            bounds=[Bounds.of(questions[n].selection, target.id_column) for n in group],
             price=_price(questions[group[0]]),
         )
         top = SkillTopN(self._vocabulary, queries)
@@ -182,7 +200,12 @@ class OnePass:
             top.update(batch)
 
         read_copy(
-            lambda sink: stream_skill_ids(self._transaction, sink, target),
+            lambda sink: stream_skill_ids(
+                self._transaction,
+                sink,
+                target,
+                filters=questions[0].selection.filters,
+            ),
             skill_reader(target.id_column.kind, consume),
             buffer_bytes=BUFFER_BYTES,
         )
@@ -203,8 +226,9 @@ class OnePass:
             Match(
                 row.id,
                 row.skills,
-                _cosine(text, row.embedding),
-                _explanation(names, mine, row, self._vocabulary, price=price),
+                cosine(text, row.embedding),
+                explanation(names, mine, row, self._vocabulary, price=price),
+                row.columns,
             )
             for row in rows
         ]
@@ -215,33 +239,3 @@ def _price(question: SkillQuestion) -> float:
     job's is none.
     """
     return SURPLUS_PRICE if question.job_id is None else 0.0
-
-
-def _explanation(
-    names: Sequence[str],
-    vectors: NDArray[np.float32],
-    row: SkilledRow,
-    vocabulary: Vocabulary,
-    *,
-    price: float,
-) -> Explanation | None:
-    if row.skill_ids is None:
-        return None
-    # The ids were made from this text by this splitter, in its order; after a change
-    # of the splitter they wait for the backfill.
-    others = [skill.name for skill in split_skills(row.skills or "")]
-    if len(others) != len(row.skill_ids):
-        return None
-    mine = vocabulary.vectors(row.skill_ids)
-    return explain(names, vectors, others, mine, price=price)
-
-
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:
-    """As scan.topn scores it; None where it cannot be compared."""
-    if b is None:
-        return None
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    with np.errstate(all="ignore"):
-        x /= np.linalg.norm(x)
-        cosine = float(np.einsum("i,i->", x, y) / np.sqrt(np.einsum("i,i->", y, y)))
-    return round(cosine, DECIMALS) if np.isfinite(cosine) else None

@@ -1,9 +1,10 @@
 """What can be asked of a ranking by skills, and what comes back."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.questions import Timings
+from app.selection import EVERYTHING, Selection
 from app.skills.explain import Explanation
 from app.storage.ids import Id
 
@@ -21,11 +22,13 @@ class SkillQuestion:
     skills: str | None = None
     job_id: Id | None = None
     only: Sequence[Id] | None = None
+    selection: Selection = EVERYTHING
 
     @property
     def pass_key(self) -> Hashable:
-        """Who reads the same table can share a pass."""
-        return ("skills", self.job_id is None, self.only is None)
+        """Who reads the same rows can share a pass."""
+        side = ("skills", self.job_id is None, self.only is None)
+        return (*side, self.selection.scan_key)
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,18 @@ class Match:
     text: str | None
     similarity_score: float | None
     explanation: Explanation | None
+    columns: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
 class SkillAnswer:
-    """The best rows, best first: by match score, coverage, id."""
+    """The best rows, best first: by match score, coverage, id. `next_cursor` goes on
+    after them; None where there are no more.
+    """
 
     matches: Sequence[Match]
     total_analyzed: int
     timings: Timings
     note: str | None = None
     total_pending: int = 0
+    next_cursor: str | None = None

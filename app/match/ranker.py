@@ -9,6 +9,7 @@ from app.match.one_pass import OnePass
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.scan.passes import PassScope, again_if_lost
 from app.skills.cache import VocabularyCache
+from app.storage.catalogue import Catalogue
 from app.storage.database import Database
 
 
@@ -16,10 +17,17 @@ class SkillRanker:
     """Answers questions by skills. Safe to call from several threads."""
 
     def __init__(
-        self, database: Database, encoder: Encoder, *, cache_folder: Path
+        self,
+        database: Database,
+        encoder: Encoder,
+        *,
+        cache_folder: Path,
+        job_columns: Sequence[str] = (),
     ) -> None:
+        """`job_columns`: the names of JOB_COLUMNS."""
         self._database = database
         self._encoder = encoder
+        self._job_columns = job_columns
         self._cache = VocabularyCache(cache_folder, version=encoder.version)
 
     def answer_all(
@@ -35,5 +43,8 @@ class SkillRanker:
         self, questions: Sequence[SkillQuestion], scope: PassScope
     ) -> Sequence[SkillAnswer | AppError]:
         with self._database.snapshot(scope.deadline) as transaction:
-            run = OnePass(transaction, self._encoder, self._cache, scope)
+            catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
+            run = OnePass(
+                transaction, self._encoder, self._cache, scope, catalogue=catalogue
+            )
             return run.answers(questions)

@@ -6,38 +6,36 @@ So the result depends neither on how the stream was cut nor on who shares the pa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.scan.bounds import Bounds, BoundsOfAll, Scored
+
+__all__ = ["DECIMALS", "Best", "Scored"]
 
 # Published digits. Equal published scores are ordered by a second score if there is
 # one, then by id.
 DECIMALS = 6
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One ranked row: its id as the stream holds it, its score, and what orders rows
-    of equal score, highest first.
-    """
-
-    id: Any
-    score: float
-    second: float = 0.0
-
-
 class Best:
     """Keeps the best rows. `margin` bounds how far an approximate score may be off
-    the exact one, half a unit of the last published digit included.
+    the exact one, half a unit of the last published digit included. `bounds`: one for
+    each size, or none at all.
     """
 
-    def __init__(self, sizes: Sequence[int], *, margin: float) -> None:
+    def __init__(
+        self, sizes: Sequence[int], *, margin: float, bounds: Sequence[Bounds] = ()
+    ) -> None:
         self._sizes = np.asarray(sizes)
         self._margin = np.float32(margin)
-        # What a row must reach approximately to be looked at: (q, 1).
-        self._floor = np.full((len(sizes), 1), -np.inf, dtype=np.float32)
+        self._bounds = BoundsOfAll(bounds or [Bounds()] * len(sizes), margin=margin)
+        # What a row must reach approximately to be looked at: (q, 1) float32.
+        self._floor = self._bounds.floor
+        # Queries that have as many rows as they want: only better ones will do.
+        self._full = np.zeros(len(sizes), dtype=bool)
         # The best so far, of all queries, sorted by (query, -score, -second, id).
         self._query = np.empty(0, dtype=np.int64)
         self._ids: NDArray[Any] | None = None
@@ -47,8 +45,12 @@ class Best:
     def candidates(
         self,
         scores: NDArray[np.float32],  # (q, n) approximate, NaN for rows to leave out
+        ids: NDArray[Any],  # (n,)
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(query, row) of what may belong to the best."""
+        """(query, row) of what may belong to the best. Changes the scores: they are
+        NaN, too, where a bound leaves a row out.
+        """
+        self._bounds.leave_out(scores, ids)
         query, row = np.nonzero(scores >= self._raised_floor(scores))
         return query, row
 
@@ -60,10 +62,14 @@ class Best:
         seconds: NDArray[np.float64] | None = None,
     ) -> None:
         """Take rows into account: for each its query, its id and its exact scores."""
-        seconds = np.zeros(len(scores)) if seconds is None else seconds
+        scores = np.round(scores, DECIMALS)
+        seconds = np.zeros_like(scores) if seconds is None else seconds
+        seconds = np.round(seconds, DECIMALS)
+        inside = self._bounds.admits(query, ids, scores, seconds)
+        query, ids = query[inside], ids[inside]
         self._query = np.concatenate([self._query, query])
-        self._scores = np.concatenate([self._scores, np.round(scores, DECIMALS)])
-        self._seconds = np.concatenate([self._seconds, np.round(seconds, DECIMALS)])
+        self._scores = np.concatenate([self._scores, scores[inside]])
+        self._seconds = np.concatenate([self._seconds, seconds[inside]])
         self._ids = ids if self._ids is None else np.concatenate([self._ids, ids])
         self._cut()
 
@@ -90,12 +96,15 @@ class Best:
         """
         deepest = int(self._sizes.max())
         rows = scores.shape[1]
-        if rows <= deepest or np.isfinite(self._floor).all():
+        if rows <= deepest or self._full.all():
             return self._floor
-        comparable = np.where(np.isnan(scores), np.float32(-np.inf), scores)
+        comparable = self._bounds.without_doubtful(scores)
         nth = np.partition(comparable, rows - deepest, axis=1)[:, rows - deepest]
         # Twice: the N-th may be worse than it looks, and another one better.
-        return np.maximum(self._floor, nth[:, None] - 2 * self._margin)
+        raised: NDArray[np.float32] = np.maximum(
+            self._floor, nth[:, None] - 2 * self._margin
+        )
+        return raised
 
     def _cut(self) -> None:
         """Sort, drop what is beyond N of its query, and raise the floor."""
@@ -115,4 +124,5 @@ class Best:
         ends = np.searchsorted(self._query, np.arange(len(self._sizes)), side="right")
         starts = np.searchsorted(self._query, np.arange(len(self._sizes)))
         full = ends - starts >= self._sizes
+        self._full = full
         self._floor[full, 0] = self._scores[ends[full] - 1] - self._margin

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from app.deadline import Deadline
@@ -61,26 +62,26 @@ def again_if_lost(
 
 @dataclass(eq=False)
 class _Ticket(Generic[Question, Answer]):
-    """One question in the line. Its future belongs to the event loop: it is touched
-    there only, so that a cancellation and a completion cannot race.
+    """Questions of one request in the line. Its future belongs to the event loop: it is
+    touched there only, so that a cancellation and a completion cannot race.
     """
 
-    question: Question
+    questions: Sequence[Question]
     deadline: Deadline
     loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Answer]" = field(init=False)
+    future: "asyncio.Future[Sequence[Answer | AppError]]" = field(init=False)
     departed: bool = False
 
     def __post_init__(self) -> None:
         self.future = self.loop.create_future()
 
-    def settle(self, outcome: Answer | Exception) -> None:
-        """Hand the outcome over, from any thread."""
+    def settle(self, outcome: Sequence[Answer | AppError] | Exception) -> None:
+        """Hand the outcomes over, from any thread."""
         # RuntimeError: the loop was closed, so nobody waits any more.
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._settle, outcome)
 
-    def _settle(self, outcome: Answer | Exception) -> None:
+    def _settle(self, outcome: Sequence[Answer | AppError] | Exception) -> None:
         if self.future.done():
             return
         if isinstance(outcome, Exception):
@@ -104,6 +105,7 @@ class SharedPasses(Generic[Question, Answer]):
         self._most_per_pass = most_per_pass
         self._max_waiting = max_waiting
         self._line: deque[_Ticket[Question, Answer]] = deque()
+        self._waiting = 0
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
@@ -116,7 +118,7 @@ class SharedPasses(Generic[Question, Answer]):
     @property
     def waiting(self) -> int:
         """Questions in the line, those of running passes not among them."""
-        return len(self._line)
+        return self._waiting
 
     async def ask(self, question: Question, deadline: Deadline) -> Answer:
         """Wait for the pass that answers this question.
@@ -125,8 +127,20 @@ class SharedPasses(Generic[Question, Answer]):
         DeadlineExceededError when the deadline passes first, and whatever error the
         pass has for this question. Cancelling it takes the question back.
         """
+        (outcome,) = await self.ask_all([question], deadline)
+        if isinstance(outcome, AppError):
+            raise outcome
+        return outcome
+
+    async def ask_all(
+        self, questions: Sequence[Question], deadline: Deadline
+    ) -> Sequence[Answer | AppError]:
+        """As `ask`, for questions of one `pass_key`: an answer, or the error that is
+        its own, for each. They share one pass if `most_per_pass` allows, and count in
+        the line as so many.
+        """
         ticket: _Ticket[Question, Answer] = _Ticket(
-            question, deadline, asyncio.get_running_loop()
+            questions, deadline, asyncio.get_running_loop()
         )
         self._join_line(ticket)
         try:
@@ -146,6 +160,7 @@ class SharedPasses(Generic[Question, Answer]):
             self._closed = True
             left = list(self._line)
             self._line.clear()
+            self._waiting = 0
             self._changed.notify_all()
         for ticket in left:
             ticket.settle(DeadlineExceededError("The service is shutting down."))
@@ -154,12 +169,13 @@ class SharedPasses(Generic[Question, Answer]):
 
     def _join_line(self, ticket: _Ticket[Question, Answer]) -> None:
         with self._changed:
-            if len(self._line) >= self._max_waiting:
+            if self._waiting + len(ticket.questions) > self._max_waiting:
                 raise TooManyWaitingError(
-                    f"{len(self._line)} requests are waiting already; try again in a"
+                    f"{self._waiting} requests are waiting already; try again in a"
                     " moment."
                 )
             self._line.append(ticket)
+            self._waiting += len(ticket.questions)
             self._changed.notify()
 
     def _depart(self, ticket: _Ticket[Question, Answer]) -> None:
@@ -167,23 +183,32 @@ class SharedPasses(Generic[Question, Answer]):
         # ValueError: a pass has taken it; that pass sees `departed`.
         with self._changed, suppress(ValueError):
             self._line.remove(ticket)
+            self._waiting -= len(ticket.questions)
 
     def _work(self) -> None:
         while tickets := self._next_group():
             self._answer(tickets)
 
     def _next_group(self) -> list[_Ticket[Question, Answer]]:
-        """The oldest ticket and those that can share its pass; empty at the end."""
+        """The oldest ticket and those that fit into its pass; empty at the end."""
         with self._changed:
             while not self._line and not self._closed:
                 self._changed.wait()
             if not self._line:
                 return []
-            key = self._line[0].question.pass_key
-            group = [t for t in self._line if t.question.pass_key == key]
-            del group[self._most_per_pass :]
+            key = self._line[0].questions[0].pass_key
+            group: list[_Ticket[Question, Answer]] = []
+            size = 0
+            for ticket in self._line:
+                if ticket.questions[0].pass_key == key:
+                    size += len(ticket.questions)
+                    # A request alone may be too large: it takes several passes.
+                    if group and size > self._most_per_pass:
+                        break
+                    group.append(ticket)
             taken = set(map(id, group))
             self._line = deque(t for t in self._line if id(t) not in taken)
+            self._waiting -= sum(len(ticket.questions) for ticket in group)
             return group
 
     def _answer(self, tickets: Sequence[_Ticket[Question, Answer]]) -> None:
@@ -191,11 +216,16 @@ class SharedPasses(Generic[Question, Answer]):
             deadline=max(ticket.deadline for ticket in tickets),
             abandoned=lambda: all(ticket.departed for ticket in tickets),
         )
+        questions = [question for ticket in tickets for question in ticket.questions]
+        outcomes: list[Answer | AppError] = []
         try:
-            outcomes = self._run([ticket.question for ticket in tickets], scope)
+            for start in range(0, len(questions), self._most_per_pass):
+                part = questions[start : start + self._most_per_pass]
+                outcomes += self._run(part, scope)
         except Exception as error:  # noqa: BLE001  (handed to those who wait)
             for ticket in tickets:
                 ticket.settle(error)
             return
-        for ticket, outcome in zip(tickets, outcomes, strict=True):
-            ticket.settle(outcome)
+        left = iter(outcomes)
+        for ticket in tickets:
+            ticket.settle(list(islice(left, len(ticket.questions))))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.scan.best import DECIMALS, Best, Scored
+from app.scan.bounds import Bounds
 from app.scan.records import Batch
 
 __all__ = ["DECIMALS", "Scored", "TopN"]
@@ -31,13 +32,21 @@ RESCORE_ROWS = 512
 class TopN:
     """A running top-N per query. Feed it batches, then ask for the results."""
 
-    def __init__(self, queries: NDArray[np.float32], sizes: Sequence[int]) -> None:
-        """`queries`: (q, 384) float32, any length but zero; `sizes`: N of each."""
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        sizes: Sequence[int],
+        *,
+        bounds: Sequence[Bounds] = (),
+    ) -> None:
+        """`queries`: (q, 384) float32, any length but zero; `sizes`: N of each;
+        `bounds`: one for each, or none at all.
+        """
         exact = queries.astype(np.float64)
         exact /= np.linalg.norm(exact, axis=1, keepdims=True)
         self._exact = exact  # (q, 384) float64, unit length
         self._queries = exact.astype(np.float32)
-        self._best = Best(sizes, margin=MARGIN)
+        self._best = Best(sizes, margin=MARGIN, bounds=bounds)
         self.analyzed = 0
         self.unusable = 0
 
@@ -46,7 +55,7 @@ class TopN:
         infinite or below 1e-15 cannot be compared: they are counted as unusable.
         """
         scores = self._approximate(batch.embeddings)
-        query, row = self._best.candidates(scores)
+        query, row = self._best.candidates(scores, batch.ids)
         for start in range(0, len(row), RESCORE_ROWS):
             part = slice(start, start + RESCORE_ROWS)
             exact = self._rescore(batch.embeddings[row[part]], query[part])

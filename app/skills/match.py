@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.scan.best import Best, Scored
+from app.scan.bounds import Bounds
 from app.scan.skill_records import SkillBatch
 from app.skills.split import MAX_SKILLS
 from app.skills.vocabulary import Vocabulary
@@ -31,13 +32,15 @@ class SkillQueries:
     """The skills of several queries, each different one once.
 
     `vectors`: (k, 384) float32 of unit length. `columns`: for each query which of
-    them are its own, at least one. `sizes`: the N of each query. `price`: what a row's
-    list costs that is longer than the query's.
+    them are its own, at least one. `sizes`: the N of each query. `bounds`: one for
+    each query, or none at all. `price`: what a row's list costs that is longer than
+    the query's.
     """
 
     vectors: NDArray[np.float32]
     columns: Sequence[NDArray[np.intp]]
     sizes: Sequence[int]
+    bounds: Sequence[Bounds] = ()
     price: float = SURPLUS_PRICE
 
 
@@ -62,14 +65,15 @@ class SkillTopN:
             ]
         )
         margin = vocabulary.similarity_error * STEEPNESS + ROUNDING
-        self._best = Best(queries.sizes, margin=margin)
+        self._best = Best(queries.sizes, margin=margin, bounds=queries.bounds)
         self.analyzed = 0
 
     def update(self, batch: SkillBatch) -> None:
         """Take one batch into account."""
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
-        query, row = self._best.candidates(self._approximate(skill_ids, batch.starts))
+        found = self._approximate(skill_ids, batch.starts)
+        query, row = self._best.candidates(found, batch.ids)
         for start in range(0, len(row), RESCORE_ROWS):
             part = slice(start, start + RESCORE_ROWS)
             rows, place = np.unique(row[part], return_inverse=True)

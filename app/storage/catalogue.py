@@ -1,11 +1,12 @@
 """What the database's own catalogue says of our two tables."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import SchemaError
 from app.storage import queries
+from app.storage.columns import JobColumn, offered_columns
 from app.storage.database import Transaction
 from app.storage.ids import IdColumn
 
@@ -23,10 +24,16 @@ class Catalogue:
     user_id: IdColumn
     # Whether `users` has the columns that migration 0012 adds.
     users_have_embeddings: bool
+    # Those of `skill_job1` that the service offers, in the order of JOB_COLUMNS.
+    job_columns: Sequence[JobColumn] = ()
 
     @classmethod
-    def read(cls, transaction: Transaction) -> "Catalogue":
-        """Raises SchemaError that names the first missing table or column."""
+    def read(
+        cls, transaction: Transaction, *, job_columns: Sequence[str] = ()
+    ) -> "Catalogue":
+        """Raises SchemaError that names the first missing table or column; those of
+        `job_columns` are looked for in `skill_job1`.
+        """
         types: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for table, column, type_name in transaction.rows(
             queries.COLUMNS, {"tables": list(NEEDED)}
@@ -38,6 +45,7 @@ class Catalogue:
             user_id=IdColumn.of_type(types["users"]["user_id"]),
             users_have_embeddings=types["users"].keys()
             >= {"embedding", "embedding_version"},
+            job_columns=offered_columns(types["skill_job1"], job_columns),
         )
 
 

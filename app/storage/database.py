@@ -29,10 +29,12 @@ from app.storage.watchdog import Watchdog, shut_down
 
 # Sent as one simple query: one round trip. All of it is local to the transaction,
 # so it also holds behind a pooler that lends a server connection per transaction.
+# The time zone decides how a timestamp is shown and compared.
 # row_security = off makes hidden rows an error instead of a silently short answer.
 BEGIN_SNAPSHOT = SQL(
     "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
-    " SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL row_security = off"
+    " SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL row_security = off;"
+    " SET LOCAL timezone = 'UTC'"
 )
 BEGIN_WRITE = SQL("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")
 

@@ -47,6 +47,12 @@ class IdColumn:
         text = str(value)
         return None if "\x00" in text else text
 
+    def to_stream(self, id_: Id) -> int | bytes:
+        """An id, as `parse` gives it, in the form of a COPY BINARY record."""
+        if isinstance(id_, int):
+            return id_
+        return uuid.UUID(id_).bytes if self.kind == "uuid" else id_.encode()
+
     def from_stream(self, raw: int | bytes) -> Id:
         """The public form of an id as a COPY BINARY record holds it.
 

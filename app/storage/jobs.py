@@ -1,9 +1,15 @@
 """Jobs in Postgres: their embeddings as a stream, and their texts by id."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg2.sql import Composed
 
 from app.storage import queries
+from app.storage.catalogue import Catalogue
 from app.storage.codec import EMBEDDING_BYTES
+from app.storage.columns import public
+from app.storage.conditions import EVERY_ROW, selected
 from app.storage.database import Sink, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.tables import JOBS
@@ -14,18 +20,39 @@ RECORD_BYTES = EMBEDDING_BYTES + 24
 
 
 def stream_embeddings(
-    transaction: Transaction, sink: Sink, *, job_id: IdColumn, version: str
+    transaction: Transaction,
+    sink: Sink,
+    *,
+    job_id: IdColumn,
+    version: str,
+    matching: Composed = EVERY_ROW,
 ) -> None:
     """Stream (job_id, spare int2, embedding) of every row of this version, as COPY
     BINARY. Every embedding has 1,536 bytes; its values are not checked here.
+
+    `matching` are more conditions, as `conditions.and_matching` writes them.
     """
     query = JOBS.format(queries.STREAM_EMBEDDINGS, version=version, id_column=job_id)
-    transaction.copy_out(query, sink)
+    transaction.copy_out(query + matching, sink)
 
 
-def job_texts(
-    transaction: Transaction, ids: Sequence[Id], *, job_id: IdColumn
-) -> dict[Id, str | None]:
-    """The `skills` of the jobs with these ids."""
-    query = queries.JOB_TEXTS.format(id_type=job_id.cast)
-    return dict(transaction.rows(query, {"ids": list(ids)}))
+@dataclass(frozen=True)
+class Job:
+    """What an answer shows of a job: its text, and the values of the columns that are
+    offered, by name; None where none are.
+    """
+
+    skills: str | None
+    columns: Mapping[str, object] | None
+
+
+def jobs_by_id(
+    transaction: Transaction, ids: Sequence[Id], *, catalogue: Catalogue
+) -> dict[Id, Job]:
+    """The jobs with these ids."""
+    columns = catalogue.job_columns
+    query = queries.JOBS_BY_ID.format(
+        id_type=catalogue.job_id.cast, columns=selected(columns)
+    )
+    rows = transaction.rows(query, {"ids": list(ids)})
+    return {id_: Job(skills, public(columns, rest)) for id_, skills, *rest in rows}

@@ -36,8 +36,8 @@ STREAM_EMBEDDINGS = SQL(
     " WHERE job_id IS NOT NULL AND " + CURRENT.string + " AND " + RIGHT_LENGTH.string
 )
 
-JOB_TEXTS = SQL(
-    "SELECT job_id::{id_type}, skills FROM skill_job1"
+JOBS_BY_ID = SQL(
+    "SELECT job_id::{id_type}, skills{columns} FROM skill_job1"
     " WHERE job_id = ANY (%(ids)s::{id_type}[])"
 )
 

@@ -28,7 +28,6 @@ REVISION_OF = SQL("SELECT revision FROM skill WHERE skill_id = %(skill_id)s")
 SKILL_IDS = SQL(
     "SELECT skill, skill_id FROM skill WHERE skill = ANY (%(skills)s) AND " + SOUND
 )
-SKILL_NAMES = SQL("SELECT skill_id, skill FROM skill WHERE skill_id = ANY (%(ids)s)")
 
 COUNT_STALE_SKILLS = SQL("SELECT count(*) FROM skill WHERE (" + SOUND + ") IS NOT TRUE")
 NEXT_STALE_SKILLS = SQL(
@@ -57,7 +56,7 @@ STREAM_SKILL_IDS = SQL(
 )
 ROWS_BY_ID = SQL(
     "SELECT {key}::{id_type}, skills, skill_ids,"
-    " CASE WHEN " + SOUND + " THEN embedding END FROM {table}"
+    " CASE WHEN " + SOUND + " THEN embedding END{columns} FROM {table}"
     " WHERE {key} = ANY (%(ids)s::{id_type}[])"
 )
 

@@ -1,15 +1,18 @@
 """Skills in Postgres: the vocabulary, and the skill ids of jobs and users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
+from app.selection import Condition
 from app.storage import skill_queries
 from app.storage.claims import TextRow
 from app.storage.codec import EMBEDDING_BYTES, from_bytes, to_bytes
+from app.storage.columns import public
+from app.storage.conditions import and_matching, selected
 from app.storage.database import Sink, Transaction
 from app.storage.ids import Id
 from app.storage.sides import Side
@@ -41,6 +44,7 @@ class SkilledRow:
     skills: str | None
     skill_ids: NDArray[np.int32] | None  # (n,)
     embedding: NDArray[np.float32] | None  # (384,)
+    columns: Mapping[str, object] | None = None
 
 
 def skill_ids_to_bytes(ids: Sequence[int]) -> bytes:
@@ -95,11 +99,6 @@ def known_skills(
     return dict(transaction.rows(query, {"skills": list(skills)}))
 
 
-def skill_names(transaction: Transaction, ids: Sequence[int]) -> dict[int, str]:
-    """The skills with these ids."""
-    return dict(transaction.rows(skill_queries.SKILL_NAMES, {"ids": list(ids)}))
-
-
 def count_stale_skills(transaction: Transaction, *, version: str) -> int:
     """Skills that have no sound embedding of this version."""
     query = skill_queries.COUNT_STALE_SKILLS.format(**_version(version))
@@ -139,17 +138,31 @@ def remove_skills_except(transaction: Transaction, used: Sequence[int]) -> int:
     return transaction.execute(skill_queries.REMOVE_SKILLS, {"used": list(used)})
 
 
-def stream_skill_ids(transaction: Transaction, sink: Sink, side: Side) -> None:
-    """Stream (id, spare int2, skill_ids) of every row that has some, as COPY BINARY."""
-    transaction.copy_out(_format(skill_queries.STREAM_SKILL_IDS, side), sink)
+def stream_skill_ids(
+    transaction: Transaction,
+    sink: Sink,
+    side: Side,
+    *,
+    filters: Sequence[Condition] = (),
+) -> None:
+    """Stream (id, spare int2, skill_ids) of every row that has some and matches, as
+    COPY BINARY.
+    """
+    query = _format(skill_queries.STREAM_SKILL_IDS, side)
+    transaction.copy_out(query + and_matching(filters, side.columns), sink)
 
 
 def stream_side_embeddings(
-    transaction: Transaction, sink: Sink, side: Side, *, version: str
+    transaction: Transaction,
+    sink: Sink,
+    side: Side,
+    *,
+    version: str,
+    filters: Sequence[Condition] = (),
 ) -> None:
     """Stream the embeddings of a table as `jobs.stream_embeddings` does."""
     query = _format(skill_queries.STREAM_SIDE_EMBEDDINGS, side, **_version(version))
-    transaction.copy_out(query, sink)
+    transaction.copy_out(query + and_matching(filters, side.columns), sink)
 
 
 def skilled_rows(
@@ -158,9 +171,12 @@ def skilled_rows(
     """The rows with these ids."""
     if not ids:
         return {}
-    query = _format(skill_queries.ROWS_BY_ID, side, **_version(version))
+    columns = selected(side.columns)
+    query = _format(
+        skill_queries.ROWS_BY_ID, side, columns=columns, **_version(version)
+    )
     rows = transaction.rows(query, {"ids": list(ids)})
-    return {row[0]: _skilled_row(*row) for row in rows}
+    return {row[0]: _skilled_row(side, *row) for row in rows}
 
 
 def count_unsplit(transaction: Transaction, side: Side) -> int:
@@ -203,16 +219,19 @@ def store_skill_ids(
 
 
 def _skilled_row(
+    side: Side,
     id_: Id,
     skills: str | None,
     skill_ids: memoryview | None,
     embedding: memoryview | None,
+    *values: object,
 ) -> SkilledRow:
     return SkilledRow(
         id_,
         skills,
         None if skill_ids is None else skill_ids_from_bytes(skill_ids),
         None if embedding is None else from_bytes(embedding),
+        public(side.columns, values),
     )
 
 

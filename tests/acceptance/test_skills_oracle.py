@@ -79,7 +79,7 @@ def test_real_postings_for_real_users_equal_the_naive_ranking(
     real_data: Path, database: Database, tmp_path: Path
 ) -> None:
     encoder = LazyEncoder(ROOT / "models" / "all-MiniLM-L6-v2")
-    rng = random.Random(6)  # noqa: S311  (a sample, not a secret)
+    rng = random.Random(6)
     jobs = dict(islice(column(real_data / "jobs_real.csv", "job_id").items(), JOBS))
     users = rng.sample([*column(real_data / "users_open.csv", "user_id").values()], 200)
     differ, off = compare(database, encoder, tmp_path, jobs, users)
@@ -90,7 +90,7 @@ def test_real_postings_for_real_users_equal_the_naive_ranking(
 def test_texts_of_our_own_equal_the_naive_ranking(
     database: Database, tmp_path: Path
 ) -> None:
-    rng = random.Random(7)  # noqa: S311  (a sample, not a secret)
+    rng = random.Random(7)
     words = [f"word{n}" for n in range(60)]
 
     def text() -> str:

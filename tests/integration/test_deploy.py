@@ -96,7 +96,7 @@ def test_f61_every_command_of_the_blueprint_names_files_that_exist(
 def test_f60_a_build_without_a_sound_model_fails(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
-    for name in ("model.safetensors", "tokenizer.json"):
+    for name in ("model.safetensors", "tokenizer.json", "vocab.txt"):
         (folder / name).write_bytes(b"not the model")
     target = tmp_path / "target"
     ended = subprocess.run(

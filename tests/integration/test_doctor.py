@@ -113,6 +113,23 @@ def test_an_older_database_is_told_to_migrate(
     assert "The table users has no columns for embeddings." in found
 
 
+def test_a_column_that_cannot_be_offered_is_found(
+    capsys: pytest.CaptureFixture[str],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(database_url, "ALTER TABLE skill_job1 ADD location text, ADD area box")
+    monkeypatch.setenv("JOB_COLUMNS", "town, location, area")
+    found = findings(capsys)
+    assert [problem.split(",")[0] for problem in found] == [
+        "JOB_COLUMNS names the column town",
+        "JOB_COLUMNS names the column area",
+    ]
+    assert set(found.values()) == {"JOB_COLUMNS=location"}
+    monkeypatch.setenv("JOB_COLUMNS", "location")
+    assert findings(capsys) == {}
+
+
 def test_absent_model_files_are_found(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

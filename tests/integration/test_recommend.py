@@ -10,18 +10,18 @@ from psycopg2.sql import SQL
 from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
 from app.questions import AbandonedError, Answer, Question
-from app.recommend import Recommender
 from app.scan.passes import PassScope
 from app.storage.database import Database
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
+from tests.support.ranking import streaming_recommender
 from tests.support.rows import add_job, add_pending_jobs, add_user
 
 WAITED_FOR = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 
 
 def ask(database: Database, *questions: Question) -> Sequence[Answer | AppError]:
-    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    recommender = streaming_recommender(database, HashEncoder())
     return recommender.answer_all(questions, WAITED_FOR)
 
 
@@ -205,7 +205,7 @@ def test_f44_a_missing_column_is_named_with_the_command_that_mends_it(
 def test_a_column_that_changes_its_type_is_noticed(
     database: Database, database_url: str
 ) -> None:
-    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    recommender = streaming_recommender(database, HashEncoder())
     question = [Question(skills="python", top_n=1)]
     recommender.answer_all(question, WAITED_FOR)
     run(
@@ -227,7 +227,7 @@ def test_a_pass_that_nobody_waits_for_ends_early_and_frees_its_connection(
     add_pending_jobs(database_url, ["x"])
     for number in range(2, 100):
         add_job(database_url, number, "python")
-    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    recommender = streaming_recommender(database, HashEncoder())
     scope = PassScope(deadline=Deadline.after(60), abandoned=lambda: True)
     with pytest.raises(AbandonedError):
         recommender.answer_all([Question(skills="python", top_n=1)], scope)
@@ -245,7 +245,7 @@ def test_f31_a_scan_sees_one_snapshot(database: Database, database_url: str) -> 
         run(database_url, "INSERT INTO skill_job1 (job_id, skills) VALUES (999, 'x')")
         return False
 
-    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    recommender = streaming_recommender(database, HashEncoder())
     scope = PassScope(deadline=Deadline.after(60), abandoned=delete_once(delete_all))
     (found,) = recommender.answer_all([Question(skills="python", top_n=2)], scope)
 

@@ -6,20 +6,20 @@ from psycopg2.sql import SQL
 
 from app.deadline import Deadline
 from app.questions import Answer, Question
-from app.recommend import Recommender
 from app.scan.passes import PassScope
 from app.storage.database import Database
 from app.storage.queries import COUNT_UNEMBEDDED
 from app.storage.tables import JOBS
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
+from tests.support.ranking import streaming_recommender
 from tests.support.rows import VERSION, add_job, add_pending_jobs, add_user
 
 SCOPE = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 
 
 def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Answer]:
-    recommender = Recommender(database, encoder, batch_rows=16)
+    recommender = streaming_recommender(database, encoder)
     questions = [Question(user_id=user, top_n=1) for user in users]
     answers = []
     for found in recommender.answer_all(questions, SCOPE):
@@ -127,7 +127,7 @@ def test_the_count_of_waiting_jobs_is_remembered_for_some_seconds(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["a"])
-    recommender = Recommender(database, HashEncoder(), batch_rows=16)
+    recommender = streaming_recommender(database, HashEncoder())
 
     def pending() -> int:
         (found,) = recommender.answer_all([Question(skills="x", top_n=1)], SCOPE)

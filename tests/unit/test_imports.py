@@ -18,15 +18,26 @@ LAYERS = (
     ("app.__main__",),
     ("app.main",),
     ("app.api",),
-    ("app.readiness", "app.doctor", "app.telemetry"),
+    ("app.readiness", "app.doctor", "app.telemetry", "app.offered"),
     ("app.answers",),
     ("app.neighbours",),
     ("app.match",),
     ("app.recommend", "app.backfill"),
+    ("app.search",),
     ("app.questions", "app.traffic"),
     ("app.encoder", "app.scan", "app.skills"),
     ("app.storage",),
-    ("app.deadline", "app.errors", "app.config", "app.host", "app.logs", "app.text"),
+    (
+        "app.deadline",
+        "app.errors",
+        "app.config",
+        "app.host",
+        "app.logs",
+        "app.text",
+        "app.selection",
+        "app.cursor",
+        "app.filters",
+    ),
 )
 HTTP = ("fastapi", "starlette", "uvicorn")
 HEAVY = (

@@ -31,7 +31,7 @@ SKILLS = ["python", "sql", "cooking", "nursing", "welding", "law", "sales", "des
 
 
 def texts(count: int) -> list[str]:
-    chance = random.Random(count)  # noqa: S311  (not a secret)
+    chance = random.Random(count)
     return [
         f"{n} years of " + ", ".join(chance.sample(SKILLS, 4)) for n in range(count)
     ]
@@ -146,7 +146,7 @@ def test_f71_a_signal_ends_it_after_the_slice_and_it_says_how_far_it_got(
 
 def test_f63_killed_at_any_moment_the_next_run_goes_on(database_url: str) -> None:
     add_pending_jobs(database_url, texts(300))
-    chance = random.Random()  # noqa: S311  (not a secret)
+    chance = random.Random()
     for _ in range(KILLS):
         before = count_embedded(database_url)
         with script(database_url, "--batch-size=8", "--lease-s=1") as process:

@@ -9,7 +9,11 @@ from pathlib import Path
 from app.encoder.checkpoint import MANIFEST_NAME, MINILM
 
 WEIGHTS = bytes(range(256)) * 2000  # 512,000 bytes
-FILES = {"model.safetensors": WEIGHTS, "tokenizer.json": b'{"version": "1.0"}'}
+FILES = {
+    "model.safetensors": WEIGHTS,
+    "tokenizer.json": b'{"version": "1.0"}',
+    "vocab.txt": b"[PAD]\n",
+}
 # The real files are 90 MB; the script under test gets this manifest instead.
 SMALL = MINILM.model_copy(
     update={"files": {n: hashlib.sha256(b).hexdigest() for n, b in FILES.items()}}

@@ -228,7 +228,7 @@ def test_killed_at_any_moment_of_writing_the_next_one_goes_on(
 ) -> None:
     names = [f"skill {n}" for n in range(400)]
     add(database, *names)
-    chance = random.Random()  # noqa: S311  (not a secret)
+    chance = random.Random()
     command = [sys.executable, "-c", FILLER, database_url, str(tmp_path), VERSION]
     for _ in range(KILLS):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -22,7 +22,7 @@ WORDS = [f"word{n}" for n in range(40)]
 
 def some_jobs(count: int, seed: int) -> dict[int, str]:
     """Texts of one to six skills of one to three words: many are alike, some equal."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     return {
         id_: ", ".join(
             " ".join(rng.sample(WORDS, rng.randint(1, 3)))

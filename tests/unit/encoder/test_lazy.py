@@ -62,7 +62,7 @@ def test_absent_files_are_an_error_that_names_the_command(tmp_path: Path) -> Non
     assert not encoder.loaded
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "vocab.txt"])
 def test_a_truncated_file_is_an_error_that_names_it(
     model_dir: Path, tmp_path: Path, name: str
 ) -> None:

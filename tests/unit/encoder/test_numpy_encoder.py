@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.encoder.lazy import LazyEncoder
+from app.encoder.lazy import LazyEncoder, QueryEncoder
 from app.encoder.numpy_encoder import NumpyEncoder
 from app.encoder.reference import ReferenceEncoder
 
@@ -81,10 +81,10 @@ def test_an_earlier_result_is_not_overwritten_by_the_next(
     np.testing.assert_array_equal(first, before)
 
 
-def test_a_pack_is_never_larger_than_the_token_limit(model_dir: Path) -> None:
+def test_a_pack_is_never_larger_than_its_limit(model_dir: Path) -> None:
     encoder = NumpyEncoder(model_dir, version="test", max_tokens=256)
     texts = ["word " * n for n in (300, 1, 100, 100, 51, 52, 254, 0)]
-    packs = list(encoder._packs(texts))
+    packs = list(encoder._packs(texts, 256))
     # [CLS] and [SEP] come to each text: 102 + 102 + 53 is one too many.
     assert [[len(ids) for ids in pack] for pack in packs] == [
         [256],
@@ -93,3 +93,15 @@ def test_a_pack_is_never_larger_than_the_token_limit(model_dir: Path) -> None:
         [256],
         [2],
     ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_text_that_somebody_asks_with_keeps_its_last_bit_in_any_company(
+    encoder: LazyEncoder, seed: int
+) -> None:
+    # More tokens than one sweep takes, in another order each time.
+    texts = [*EDGE_TEXTS, *("skill " * n for n in (250, 250, 249, 7, 30))]
+    order = np.random.default_rng(seed).permutation(len(texts))
+    together = QueryEncoder(encoder).encode([texts[n] for n in order])
+    alone = np.concatenate([encoder.encode([texts[n]]) for n in order])
+    np.testing.assert_array_equal(together, alone)

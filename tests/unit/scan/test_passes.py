@@ -209,3 +209,36 @@ def test_closing_fails_what_waits_and_lets_the_pass_finish(gate: Gate) -> None:
         await closing
 
     asyncio.run(story())
+
+
+def test_the_questions_of_one_request_share_a_pass_and_count_in_the_line(
+    gate: Gate, passes: SharedPasses[Asked, str]
+) -> None:
+    async def story() -> list[object]:
+        running = await ask(passes, Asked("a"))
+        await begun(gate)
+        single = await ask(passes, Asked("b"))
+        together = asyncio.create_task(
+            passes.ask_all([Asked("c"), Asked("d"), Asked("e")], Deadline.after(LATER))
+        )
+        await asyncio.sleep(0)
+        assert passes.waiting == 4
+        with pytest.raises(TooManyWaitingError, match="4 requests are waiting already"):
+            await passes.ask(Asked("x"), Deadline.after(LATER))
+        gate.opened.release(100)
+        return [*await asyncio.gather(*running, *single), *await together]
+
+    assert asyncio.run(story()) == ["A", "B", "C", "D", "E"]
+    # "b" came first, and with it they would be four.
+    assert gate.groups == [["a"], ["b"], ["c", "d", "e"]]
+    assert passes.waiting == 0
+
+
+def test_more_questions_than_a_pass_may_have_take_several(
+    gate: Gate, passes: SharedPasses[Asked, str]
+) -> None:
+    gate.opened.release(100)
+    asked = [Asked(letter) for letter in "abcd"]
+    found = asyncio.run(passes.ask_all(asked, Deadline.after(LATER)))
+    assert found == ["A", "B", "C", "D"]
+    assert gate.groups == [["a", "b", "c"], ["d"]]

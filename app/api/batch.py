@@ -1,0 +1,61 @@
+"""The answer for several users as JSON, one user after the other.
+
+By hand: models of its own would take memory for good, and the whole of a large answer
+as models would take a multiple of its text.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from app.api.recommending import Outcome
+from app.errors import AppError
+from app.storage.ids import Id
+
+USER_ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+
+BATCH_ANSWER: dict[str, Any] = {
+    "description": "For each user in the order of the request: the fields of an answer"
+    " to that user alone, or why there is none.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["success", "results"],
+                "properties": {
+                    "success": {"const": True},
+                    "results": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["user_id"],
+                            "properties": {"user_id": USER_ID},
+                            "anyOf": [
+                                {"$ref": "#/components/schemas/RecommendResponse"},
+                                {"$ref": "#/components/schemas/ErrorResponse"},
+                            ],
+                        },
+                    },
+                },
+            }
+        }
+    },
+}
+
+
+def batch_json(user_ids: Sequence[Id], outcomes: Sequence[Outcome]) -> bytes:
+    """The body of the answer."""
+    results = [
+        b'{"user_id":%s,%s' % (json.dumps(user_id).encode(), _fields(outcome))
+        for user_id, outcome in zip(user_ids, outcomes, strict=True)
+    ]
+    return b'{"success":true,"results":[%s]}' % b",".join(results)
+
+
+def _fields(outcome: Outcome) -> bytes:
+    """The JSON of an outcome without its opening brace."""
+    if isinstance(outcome, AppError):
+        text = json.dumps({"success": False, "detail": str(outcome)})
+    else:
+        text = outcome.model_dump_json()
+    return text.encode().removeprefix(b"{")

@@ -1,0 +1,43 @@
+"""The one thing that a search backend does: the best jobs for each of some queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.questions import Question, Volume
+from app.scan.best import Scored
+from app.scan.passes import PassScope
+from app.storage.catalogue import Catalogue
+from app.storage.database import Transaction
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best jobs of each query, highest score first, equal ones by id, and how
+    many jobs were compared.
+    """
+
+    ranked: Sequence[Sequence[Scored]]
+    analyzed: int
+    volume: Volume
+
+
+class Search(Protocol):
+    """A backend. All of them give the same answers."""
+
+    def best(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        questions: Sequence[Question],
+        queries: NDArray[np.float32],
+        scope: PassScope,
+    ) -> Found:
+        """The answer to each question, `queries` (q, 384) float32 being their vectors.
+
+        The questions have one `pass_key`. Raises AbandonedError once nobody waits.
+        """
+        ...

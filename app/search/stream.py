@@ -1,0 +1,65 @@
+"""Ranks by streaming every embedding through the process: works on any Postgres."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.questions import AbandonedError, Question, Volume
+from app.scan.bounds import Bounds
+from app.scan.copying import read_copy
+from app.scan.passes import PassScope
+from app.scan.records import Batch, RecordReader
+from app.scan.topn import TopN
+from app.search.backend import Found
+from app.storage.catalogue import Catalogue
+from app.storage.conditions import and_matching
+from app.storage.database import Transaction
+from app.storage.jobs import RECORD_BYTES, stream_embeddings
+
+
+class StreamSearch:
+    """Reads the whole table once for all questions; keeps a running top-N of each."""
+
+    def __init__(self, *, version: str, batch_rows: int) -> None:
+        self._version = version
+        self._buffer_bytes = batch_rows * RECORD_BYTES
+
+    def best(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        questions: Sequence[Question],
+        queries: NDArray[np.float32],  # (q, 384)
+        scope: PassScope,
+    ) -> Found:
+        """As `Search.best`, exactly."""
+        if not questions:
+            return Found((), 0, Volume(rows=0, bytes=0))
+        selections = [question.selection for question in questions]
+        top = TopN(
+            queries,
+            [question.top_n for question in questions],
+            bounds=[Bounds.of(each, catalogue.job_id) for each in selections],
+        )
+
+        def consume(batch: Batch) -> None:
+            if scope.abandoned():
+                raise AbandonedError
+            top.update(batch)
+
+        reader = RecordReader(catalogue.job_id.kind, consume)
+        stream = partial(
+            stream_embeddings,
+            transaction,
+            job_id=catalogue.job_id,
+            version=self._version,
+            matching=and_matching(selections[0].filters, catalogue.job_columns),
+        )
+        read_copy(stream, reader, buffer_bytes=self._buffer_bytes)
+        return Found(
+            ranked=[top.result(rank) for rank in range(len(questions))],
+            analyzed=top.analyzed,
+            volume=Volume(top.analyzed + top.unusable, reader.bytes_read),
+        )

@@ -1,0 +1,197 @@
+"""The columns of `skill_job1` that JOB_COLUMNS offers: their types and their values."""
+
+import math
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+import numpy as np
+
+from app.errors import InvalidInputError, SchemaError
+from app.selection import Scalar
+
+ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
+
+# From the type names of Postgres' `format_type` to what the API calls them.
+TYPES: Mapping[str, ColumnType] = {
+    "text": "text",
+    "character varying": "text",
+    "character": "text",
+    "uuid": "text",
+    "smallint": "integer",
+    "integer": "integer",
+    "bigint": "integer",
+    "numeric": "number",
+    "real": "number",
+    "double precision": "number",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamp",
+}
+# Those that values in a request are cast to; others are cast to themselves.
+CASTS = {"character varying": "text", "character": "text", "smallint": "bigint",
+         "integer": "bigint"}  # fmt: skip
+
+INT64 = range(-(2**63), 2**63)
+# Beyond this a float no longer tells neighbouring integers apart.
+EXACT_IN_A_FLOAT = 2**53
+DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+TIME = r"[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?"
+TIMESTAMP = re.compile(rf"{DATE.pattern}({TIME})?", re.ASCII)
+
+WANTED: Mapping[ColumnType, str] = {
+    "text": "text without null characters",
+    "integer": "an integer of 64 bits",
+    "number": "a finite number",
+    "boolean": "true or false",
+    "date": "a date, for example 2026-01-31",
+    "timestamp": "a timestamp, for example 2026-01-31T12:00:00Z",
+}
+
+
+@dataclass(frozen=True)
+class JobColumn:
+    """One column; `sql_type` is its type's name in the catalogue."""
+
+    name: str
+    sql_type: str
+
+    @property
+    def type(self) -> ColumnType:
+        return TYPES[self.sql_type]
+
+    @property
+    def cast(self) -> str:
+        """The type of the literals; an index on the column is of use to it."""
+        return CASTS.get(self.sql_type, self.sql_type)
+
+    @property
+    def shown_as(self) -> str:
+        """The type that values are cast to before they become JSON."""
+        return "text" if self.sql_type == "numeric" else self.cast
+
+    @property
+    def has_ranges(self) -> bool:
+        return self.type in ("integer", "number", "date", "timestamp")
+
+    def public(self, value: object) -> object:
+        """What an answer shows of a value that came as JSON; None where it is not a
+        number that JSON has.
+        """
+        if self.type != "number" or value is None:
+            return value
+        # numeric comes as text: it may have more digits than Python reads as a number.
+        number = float(str(value))
+        if not math.isfinite(number):
+            return None
+        return int(number) if _is_whole(number) else number
+
+    def literal(self, value: Scalar) -> str:
+        """The text of a value, which Postgres reads as `cast` without an error.
+
+        Raises InvalidInputError that names the column.
+        """
+        try:
+            text = _literal(self, value)
+        except (ValueError, OverflowError):
+            text = None
+        if text is None:
+            wanted = "a UUID" if self.sql_type == "uuid" else WANTED[self.type]
+            raise InvalidInputError(
+                f"The request is not valid: filters.{self.name} should be {wanted}."
+            )
+        return text
+
+
+def offered_columns(
+    types: Mapping[str, str], names: Sequence[str]
+) -> tuple[JobColumn, ...]:
+    """The columns with these names; `types` are those of the table's columns.
+
+    Raises SchemaError that names the first that is absent or of another kind.
+    """
+    for name in names:
+        if name not in types:
+            raise SchemaError(
+                f"JOB_COLUMNS names the column {name}, which the table skill_job1 does"
+                " not have; correct the setting or add the column."
+            )
+        if types[name] not in TYPES:
+            raise SchemaError(
+                f"JOB_COLUMNS names the column {name}, whose type {types[name]} cannot"
+                " be offered; it may be text, a number, boolean, a date, a timestamp"
+                " or a UUID."
+            )
+    return tuple(JobColumn(name, types[name]) for name in names)
+
+
+def _is_whole(number: float) -> bool:
+    return number.is_integer() and abs(number) <= EXACT_IN_A_FLOAT
+
+
+def public(
+    columns: Sequence[JobColumn], values: Sequence[object]
+) -> dict[str, object] | None:
+    """The values of the columns of a row, by name; None where no column is offered."""
+    if not columns:
+        return None
+    pairs = zip(columns, values, strict=True)
+    return {column.name: column.public(value) for column, value in pairs}
+
+
+def _literal(column: JobColumn, value: Scalar) -> str | None:
+    if column.type == "boolean":
+        return str(value) if isinstance(value, bool) else None
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        return _from_text(column, value)
+    if column.type == "integer":
+        return _integer(value)
+    return _number(column, value) if column.type == "number" else None
+
+
+def _from_text(column: JobColumn, value: str) -> str | None:
+    value.encode()  # a lone surrogate raises UnicodeEncodeError, a ValueError
+    if column.sql_type == "uuid":
+        return str(uuid.UUID(value))
+    if column.type == "text":
+        return None if "\x00" in value else value
+    if column.type == "date":
+        return date.fromisoformat(value).isoformat() if DATE.fullmatch(value) else None
+    return _timestamp(column, value) if column.type == "timestamp" else None
+
+
+def _integer(value: float) -> str | None:
+    """As everywhere in a request: 41.0 is the integer 41."""
+    if isinstance(value, float):
+        if not _is_whole(value):
+            return None
+        value = int(value)
+    return str(value) if value in INT64 else None
+
+
+def _number(column: JobColumn, value: float) -> str | None:
+    number = float(value)
+    if column.sql_type == "real":
+        with np.errstate(over="ignore"):
+            number = float(np.float32(number))
+    if not math.isfinite(number):
+        return None
+    return str(value) if isinstance(value, int) else repr(number)
+
+
+def _timestamp(column: JobColumn, value: str) -> str | None:
+    """ISO 8601. Without an offset it is UTC, and so is a column without time zone."""
+    if not TIMESTAMP.fullmatch(value):
+        return None
+    moment = datetime.fromisoformat(value.upper())
+    # In UTC: Postgres refuses offsets of 16 hours and more.
+    utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if column.sql_type == "timestamp without time zone":
+        utc = utc.replace(tzinfo=None)
+    return utc.isoformat()

@@ -1,0 +1,81 @@
+"""Columns and filters as SQL: identifiers from the catalogue, values as literals."""
+
+from collections.abc import Sequence
+
+from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
+
+from app.errors import InvalidInputError
+from app.filters import unknown_column
+from app.selection import AnyOf, Condition, Range
+from app.storage.columns import JobColumn
+
+EVERY_ROW = Composed([])
+OPERATORS = {"gte": SQL(">="), "gt": SQL(">"), "lte": SQL("<="), "lt": SQL("<")}
+
+
+def selected(columns: Sequence[JobColumn]) -> Composed:
+    """`, …` for each column, to follow others after SELECT: its value as JSON, which
+    has no value that Python could not hold, an infinite date for example.
+    """
+    return Composed(
+        [
+            SQL(", to_json({}::{})").format(
+                Identifier(column.name), SQL(column.shown_as)
+            )
+            for column in columns
+        ]
+    )
+
+
+def and_matching(
+    filters: Sequence[Condition], columns: Sequence[JobColumn]
+) -> Composed:
+    """` AND …` for each filter, to follow a condition on skill_job1.
+
+    Values are literals, because COPY takes no parameters: in a statement that does take
+    some, a `%` in a value would be read as a placeholder. Raises InvalidInputError that
+    says which value a column cannot be compared with.
+    """
+    by_name = {column.name: column for column in columns}
+    return Composed(
+        [SQL(" AND {}").format(_condition(filter_, by_name)) for filter_ in filters]
+    )
+
+
+def _condition(filter_: Condition, columns: dict[str, JobColumn]) -> Composable:
+    if filter_.column not in columns:
+        raise InvalidInputError(unknown_column(list(columns)))
+    column = columns[filter_.column]
+    if isinstance(filter_, AnyOf):
+        return _any_of(column, filter_)
+    return _range(column, filter_)
+
+
+def _any_of(column: JobColumn, filter_: AnyOf) -> Composable:
+    values = [column.literal(value) for value in filter_.values if value is not None]
+    name = Identifier(column.name)
+    among = SQL("{} = ANY ({}::{}[])").format(name, Literal(values), _type(column))
+    if None in filter_.values:
+        return SQL("({} OR {} IS NULL)").format(among, name)
+    return among
+
+
+def _range(column: JobColumn, filter_: Range) -> Composable:
+    if not column.has_ranges:
+        raise InvalidInputError(
+            f"The request is not valid: filters.{column.name} can be one value or a"
+            f" list; a {column.type} column has no ranges."
+        )
+    return SQL(" AND ").join(
+        SQL("{} {} {}::{}").format(
+            Identifier(column.name),
+            OPERATORS[operator],
+            Literal(column.literal(value)),
+            _type(column),
+        )
+        for operator, value in filter_.bounds
+    )
+
+
+def _type(column: JobColumn) -> SQL:
+    return SQL(column.cast)

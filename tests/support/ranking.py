@@ -1,0 +1,12 @@
+"""Recommenders over a real database, put together as the service does it."""
+
+from app.encoder import Encoder
+from app.recommend import Recommender
+from app.search.stream import StreamSearch
+from app.storage.database import Database
+
+
+def streaming_recommender(database: Database, encoder: Encoder) -> Recommender:
+    """One that reads its batches 16 rows at a time, so that small tables have some."""
+    search = StreamSearch(version=encoder.version, batch_rows=16)
+    return Recommender(database, encoder, search)

@@ -1,0 +1,163 @@
+"""Filters as SQL: what is written, and what is refused."""
+
+from itertools import count
+
+import pytest
+from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
+
+from app.errors import InvalidInputError, SchemaError
+from app.selection import AnyOf, Condition, Range, Scalar, Selection
+from app.storage.columns import JobColumn, offered_columns
+from app.storage.conditions import and_matching
+
+COLUMNS = [
+    JobColumn("location", "character varying"),
+    JobColumn("salary", "integer"),
+    JobColumn("rating", "numeric"),
+    JobColumn("weight", "real"),
+    JobColumn("remote", "boolean"),
+    JobColumn("posted", "date"),
+    JobColumn("seen", "timestamp with time zone"),
+    JobColumn("changed", "timestamp without time zone"),
+    JobColumn("company", "uuid"),
+]
+
+
+def sql(*filters: Condition) -> tuple[str, list[object]]:
+    """The statement with numbered places, and the literals in these."""
+    literals: list[object] = []
+    numbers = count(1)
+
+    def write(part: Composable) -> str:
+        if isinstance(part, Composed):
+            return "".join(write(each) for each in part.seq)
+        if isinstance(part, Literal):
+            literals.append(part.wrapped)
+            return f"${next(numbers)}"
+        if isinstance(part, Identifier):
+            return f'"{part.string}"'
+        assert isinstance(part, SQL)
+        return part.string
+
+    return write(and_matching(filters, COLUMNS)), literals
+
+
+def test_no_filters_are_no_conditions() -> None:
+    assert sql() == ("", [])
+
+
+def test_each_filter_is_one_more_condition_with_its_values_as_literals() -> None:
+    statement, literals = sql(
+        AnyOf("location", ("Berlin", "a'; DROP TABLE users; --")),
+        Range("salary", (("gte", 50_000), ("lt", 90_000))),
+    )
+    assert statement == (
+        ' AND "location" = ANY ($1::text[])'
+        ' AND "salary" >= $2::bigint AND "salary" < $3::bigint'
+    )
+    assert literals == [["Berlin", "a'; DROP TABLE users; --"], "50000", "90000"]
+
+
+def test_null_is_one_of_the_values_that_a_column_may_hold() -> None:
+    assert sql(AnyOf("remote", (True, None))) == (
+        ' AND ("remote" = ANY ($1::boolean[]) OR "remote" IS NULL)',
+        [["True"]],
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "literal"),
+    [
+        ("salary", 41.0, "41"),  # JSON has one kind of number
+        ("salary", -(2**63), str(-(2**63))),
+        ("rating", 10**300, str(10**300)),  # kept to the last digit
+        ("rating", 0.1, "0.1"),
+        ("weight", 0.1, "0.10000000149011612"),  # as the column holds it
+        ("weight", 1e-300, "0.0"),  # which real itself would refuse
+        ("posted", "2026-02-28", "2026-02-28"),
+        ("seen", "2026-01-31", "2026-01-31T00:00:00+00:00"),
+        ("seen", "2026-01-31t12:00z", "2026-01-31T12:00:00+00:00"),
+        ("seen", "2026-01-31 12:00:00.1234567", "2026-01-31T12:00:00.123456+00:00"),
+        # Offsets that Postgres itself would refuse.
+        ("seen", "2026-01-31T12:00:00+23:59", "2026-01-30T12:01:00+00:00"),
+        ("changed", "2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00"),
+        ("location", "100 %s of {} it\\", "100 %s of {} it\\"),
+        ("company", "{12345678-1234-5678-1234-567812345678}",
+         "12345678-1234-5678-1234-567812345678"),
+    ],
+)  # fmt: skip
+def test_a_value_is_written_so_that_postgres_reads_it(
+    column: str, value: Scalar, literal: str
+) -> None:
+    assert sql(AnyOf(column, (value,)))[1] == [[literal]]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "wanted"),
+    [
+        ("location", 5, "text without null characters"),
+        ("location", "a\x00b", "text without null characters"),
+        ("location", "\ud800", "text without null characters"),
+        ("salary", "5", "an integer of 64 bits"),
+        ("salary", True, "an integer of 64 bits"),
+        ("salary", 5.5, "an integer of 64 bits"),
+        ("salary", 2**63, "an integer of 64 bits"),
+        ("salary", 1e300, "an integer of 64 bits"),
+        ("rating", float("nan"), "a finite number"),
+        ("rating", float("inf"), "a finite number"),
+        ("rating", 10**400, "a finite number"),
+        ("rating", "5", "a finite number"),
+        ("weight", 1e39, "a finite number"),
+        ("remote", 1, "true or false"),
+        ("remote", "true", "true or false"),
+        ("posted", "2026-02-30", "a date, for example 2026-01-31"),
+        ("posted", "20260228", "a date, for example 2026-01-31"),
+        ("posted", "infinity", "a date, for example 2026-01-31"),
+        ("posted", "0000-01-01", "a date, for example 2026-01-31"),
+        ("posted", "\uff12026-01-01", "a date, for example 2026-01-31"),
+        ("posted", 20260228, "a date, for example 2026-01-31"),
+        ("seen", "now", "a timestamp, for example 2026-01-31T12:00:00Z"),
+        ("seen", "0001-01-01T00:00+01:00",
+         "a timestamp, for example 2026-01-31T12:00:00Z"),
+        ("seen", "2026-01-31T12:00:60Z",
+         "a timestamp, for example 2026-01-31T12:00:00Z"),
+        ("company", "acme", "a UUID"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused_by_the_name_of_the_column(
+    column: str, value: Scalar, wanted: str
+) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        sql(AnyOf(column, (value,)))
+    assert str(raised.value) == (
+        f"The request is not valid: filters.{column} should be {wanted}."
+    )
+
+
+@pytest.mark.parametrize("column", ["location", "remote", "company"])
+def test_only_what_has_an_order_has_ranges(column: str) -> None:
+    with pytest.raises(InvalidInputError, match="has no ranges"):
+        sql(Range(column, (("gte", "a"),)))
+
+
+def test_an_unknown_column_is_not_echoed() -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        sql(AnyOf("secret", (1,)))
+    assert "secret" not in str(raised.value)
+    assert "location, salary" in str(raised.value)
+
+
+def test_a_column_that_is_absent_or_of_another_kind_is_named() -> None:
+    types = {"salary": "integer", "vector": "vector"}
+    assert offered_columns(types, ["salary"]) == (JobColumn("salary", "integer"),)
+    for name, reason in (("town", "does not have"), ("vector", "type vector cannot")):
+        with pytest.raises(SchemaError, match=f"the column {name}, .*{reason}"):
+            offered_columns(types, ["salary", name])
+
+
+def test_values_that_python_takes_for_equal_do_not_share_a_scan() -> None:
+    keys = {
+        Selection(filters=(AnyOf("remote", (value,)),)).scan_key
+        for value in (1, True, 1.0)
+    }
+    assert len(keys) == 3
