@@ -18,12 +18,12 @@ from app.scan.passes import PassScope, again_if_lost
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
 from app.selection import EVERYTHING, Selection
-from app.skills.backfill import job_side, user_side
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION, EMBEDDING_BYTES
 from app.storage.database import Database, Transaction
 from app.storage.ids import Id
-from app.storage.skills import Side, SkilledRow, skilled_rows, stream_side_embeddings
+from app.storage.sides import Side, job_side, user_side
+from app.storage.skills import SkilledRow, skilled_rows, stream_side_embeddings
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -77,8 +77,10 @@ def under_limit(
     clients: int,
     seconds: float,
     expected: dict[int, Any] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> UnderLimit:
-    """The service in a cgroup of its own, the page cache emptied first.
+    """The service, with `settings`, in a cgroup of its own, the page cache emptied
+    first.
 
     With `expected`, answers by user as another run gave them, differences are counted.
     Raises NoCgroupError where no cgroup can be made.
@@ -96,7 +98,9 @@ def under_limit(
         )
         drop_caches()
         began = time.perf_counter()
-        server = stack.enter_context(project(url, wrapper=inside(group)))
+        server = stack.enter_context(
+            project(url, wrapper=inside(group), **(settings or {}))
+        )
         closed_loop(server.port, known_user, clients=1, requests=1)
         first_answer_s = time.perf_counter() - began
         load = closed_loop(

@@ -1,11 +1,14 @@
-"""Rankings of profiles with a known right answer, and how good they are."""
+"""Profiles with known right answers, and how early a ranking finds them."""
 
 import csv
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import _path  # noqa: F401  (finds `app`)
 import numpy as np
@@ -13,31 +16,74 @@ from numpy.typing import NDArray
 
 from app.encoder import Encoder
 from app.skills.split import split_skills
-from app.skills.weights import worth
 
 Scores = NDArray[np.float64]
+T = TypeVar("T")
 
 # Scores nearer than this are equal, as in published answers.
 DECIMALS = 6
 ENCODED_AT_ONCE = 256
+# Few skills say little about a person: such profiles are not drawn.
+LEAST_SKILLS = 3
+DRAWN_SKILLS = 5
+SURVEYED = 40
+POSTINGS = 20_000
+
+# The occupations of the surveys that postings name in their titles, and how.
+WEB = r"\bweb (application )?(developer|engineer)"
+TITLES = {
+    "Full-stack web developer": rf"full.?stack|{WEB}",
+    "Back-end web developer": rf"back.?end|{WEB}",
+    "Front-end web developer": rf"front.?end|\bui (developer|engineer)|{WEB}",
+    "Mobile developer - Android": r"android|mobile",
+    "Mobile developer - iOS": r"\bios\b|mobile",
+    "Embedded application developer": r"embedded|firmware",
+    "DevOps": r"dev.?ops|site reliability|\bsre\b",
+    "Data scientist": r"data scien|machine learning",
+    "Machine learning developer": r"data scien|machine learning",
+    "System administrator": r"(system|linux|windows|server)s? admin|sysadmin",
+    "Business intelligence or data warehousing expert": (
+        r"business intelligence|\bbi\b|data warehous|\betl\b"
+    ),
+    "Quality Assurance": r"\bqa\b|quality|\btest",
+    "Database administrator": r"database admin|\bdba\b",
+    "Designer": r"design",
+    "Analyst": r"analyst",
+}
 
 csv.field_size_limit(1 << 30)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Profiles, the texts that they are ranked against, and the right one of each."""
+    """Profiles, the texts that they are ranked against, and for each the right ones:
+    (n,) places of rows.
+    """
 
     name: str
     rows: Sequence[str]
     queries: Sequence[str]
-    answers: Sequence[int]
+    answers: Sequence[NDArray[np.intp]]
+    for_choosing: bool = False
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Scores of all rows for one query, highest best; `seconds` order equal ones, then
+    the row's place. Rows of equal `kin` match the query in the same way.
+    """
+
+    scores: Scores
+    seconds: Scores
+    kin: Scores
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Recall and mean reciprocal rank, with the bounds of 95 % of bootstrap samples
-    for recall@1.
+    """Of the order that a user sees: how often a right row is first, with the bounds
+    of 95 % of bootstrap samples, or among the first; the mean reciprocal rank; the
+    share of right ones among the first ten. `shared_r1`, `shared_r10`: where the rows
+    that match in the same way share the best rank of them.
     """
 
     r1: float
@@ -46,7 +92,9 @@ class Quality:
     r5: float
     r10: float
     mrr: float
-    strict_r1: float
+    precision10: float
+    shared_r1: float
+    shared_r10: float
 
 
 class RememberingEncoder:
@@ -99,100 +147,92 @@ def esco(folder: Path, variant: str, *, held_out: bool, seed: int) -> Dataset:
         for q in queries
         if q["variant"] == variant and (q["occupation_id"] in chosen) != held_out
     ]
-    half = "held out" if held_out else "for choosing"
     return Dataset(
-        f"ESCO {variant}, {half}",
+        f"ESCO {variant}",
         [row["skills"] for row in rows],
         [q["skills"] for q in mine],
-        [place[q["occupation_id"]] for q in mine],
+        [np.array([place[q["occupation_id"]]]) for q in mine],
+        for_choosing=not held_out,
     )
 
 
-def drawn(path: Path, *, count: int, seed: int) -> Dataset:
+def drawn(path: Path, name: str, *, count: int, seed: int) -> Dataset:
     """Profiles of five skills drawn from each of `count` occupations of a file."""
     rng = random.Random(seed)  # noqa: S311  (a sample, not a secret)
-    rows = [row for row in read(path) if len(split_skills(row["skills"])) >= 5]  # noqa: PLR2004
-    rows = rng.sample(rows, min(count, len(rows)))
+    all_rows = [
+        row for row in read(path) if len(split_skills(row["skills"])) >= DRAWN_SKILLS
+    ]
+    rows = _sample(all_rows, count, rng)
+    profiles = [rng.sample(split_skills(row["skills"]), DRAWN_SKILLS) for row in rows]
     return Dataset(
-        f"{path.stem}, five skills drawn",
+        name,
         [row["skills"] for row in rows],
-        [
-            ", ".join(s.name for s in rng.sample(split_skills(row["skills"]), 5))
-            for row in rows
-        ],
-        range(len(rows)),
+        [", ".join(skill.name for skill in profile) for profile in profiles],
+        [np.array([n]) for n in range(len(rows))],
     )
 
 
-@dataclass(frozen=True)
-class BestSkills:
-    """What each row has for one query."""
-
-    similarities: NDArray[np.float32]  # (rows, k), of the best match of each skill
-    coverage: Scores  # (rows,)
-
-
-def best_skills(data: Dataset, encoder: RememberingEncoder) -> list[BestSkills]:
-    """For each query, from every skill of every row against every skill of its own."""
-    lists = [[skill.key for skill in split_skills(row)] for row in data.rows]
-    keys = sorted({key for row in lists for key in row})
-    place = {key: n for n, key in enumerate(keys)}
-    vectors = encoder.encode(keys)
-    ids = np.array([place[key] for row in lists for key in row])
-    sizes = np.array([len(row) for row in lists])
-    starts = np.concatenate([[0], np.cumsum(sizes[:-1])])
-    found = []
-    for query in data.queries:
-        mine = encoder.encode([skill.key for skill in split_skills(query)])
-        similarities = vectors @ mine.T  # (skills, k)
-        best = np.maximum.reduceat(similarities.take(ids, axis=0), starts, axis=0)
-        covered = worth(similarities.max(axis=1)).astype(np.float64)
-        found.append(BestSkills(best, np.add.reduceat(covered[ids], starts) / sizes))
-    return found
-
-
-def rank_by_skills(
-    found: Sequence[BestSkills], value: Callable[[Scores], Scores]
-) -> Iterator[tuple[Scores, Scores]]:
-    """Score (the mean of `value` of the best similarities) and coverage, per query."""
-    for one in found:
-        yield value(one.similarities.astype(np.float64)).mean(axis=1), one.coverage
+def surveyed(folder: Path, *, held_out: bool, seed: int) -> Dataset:
+    """People of surveys, and real postings; right is a posting whose title names the
+    person's occupation. As many people of each occupation, where there are.
+    """
+    postings = [p for p in read(folder / "jobs_real.csv") if split_skills(p["skills"])]
+    postings = _sample(postings, POSTINGS, random.Random(seed))  # noqa: S311
+    named = {
+        occupation: np.flatnonzero(
+            [bool(re.search(title, p["title"], re.IGNORECASE)) for p in postings]
+        )
+        for occupation, title in TITLES.items()
+    }
+    people = defaultdict(list)
+    for user in read(folder / "users_open.csv"):
+        if len(split_skills(user["skills"])) >= LEAST_SKILLS:
+            people[user["occupation"]].append(user)
+    rng = random.Random(seed)  # noqa: S311  (a sample, not a secret)
+    sample = [_sample(people[occupation], 2 * SURVEYED, rng) for occupation in TITLES]
+    mine = [user for some in sample for user in some[int(held_out) :: 2]]
+    return Dataset(
+        "surveys and postings",
+        [posting["skills"] for posting in postings],
+        [user["skills"] for user in mine],
+        [named[user["occupation"]] for user in mine],
+        for_choosing=not held_out,
+    )
 
 
-def rank_by_vectors(
-    rows: NDArray[np.floating], queries: NDArray[np.floating]
-) -> Iterator[tuple[Scores, Scores]]:
-    """Cosine similarities of unit vectors."""
-    for query in queries:
-        scores = (rows @ query).astype(np.float64)
-        yield scores, np.zeros(len(scores))
+def _sample(rows: list[T], count: int, rng: random.Random) -> list[T]:
+    return rng.sample(rows, min(count, len(rows)))
 
 
 def quality(
-    ranked: Iterator[tuple[Scores, Scores]], answers: Sequence[int], *, seed: int
+    ranked: Iterable[Ranked], answers: Sequence[NDArray[np.intp]], *, seed: int
 ) -> Quality:
-    """How early the right rows come. Equal scores share the better rank, except in
-    `strict_r1`: there coverage, then the row's number decides, as in an answer.
-    """
-    shared, strict = [], []
-    for (scores, seconds), answer in zip(ranked, answers, strict=True):
-        first, second = np.round(scores, DECIMALS), np.round(seconds, DECIMALS)
-        better = first > first[answer]
-        equal = first == first[answer]
-        before = second > second[answer]
-        before |= (second == second[answer]) & (np.arange(len(first)) < answer)
-        shared.append(1 + int(better.sum()))
-        strict.append(1 + int((better | (equal & before)).sum()))
-    ranks = np.array(shared)
-    hits = ranks == 1
+    """How early the right rows come."""
+    ranks, shared, precision = [], [], []
+    for found, right in zip(ranked, answers, strict=True):
+        first = np.round(found.scores, DECIMALS)
+        second = np.round(found.seconds, DECIMALS)
+        order = np.lexsort((np.arange(len(first)), -second, -first))
+        is_right = np.zeros(len(first), bool)
+        is_right[right] = True
+        precision.append(is_right[order[:10]].mean())
+        at = int(np.argmax(is_right[order]))
+        ranks.append(at + 1)
+        best = order[at]
+        kin = np.round(found.kin, DECIMALS)
+        shared.append(1 + int(((first > first[best]) & (kin != kin[best])).sum()))
+    place, best_place = np.array(ranks), np.array(shared)
+    hits = place == 1
     samples = np.random.default_rng(seed).choice(hits, (2000, len(hits))).mean(axis=1)
     low, high = np.percentile(samples, [2.5, 97.5])
     return Quality(
         r1=float(hits.mean()),
         r1_low=float(low),
         r1_high=float(high),
-        r5=float((ranks <= 5).mean()),  # noqa: PLR2004
-        r10=float((ranks <= 10).mean()),  # noqa: PLR2004
-        mrr=float((1 / ranks).mean()),
-        strict_r1=float((np.array(strict) == 1).mean()),
+        r5=float((place <= 5).mean()),  # noqa: PLR2004
+        r10=float((place <= 10).mean()),  # noqa: PLR2004
+        mrr=float((1 / place).mean()),
+        precision10=float(np.mean(precision)),
+        shared_r1=float((best_place == 1).mean()),
+        shared_r10=float((best_place <= 10).mean()),  # noqa: PLR2004
     )

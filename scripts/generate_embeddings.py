@@ -1,5 +1,6 @@
 """Fill `embedding` and `embedding_version` of every job and user that has a text but no
-sound embedding of the current model. Any number of these may run at once, anywhere.
+sound embedding of the current model, and `skill_ids` and the vocabulary of skills. Any
+number of these may run at once, anywhere.
 
 Exit status: 0 when nothing is left undone, 1 when rows are left or in quarantine, 2 for
 an error, 130 after Ctrl-C, 143 after SIGTERM. Whatever ends it, run it again to go on.
@@ -7,22 +8,23 @@ an error, 130 after Ctrl-C, 143 after SIGTERM. Whatever ends it, run it again to
 
 import argparse
 import logging
-import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Self
 
 import _path  # noqa: F401  (finds `app`)
 import _threads  # noqa: F401  (before NumPy)
+from _embedding_options import parse
 from _progress import settled, shown, summary
-from skill_filling import fill_skills
+from _stop import Stop
+from skill_filling import fill_skills, watched
 
 from app.backfill import Backfill, Progress
+from app.backfill.skills import SkillBackfill, SkillProgress
 from app.backfill.watch import Bell, watch
-from app.backfill.worker import LEASE_S
+from app.backfill.worker import PATIENCE_S
 from app.config import ScriptSettings, read_settings
 from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
@@ -34,33 +36,8 @@ from app.storage.tables import JOBS, USERS
 TABLES = {"jobs": [JOBS], "users": [USERS], "all": [JOBS, USERS]}
 
 
-class Stop:
-    """The first signal lets the batch end; a second one interrupts at once."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.status = 0
-
-    def __enter__(self) -> Self:
-        self._before = {
-            number: signal.signal(number, self._stop)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _stop(self, number: int, _frame: object) -> None:
-        self.status = 128 + number
-        if self.event.is_set():
-            raise KeyboardInterrupt
-        self.event.set()
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parse(argv)
+    args = parse(argv, __doc__ or "", whats=sorted(TABLES))
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     stop = Stop()
     try:
@@ -69,14 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stop, closing(Database(dsn, pool_size=1)) as database:
             encoder = _encoder(args, settings)
             backfills = _backfills(args, database, encoder, stop.event)
+            skills = SkillBackfill(
+                database,
+                encoder,
+                tables=TABLES[args.what],
+                patience_s=PATIENCE_S,
+                stop=stop.event,
+            )
             if args.failures:
                 return _list_failures(backfills)
             if args.dry_run:
-                return _count(backfills)
-            status = _embed(args, backfills, dsn, stop)
-            if status or args.what != "all":
-                return status
-            return fill_skills(database, encoder)
+                return _count(backfills, skills)
+            if args.prune_skills:
+                return _prune(skills)
+            return _embed(args, backfills, skills, dsn, stop)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2
@@ -127,15 +110,26 @@ def _list_failures(backfills: Sequence[Backfill]) -> int:
     return 1 if found else 0
 
 
-def _count(backfills: Sequence[Backfill]) -> int:
+def _count(backfills: Sequence[Backfill], skills: SkillBackfill) -> int:
     waiting = {backfill.table.rows: backfill.remaining() for backfill in backfills}
     for rows, count in waiting.items():
         print(f"{count} {rows} would be embedded.")
-    return 1 if any(waiting.values()) else 0
+    unsplit = skills.remaining()
+    print(f"{unsplit} texts and skills would be split or embedded.")
+    return 1 if unsplit or any(waiting.values()) else 0
+
+
+def _prune(skills: SkillBackfill) -> int:
+    print(f"{skills.remove_unused()} skills that no job and no user has were removed.")
+    return 0
 
 
 def _embed(
-    args: argparse.Namespace, backfills: Sequence[Backfill], dsn: str, stop: Stop
+    args: argparse.Namespace,
+    backfills: Sequence[Backfill],
+    skills: SkillBackfill,
+    dsn: str,
+    stop: Stop,
 ) -> int:
     if args.retry_failures:
         freed = sum(backfill.retry_failures() for backfill in backfills)
@@ -144,16 +138,26 @@ def _embed(
     for backfill in backfills:
         backfill.remaining()
     if args.watch:
-        _watch(backfills, dsn, stop.event)
+        _watch(backfills, skills, dsn, stop.event)
     else:
         _run(args.limit, backfills)
-    return stop.status or _left(backfills)
+        if not stop.event.is_set():
+            fill_skills(skills, limit=args.limit)
+    return stop.status or _left(backfills, skills)
 
 
-def _watch(backfills: Sequence[Backfill], dsn: str, stop: threading.Event) -> None:
+def _watch(
+    backfills: Sequence[Backfill],
+    skills: SkillBackfill,
+    dsn: str,
+    stop: threading.Event,
+) -> None:
     print("Watching for texts; Ctrl-C ends it.", flush=True)
     with closing(Listener(dsn)) as listener:
-        for done in watch(backfills, Bell(listener), stop):
+        for done in watch(backfills, skills, Bell(listener), stop):
+            if isinstance(done, SkillProgress):
+                print(watched(done), flush=True)
+                continue
             print(
                 f"{done.embedded} embedded, {done.changed} changed meanwhile,"
                 f" {done.quarantined} into quarantine",
@@ -176,8 +180,8 @@ def _run(limit: int | None, backfills: Sequence[Backfill]) -> None:
         limit = None if limit is None else max(0, limit - total.seen)
 
 
-def _left(backfills: Sequence[Backfill]) -> int:
-    """Say what is not embedded: 1 when there is something, else 0."""
+def _left(backfills: Sequence[Backfill], skills: SkillBackfill) -> int:
+    """Say what is not embedded or split: 1 when there is something, else 0."""
     undone = 0
     for backfill in backfills:
         found = backfill.coverage()
@@ -186,64 +190,9 @@ def _left(backfills: Sequence[Backfill]) -> int:
             f"{found.waiting} {backfill.table.rows} left,"
             f" {found.quarantined} in quarantine."
         )
-    return 1 if undone else 0
-
-
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument(
-        "--dry-run", action="store_true", help="only say how many rows there are"
-    )
-    mode.add_argument(
-        "--failures", action="store_true", help="only list the rows in quarantine"
-    )
-    mode.add_argument(
-        "--watch",
-        action="store_true",
-        help="stay up, and embed what appears within a second or two",
-    )
-    parser.add_argument(
-        "--retry-failures",
-        action="store_true",
-        help="let all rows out of quarantine first",
-    )
-    parser.add_argument(
-        "--what",
-        choices=sorted(TABLES),
-        default="all",
-        help="default: all, the skills of both among it",
-    )
-    parser.add_argument("--batch-size", type=_positive, default=128, metavar="ROWS")
-    parser.add_argument(
-        "--limit", type=_positive, metavar="ROWS", help="stop after these"
-    )
-    parser.add_argument(
-        "--lease-s",
-        type=float,
-        default=LEASE_S,
-        metavar="SECONDS",
-        help="a killed worker's rows wait so long for another (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--encoder",
-        choices=["numpy", "sentence-transformers"],
-        default="numpy",
-        help="numpy fits the small host; the other needs requirements.txt",
-    )
-    parser.add_argument(
-        "--device", help="for sentence-transformers: cpu, cuda, mps (default: the best)"
-    )
-    return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    unsplit = skills.remaining()
+    print(f"{unsplit} texts or skills left to split or embed.")
+    return 1 if undone + unsplit else 0
 
 
 if __name__ == "__main__":

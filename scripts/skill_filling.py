@@ -2,27 +2,38 @@
 
 import time
 
-from app.encoder import Encoder
-from app.skills.backfill import SkillBackfill
-from app.storage.database import Database
+from app.backfill.skills import SkillBackfill, SkillProgress
 
 LINE_EVERY_S = 5.0
+# Rows that were edited or locked meanwhile are looked for again so often.
+MOST_RUNS = 3
 
 
-def fill_skills(database: Database, encoder: Encoder) -> int:
-    """0 when every text is split and every skill embedded, 1 when some are left."""
-    backfill = SkillBackfill(database, encoder)
+def fill_skills(backfill: SkillBackfill, *, limit: int | None = None) -> None:
+    """Split what waits, and say how much it was."""
     start = shown = time.monotonic()
     rows = skills = 0
-    for page in backfill.run():
-        rows += page.rows
-        skills += page.skills
-        if time.monotonic() - shown >= LINE_EVERY_S:
-            shown = time.monotonic()
-            print(f"{rows} texts split, {skills} new skills embedded", flush=True)
-    left = backfill.remaining()
+    for _ in range(MOST_RUNS if limit is None else 1):
+        changed = 0
+        for page in backfill.run(limit=limit):
+            rows += page.rows
+            skills += page.skills
+            changed += page.changed
+            if time.monotonic() - shown >= LINE_EVERY_S:
+                shown = time.monotonic()
+                print(f"{rows} texts split, {skills} new skills embedded", flush=True)
+        if not changed:
+            break
     print(
         f"{rows} texts split, {skills} new skills embedded in"
-        f" {time.monotonic() - start:.1f} s; {left} left."
+        f" {time.monotonic() - start:.1f} s.",
+        flush=True,
     )
-    return 0 if left == 0 else 1
+
+
+def watched(done: SkillProgress) -> str:
+    """The line of `--watch` about one page."""
+    return (
+        f"{done.rows} split, {done.skills} new skills embedded,"
+        f" {done.changed} changed meanwhile"
+    )

@@ -57,7 +57,7 @@ class Explained(BaseModel):
     match_score: float | None = Field(
         None,
         description="The share of the skills asked for that are there, 0 to 1; what is"
-        " nearly there counts in part.",
+        " nearly there counts in part, and a job that lists many more costs some.",
     )
     coverage: float | None = Field(
         None, description="The share of the other side's skills that are covered."

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+from app.backfill.skills import SkillBackfill
 from app.backfill.worker import Backfill
 from app.deadline import Deadline
 from app.encoder import Encoder
@@ -31,6 +32,8 @@ LEASE_S = 60.0
 # A batch is stored when its last text is done: few, or a busy service would hold
 # finished ones back for minutes.
 BATCH_ROWS = 4
+# Their skills need no such haste: each is stored by itself.
+SKILL_PAGE_ROWS = 32
 
 # A request that arrives while a text is encoded waits for it. In times with requests
 # only one in so many meets that, and in a time without any gap there is one text in
@@ -65,6 +68,15 @@ class ServiceBackfill:
             )
             for table in (JOBS, USERS)
         ]
+        self._skills = SkillBackfill(
+            database,
+            encoder,
+            page_rows=SKILL_PAGE_ROWS,
+            slice_skills=1,
+            stop=self._stop,
+            admit=self._take_lease,
+            pace=self._pace,
+        )
         self._thread = threading.Thread(target=self._work, name="backfill", daemon=True)
 
     def start(self) -> None:
@@ -95,11 +107,14 @@ class ServiceBackfill:
         if self._is_elsewhere():
             return
         waiting = [backfill for backfill in self._backfills if backfill.any_waiting()]
-        if not waiting:
+        skills_wait = self._skills.any_waiting()
+        if not waiting and not skills_wait:
             return
         try:
             for backfill in waiting:
                 self._run(backfill)
+            if skills_wait:
+                self._split()
         finally:
             self._release_lease()
 
@@ -109,6 +124,11 @@ class ServiceBackfill:
             embedded += done.embedded
         if embedded:
             log.info("%d %s embedded.", embedded, backfill.table.rows)
+
+    def _split(self) -> None:
+        rows = sum(done.rows for done in self._skills.run())
+        if rows:
+            log.info("%d texts split.", rows)
 
     def _pace(self, spent_s: float) -> None:
         if self._traffic.idle_s() < RECENT_S:

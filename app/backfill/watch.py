@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from app.backfill.skills import SkillBackfill, SkillProgress
 from app.backfill.worker import Backfill, Progress
 from app.errors import UnavailableError
 from app.storage.listener import Listener
@@ -21,12 +22,18 @@ STEP_S = 0.2
 
 
 def watch(
-    backfills: Sequence[Backfill], bell: "Bell", stop: threading.Event
-) -> Iterator[Progress]:
-    """Embed what waits, table after table, and then whatever appears, until `stop`."""
+    backfills: Sequence[Backfill],
+    skills: SkillBackfill,
+    bell: "Bell",
+    stop: threading.Event,
+) -> Iterator[Progress | SkillProgress]:
+    """Embed what waits, table after table, then the skills of both, and then whatever
+    appears, until `stop`.
+    """
     while not stop.is_set():
         for backfill in backfills:
             yield from backfill.run(linger=False)
+        yield from skills.run()
         bell.wait(stop)
 
 

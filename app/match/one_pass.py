@@ -12,25 +12,23 @@ from app.encoder import Encoder
 from app.errors import AppError
 from app.match.asked import Asked, asked_by, no_skills, rounds
 from app.match.questions import Match, SkillAnswer, SkillQuestion
+from app.match.reasons import cosine, explanation
 from app.questions import AbandonedError, Timings
-from app.scan.best import DECIMALS
 from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.pages import Page, page_of
 from app.scan.passes import PassScope
 from app.scan.skill_records import SkillBatch, skill_reader
-from app.skills.backfill import job_side, user_side
 from app.skills.cache import VocabularyCache
-from app.skills.explain import Explanation, explain
 from app.skills.match import SkillQueries, SkillTopN
 from app.skills.query import skill_vectors
-from app.skills.split import Skill, split_skills
-from app.skills.vocabulary import Vocabulary
+from app.skills.split import Skill
+from app.skills.weights import SURPLUS_PRICE
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
 from app.storage.ids import Id
+from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import (
-    Side,
     SkilledRow,
     count_unsplit,
     skilled_rows,
@@ -71,8 +69,9 @@ class OnePass:
         target = self._jobs if questions[0].job_id is None else self._users
         found, total, cursors = self._find(questions, asked, vectors, target)
         pending = count_unsplit(self._transaction, target)
+        price = _price(questions[0])
         matches = {
-            n: self._matches(asked[n], vectors, text, rows)
+            n: self._matches(asked[n], vectors, text, rows, price=price)
             for (n, rows), text in zip(found.items(), texts, strict=True)
         }
         scanned = time.perf_counter()
@@ -191,6 +190,7 @@ class OnePass:
             # One more than is shown tells whether there is a next page.
             sizes=[questions[n].top_n + 1 for n in group],
             bounds=[Bounds.of(questions[n].selection, target.id_column) for n in group],
+            price=_price(questions[group[0]]),
         )
         top = SkillTopN(self._vocabulary, queries)
 
@@ -217,6 +217,8 @@ class OnePass:
         vectors: dict[str, NDArray[np.float32]],
         text: NDArray[np.float32],
         rows: Sequence[SkilledRow],
+        *,
+        price: float,
     ) -> list[Match]:
         mine = np.stack([vectors[skill.key] for skill in asked.skills])
         names = [skill.name for skill in asked.skills]
@@ -224,36 +226,16 @@ class OnePass:
             Match(
                 row.id,
                 row.skills,
-                _cosine(text, row.embedding),
-                _explanation(names, mine, row, self._vocabulary),
+                cosine(text, row.embedding),
+                explanation(names, mine, row, self._vocabulary, price=price),
                 row.columns,
             )
             for row in rows
         ]
 
 
-def _explanation(
-    names: Sequence[str],
-    vectors: NDArray[np.float32],
-    row: SkilledRow,
-    vocabulary: Vocabulary,
-) -> Explanation | None:
-    if row.skill_ids is None:
-        return None
-    # The ids were made from this text by this splitter, in its order; after a change
-    # of the splitter they wait for the backfill.
-    others = [skill.name for skill in split_skills(row.skills or "")]
-    if len(others) != len(row.skill_ids):
-        return None
-    return explain(names, vectors, others, vocabulary.vectors(row.skill_ids))
-
-
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:
-    """As scan.topn scores it; None where it cannot be compared."""
-    if b is None:
-        return None
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    with np.errstate(all="ignore"):
-        x /= np.linalg.norm(x)
-        cosine = float(np.einsum("i,i->", x, y) / np.sqrt(np.einsum("i,i->", y, y)))
-    return round(cosine, DECIMALS) if np.isfinite(cosine) else None
+def _price(question: SkillQuestion) -> float:
+    """What a job asks for beyond a user's skills is a gap; what a user has beyond a
+    job's is none.
+    """
+    return SURPLUS_PRICE if question.job_id is None else 0.0

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.scan.best import DECIMALS
-from app.skills.weights import FLOOR, MATCHED, worth
+from app.skills.weights import FLOOR, MATCHED, SURPLUS_PRICE, discounts, worth
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`score` is the share of the query's skills that the row has, `coverage` the
-    share of the row's skills that the query has; the lists are in the query's order.
+    """`score` is the share of the query's skills that the row has, less what a longer
+    list costs; `coverage` the share of the row's skills that the query has; the lists
+    are in the query's order.
     """
 
     score: float
@@ -37,6 +38,8 @@ def explain(
     vectors: NDArray[np.float32],  # (k, 384), of `skills`
     others: Sequence[str],
     other_vectors: NDArray[np.float32],  # (n, 384), of `others`
+    *,
+    price: float = SURPLUS_PRICE,
 ) -> Explanation:
     """Compare a query's skills with a row's, both with vectors of unit length."""
     if not skills or not others:
@@ -54,8 +57,9 @@ def explain(
             skills, similarities.argmax(axis=0), best, strict=True
         )
     ]
+    left = discounts(len(skills), price=price, sizes=len(others))[-1]
     return Explanation(
-        score=round(float(worth(best).mean()), DECIMALS),
+        score=round(float(worth(best).mean() * left), DECIMALS),
         coverage=round(float(worth(similarities.max(axis=1)).mean()), DECIMALS),
         matched=[pair for pair in pairs if pair.similarity >= MATCHED],
         close=[pair for pair in pairs if FLOOR <= pair.similarity < MATCHED],

@@ -1,8 +1,9 @@
 """The best rows of a stream by skills: how well each row's skills match a query's.
 
 The score of a row is the mean, over the query's skills, of what the most similar of
-the row's skills is worth. Equal scores are ordered by coverage, the mean over the
-row's skills of what the most similar of the query's is worth.
+the row's skills is worth, less a discount for a list longer than the query's. Equal
+scores are ordered by coverage, the mean over the row's skills of what the most similar
+of the query's is worth.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from app.scan.best import Best, Scored
 from app.scan.bounds import Bounds
 from app.scan.skill_records import SkillBatch
+from app.skills.split import MAX_SKILLS
 from app.skills.vocabulary import Vocabulary
-from app.skills.weights import STEEPNESS, worth
+from app.skills.weights import STEEPNESS, SURPLUS_PRICE, discounts, worth
 
 # Half a unit of the last published digit, and float32's rounding of a mean.
 ROUNDING = 2e-6
@@ -31,13 +33,15 @@ class SkillQueries:
 
     `vectors`: (k, 384) float32 of unit length. `columns`: for each query which of
     them are its own, at least one. `sizes`: the N of each query. `bounds`: one for
-    each query, or none at all.
+    each query, or none at all. `price`: what a row's list costs that is longer than
+    the query's.
     """
 
     vectors: NDArray[np.float32]
     columns: Sequence[NDArray[np.intp]]
     sizes: Sequence[int]
     bounds: Sequence[Bounds] = ()
+    price: float = SURPLUS_PRICE
 
 
 class SkillTopN:
@@ -54,6 +58,12 @@ class SkillTopN:
         for row, columns in zip(weights, queries.columns, strict=True):
             row[columns] = 1 / len(columns)
         self._weights = weights  # (q, k)
+        self._discounts = np.array(  # (q, MAX_SKILLS + 1) float64, by a row's length
+            [
+                discounts(len(columns), price=queries.price, sizes=MAX_SKILLS)
+                for columns in queries.columns
+            ]
+        )
         margin = vocabulary.similarity_error * STEEPNESS + ROUNDING
         self._best = Best(queries.sizes, margin=margin, bounds=queries.bounds)
         self.analyzed = 0
@@ -81,8 +91,10 @@ class SkillTopN:
         """Scores, (q, n) float32."""
         found = self._similarities.take(skill_ids, axis=0)  # (m, k)
         best = np.maximum.reduceat(found, starts, axis=0)  # (n, k)
-        scores: NDArray[np.float32] = self._weights @ worth(best).T
-        return scores
+        shares: NDArray[np.float32] = self._weights @ worth(best).T
+        listed = _listed(skill_ids, starts)
+        shares *= self._discounts[:, np.minimum(listed, MAX_SKILLS)]
+        return shares
 
     def _exact(
         self,
@@ -95,16 +107,17 @@ class SkillTopN:
         self._refine(np.unique(skill_ids))
         found = self._similarities[skill_ids].astype(np.float64)  # (m, k)
         best = worth(np.maximum.reduceat(found, starts, axis=0))
-        sizes = np.diff(np.append(starts, len(skill_ids)))
+        listed = _listed(skill_ids, starts)
+        left = self._discounts[:, np.minimum(listed, MAX_SKILLS)]  # (q, n)
         scores = np.empty(len(query))
         coverage = np.empty(len(query))
         for number in np.unique(query):
             columns = self._queries.columns[number]
             mine = np.flatnonzero(query == number)
             at = place[mine]
-            scores[mine] = best[np.ix_(at, columns)].mean(axis=1)
+            scores[mine] = best[np.ix_(at, columns)].mean(axis=1) * left[number, at]
             covered = worth(found[:, columns].max(axis=1))
-            coverage[mine] = (np.add.reduceat(covered, starts) / sizes)[at]
+            coverage[mine] = (np.add.reduceat(covered, starts) / listed)[at]
         return scores, coverage
 
     def _refine(self, skill_ids: NDArray[np.int32]) -> None:
@@ -129,8 +142,13 @@ def _rows(
     rows: NDArray[np.int64],
 ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
     """The skill ids and starts of some of the rows."""
-    sizes = np.diff(np.append(starts, len(skill_ids)))[rows]
+    sizes = _listed(skill_ids, starts)[rows]
     first = np.zeros(len(rows), np.intp)
     np.cumsum(sizes[:-1], out=first[1:])
     places = np.arange(sizes.sum()) + np.repeat(starts[rows] - first, sizes)
     return skill_ids[places], first
+
+
+def _listed(skill_ids: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(n,): how many skills each row lists."""
+    return np.diff(np.append(starts, len(skill_ids)))

@@ -1,5 +1,5 @@
-"""What a similarity of two skills is worth. The numbers come from `make eval`; the
-reasons and the figures are in docs/skills.md.
+"""What a similarity of two skills is worth, and what a long list costs. The numbers
+come from `make eval`; the reasons and the figures are in docs/skills.md.
 """
 
 from typing import TypeVar
@@ -22,6 +22,10 @@ SAME = 0.99999
 # The steepest that `worth` rises: errors of similarities grow by no more than this.
 STEEPNESS = 1 / (SAME - FLOOR)
 
+# A job that lists one skill more than the user keeps 1 / 1.15 of its score, and each
+# doubling beyond takes as much again: a list of everything fits everyone a little.
+SURPLUS_PRICE = 0.15
+
 
 Float = TypeVar("Float", np.float32, np.float64)
 
@@ -32,3 +36,12 @@ def worth(similarity: NDArray[Float]) -> NDArray[Float]:
     """
     worth: NDArray[Float] = np.clip((similarity - FLOOR) * STEEPNESS, 0, 1)
     return worth
+
+
+def discounts(asked: int, *, price: float, sizes: int) -> NDArray[np.float64]:
+    """(sizes + 1,): what is left of the score of a row that lists so many skills when
+    `asked` are looked for. 1 for a list that is no longer than that.
+    """
+    surplus = np.maximum(np.arange(sizes + 1) - asked, 0)
+    left: NDArray[np.float64] = 1 / (1 + price * np.log2(1 + surplus))
+    return left

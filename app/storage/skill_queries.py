@@ -28,7 +28,6 @@ REVISION_OF = SQL("SELECT revision FROM skill WHERE skill_id = %(skill_id)s")
 SKILL_IDS = SQL(
     "SELECT skill, skill_id FROM skill WHERE skill = ANY (%(skills)s) AND " + SOUND
 )
-SKILL_NAMES = SQL("SELECT skill_id, skill FROM skill WHERE skill_id = ANY (%(ids)s)")
 
 COUNT_STALE_SKILLS = SQL("SELECT count(*) FROM skill WHERE (" + SOUND + ") IS NOT TRUE")
 NEXT_STALE_SKILLS = SQL(
@@ -63,19 +62,29 @@ ROWS_BY_ID = SQL(
 
 UNSPLIT = SQL("skill_ids IS NULL AND " + HAS_TEXT.string)
 COUNT_UNSPLIT = SQL("SELECT count(*) FROM {table} WHERE " + UNSPLIT.string)
+ANY_UNSPLIT = SQL("SELECT EXISTS (SELECT FROM {table} WHERE " + UNSPLIT.string + ")")
 NEXT_UNSPLIT = SQL(
-    "SELECT {key}::{id_type}, skills FROM {table} WHERE "
+    "SELECT {key}::{id_type}, skills::text FROM {table} WHERE "
     + UNSPLIT.string
-    + " AND (%(after)s IS NULL OR {key} > %(after)s::{id_type})"
+    + " AND {key} IS NOT NULL"
+    " AND (%(after)s IS NULL OR {key} > %(after)s::{id_type})"
     " ORDER BY {key} LIMIT %(limit)s"
 )
 
-# Compare-and-set on the text that was split.
+# Compare-and-set on the text that was split; as backfill_queries.STORE it never waits
+# for a row that somebody edits.
 STORE_SKILL_IDS = SQL(
-    "UPDATE {table} AS t SET skill_ids = new.skill_ids"
-    " FROM unnest(%(ids)s::{id_type}[], %(texts)s::text[], %(skill_ids)s::bytea[])"
-    " AS new (id, skills, skill_ids)"
-    " WHERE t.{key} = new.id AND t.skills = new.skills"
+    "WITH fresh AS ("
+    " SELECT * FROM unnest("
+    "%(ids)s::{id_type}[], %(texts)s::text[], %(skill_ids)s::bytea[])"
+    " AS fresh (id, skills, skill_ids)"
+    "), free AS ("
+    " SELECT fresh.* FROM {table} AS t JOIN fresh ON t.{key} = fresh.id"
+    ' AND t.skills::text COLLATE "C" = fresh.skills COLLATE "C"'
+    " FOR NO KEY UPDATE OF t SKIP LOCKED"
+    ") UPDATE {table} AS t SET skill_ids = free.skill_ids FROM free"
+    " WHERE t.{key} = free.id"
+    ' AND t.skills::text COLLATE "C" = free.skills COLLATE "C"'
 )
 
 STREAM_SIDE_EMBEDDINGS = SQL(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +9,13 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.selection import Condition
 from app.storage import skill_queries
+from app.storage.claims import TextRow
 from app.storage.codec import EMBEDDING_BYTES, from_bytes, to_bytes
-from app.storage.columns import JobColumn, public
+from app.storage.columns import public
 from app.storage.conditions import and_matching, selected
 from app.storage.database import Sink, Transaction
-from app.storage.ids import Id, IdColumn
+from app.storage.ids import Id
+from app.storage.sides import Side
 
 SKILL_ID = np.dtype("<i4")
 
@@ -33,16 +34,6 @@ class Position:
 
     revision: int = -1
     skill_id: int = 0
-
-
-@dataclass(frozen=True)
-class Side:
-    """A table whose rows have skills, its key, and the columns that it offers."""
-
-    table: str
-    key: str
-    id_column: IdColumn
-    columns: Sequence[JobColumn] = ()
 
 
 @dataclass(frozen=True)
@@ -106,11 +97,6 @@ def known_skills(
         return {}
     query = skill_queries.SKILL_IDS.format(**_version(version))
     return dict(transaction.rows(query, {"skills": list(skills)}))
-
-
-def skill_names(transaction: Transaction, ids: Sequence[int]) -> dict[int, str]:
-    """The skills with these ids."""
-    return dict(transaction.rows(skill_queries.SKILL_NAMES, {"ids": list(ids)}))
 
 
 def count_stale_skills(transaction: Transaction, *, version: str) -> int:
@@ -199,35 +185,37 @@ def count_unsplit(transaction: Transaction, side: Side) -> int:
     return count
 
 
+def any_unsplit(transaction: Transaction, side: Side) -> bool:
+    """Whether a row has a text whose skills are not known yet."""
+    return bool(transaction.rows(_format(skill_queries.ANY_UNSPLIT, side))[0][0])
+
+
 def next_unsplit(
     transaction: Transaction, side: Side, *, after: Id | None, limit: int
-) -> list[tuple[Id, str]]:
-    """The next (id, text) to split, in the order of the ids, beyond `after`."""
+) -> list[TextRow]:
+    """The next rows to split, in the order of the ids, beyond `after`."""
     query = _format(skill_queries.NEXT_UNSPLIT, side)
-    return [(row[0], row[1]) for row in _page(transaction, query, after, limit)]
+    rows = transaction.rows(query, {"after": after, "limit": limit})
+    return [TextRow(*row) for row in rows]
 
 
 def store_skill_ids(
     transaction: Transaction,
     side: Side,
-    rows: Sequence[tuple[Id, str]],
+    rows: Sequence[TextRow],
     skill_ids: Sequence[Sequence[int]],
 ) -> int:
-    """Write skill ids to the rows that still hold their text; returns how many."""
+    """Write skill ids to the rows that still hold their text and that nobody has
+    locked; returns how many.
+    """
     return transaction.execute(
         _format(skill_queries.STORE_SKILL_IDS, side),
         {
-            "ids": [id_ for id_, _ in rows],
-            "texts": [text for _, text in rows],
+            "ids": [row.id for row in rows],
+            "texts": [row.skills for row in rows],
             "skill_ids": [skill_ids_to_bytes(ids) for ids in skill_ids],
         },
     )
-
-
-def _page(
-    transaction: Transaction, query: Composed, after: Id | None, limit: int
-) -> list[tuple[Any, ...]]:
-    return transaction.rows(query, {"after": after, "limit": limit})
 
 
 def _skilled_row(

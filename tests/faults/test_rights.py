@@ -10,8 +10,8 @@ import pytest
 from psycopg2.sql import SQL
 
 from app.backfill import Backfill
+from app.backfill.skills import SkillBackfill
 from app.deadline import Deadline
-from app.skills.backfill import SkillBackfill
 from app.storage.database import Database
 from tests.faults.conftest import QUESTION, assert_unavailable, wait_for_answer
 from tests.support.cluster import Cluster

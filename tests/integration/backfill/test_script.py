@@ -24,6 +24,7 @@ from tests.integration.backfill.script import (
 from tests.support.postgres import run
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import ROOT
+from tests.support.skills import skills_of
 
 KILLS = 4
 SKILLS = ["python", "sql", "cooking", "nursing", "welding", "law", "sales", "design"]
@@ -48,13 +49,14 @@ def test_it_embeds_jobs_and_users_and_says_how_many(database_url: str) -> None:
     add_pending_jobs(database_url, texts(20))
     add_user(database_url, 1, "python")
     status, out, err = finish(database_url)
-    jobs, users, jobs_left, users_left, split = out.splitlines()
+    jobs, users, split, jobs_left, users_left, skills_left = out.splitlines()
     assert (status, err) == (0, "")
     assert jobs.startswith("20 jobs embedded in ")
     assert users.startswith("1 users embedded in ")
     assert jobs_left == "0 jobs left, 0 in quarantine."
     assert users_left == "0 users left, 0 in quarantine."
     assert split.startswith("21 texts split, ")
+    assert skills_left == "0 texts or skills left to split or embed."
     assert_every_vector_is_of_its_current_text(database_url)
 
 
@@ -62,8 +64,31 @@ def test_a_dry_run_counts_and_writes_nothing(database_url: str) -> None:
     add_pending_jobs(database_url, texts(2))
     status, out, _ = finish(database_url, "--dry-run")
     assert status == 1
-    assert out == "2 jobs would be embedded.\n0 users would be embedded.\n"
+    assert out == (
+        "2 jobs would be embedded.\n0 users would be embedded.\n"
+        "2 texts and skills would be split or embedded.\n"
+    )
     assert count_embedded(database_url) == 0
+
+
+def test_skill_ids_are_filled_for_the_table_that_is_named_and_unused_skills_go(
+    database_url: str,
+) -> None:
+    add_pending_jobs(database_url, ["python, sql", "cooking"])
+    add_user(database_url, 1, "law")
+    assert finish(database_url, "--what=jobs")[0] == 0
+    assert skills_of(database_url) == [["python", "sql"], ["cooking"]]
+    assert skills_of(database_url, "users", "user_id") == [None]
+    assert finish(database_url, "--what=users")[0] == 0
+    assert skills_of(database_url, "users", "user_id") == [["law"]]
+    run(database_url, "UPDATE skill_job1 SET skills = 'sql' WHERE job_id = 1")
+    assert finish(database_url)[0] == 0
+    status, out, _ = finish(database_url, "--prune-skills")
+    assert (status, out) == (
+        0,
+        "1 skills that no job and no user has were removed.\n",
+    )
+    assert skills_of(database_url) == [["sql"], ["cooking"]]
 
 
 def test_the_reference_encoder_prints_nothing_of_its_own(database_url: str) -> None:
@@ -86,7 +111,7 @@ def test_f68_a_refused_row_is_listed_and_retried_and_the_status_says_so(
     status, out, _ = finish(database_url, "--what=jobs")
     assert status == 1
     assert "1 went into quarantine" in out
-    assert out.endswith("0 jobs left, 1 in quarantine.\n")
+    assert "0 jobs left, 1 in quarantine.\n" in out
     assert count_embedded(database_url) == 2
 
     status, out, _ = finish(database_url, "--failures")

@@ -8,6 +8,7 @@ from tests.integration.backfill.script import ENVIRONMENT, count_embedded, until
 from tests.support.postgres import run
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import running_service
+from tests.support.skills import skills_of
 
 SETTINGS = ENVIRONMENT | {"EMBED_IN_SERVICE": "true", "BLAS_THREADS": "1"}
 
@@ -27,11 +28,17 @@ def test_it_embeds_jobs_and_users_and_what_is_edited_later(
     with running_service(database_url, tmp_path / "log", **SETTINGS) as service:
         until(lambda: count_embedded(database_url) == 2)
         until(lambda: run(database_url, "SELECT embedding FROM users") != [(None,)])
+        until(lambda: skills_of(database_url) == [["python"], ["sql"]])
+        until(lambda: skills_of(database_url, "users", "user_id") == [["python"]])
         run(database_url, "UPDATE skill_job1 SET skills = 'cooking' WHERE job_id = 2")
         until(lambda: count_embedded(database_url) == 2)
         best = service.recommend(skills="cooking", top_n=1).json()
         assert best["recommendations"][0]["similarity_score"] == 1.0
         assert best["total_jobs_analyzed"] == 2
+        until(lambda: skills_of(database_url) == [["python"], ["cooking"]])
+        asked = {"skills": "Cooking", "top_n": 1, "rank_by": "skills"}
+        fits = service.recommend(**asked).json()["recommendations"]
+        assert [(job["job_id"], job["match_score"]) for job in fits] == [(2, 1.0)]
         # The lease is there for others while nothing is to be done.
         until(lambda: lease(database_url) == [])
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,14 +13,17 @@ from numpy.typing import NDArray
 
 from app.backfill import Backfill, Progress
 from app.backfill.desk import Batch
+from app.backfill.skills import SkillBackfill
 from app.backfill.watch import Bell, watch
 from app.errors import DatabaseUnavailableError
 from app.storage.database import Database
 from app.storage.listener import Listener
+from app.storage.tables import JOBS
 from tests.integration.backfill.script import until
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import fresh_database, run, running_server
 from tests.support.rows import add_pending_jobs
+from tests.support.skills import skills_of
 
 
 class SlowEncoder(HashEncoder):
@@ -202,8 +206,9 @@ def test_watching_embeds_what_appears_or_changes_within_two_seconds(
     stop = threading.Event()
     listener = Listener(database_url)
     backfill = Backfill(database, HashEncoder(), batch_size=4, stop=stop)
+    skills = SkillBackfill(database, HashEncoder(), tables=[JOBS], stop=stop)
     watching = threading.Thread(
-        target=lambda: list(watch([backfill], Bell(listener), stop))
+        target=lambda: list(watch([backfill], skills, Bell(listener), stop))
     )
     watching.start()
     try:
@@ -213,10 +218,15 @@ def test_watching_embeds_what_appears_or_changes_within_two_seconds(
         for text in ("edited", "edited again"):
             run(database_url, "UPDATE skill_job1 SET skills = %s", (text,))
             until(lambda: all_embedded(database_url), within_s=2)
+            until(partial(has_skills, database_url, text), within_s=2)
     finally:
         stop.set()
         watching.join()
         listener.close()
+
+
+def has_skills(url: str, *skills: str) -> bool:
+    return skills_of(url) == [list(skills)]
 
 
 def test_a_listener_that_lost_its_connection_connects_again(database_url: str) -> None:

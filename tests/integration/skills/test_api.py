@@ -1,6 +1,7 @@
 """Skills over HTTP: the service as a process, with the real model."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,8 +129,16 @@ def test_f10_a_top_n_or_ranking_that_is_not_known_is_refused(service: Service) -
     assert service.client.get("/api/jobs/1/similar?top_n=0").status_code == 422
 
 
-def test_many_at_once_get_the_answers_of_one_after_the_other(service: Service) -> None:
+def test_many_at_once_get_the_answers_of_one_after_the_other(
+    service: Service,
+) -> None:
     texts = [f"{a}, {b}" for a in JOBS.values() for b in ("Go", "SQL", "nursing")]
     alone = [service.recommend(skills=t, rank_by="skills").json() for t in texts]
-    again = [service.recommend(skills=t, rank_by="skills").json() for t in texts]
-    assert alone == again
+    with ThreadPoolExecutor(len(texts)) as pool:
+        together = list(
+            pool.map(
+                lambda t: service.recommend(skills=t, rank_by="skills").json(),
+                [text for text in texts for _ in range(4)],
+            )
+        )
+    assert together == [answer for answer in alone for _ in range(4)]

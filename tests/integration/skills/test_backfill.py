@@ -1,16 +1,21 @@
 """The backfill of the vocabulary and of skill ids, and what makes a row pending."""
 
+import threading
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
+import psycopg2
+import pytest
 from numpy.typing import NDArray
 from psycopg2.sql import SQL
 
-from app.skills.backfill import SkillBackfill
+from app.backfill.skills import SkillBackfill
 from app.storage.database import Database
+from app.storage.tables import USERS
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
-from tests.support.skills import fill
+from tests.support.skills import fill, skills_of
 
 
 def add_jobs(url: str, *texts: str | None) -> None:
@@ -22,18 +27,6 @@ def add_jobs(url: str, *texts: str | None) -> None:
         ),
         (list(texts),),
     )
-
-
-def skills_of(url: str, table: str = "skill_job1", key: str = "job_id") -> list[object]:
-    """For each row its skills by way of their ids; None where it has no ids."""
-    names = dict(run(url, "SELECT skill_id, skill FROM skill"))
-    rows = run(url, f"SELECT skill_ids FROM {table} ORDER BY {key}")
-    return [
-        None
-        if data is None
-        else [names[n] for n in np.frombuffer(data, "<i4").tolist()]
-        for (data,) in rows
-    ]
 
 
 def test_every_text_becomes_ids_and_every_skill_is_embedded_once(
@@ -156,3 +149,120 @@ def test_a_skill_removed_during_the_embedding_keeps_its_rows_pending(
     data = run(database_url, "SELECT skill_ids FROM skill_job1 WHERE job_id = 9")[0][0]
     names = dict(run(database_url, "SELECT skill_id, skill FROM skill"))
     assert [names[n] for n in np.frombuffer(data, "<i4").tolist()] == ["sql", "go"]
+
+
+def test_a_row_that_an_editor_has_locked_is_left_for_the_next_run(
+    database: Database, database_url: str
+) -> None:
+    add_jobs(database_url, "sql", "go")
+    with closing(psycopg2.connect(database_url)) as editor, editor.cursor() as cursor:
+        cursor.execute("SELECT FROM skill_job1 WHERE job_id = 1 FOR UPDATE")
+        (page,) = SkillBackfill(database, HashEncoder()).run()
+        assert (page.rows, page.changed) == (1, 1)
+        editor.rollback()
+    fill(database, HashEncoder())
+    assert skills_of(database_url) == [["sql"], ["go"]]
+
+
+@pytest.mark.parametrize("table", ["skill_job1", "users"])
+def test_a_text_that_another_trigger_changes_makes_the_row_pending(
+    database: Database, database_url: str, table: str
+) -> None:
+    key = {"skill_job1": "job_id", "users": "user_id"}[table]
+    run(database_url, f"INSERT INTO {table} ({key}, skills) VALUES (1, 'sql')")
+    fill(database, HashEncoder())
+    run(
+        database_url,
+        "CREATE FUNCTION translate_text() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN NEW.skills := 'go'; RETURN NEW; END $$;"
+        f" CREATE TRIGGER translate_text BEFORE UPDATE ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION translate_text()",
+    )
+    run(database_url, f"UPDATE {table} SET {key} = 2")
+    assert skills_of(database_url, table, key) == [None]
+
+
+def test_only_the_tables_that_are_asked_for_are_split_and_all_keep_their_skills(
+    database: Database, database_url: str
+) -> None:
+    add_jobs(database_url, "sql")
+    run(database_url, "INSERT INTO users (user_id, skills) VALUES (1, 'oil')")
+    fill(database, HashEncoder())
+    run(database_url, "UPDATE users SET skills = 'gas'")
+    run(database_url, "UPDATE skill_job1 SET skills = 'go'")
+    users_only = SkillBackfill(database, HashEncoder(), tables=[USERS])
+    assert sum(page.rows for page in users_only.run()) == 1
+    assert skills_of(database_url) == [None]
+    assert skills_of(database_url, "users", "user_id") == [["gas"]]
+    fill(database, HashEncoder())
+    assert users_only.remove_unused() == 2
+    assert skills_of(database_url) == [["go"]]
+
+
+def test_a_stop_keeps_the_skills_that_are_embedded_and_the_row_waits(
+    database: Database, database_url: str
+) -> None:
+    add_jobs(database_url, "a, b, c, d, e")
+    stop = threading.Event()
+    encoder = HashEncoder()
+    backfill = SkillBackfill(
+        database,
+        encoder,
+        slice_skills=2,
+        stop=stop,
+        pace=lambda _spent_s: stop.set() if len(encoder.seen) >= 4 else None,
+    )
+    (page,) = backfill.run()
+    assert (page.rows, page.skills) == (0, 4)
+    assert skills_of(database_url) == [None]
+    second = HashEncoder()
+    fill(database, second)
+    assert second.seen == ["e"]
+    assert skills_of(database_url) == [["a", "b", "c", "d", "e"]]
+
+
+def test_a_row_that_the_database_refuses_stops_none_of_the_others(
+    database: Database, database_url: str
+) -> None:
+    add_jobs(database_url, "sql", "go", "rust")
+    run(
+        database_url,
+        "ALTER TABLE skill_job1 ADD CONSTRAINT refused"
+        " CHECK (job_id <> 2 OR skill_ids IS NULL)",
+    )
+    (page,) = SkillBackfill(database, HashEncoder()).run()
+    assert (page.rows, page.changed) == (2, 1)
+    assert skills_of(database_url) == [["sql"], None, ["rust"]]
+
+
+def test_a_skill_that_the_encoder_fails_at_matches_nothing_and_is_said(
+    database: Database, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_jobs(database_url, "sql, secret word")
+
+    class Failing(HashEncoder):
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if "secret word" in texts:
+                raise ValueError(texts)
+            return super().encode(texts)
+
+    fill(database, Failing())
+    assert skills_of(database_url) == [["sql", "secret word"]]
+    stored = dict(run(database_url, "SELECT skill, embedding FROM skill"))
+    assert not any(bytes(stored["secret word"]))
+    assert any(bytes(stored["sql"]))
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_looking_whether_something_waits_is_right_before_and_after(
+    database: Database, database_url: str
+) -> None:
+    backfill = SkillBackfill(database, HashEncoder())
+    add_jobs(database_url, "sql")
+    assert backfill.any_waiting()
+    for _ in range(2):  # the second run sees the vocabulary that the first one left
+        list(backfill.run())
+    assert not backfill.any_waiting()
+    run(database_url, "UPDATE skill SET embedding_version = 'older'")
+    assert backfill.any_waiting()

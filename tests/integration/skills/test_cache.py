@@ -1,7 +1,12 @@
 """The local files of the vocabulary: they follow the database, whatever happens."""
 
+import json
 import os
+import random
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +17,15 @@ from app.deadline import Deadline
 from app.errors import SkillCacheError
 from app.skills import cache as cache_module
 from app.skills.cache import VocabularyCache
+from app.skills.files import SETTLED_S
 from app.skills.vocabulary import Vocabulary
 from app.storage.database import Database
 from app.storage.skills import known_skills, store_skills, stream_skills
 from tests.support.encoders import HashEncoder, direction
+from tests.support.service import ROOT
 
 VERSION = HashEncoder.version
+KILLS = 5
 
 
 def add(database: Database, *skills: str, version: str = VERSION) -> None:
@@ -137,6 +145,102 @@ def test_a_file_that_lost_its_end_in_a_crash_is_built_anew(
     assert holds(database, vocabulary, "a", "b")
 
 
+@pytest.mark.parametrize("kind", ["codes", "exact", "json"])
+def test_a_file_that_is_gone_is_built_anew(
+    database: Database, tmp_path: Path, kind: str
+) -> None:
+    add(database, "a", "b")
+    refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    (path,) = tmp_path.glob(f"*.{kind}")
+    path.unlink()
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, vocabulary, "a", "b")
+
+
+def test_what_a_crash_left_beyond_the_recorded_progress_is_written_again(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a")
+    refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    for kind in ("codes", "exact"):
+        (path,) = tmp_path.glob(f"*.{kind}")
+        with path.open("ab") as file:
+            file.write(b"\x7f" * 1000)  # half a row of garbage
+    add(database, "b")
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, vocabulary, "a", "b")
+
+
+def test_files_of_another_format_are_built_anew(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a", "b")
+    refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    (progress,) = tmp_path.glob("*.json")
+    progress.write_text(json.dumps(json.loads(progress.read_text()) | {"format": 0}))
+    for kind in ("codes", "exact"):
+        (path,) = tmp_path.glob(f"*.{kind}")
+        path.write_bytes(b"\0" * path.stat().st_size)
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, vocabulary, "a", "b")
+
+
+def test_another_models_files_are_left_alone_and_not_read(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "a")
+    refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    other = refreshed(database, VocabularyCache(tmp_path, version="another"))
+    assert other.rows == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_several_that_fill_one_folder_at_once_all_read_it_right(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "SLICE_ROWS", 16)
+    names = [f"skill {n}" for n in range(100)]
+    add(database, *names)
+    caches = [VocabularyCache(tmp_path, version=VERSION) for _ in range(4)]
+    with ThreadPoolExecutor(len(caches)) as pool:
+        found = list(pool.map(lambda cache: refreshed(database, cache), caches))
+    assert all(holds(database, vocabulary, *names) for vocabulary in found)
+
+
+FILLER = """
+import sys
+from pathlib import Path
+from app.deadline import Deadline
+from app.skills import cache
+from app.storage.database import Database
+cache.SLICE_ROWS = 8
+filled = cache.VocabularyCache(Path(sys.argv[2]), version=sys.argv[3])
+with Database(sys.argv[1], pool_size=1).snapshot(Deadline.after(60)) as transaction:
+    print("begin", flush=True)
+    filled.refresh(transaction)
+print("end", flush=True)
+"""
+
+
+def test_killed_at_any_moment_of_writing_the_next_one_goes_on(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    names = [f"skill {n}" for n in range(400)]
+    add(database, *names)
+    chance = random.Random()
+    command = [sys.executable, "-c", FILLER, database_url, str(tmp_path), VERSION]
+    for _ in range(KILLS):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begin\n"
+        time.sleep(chance.uniform(0, 0.2))
+        process.kill()
+        process.communicate()
+    vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
+    assert holds(database, vocabulary, *names)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"rows": 3}'])
 def test_progress_that_cannot_be_read_counts_as_none(
     database: Database, tmp_path: Path, text: str
@@ -162,7 +266,7 @@ def test_a_database_that_went_back_is_read_anew_once_that_is_sure(
     (path,) = tmp_path.glob("*.json")
     ahead = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
     assert ahead.rows == 3
-    long_ago = time.time() - 2 * cache_module.SETTLED_S
+    long_ago = time.time() - 2 * SETTLED_S
     os.utime(path, (long_ago, long_ago))
     anew = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
     assert anew.rows == 2

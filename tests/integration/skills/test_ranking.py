@@ -14,7 +14,8 @@ from app.match.ranker import SkillRanker
 from app.skills.query import MAX_QUERY_SKILLS
 from app.storage.database import Database
 from tests.support.encoders import BlendEncoder
-from tests.support.skills import ask, fill, naive_ranking, scope
+from tests.support.naive import naive_ranking
+from tests.support.skills import ask, fill, scope
 
 WORDS = [f"word{n}" for n in range(40)]
 
@@ -128,7 +129,9 @@ def test_users_are_ranked_for_a_job_by_the_same_machinery(
         [SkillQuestion(10, job_id=5), SkillQuestion(10, job_id=6)], scope()
     )
     assert not isinstance(found, Exception)
-    expected = naive_ranking(encoder, "word1 word2, word3, word4", users, size=10)
+    expected = naive_ranking(
+        encoder, "word1 word2, word3, word4", users, size=10, price=0
+    )
     assert [m.id for m in found.matches] == [id_ for id_, _ in expected]
     assert isinstance(unknown, JobNotFoundError)
 
@@ -150,10 +153,32 @@ def test_equal_scores_are_ordered_by_coverage_then_by_id(
     database: Database, tmp_path: Path
 ) -> None:
     encoder = BlendEncoder()
-    insert(database, "skill_job1", {1: "gas, oil", 3: "gas", 2: "gas", 4: "oil"})
+    insert(database, "skill_job1", {1: "gas, tar", 3: "gas", 2: "gas", 4: "tar"})
     fill(database, encoder)
-    answer = ask(database, encoder, tmp_path, SkillQuestion(4, skills="gas"))[0]
-    assert [m.id for m in answer.matches] == [2, 3, 1, 4]
+    answer = ask(database, encoder, tmp_path, SkillQuestion(4, skills="gas, oil"))[0]
+    found = [(m.id, m.explanation.score) for m in answer.matches if m.explanation]
+    assert found == [(2, 0.5), (3, 0.5), (1, 0.5), (4, 0.0)]
+
+
+def test_a_job_that_lists_everything_comes_after_one_that_lists_what_is_asked_for(
+    database: Database, tmp_path: Path
+) -> None:
+    encoder = BlendEncoder()
+    everything = ", ".join(["gas", "oil", *(f"other{n}" for n in range(120))])
+    insert(database, "skill_job1", {1: everything, 2: "gas", 3: "tar"})
+    insert(database, "users", {7: everything, 8: "gas"})
+    fill(database, encoder)
+    ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
+    jobs = ranker.answer_all([SkillQuestion(3, skills="gas, oil")], scope())[0]
+    assert not isinstance(jobs, Exception)
+    found = [(m.id, m.explanation.score) for m in jobs.matches if m.explanation]
+    # 120 skills more than asked for: 1 / (1 + 0.15 * log2(121)).
+    assert found == [(2, 0.5), (1, 0.490718), (3, 0.0)]
+    # What a user has beyond the job's skills costs nothing.
+    users = ranker.answer_all([SkillQuestion(3, job_id=2)], scope())[0]
+    assert not isinstance(users, Exception)
+    found = [(m.id, m.explanation.score) for m in users.matches if m.explanation]
+    assert found == [(8, 1.0), (7, 1.0)]
 
 
 def test_a_skill_that_the_vocabulary_lost_counts_nothing(

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.skills.split import MAX_SKILL_CHARS, MAX_SKILLS, skill_key, split_skills
+from app.skills.split import (
+    CLOSING,
+    INVISIBLE,
+    MAX_SKILL_CHARS,
+    MAX_SKILLS,
+    OPENING,
+    SEPARATOR,
+    skill_key,
+    split_skills,
+)
 
 TEXTS = st.one_of(
     st.text(max_size=300),
@@ -67,7 +76,7 @@ def test_the_key_of_a_key_is_itself(text: str) -> None:
 
 
 @given(TEXTS)
-def test_splitting_what_was_split_gives_the_same_keys(text: str) -> None:
+def test_each_skill_is_a_part_of_the_text_once_and_within_its_bounds(text: str) -> None:
     found = split_skills(text)
     keys = [skill.key for skill in found]
     assert len(set(keys)) == len(keys)
@@ -75,6 +84,27 @@ def test_splitting_what_was_split_gives_the_same_keys(text: str) -> None:
         assert skill.key == skill_key(skill.name)
         assert 0 < len(skill.name) <= MAX_SKILL_CHARS
         assert "\0" not in skill.key
+        assert skill.name in INVISIBLE.sub("", text)
+
+
+@given(TEXTS)
+def test_splitting_what_was_split_gives_the_same_keys(text: str) -> None:
+    unbracketed = text.translate(dict.fromkeys(map(ord, OPENING + CLOSING)))
+    keys = [skill.key for skill in split_skills(unbracketed)]
+    names = [skill.name for skill in split_skills(unbracketed)]
+    assert not any(SEPARATOR.search(name) for name in names)
+    assert [skill.key for skill in split_skills(";".join(names))] == keys
+
+
+@given(
+    st.lists(st.sampled_from(["C/C++", "Go", "R (base, tidy)", ".NET", "data base"]))
+)
+def test_a_list_of_skills_is_found_again_whatever_separates_it(
+    names: list[str],
+) -> None:
+    wanted = list(dict.fromkeys(names))
+    for separator in (", ", ";", " | ", "\n• ", " / "):
+        assert [skill.name for skill in split_skills(separator.join(names))] == wanted
 
 
 def test_the_number_and_the_length_of_skills_are_bounded() -> None:

@@ -1,0 +1,71 @@
+"""What generate_embeddings.py can be told."""
+
+import argparse
+from collections.abc import Sequence
+
+from app.backfill.worker import LEASE_S
+
+
+def parse(
+    argv: Sequence[str] | None, description: str, *, whats: Sequence[str]
+) -> argparse.Namespace:
+    """The arguments; `description` heads the help."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--dry-run", action="store_true", help="only say how many rows there are"
+    )
+    mode.add_argument(
+        "--failures", action="store_true", help="only list the rows in quarantine"
+    )
+    mode.add_argument(
+        "--watch",
+        action="store_true",
+        help="stay up, and embed what appears within a second or two",
+    )
+    mode.add_argument(
+        "--prune-skills",
+        action="store_true",
+        help="only remove the skills that no job and no user has any more",
+    )
+    parser.add_argument(
+        "--retry-failures",
+        action="store_true",
+        help="let all rows out of quarantine first",
+    )
+    parser.add_argument(
+        "--what",
+        choices=whats,
+        default="all",
+        help="whose embeddings and skill ids (default: %(default)s)",
+    )
+    parser.add_argument("--batch-size", type=_positive, default=128, metavar="ROWS")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="ROWS", help="stop after these"
+    )
+    parser.add_argument(
+        "--lease-s",
+        type=float,
+        default=LEASE_S,
+        metavar="SECONDS",
+        help="a killed worker's rows wait so long for another (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--encoder",
+        choices=["numpy", "sentence-transformers"],
+        default="numpy",
+        help="numpy fits the small host; the other needs requirements.txt",
+    )
+    parser.add_argument(
+        "--device", help="for sentence-transformers: cpu, cuda, mps (default: the best)"
+    )
+    return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,107 @@
+"""The ranking by skills against loops in Python over every row, for 200 users.
+
+Real postings and users where REAL_DATA_DIR is set, and texts of our own everywhere.
+"""
+
+import csv
+import random
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from psycopg2.sql import SQL
+
+from app.deadline import Deadline
+from app.encoder import Encoder
+from app.encoder.lazy import LazyEncoder
+from app.match.questions import SkillQuestion
+from app.skills.split import split_skills
+from app.storage.database import Database
+from tests.support.encoders import BlendEncoder
+from tests.support.naive import NaiveRows
+from tests.support.service import ROOT
+from tests.support.skills import ask, fill
+
+JOBS, USERS, TOP_N = 5000, 200, 10
+AT_ONCE = 20
+# float32 leaves its last digits to the order of additions: jobs nearer than half a
+# published digit may change places.
+MOST_DIFFERENT = USERS // 200
+
+
+def compare(
+    database: Database,
+    encoder: Encoder,
+    folder: Path,
+    jobs: Mapping[int, str],
+    users: Sequence[str],
+) -> tuple[int, float]:
+    """For how many users the ids differ, and by how much the scores do."""
+    with database.write(Deadline.after(60)) as transaction:
+        transaction.execute(
+            SQL(
+                "INSERT INTO skill_job1 (job_id, skills)"
+                " SELECT * FROM unnest(%(ids)s::bigint[], %(texts)s::text[])"
+            ),
+            {"ids": list(jobs), "texts": list(jobs.values())},
+        )
+    fill(database, encoder, page_rows=512)
+    naive = NaiveRows(encoder, jobs)
+    differ, off = 0, 0.0
+    for start in range(0, len(users), AT_ONCE):
+        part = users[start : start + AT_ONCE]
+        questions = [SkillQuestion(TOP_N, skills=text) for text in part]
+        for text, answer in zip(
+            part, ask(database, encoder, folder, *questions), strict=True
+        ):
+            expected = naive.best(text, size=TOP_N)
+            differ += [m.id for m in answer.matches] != [id_ for id_, _ in expected]
+            for match, (_, score) in zip(answer.matches, expected, strict=True):
+                assert match.explanation is not None
+                off = max(off, abs(match.explanation.score - score))
+    print(f"\n{len(jobs)} jobs, {len(users)} users: {differ} differ, by {off:.1e}")
+    return differ, off
+
+
+def column(file: Path, key: str) -> dict[int, str]:
+    """The texts of a file that have skills, by id, in the order of the file."""
+    with file.open(newline="", encoding="utf-8") as rows:
+        return {
+            int(row[key]): row["skills"]
+            for row in csv.DictReader(rows)
+            if split_skills(row["skills"])
+        }
+
+
+@pytest.mark.timeout(900)
+def test_real_postings_for_real_users_equal_the_naive_ranking(
+    real_data: Path, database: Database, tmp_path: Path
+) -> None:
+    encoder = LazyEncoder(ROOT / "models" / "all-MiniLM-L6-v2")
+    rng = random.Random(6)
+    jobs = dict(islice(column(real_data / "jobs_real.csv", "job_id").items(), JOBS))
+    users = rng.sample([*column(real_data / "users_open.csv", "user_id").values()], 200)
+    differ, off = compare(database, encoder, tmp_path, jobs, users)
+    assert differ <= MOST_DIFFERENT
+    assert off <= 2e-6
+
+
+def test_texts_of_our_own_equal_the_naive_ranking(
+    database: Database, tmp_path: Path
+) -> None:
+    rng = random.Random(7)
+    words = [f"word{n}" for n in range(60)]
+
+    def text() -> str:
+        """One to eight skills of one to three words: many alike, some equal."""
+        skills = (
+            rng.sample(words, rng.randint(1, 3)) for _ in range(rng.randint(1, 8))
+        )
+        return ", ".join(map(" ".join, skills))
+
+    jobs = {id_: text() for id_ in rng.sample(range(10_000), 1000)}
+    users = [text() for _ in range(USERS)]
+    differ, off = compare(database, BlendEncoder(), tmp_path, jobs, users)
+    assert differ <= MOST_DIFFERENT
+    assert off <= 2e-6
