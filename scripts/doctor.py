@@ -18,6 +18,7 @@ from app.doctor import Examination, Traffic, examine
 from app.errors import AppError
 from app.storage.coverage import Coverage
 from app.storage.database import Database
+from app.storage.hosts import primary
 
 MEGABYTE = 1_000_000
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     try:
         settings = read_settings(Settings)
-        dsn = settings.database_url.get_secret_value()
+        dsn = primary(settings.database_url.get_secret_value())
         with closing(Database(dsn, pool_size=1)) as database:
             found = examine(database, settings, requests_per_day=args.requests_per_day)
     except AppError as error:
