@@ -21,6 +21,7 @@ from _progress import shown, summary
 from skill_filling import fill_skills
 
 from app.backfill import Backfill, Progress
+from app.backfill.vectors import VectorFilling
 from app.backfill.watch import Bell, watch
 from app.backfill.worker import LEASE_S
 from app.config import ScriptSettings, read_settings
@@ -28,6 +29,7 @@ from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
 from app.errors import AppError
 from app.storage.database import Database
+from app.storage.hosts import primary
 from app.storage.listener import Listener
 from app.storage.tables import JOBS, USERS
 
@@ -65,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = Stop()
     try:
         settings = read_settings(ScriptSettings)
-        dsn = settings.database_url.get_secret_value()
+        # A replica takes no writes, and announces no texts.
+        dsn = primary(settings.database_url.get_secret_value())
         with stop, closing(Database(dsn, pool_size=1)) as database:
             encoder = _encoder(args, settings)
             backfills = _backfills(args, database, encoder, stop.event)
@@ -73,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _list_failures(backfills)
             if args.dry_run:
                 return _count(backfills)
-            status = _embed(args, backfills, dsn, stop)
+            vectors = VectorFilling(database, version=encoder.version, stop=stop.event)
+            status = _embed(args, backfills, vectors, dsn, stop)
             if status or args.what != "all":
                 return status
             return fill_skills(database, encoder)
@@ -135,7 +139,11 @@ def _count(backfills: Sequence[Backfill]) -> int:
 
 
 def _embed(
-    args: argparse.Namespace, backfills: Sequence[Backfill], dsn: str, stop: Stop
+    args: argparse.Namespace,
+    backfills: Sequence[Backfill],
+    vectors: VectorFilling,
+    dsn: str,
+    stop: Stop,
 ) -> int:
     if args.retry_failures:
         freed = sum(backfill.retry_failures() for backfill in backfills)
@@ -144,16 +152,35 @@ def _embed(
     for backfill in backfills:
         backfill.remaining()
     if args.watch:
-        _watch(backfills, dsn, stop.event)
+        _watch(backfills, vectors, dsn, stop.event)
     else:
         _run(args.limit, backfills)
+        if args.what != "users":
+            _fill_vectors(vectors)
     return stop.status or _left(backfills)
 
 
-def _watch(backfills: Sequence[Backfill], dsn: str, stop: threading.Event) -> None:
+def _fill_vectors(vectors: VectorFilling) -> None:
+    """For SEARCH_BACKEND=pgvector; without its migration there is nothing to do."""
+    waiting = vectors.waiting()
+    if not waiting:
+        return
+    start = time.monotonic()
+    batches = (Progress(embedded=filled) for filled in vectors.run())
+    filled = sum(done.embedded for done in shown(batches, waiting, unit="vector"))
+    rate = filled / (time.monotonic() - start)
+    print(f"{filled} vectors made from stored embeddings ({rate:.0f} per second).")
+
+
+def _watch(
+    backfills: Sequence[Backfill],
+    vectors: VectorFilling,
+    dsn: str,
+    stop: threading.Event,
+) -> None:
     print("Watching for texts; Ctrl-C ends it.", flush=True)
     with closing(Listener(dsn)) as listener:
-        for done in watch(backfills, Bell(listener), stop):
+        for done in watch(backfills, Bell(listener), stop, vectors):
             print(
                 f"{done.embedded} embedded, {done.changed} changed meanwhile,"
                 f" {done.quarantined} into quarantine",

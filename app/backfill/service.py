@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+from app.backfill.vectors import VectorFilling
 from app.backfill.worker import Backfill
 from app.deadline import Deadline
 from app.encoder import Encoder
@@ -31,6 +32,8 @@ LEASE_S = 60.0
 # A batch is stored when its last text is done: few, or a busy service would hold
 # finished ones back for minutes.
 BATCH_ROWS = 4
+# Vectors are a hundred times cheaper than embeddings: some ten milliseconds.
+VECTOR_ROWS = 50
 
 # A request that arrives while a text is encoded waits for it. In times with requests
 # only one in so many meets that, and in a time without any gap there is one text in
@@ -65,6 +68,13 @@ class ServiceBackfill:
             )
             for table in (JOBS, USERS)
         ]
+        self._vectors = VectorFilling(
+            database,
+            version=encoder.version,
+            stop=self._stop,
+            batch_rows=VECTOR_ROWS,
+            patience_s=0.0,
+        )
         self._thread = threading.Thread(target=self._work, name="backfill", daemon=True)
 
     def start(self) -> None:
@@ -95,11 +105,13 @@ class ServiceBackfill:
         if self._is_elsewhere():
             return
         waiting = [backfill for backfill in self._backfills if backfill.any_waiting()]
-        if not waiting:
+        if not waiting and not self._vectors.waiting():
             return
         try:
             for backfill in waiting:
                 self._run(backfill)
+            if self._take_lease():
+                self._make_vectors()
         finally:
             self._release_lease()
 
@@ -109,6 +121,13 @@ class ServiceBackfill:
             embedded += done.embedded
         if embedded:
             log.info("%d %s embedded.", embedded, backfill.table.rows)
+
+    def _make_vectors(self) -> None:
+        """For SEARCH_BACKEND=pgvector, of embeddings that others have stored."""
+        for _ in self._vectors.run():
+            self._traffic.wait_for_gap(STARVED_S)
+            if not self._take_lease():
+                return
 
     def _pace(self, spent_s: float) -> None:
         if self._traffic.idle_s() < RECENT_S:

@@ -3,8 +3,10 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 
+from app.backfill.vectors import VectorFilling
 from app.backfill.worker import Backfill, Progress
 from app.errors import UnavailableError
 from app.storage.listener import Listener
@@ -21,12 +23,20 @@ STEP_S = 0.2
 
 
 def watch(
-    backfills: Sequence[Backfill], bell: "Bell", stop: threading.Event
+    backfills: Sequence[Backfill],
+    bell: "Bell",
+    stop: threading.Event,
+    vectors: VectorFilling | None = None,
 ) -> Iterator[Progress]:
-    """Embed what waits, table after table, and then whatever appears, until `stop`."""
+    """Embed what waits, table after table, and then whatever appears, until `stop`.
+
+    Vectors that are missing for stored embeddings are made on the way.
+    """
     while not stop.is_set():
         for backfill in backfills:
             yield from backfill.run(linger=False)
+        if vectors is not None:
+            deque(vectors.run(), maxlen=0)
         bell.wait(stop)
 
 

@@ -42,6 +42,8 @@ BEGIN_WRITE = SQL("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")
 # has not got yet, conflicts on a standby, memory, disk, connections and locks.
 PASSING = frozenset({"28", "40", "53", "55"})
 
+NOTHING = SQL("")
+
 
 class Sink(Protocol):
     """Takes the bytes of a COPY as they arrive; to raise ends the COPY."""
@@ -69,10 +71,15 @@ class Transaction:
         self._cursor.execute(query, parameters)
         return self._cursor.rowcount
 
-    def copy_out(self, query: Composable, sink: Sink) -> None:
-        """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink."""
+    def copy_out(
+        self, query: Composable, sink: Sink, *, settings: Composable = NOTHING
+    ) -> None:
+        """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink.
+
+        `settings`, statements that give no rows, go before it in the same message.
+        """
         self._cursor.copy_expert(
-            SQL("COPY ({}) TO STDOUT (FORMAT BINARY)").format(query), sink
+            SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY)").format(settings, query), sink
         )
 
     def copy_in(self, target: Composable, source: Any) -> None:
