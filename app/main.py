@@ -32,8 +32,10 @@ from app.offered import OfferedColumns
 from app.readiness import Readiness, ReadinessCheck, Shared, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
+from app.search.backend import Search
 from app.search.stream import StreamSearch
 from app.storage.database import Database
+from app.storage.hosts import primary
 from app.telemetry import Telemetry
 from app.traffic import Traffic
 
@@ -54,7 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
     traffic = Traffic()
     passes = _passes(settings, database, model, telemetry, traffic)
     _watch(telemetry, database, model, passes)
-    backfill = ServiceBackfill(database, model, traffic)
+    writer = _writer(settings, database)
+    backfill = ServiceBackfill(writer, model, traffic)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
         if settings.embed_in_service:
             backfill.close()
         database.close()
+        if writer is not database:
+            writer.close()
 
     app = FastAPI(
         title="Job recommendations",
@@ -125,7 +130,7 @@ def _passes(
     encoder: Encoder = QueryEncoder(model)
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
-    search = StreamSearch(version=encoder.version, batch_rows=settings.batch_rows)
+    search = _search(settings, encoder.version)
     columns = settings.offered_columns
     answers = Answers(
         Recommender(database, encoder, search, observer=telemetry, job_columns=columns),
@@ -148,6 +153,23 @@ def _passes(
         most_per_pass=settings.max_pass_size,
         max_waiting=settings.max_waiting,
     )
+
+
+def _writer(settings: Settings, database: Database) -> Database:
+    """What embeddings are stored through: replicas, which may answer, take none."""
+    dsn = settings.database_url.get_secret_value()
+    if primary(dsn) == dsn:
+        return database
+    return Database(primary(dsn), pool_size=1)
+
+
+def _search(settings: Settings, version: str) -> Search:
+    if settings.search_backend == "pgvector":
+        # Imported on demand: 0.2 MB that the default does not need.
+        from app.search.pgvector import PgvectorSearch  # noqa: PLC0415
+
+        return PgvectorSearch(version=version, batch_rows=settings.batch_rows)
+    return StreamSearch(version=version, batch_rows=settings.batch_rows)
 
 
 def _readiness(

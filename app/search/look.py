@@ -1,0 +1,115 @@
+"""One pass of questions through the database: who is answered, and what came."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.questions import AbandonedError, Question
+from app.scan.copying import read_copy
+from app.scan.passes import PassScope
+from app.scan.records import Batch, RecordReader
+from app.scan.topn import TopN
+from app.search.candidates import Gathered
+from app.search.ways import Way
+from app.storage.database import Transaction
+from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
+
+BUFFER_BYTES = 64 * 1024
+
+
+class Look:
+    """Each question has a running top-N of its own: which candidates it meets must not
+    depend on who else asks.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        rows: VectorQuery,
+        questions: Sequence[Question],
+        queries: NDArray[np.float32],  # (q, 384)
+        scope: PassScope,
+    ) -> None:
+        self._transaction = transaction
+        self._rows = rows
+        self._questions = questions
+        self._scope = scope
+        exact = queries.astype(np.float64)
+        self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
+        self.tops = [
+            TopN(queries[n : n + 1], [question.top_n])
+            for n, question in enumerate(questions)
+        ]
+        self.open = list(range(len(questions)))
+        self._crowded: set[int] = set()
+        self._vectorless = False
+        self.unusable = 0
+        self.rows_read = 0
+        self.bytes_read = 0
+
+    def go(self, way: Way) -> None:
+        """Let the open questions try this way."""
+        asked = [n for n in self.open if self._tries(n, way)]
+        if not asked:
+            return
+        gathered = self._gather(asked, way)
+        for n, found in zip(asked, gathered.of, strict=True):
+            if found.last:
+                self._crowded.add(n)
+            if way.settles(found):
+                self.open.remove(n)
+                if found.ids:
+                    self.tops[n].update(found.batch())
+
+    def read_vectorless(self) -> None:
+        """Compare the rows whose vectors are still to be made, should there be any."""
+        if not self._vectorless:
+            return
+
+        def consume(batch: Batch) -> None:
+            self._check_waiting()
+            before = self.tops[0].unusable
+            for top in self.tops:
+                top.update(batch)
+            self.unusable += self.tops[0].unusable - before
+            self.rows_read += len(batch.ids)
+
+        reader = RecordReader(self._rows.job_id.kind, consume)
+        stream = partial(stream_vectorless, self._transaction, rows=self._rows)
+        read_copy(stream, reader, buffer_bytes=BUFFER_BYTES)
+        self.bytes_read += reader.bytes_read
+
+    def _tries(self, number: int, way: Way) -> bool:
+        if way.reach is None:
+            return True
+        if self._questions[number].exact:
+            return False
+        return number in self._crowded or not way.if_crowded
+
+    def _gather(self, asked: Sequence[int], way: Way) -> Gathered:
+        self._check_waiting()
+        near = [
+            Near(
+                self._units[n],
+                wanted=self._questions[n].top_n,
+                size=self._questions[n].top_n + way.spare,
+                margin=way.margin,
+            )
+            for n in asked
+        ]
+        gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
+        stream = partial(
+            stream_nearest, self._transaction, rows=self._rows, asked=near,
+            reach=way.reach,
+        )  # fmt: skip
+        read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
+        self._vectorless |= gathered.vectorless
+        self.rows_read += gathered.rows
+        self.bytes_read += gathered.reader.bytes_read
+        return gathered
+
+    def _check_waiting(self) -> None:
+        if self._scope.abandoned():
+            raise AbandonedError
