@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.answers import Answers
+from app.answers import Answers, AnyAnswer, AnyQuestion, Passes
 from app.api.body import BoundedBody
 from app.api.columns import build_columns_router, describe_filters
 from app.api.docs import build_docs
@@ -15,7 +15,7 @@ from app.api.errors import add_error_handlers
 from app.api.guard import Guard
 from app.api.headers import PAGE_POLICY, SecurityHeaders
 from app.api.keys import ApiKeys, TokenBuckets
-from app.api.matching import Passes, build_matching_router
+from app.api.matching import build_matching_router
 from app.api.observe import Observe
 from app.api.page import build_page
 from app.api.recommending import Recommending
@@ -25,7 +25,12 @@ from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
+<<<<<<< HEAD
 from app.encoder.lazy import LazyEncoder, QueryEncoder
+=======
+from app.encoder.lazy import LazyEncoder
+from app.lines import TwoLines
+>>>>>>> b8a95b4 (Let looks into an index wait in a line of their own)
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
 from app.offered import OfferedColumns
@@ -41,6 +46,10 @@ from app.traffic import Traffic
 
 # Probes give up sooner than requests: they come again by themselves.
 PROBE_TIMEOUT_S = 5.0
+
+# With SEARCH_BACKEND=pgvector: passes at the same time, and questions in each.
+LOOKS = 3
+LOOKS_A_PASS = 4
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -147,12 +156,22 @@ def _passes(
             job_columns=columns,
         ),
     )
-    return SharedPasses(
-        traffic.observed(answers.answer_all),
+    run = traffic.observed(answers.answer_all)
+    scans: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+        run,
         threads=settings.concurrent_passes,
         most_per_pass=settings.max_pass_size,
         max_waiting=settings.max_waiting,
     )
+    if settings.search_backend == "stream":
+        return scans
+    looks: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+        run,
+        threads=max(settings.concurrent_passes, min(LOOKS, settings.db_pool_size)),
+        most_per_pass=LOOKS_A_PASS,
+        max_waiting=settings.max_waiting,
+    )
+    return TwoLines(looks, scans)
 
 
 def _writer(settings: Settings, database: Database) -> Database:

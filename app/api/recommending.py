@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app import cursor
-from app.api.matching import Passes, explained_job
+from app.answers import Passes
+from app.api.matching import explained_job
 from app.api.schemas import (
     BatchBody,
     Choice,
