@@ -151,6 +151,7 @@ def _passes(
         ),
         Neighbours(
             database,
+            search,
             version=encoder.version,
             batch_rows=settings.batch_rows,
             job_columns=columns,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.questions import AbandonedError, Question
+from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope
 from app.scan.records import Batch, RecordReader
@@ -17,6 +18,8 @@ from app.storage.database import Transaction
 from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
 
 BUFFER_BYTES = 64 * 1024
+# Scores are published with six digits.
+HALF_A_DIGIT = 0.5e-6
 
 
 class Look:
@@ -39,7 +42,11 @@ class Look:
         exact = queries.astype(np.float64)
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
         self.tops = [
-            TopN(queries[n : n + 1], [question.top_n])
+            TopN(
+                queries[n : n + 1],
+                [question.top_n],
+                bounds=[Bounds.of(question.selection, rows.job_id)],
+            )
             for n, question in enumerate(questions)
         ]
         self.open = list(range(len(questions)))
@@ -90,15 +97,7 @@ class Look:
 
     def _gather(self, asked: Sequence[int], way: Way) -> Gathered:
         self._check_waiting()
-        near = [
-            Near(
-                self._units[n],
-                wanted=self._questions[n].top_n,
-                size=self._questions[n].top_n + way.spare,
-                margin=way.margin,
-            )
-            for n in asked
-        ]
+        near = [self._near(n, way) for n in asked]
         gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
         stream = partial(
             stream_nearest, self._transaction, rows=self._rows, asked=near,
@@ -109,6 +108,20 @@ class Look:
         self.rows_read += gathered.rows
         self.bytes_read += gathered.reader.bytes_read
         return gathered
+
+    def _near(self, number: int, way: Way) -> Near:
+        question = self._questions[number]
+        selection, column = question.selection, self._rows.job_id
+        excluded = [column.parse(id_) for id_ in selection.exclude]
+        last = selection.after
+        return Near(
+            self._units[number],
+            wanted=question.top_n,
+            size=question.top_n + way.spare,
+            margin=way.margin,
+            excluded=[id_ for id_ in excluded if id_ is not None],
+            at_most=None if last is None else last.score + HALF_A_DIGIT,
+        )
 
     def _check_waiting(self) -> None:
         if self._scope.abandoned():

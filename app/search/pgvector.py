@@ -17,12 +17,15 @@ from app.search.look import Look
 from app.search.stream import StreamSearch
 from app.search.ways import DEEP, EXACT, NEAR
 from app.storage.catalogue import Catalogue
+from app.storage.conditions import and_matching
 from app.storage.database import Transaction
 from app.storage.vectors import RememberedCounts, VectorQuery
 
 # Up to so many rows the database compares all of them in a few milliseconds, and
 # misses none.
 EXACT_BELOW = 5_000
+# So few among many: an index would be searched up to its limit, in vain.
+FEW_MATCHES = 1_000
 
 
 class PgvectorSearch:
@@ -48,10 +51,16 @@ class PgvectorSearch:
         catalogue.require_vectors()
         if not questions:
             return Found((), 0, Volume(rows=0, bytes=0))
-        rows = VectorQuery(catalogue.job_id, self._version)
+        filters = questions[0].selection.filters
+        rows = VectorQuery(
+            catalogue.job_id,
+            self._version,
+            and_matching(filters, catalogue.job_columns) if filters else None,
+        )
         count = self._counts(transaction, rows)
         look = Look(transaction, rows, questions, queries, scope)
-        for way in (NEAR, DEEP, EXACT) if count > self._exact_below else (EXACT,):
+        few = FEW_MATCHES if filters else self._exact_below
+        for way in (NEAR, DEEP, EXACT) if count > few else (EXACT,):
             look.go(way)
         look.read_vectorless()
         found = Found(

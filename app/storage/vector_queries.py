@@ -57,15 +57,20 @@ CANDIDATES = SQL(
     " FROM (SELECT asked.*, job.*,"
     " count(*) OVER mine AS seen, max(distance) OVER mine AS worst,"
     " coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar"
-    " FROM (VALUES {asked}) AS asked (question, query, size, wanted, slack)"
+    " FROM (VALUES {asked}) AS asked"
+    " (question, query, size, wanted, slack, excluded, beyond)"
     " CROSS JOIN LATERAL ("
     "SELECT job_id, embedding, embedding_vec <#> asked.query AS distance"
-    " FROM skill_job1 WHERE {comparable} AND job_id IS NOT NULL{matching}"
+    " FROM skill_job1 WHERE {comparable} AND job_id IS NOT NULL{matching}{each}"
     " ORDER BY embedding_vec <#> asked.query LIMIT asked.size) AS job"
     " WINDOW mine AS (PARTITION BY question ORDER BY distance"
     " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
     ") AS near WHERE distance <= bar + slack"
 )
+
+# What only some questions have.
+NOT_EXCLUDED = SQL(" AND job_id <> ALL (asked.excluded)")
+ON_A_LATER_PAGE = SQL(" AND embedding_vec <#> asked.query >= asked.beyond")
 
 # --- filling -----------------------------------------------------------------
 

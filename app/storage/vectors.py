@@ -11,7 +11,7 @@ from psycopg2.sql import SQL, Composable, Composed, Literal
 from app.storage import vector_queries as queries
 from app.storage.coverage import RememberedCount
 from app.storage.database import NOTHING, Sink, Transaction
-from app.storage.ids import IdColumn
+from app.storage.ids import Id, IdColumn
 from app.storage.tables import JOBS
 
 # A half holds 65,504 at most. Queries are sent as integers of this size: their text
@@ -25,13 +25,16 @@ MOST_COUNTS = 100
 @dataclass(frozen=True)
 class Near:
     """What one question wants of the index: its `size` nearest rows, less those that
-    cannot be among the best `wanted`, scores being off by `margin` at most.
+    cannot be among the best `wanted`, scores being off by `margin` at most. Of these
+    none that is excluded or scores more than `at_most`.
     """
 
     query: NDArray[np.float64]  # (384,), unit length
     wanted: int
     size: int
     margin: float
+    excluded: Sequence[Id] = ()
+    at_most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,10 @@ def stream_nearest(
     """Stream the records of `app.search.candidates` for each question, numbered in
     their order. Without a `reach` every row is looked at.
     """
-    values = SQL(", ").join(_values(n, near) for n, near in enumerate(asked))
+    cast = rows.job_id.cast
+    values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
     transaction.copy_out(
-        rows.format(queries.CANDIDATES, asked=values),
+        rows.format(queries.CANDIDATES, asked=values, each=_conditions(asked)),
         sink,
         settings=_settings(reach, is_filtered=rows.matching is not None),
     )
@@ -150,15 +154,31 @@ def _texts_of_halves() -> Sequence[str]:
     return [repr(float(half)) for half in every]
 
 
-def _values(number: int, near: Near) -> Composed:
+def _values(number: int, near: Near, id_type: Composable) -> Composed:
     scale = LARGEST / float(np.abs(near.query).max())
     scaled: list[int] = np.rint(near.query * scale).astype(int).tolist()
-    return SQL("({}, {}::halfvec, {}, {}, {}::float8)").format(
+    # The distance is the negative product.
+    beyond = -np.inf if near.at_most is None else -scale * (near.at_most + near.margin)
+    return SQL("({}, {}::halfvec, {}, {}, {}::float8, {}::{}[], {}::float8)").format(
         Literal(number),
         Literal(str(scaled)),
         Literal(near.size),
         Literal(near.wanted),
         Literal(2 * near.margin * scale),
+        Literal(list(near.excluded)),
+        id_type,
+        Literal(beyond),
+    )
+
+
+def _conditions(asked: Sequence[Near]) -> Composable:
+    return Composed(
+        [
+            queries.NOT_EXCLUDED if any(near.excluded for near in asked) else NOTHING,
+            NOTHING
+            if all(near.at_most is None for near in asked)
+            else queries.ON_A_LATER_PAGE,
+        ]
     )
 
 

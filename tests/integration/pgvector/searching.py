@@ -15,6 +15,7 @@ from app.search.pgvector import PgvectorSearch
 from app.search.stream import StreamSearch
 from app.storage.catalogue import Catalogue
 from app.storage.database import Database
+from tests.support.postgres import run
 from tests.support.rows import VERSION
 
 WAITED_FOR = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
@@ -31,9 +32,10 @@ def search(
     backend: Search,
     queries: NDArray[np.float32],
     questions: Sequence[Question],
+    columns: Sequence[str] = (),
 ) -> Found:
     with database.snapshot(Deadline.after(60)) as transaction:
-        catalogue = Catalogue.read(transaction)
+        catalogue = Catalogue.read(transaction, job_columns=columns)
         return backend.best(transaction, catalogue, questions, queries, WAITED_FOR)
 
 
@@ -41,6 +43,16 @@ def fill(database: Database) -> int:
     """Make the vectors that are missing: how many there were."""
     filling = VectorFilling(database, version=VERSION, stop=threading.Event())
     return sum(filling.run())
+
+
+def add_jobs(url: str, embeddings: np.ndarray, ids: Sequence[object]) -> None:
+    run(
+        url,
+        "INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
+        " SELECT id, 'text ' || id, embedding, %s"
+        " FROM unnest(%s, %s::bytea[]) AS new (id, embedding)",
+        (VERSION, list(ids), [row.tobytes() for row in embeddings]),
+    )
 
 
 def clustered(count: int, *, seed: int = 0) -> NDArray[np.float32]:

@@ -1,17 +1,17 @@
 """SEARCH_BACKEND=pgvector beside the stream: the same answers."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
-from build_vector_index import main as build_vector_index
 
 from app.errors import SchemaError
 from app.questions import Question
+from app.scan.best import Scored
 from app.search.pgvector import PgvectorSearch
+from app.selection import AnyOf, Position, Selection
 from app.storage.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
+    add_jobs,
     clustered,
     fill,
     nearby,
@@ -22,30 +22,6 @@ from tests.support.postgres import run
 from tests.support.rows import VERSION, add_job
 
 BACKENDS = [through_index(), PgvectorSearch(version=VERSION, batch_rows=100)]
-
-
-def add_jobs(url: str, embeddings: np.ndarray, ids: Sequence[object]) -> None:
-    run(
-        url,
-        "INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
-        " SELECT id, 'text ' || id, embedding, %s"
-        " FROM unnest(%s, %s::bytea[]) AS new (id, embedding)",
-        (VERSION, list(ids), [row.tobytes() for row in embeddings]),
-    )
-
-
-@pytest.fixture
-def filled(
-    vector_url: str, vector_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> Database:
-    """3,000 jobs, every tenth text fifty times, with their vectors and an index."""
-    embeddings = clustered(3000)
-    embeddings[::10] = embeddings[np.arange(0, 3000, 10) % 60]
-    add_jobs(vector_url, embeddings, range(3000))
-    assert fill(vector_database) == 3000
-    monkeypatch.setenv("DATABASE_URL", vector_url)
-    assert build_vector_index(["--m", "24", "--ef-construction", "200"]) == 0
-    return vector_database
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=["index", "small"])
@@ -81,21 +57,21 @@ def test_who_else_asks_changes_no_answer(filled: Database) -> None:
 
 
 def test_an_exact_question_does_not_ask_the_index(
-    filled: Database, vector_url: str
+    filled: Database, filled_url: str
 ) -> None:
     queries = nearby(20)
     questions = [Question(top_n=10, exact=True)] * 20
     wanted = search(filled, STREAM, queries, questions)
-    run(vector_url, "DROP INDEX skill_job1_embedding_vec_idx")
+    run(filled_url, "DROP INDEX skill_job1_embedding_vec_idx")
     assert search(filled, through_index(), queries, questions).ranked == wanted.ranked
 
 
 def test_a_job_without_a_vector_is_compared_all_the_same(
-    filled: Database, vector_url: str
+    filled: Database, filled_url: str
 ) -> None:
     query = clustered(1, seed=5)
-    add_job(vector_url, 9000, "new", embedding=query[0].tobytes())
-    run(vector_url, "UPDATE skill_job1 SET embedding_vec = NULL WHERE job_id < 500")
+    add_job(filled_url, 9000, "new", embedding=query[0].tobytes())
+    run(filled_url, "UPDATE skill_job1 SET embedding_vec = NULL WHERE job_id < 500")
     questions = [Question(top_n=10, skills="any")]
     found = search(filled, through_index(), query, questions)
     wanted = search(filled, STREAM, query, questions)
@@ -182,3 +158,53 @@ def test_without_the_migration_one_sentence_says_what_to_do(
         " skill_job1 does not have; run `python scripts/migrate.py --with pgvector`"
         " and `python scripts/build_vector_index.py`, or set SEARCH_BACKEND=stream."
     )
+
+
+# --- filters, exclusions, least scores, pages ---------------------------------
+
+EVERY_THIRD = AnyOf("level", (1,))
+RARE = AnyOf("level", (9,))
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(filters=(EVERY_THIRD,)),
+        Selection(filters=(RARE,)),  # fewer than are asked for, and none is lost
+        Selection(filters=(AnyOf("level", ()),)),
+        Selection(exclude=frozenset(range(1500))),
+        Selection(exclude=frozenset({"no id at all"})),
+        Selection(min_score=0.5),
+        Selection(min_score=2.0),
+        Selection(filters=(EVERY_THIRD,), min_score=0.1, exclude=frozenset({1})),
+        Selection(after=Position(0.4, 0.0, 17)),
+    ],
+    ids=range(9),
+)
+def test_a_selection_has_the_answers_of_the_stream(
+    filled: Database, selection: Selection
+) -> None:
+    queries = nearby(8)
+    questions = [Question(top_n=5, selection=selection)] * 8
+    columns = ["level"]
+    found = search(filled, through_index(), queries, questions, columns)
+    wanted = search(filled, STREAM, queries, questions, columns)
+    assert found.ranked == wanted.ranked
+    assert found.analyzed == wanted.analyzed
+
+
+def test_page_after_page_gives_the_whole_order(filled: Database) -> None:
+    query = nearby(1)
+    (wanted,) = search(filled, STREAM, query, [Question(top_n=200)]).ranked
+    seen: list[Scored] = []
+    selection = Selection()
+    while len(seen) < 200:
+        questions = [Question(top_n=20, selection=selection)]
+        (page,) = search(filled, through_index(), query, questions).ranked
+        seen += page
+        last = page[-1]
+        selection = Selection(after=Position(last.score, last.second, last.id))
+    found = {job.id for job in seen}
+    assert len(found) == len(seen), "a job came twice"
+    assert seen == sorted(seen, key=lambda job: (-job.score, job.id))
+    assert len(found & {job.id for job in wanted}) >= 198
