@@ -56,6 +56,9 @@ class Volume:
     rows: int
     bytes: int
 
+    def __add__(self, other: "Volume") -> "Volume":
+        return Volume(self.rows + other.rows, self.bytes + other.bytes)
+
 
 @dataclass(frozen=True)
 class Answer:

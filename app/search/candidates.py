@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.scan.records import EMBEDDING_BYTES, Batch, CopyReader
+from app.scan.records import DIMENSION, EMBEDDING_BYTES, Batch, CopyReader
 
 FIELDS = 5  # question, full, last, job_id, embedding
 # The count of fields, then for the first three a length and a value each.
@@ -31,7 +31,7 @@ class Candidates:
     def batch(self) -> Batch:
         """As a scan would have read them."""
         vectors = np.frombuffer(b"".join(self.embeddings), "<f4")
-        return Batch(np.array(self.ids), vectors.reshape(len(self.ids), -1))
+        return Batch(np.array(self.ids), vectors.reshape(-1, DIMENSION))
 
 
 class Gathered:

@@ -41,14 +41,9 @@ class Look:
         self._scope = scope
         exact = queries.astype(np.float64)
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
-        self.tops = [
-            TopN(
-                queries[n : n + 1],
-                [question.top_n],
-                bounds=[Bounds.of(question.selection, rows.job_id)],
-            )
-            for n, question in enumerate(questions)
-        ]
+        self._queries = queries
+        # Of the questions that are answered.
+        self.tops: dict[int, TopN] = {}
         self.open = list(range(len(questions)))
         self._crowded: set[int] = set()
         self._vectorless = False
@@ -63,30 +58,55 @@ class Look:
             return
         gathered = self._gather(asked, way)
         for n, found in zip(asked, gathered.of, strict=True):
-            if found.last:
+            top = self._new_top(n)
+            batch = found.batch()
+            if found.ids:
+                top.update(batch)
+            is_short = found.full and self._is_short(n, top, batch)
+            if found.last or is_short:
                 self._crowded.add(n)
-            if way.settles(found):
+            if way.settles(found) and not is_short:
                 self.open.remove(n)
-                if found.ids:
-                    self.tops[n].update(found.batch())
+                self.tops[n] = top
 
     def read_vectorless(self) -> None:
         """Compare the rows whose vectors are still to be made, should there be any."""
-        if not self._vectorless:
+        if not self._vectorless or not self.tops:
             return
 
         def consume(batch: Batch) -> None:
             self._check_waiting()
-            before = self.tops[0].unusable
-            for top in self.tops:
+            for top in self.tops.values():
+                before = top.unusable
                 top.update(batch)
-            self.unusable += self.tops[0].unusable - before
+                unusable = top.unusable - before
+            self.unusable += unusable
             self.rows_read += len(batch.ids)
 
         reader = RecordReader(self._rows.job_id.kind, consume)
         stream = partial(stream_vectorless, self._transaction, rows=self._rows)
         read_copy(stream, reader, buffer_bytes=BUFFER_BYTES)
         self.bytes_read += reader.bytes_read
+
+    def _new_top(self, number: int) -> TopN:
+        question = self._questions[number]
+        return TopN(
+            self._queries[number : number + 1],
+            [question.top_n],
+            bounds=[Bounds.of(question.selection, self._rows.job_id)],
+        )
+
+    def _is_short(self, number: int, top: TopN, batch: Batch) -> bool:
+        """Whether rows of pages before took the places of those of this one."""
+        question = self._questions[number]
+        if question.selection.after is None or len(top.result(0)) >= question.top_n:
+            return False
+        least = question.selection.min_score
+        if least is None:
+            return True
+        norms = np.linalg.norm(batch.embeddings, axis=1)
+        lowest = float(np.min(batch.embeddings @ self._units[number] / norms))
+        return lowest > least - HALF_A_DIGIT
 
     def _tries(self, number: int, way: Way) -> bool:
         if way.reach is None:
@@ -114,10 +134,12 @@ class Look:
         selection, column = question.selection, self._rows.job_id
         excluded = [column.parse(id_) for id_ in selection.exclude]
         last = selection.after
+        # Rows that tie with the last one of the page before may come again.
+        wanted = question.top_n + (way.spare // 2 if last else 0)
         return Near(
             self._units[number],
-            wanted=question.top_n,
-            size=question.top_n + way.spare,
+            wanted=wanted,
+            size=wanted + way.spare,
             margin=way.margin,
             excluded=[id_ for id_ in excluded if id_ is not None],
             at_most=None if last is None else last.score + HALF_A_DIGIT,

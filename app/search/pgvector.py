@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.questions import Question, Volume
+from app.scan.best import Scored
 from app.scan.passes import PassScope
 from app.search.backend import Found
 from app.search.look import Look
@@ -63,29 +64,20 @@ class PgvectorSearch:
         for way in (NEAR, DEEP, EXACT) if count > few else (EXACT,):
             look.go(way)
         look.read_vectorless()
-        found = Found(
-            ranked=[top.result(0) for top in look.tops],
-            analyzed=count - look.unusable,
-            volume=Volume(look.rows_read, look.bytes_read),
-        )
-        if not look.open:
-            return found
-        # Hundreds of jobs tie at the last place: no bound on candidates holds them.
-        rest = self._stream.best(
-            transaction,
-            catalogue,
-            [questions[n] for n in look.open],
-            queries[look.open],
-            scope,
-        )
-        return _merged(found, rest, look.open)
-
-
-def _merged(found: Found, rest: Found, places: Sequence[int]) -> Found:
-    ranked = list(found.ranked)
-    for place, jobs in zip(places, rest.ranked, strict=True):
-        ranked[place] = jobs
-    volume = Volume(
-        found.volume.rows + rest.volume.rows, found.volume.bytes + rest.volume.bytes
-    )
-    return Found(ranked, rest.analyzed, volume)
+        ranked: dict[int, Sequence[Scored]] = {
+            n: top.result(0) for n, top in look.tops.items()
+        }
+        analyzed = count - look.unusable
+        volume = Volume(look.rows_read, look.bytes_read)
+        if look.open:
+            # Hundreds of jobs tie at the last place, and all were asked for.
+            rest = self._stream.best(
+                transaction,
+                catalogue,
+                [questions[n] for n in look.open],
+                queries[look.open],
+                scope,
+            )
+            ranked |= zip(look.open, rest.ranked, strict=True)
+            analyzed, volume = rest.analyzed, volume + rest.volume
+        return Found([ranked[n] for n in range(len(questions))], analyzed, volume)

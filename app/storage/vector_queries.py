@@ -46,9 +46,10 @@ WITHOUT_INDEX = SQL(
 )
 
 # Per question its `size` nearest rows by half precision, and of these the ones that
-# may belong to the best `wanted`: within twice the error of the last of them. `full`:
-# there were `size` rows; `last` is whether the worst of them may belong as well, and
-# so others beyond it. One row of question -1 says that rows without a vector exist.
+# may belong to the best `wanted`: within twice the error of the last of them; of equal
+# embeddings only the first `wanted`. `full`: there were `size` rows; `last`: the worst
+# of them may belong as well, and so others beyond it. One row of question -1 says that
+# rows without a vector exist.
 CANDIDATES = SQL(
     "SELECT -1::int4, false, false, NULL::{id_type}, NULL::bytea"
     " WHERE EXISTS (SELECT FROM skill_job1 WHERE {vectorless}{matching})"
@@ -56,7 +57,9 @@ CANDIDATES = SQL(
     "SELECT question, seen >= size, worst <= bar + slack, job_id::{id_type}, embedding"
     " FROM (SELECT asked.*, job.*,"
     " count(*) OVER mine AS seen, max(distance) OVER mine AS worst,"
-    " coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar"
+    " coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar,"
+    " row_number() OVER (PARTITION BY question, distance, embedding"
+    " ORDER BY job_id::{id_type}{bytewise}) AS copy"
     " FROM (VALUES {asked}) AS asked"
     " (question, query, size, wanted, slack, excluded, beyond)"
     " CROSS JOIN LATERAL ("
@@ -65,7 +68,7 @@ CANDIDATES = SQL(
     " ORDER BY embedding_vec <#> asked.query LIMIT asked.size) AS job"
     " WINDOW mine AS (PARTITION BY question ORDER BY distance"
     " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
-    ") AS near WHERE distance <= bar + slack"
+    ") AS near WHERE distance <= bar + slack AND copy <= wanted"
 )
 
 # What only some questions have.

@@ -62,6 +62,8 @@ class VectorQuery:
             vectorless=JOBS.format(queries.VECTORLESS, version=self.version),
             matching=self.matching or NOTHING,
             id_type=self.job_id.cast,
+            # As NumPy orders the bytes that come.
+            bytewise=SQL(' COLLATE "C"') if self.job_id.kind == "text" else NOTHING,
             **parts,
         )
 

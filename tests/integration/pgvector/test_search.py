@@ -177,7 +177,7 @@ RARE = AnyOf("level", (9,))
         Selection(min_score=0.5),
         Selection(min_score=2.0),
         Selection(filters=(EVERY_THIRD,), min_score=0.1, exclude=frozenset({1})),
-        Selection(after=Position(0.4, 0.0, 17)),
+        Selection(after=Position(0.52, 0.0, 17)),
     ],
     ids=range(9),
 )
