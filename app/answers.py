@@ -24,6 +24,10 @@ class Passes(Protocol):
 
     async def ask(self, question: AnyQuestion, deadline: Deadline) -> AnyAnswer: ...
 
+    async def ask_all(
+        self, questions: Sequence[AnyQuestion], deadline: Deadline
+    ) -> Sequence[AnyAnswer | AppError]: ...
+
     def close(self) -> None: ...
 
 

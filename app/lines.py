@@ -4,8 +4,11 @@ A look into an index takes milliseconds and is worth little sharing; a scan take
 seconds and is. In one line the looks would wait for the scans.
 """
 
+from collections.abc import Sequence
+
 from app.answers import AnyAnswer, AnyQuestion, Passes
 from app.deadline import Deadline
+from app.errors import AppError
 from app.neighbours import NeighbourQuestion
 from app.questions import Question
 
@@ -26,6 +29,13 @@ class TwoLines:
         """As `SharedPasses.ask`."""
         line = self._looks if _asks_index(question) else self._scans
         return await line.ask(question, deadline)
+
+    async def ask_all(
+        self, questions: Sequence[AnyQuestion], deadline: Deadline
+    ) -> Sequence[AnyAnswer | AppError]:
+        """As `SharedPasses.ask_all`: the questions are of one kind."""
+        line = self._looks if _asks_index(questions[0]) else self._scans
+        return await line.ask_all(questions, deadline)
 
     def close(self) -> None:
         """As `SharedPasses.close`, both."""

@@ -25,12 +25,8 @@ from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
-<<<<<<< HEAD
 from app.encoder.lazy import LazyEncoder, QueryEncoder
-=======
-from app.encoder.lazy import LazyEncoder
 from app.lines import TwoLines
->>>>>>> b8a95b4 (Let looks into an index wait in a line of their own)
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
 from app.offered import OfferedColumns

@@ -57,7 +57,9 @@ def recombined_table(server: Any, rows: int) -> str:
     """
     name = f"recombined_{rows}"
     url: str = server.get_uri(name)
-    if _run(server.get_uri(), SQL("SELECT FROM pg_database WHERE datname = %s"), name):
+    if _run(
+        server.get_uri(), SQL("SELECT 1 FROM pg_database WHERE datname = %s"), name
+    ):
         return url
     _run(server.get_uri(), SQL("CREATE DATABASE {}").format(Identifier(name)))
     migrate(url)

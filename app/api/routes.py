@@ -8,17 +8,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-<<<<<<< HEAD
 from app.api.batch import BATCH_ANSWER, batch_json
 from app.api.gone import unless_gone
 from app.api.matching import KEYS, server_timing
 from app.api.recommending import Recommending
-=======
-from app.answers import Passes
-from app.api.gone import unless_gone
-from app.api.matching import KEYS, server_timing
-from app.api.recommending import recommend_by
->>>>>>> b8a95b4 (Let looks into an index wait in a line of their own)
 from app.api.schemas import (
     AliveResponse,
     ErrorResponse,

@@ -18,12 +18,8 @@ LAYERS = (
     ("app.__main__",),
     ("app.main",),
     ("app.api",),
-<<<<<<< HEAD
     ("app.readiness", "app.doctor", "app.telemetry", "app.offered"),
-=======
-    ("app.readiness", "app.doctor", "app.telemetry"),
     ("app.lines",),
->>>>>>> b8a95b4 (Let looks into an index wait in a line of their own)
     ("app.answers",),
     ("app.neighbours",),
     ("app.match",),
