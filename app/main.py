@@ -199,7 +199,11 @@ def _readiness(
 
     return SharedReadiness(
         ReadinessCheck(
-            database, model, settings.model_dir, job_columns=settings.offered_columns
+            database,
+            model,
+            settings.model_dir,
+            job_columns=settings.offered_columns,
+            needs_vectors=settings.search_backend == "pgvector",
         ),
         timeout_s=min(PROBE_TIMEOUT_S, settings.request_timeout_s),
         on_checked=tell,

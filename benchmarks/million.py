@@ -155,8 +155,8 @@ def _bytes(url: str, _: argparse.Namespace) -> dict[str, Any]:
     with counted(url) as (proxied, counter), project(proxied, **PGVECTOR) as server:
         closed_loop(server.port, user, clients=1, requests=10)
         before = counter.received
-        closed_loop(server.port, user, clients=1, requests=USERS)
-        return {"received_bytes": (counter.received - before) / USERS}
+        load = closed_loop(server.port, user, clients=1, requests=500)
+        return {"received_bytes": (counter.received - before) / len(load.latencies_s)}
 
 
 def _limited(url: str, args: argparse.Namespace) -> dict[str, Any]:
