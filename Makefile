@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test eval check format model bench bench-quick bench-backfill screenshots bench-recommend-all lock audit soak clean help
+.PHONY: run test test-pgvector eval check format model bench bench-quick bench-million bench-backfill bench-recommend-all screenshots lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -17,6 +17,9 @@ model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once
 
 test: $(VENV)/dev model ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
+	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance $(ARGS)
 
 eval: $(VENV)/dev model ## Measure how well each ranking finds the right answer
 	$(BIN)/python scripts/evaluate.py $(ARGS)
@@ -46,6 +49,9 @@ bench: $(VENV)/dev model ## Measure beside the guide's designs, about a quarter 
 
 bench-quick: $(VENV)/dev model ## The same in about a minute, into .data/bench
 	$(BIN)/python -m benchmarks.run --quick
+
+bench-million: $(VENV)/dev model ## Rank 1,000,000 jobs inside the database, about an hour and 8 GB of disk; needs REAL_DATA_DIR
+	$(BIN)/python -m benchmarks.million $(ARGS)
 
 bench-backfill: $(VENV)/dev model ## Kill, race and time the backfill, about half an hour; needs REAL_DATA_DIR
 	for part in trigger race kill throughput service real; do \

@@ -1,8 +1,9 @@
 """One line for all questions: which of the services answers which."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Protocol, cast
 
+from app.deadline import Deadline
 from app.errors import AppError
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.match.ranker import SkillRanker
@@ -13,6 +14,21 @@ from app.scan.passes import PassScope
 
 AnyQuestion = Question | SkillQuestion | NeighbourQuestion
 AnyAnswer = Answer | SkillAnswer
+
+
+class Passes(Protocol):
+    """Where questions wait for their pass."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    async def ask(self, question: AnyQuestion, deadline: Deadline) -> AnyAnswer: ...
+
+    async def ask_all(
+        self, questions: Sequence[AnyQuestion], deadline: Deadline
+    ) -> Sequence[AnyAnswer | AppError]: ...
+
+    def close(self) -> None: ...
 
 
 class Answers:

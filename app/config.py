@@ -62,6 +62,7 @@ class Settings(ScriptSettings):
     rate_limit_per_minute: int = Field(600, ge=0, le=1_000_000)
     cors_origins: str = ""
     docs: bool = True
+    search_backend: Literal["stream", "pgvector"] = "stream"
     rank_by: Literal["similarity", "skills"] = "similarity"
     job_columns: str = ""
     skill_cache_dir: Path = Path(".cache/skills")

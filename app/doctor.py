@@ -14,6 +14,12 @@ from app.storage.database import Database, Transaction
 from app.storage.inspection import Exposure, Limits
 from app.storage.jobs import RECORD_BYTES
 from app.storage.tables import JOBS, USERS, EmbeddedTable
+from app.switching import (
+    CANDIDATE_BYTES,
+    CANDIDATES,
+    Traffic,
+    missing_for_vectors,
+)
 
 TIMEOUT_S = 60.0
 MIGRATE = "python scripts/migrate.py"
@@ -22,7 +28,6 @@ EMBED = "python scripts/generate_embeddings.py"
 # Greetings, catalogue and the user's row: measured once, roughly, over TCP.
 REQUEST_OVERHEAD_BYTES = 4_000
 TOP_N = 10
-DAYS_A_MONTH = 30
 
 # A deploy runs the old and the new instance side by side.
 INSTANCES = 2
@@ -37,20 +42,6 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """What recommendations cost on the database's wire. Requests that wait at the
-    same moment share a scan, so busy services need less.
-    """
-
-    bytes_per_recommendation: int
-    requests_per_day: int
-
-    @property
-    def bytes_per_month(self) -> int:
-        return self.bytes_per_recommendation * self.requests_per_day * DAYS_A_MONTH
-
-
-@dataclass(frozen=True)
 class Examination:
     """What was seen. Without a schema that fits there are only findings."""
 
@@ -62,7 +53,11 @@ class Examination:
 
 
 def examine(
-    database: Database, settings: Settings, *, requests_per_day: int
+    database: Database,
+    settings: Settings,
+    *,
+    requests_per_day: int,
+    usd_per_gigabyte: float = 0.0,
 ) -> Examination:
     """Look at everything. Raises UnavailableError when the database is away, and
     then nothing can be told.
@@ -70,7 +65,9 @@ def examine(
     findings = list(_model(settings))
     try:
         with database.snapshot(Deadline.after(TIMEOUT_S)) as transaction:
-            return _look(transaction, settings, findings, requests_per_day)
+            return _look(
+                transaction, settings, findings, (requests_per_day, usd_per_gigabyte)
+            )
     except SchemaError as error:
         return Examination([*findings, Finding(str(error), MIGRATE)])
 
@@ -79,7 +76,7 @@ def _look(
     transaction: Transaction,
     settings: Settings,
     findings: list[Finding],
-    requests_per_day: int,
+    usage: tuple[int, float],
 ) -> Examination:
     catalogue = Catalogue.read(transaction)
     findings += _schema(transaction, catalogue)
@@ -95,7 +92,10 @@ def _look(
     if catalogue.users_have_embeddings:
         users = coverage(transaction, USERS, version=MINILM.name)
         findings += _coverage(USERS, users)
-    traffic = Traffic(_bytes(transaction, jobs), requests_per_day)
+    if settings.search_backend == "pgvector":
+        missing = missing_for_vectors(transaction, catalogue, version=MINILM.name)
+        findings += [Finding(*each) for each in missing]
+    traffic = _traffic(transaction, jobs, settings, usage)
     return Examination(findings, jobs, users, traffic, limits)
 
 
@@ -179,6 +179,15 @@ def _coverage(table: EmbeddedTable, found: Coverage) -> Iterator[Finding]:
         )
 
 
-def _bytes(transaction: Transaction, jobs: Coverage) -> int:
+def _traffic(
+    transaction: Transaction,
+    jobs: Coverage,
+    settings: Settings,
+    usage: tuple[int, float],
+) -> Traffic:
     texts = TOP_N * inspection.typical_text_bytes(transaction)
-    return jobs.embedded * RECORD_BYTES + texts + REQUEST_OVERHEAD_BYTES
+    rest = texts + REQUEST_OVERHEAD_BYTES
+    with_pgvector = CANDIDATES * CANDIDATE_BYTES + rest
+    streamed = jobs.embedded * RECORD_BYTES + rest
+    now = with_pgvector if settings.search_backend == "pgvector" else streamed
+    return Traffic(jobs.embedded, now, with_pgvector, *usage)

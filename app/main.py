@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.answers import Answers
+from app.answers import Answers, AnyAnswer, AnyQuestion, Passes
 from app.api.body import BoundedBody
 from app.api.columns import build_columns_router, describe_filters
 from app.api.docs import build_docs
@@ -15,7 +15,7 @@ from app.api.errors import add_error_handlers
 from app.api.guard import Guard
 from app.api.headers import PAGE_POLICY, SecurityHeaders
 from app.api.keys import ApiKeys, TokenBuckets
-from app.api.matching import Passes, build_matching_router
+from app.api.matching import build_matching_router
 from app.api.observe import Observe
 from app.api.page import build_page
 from app.api.recommending import Recommending
@@ -26,19 +26,26 @@ from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
 from app.encoder.lazy import LazyEncoder, QueryEncoder
+from app.lines import TwoLines
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
 from app.offered import OfferedColumns
 from app.readiness import Readiness, ReadinessCheck, Shared, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
+from app.search.backend import Search
 from app.search.stream import StreamSearch
 from app.storage.database import Database
+from app.storage.hosts import primary
 from app.telemetry import Telemetry
 from app.traffic import Traffic
 
 # Probes give up sooner than requests: they come again by themselves.
 PROBE_TIMEOUT_S = 5.0
+
+# With SEARCH_BACKEND=pgvector: passes at the same time, and questions in each.
+LOOKS = 3
+LOOKS_A_PASS = 4
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -54,7 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     traffic = Traffic()
     passes = _passes(settings, database, model, telemetry, traffic)
     _watch(telemetry, database, model, passes)
-    backfill = ServiceBackfill(database, model, traffic)
+    writer = _writer(settings, database)
+    backfill = ServiceBackfill(writer, model, traffic)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
         if settings.embed_in_service:
             backfill.close()
         database.close()
+        if writer is not database:
+            writer.close()
 
     app = FastAPI(
         title="Job recommendations",
@@ -125,7 +135,7 @@ def _passes(
     encoder: Encoder = QueryEncoder(model)
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
-    search = StreamSearch(version=encoder.version, batch_rows=settings.batch_rows)
+    search = _search(settings, encoder.version)
     columns = settings.offered_columns
     answers = Answers(
         Recommender(database, encoder, search, observer=telemetry, job_columns=columns),
@@ -137,17 +147,45 @@ def _passes(
         ),
         Neighbours(
             database,
+            search,
             version=encoder.version,
             batch_rows=settings.batch_rows,
             job_columns=columns,
         ),
     )
-    return SharedPasses(
-        traffic.observed(answers.answer_all),
+    run = traffic.observed(answers.answer_all)
+    scans: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+        run,
         threads=settings.concurrent_passes,
         most_per_pass=settings.max_pass_size,
         max_waiting=settings.max_waiting,
     )
+    if settings.search_backend == "stream":
+        return scans
+    looks: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+        run,
+        threads=max(settings.concurrent_passes, min(LOOKS, settings.db_pool_size)),
+        most_per_pass=LOOKS_A_PASS,
+        max_waiting=settings.max_waiting,
+    )
+    return TwoLines(looks, scans)
+
+
+def _writer(settings: Settings, database: Database) -> Database:
+    """What embeddings are stored through: replicas, which may answer, take none."""
+    dsn = settings.database_url.get_secret_value()
+    if primary(dsn) == dsn:
+        return database
+    return Database(primary(dsn), pool_size=1)
+
+
+def _search(settings: Settings, version: str) -> Search:
+    if settings.search_backend == "pgvector":
+        # Imported on demand: 0.2 MB that the default does not need.
+        from app.search.pgvector import PgvectorSearch  # noqa: PLC0415
+
+        return PgvectorSearch(version=version, batch_rows=settings.batch_rows)
+    return StreamSearch(version=version, batch_rows=settings.batch_rows)
 
 
 def _readiness(
@@ -161,7 +199,11 @@ def _readiness(
 
     return SharedReadiness(
         ReadinessCheck(
-            database, model, settings.model_dir, job_columns=settings.offered_columns
+            database,
+            model,
+            settings.model_dir,
+            job_columns=settings.offered_columns,
+            needs_vectors=settings.search_backend == "pgvector",
         ),
         timeout_s=min(PROBE_TIMEOUT_S, settings.request_timeout_s),
         on_checked=tell,

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from app.errors import AppError, JobNotFoundError
 from app.match.questions import Match, SkillAnswer
-from app.questions import AbandonedError, Timings
+from app.questions import AbandonedError, Question, Timings, Volume
 from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope, again_if_lost
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
+from app.search.backend import Found, Search
 from app.selection import EVERYTHING, Selection
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION, EMBEDDING_BYTES
@@ -47,12 +48,16 @@ class Neighbours:
     def __init__(
         self,
         database: Database,
+        search: Search,
         *,
         version: str,
         batch_rows: int,
         job_columns: Sequence[str] = (),
     ) -> None:
-        """`job_columns`: the names of JOB_COLUMNS."""
+        """`search` ranks jobs, `batch_rows` is for users; `job_columns`: the names of
+        JOB_COLUMNS.
+        """
+        self._search = search
         self._job_columns = job_columns
         self._database = database
         self._version = version
@@ -75,25 +80,29 @@ class Neighbours:
             keys = [jobs.id_column.parse(question.job_id) for question in questions]
             rows = self._rows(transaction, jobs, [k for k in keys if k is not None])
             asked = [n for n, k in enumerate(keys) if _is_comparable(rows, k)]
-            top = self._scan(
+            vectors = [rows[k].embedding for n in asked if (k := keys[n]) is not None]
+            found = self._best(
                 transaction,
-                side,
+                catalogue,
                 scope,
-                vectors=[
-                    rows[k].embedding for n in asked if (k := keys[n]) is not None
-                ],
+                vectors=np.array(vectors, np.float32).reshape(-1, DIMENSION),
                 questions=[questions[n] for n in asked],
             )
-            found = {
-                n: _others(top.result(rank), questions[n], keys[n], side)
-                for rank, n in enumerate(asked)
+            others = {
+                n: _others(ranked, questions[n], keys[n], side)
+                for n, ranked in zip(asked, found.ranked, strict=True)
             }
-            ids = {id_ for scored in found.values() for id_, _ in scored}
+            ids = {id_ for scored in others.values() for id_, _ in scored}
             texts = self._rows(transaction, side, list(ids))
         timings = Timings(0.0, (time.perf_counter() - start) * 1000)
         return [
             _answer(
-                rows, key, found.get(n), texts, analyzed=top.analyzed, timings=timings
+                rows,
+                key,
+                others.get(n),
+                texts,
+                analyzed=found.analyzed,
+                timings=timings,
             )
             for n, key in enumerate(keys)
         ]
@@ -103,42 +112,62 @@ class Neighbours:
     ) -> dict[Id, SkilledRow]:
         return skilled_rows(transaction, side, ids, version=self._version)
 
-    def _scan(
+    def _best(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        scope: PassScope,
+        *,
+        vectors: NDArray[np.float32],  # (q, 384)
+        questions: Sequence[NeighbourQuestion],
+    ) -> Found:
+        # One more than asked for: the job itself is among the best.
+        asked = [
+            Question(top_n=each.top_n + 1, selection=each.selection)
+            for each in questions
+        ]
+        if not questions or not questions[0].finds_users:
+            return self._search.best(transaction, catalogue, asked, vectors, scope)
+        return self._best_users(
+            transaction, user_side(catalogue), scope, vectors, asked
+        )
+
+    def _best_users(
         self,
         transaction: Transaction,
         side: Side,
         scope: PassScope,
-        *,
-        vectors: Sequence[NDArray[np.float32] | None],
-        questions: Sequence[NeighbourQuestion],
-    ) -> TopN:
-        selections = [question.selection for question in questions]
+        vectors: NDArray[np.float32],
+        questions: Sequence[Question],
+    ) -> Found:
         top = TopN(
-            np.array(vectors, np.float32).reshape(-1, DIMENSION),
-            # One more than asked for: the job itself is among the best.
-            [question.top_n + 1 for question in questions],
-            bounds=[Bounds.of(each, side.id_column) for each in selections],
+            vectors,
+            [question.top_n for question in questions],
+            bounds=[Bounds.of(each.selection, side.id_column) for each in questions],
         )
-        if not questions:
-            return top
 
         def consume(batch: Batch) -> None:
             if scope.abandoned():
                 raise AbandonedError
             top.update(batch)
 
+        reader = RecordReader(side.id_column.kind, consume)
         read_copy(
             lambda sink: stream_side_embeddings(
                 transaction,
                 sink,
                 side,
                 version=self._version,
-                filters=selections[0].filters,
+                filters=questions[0].selection.filters,
             ),
-            RecordReader(side.id_column.kind, consume),
+            reader,
             buffer_bytes=self._buffer_bytes,
         )
-        return top
+        return Found(
+            [top.result(rank) for rank in range(len(questions))],
+            top.analyzed,
+            Volume(top.analyzed + top.unusable, reader.bytes_read),
+        )
 
 
 def _is_comparable(rows: dict[Id, SkilledRow], key: Id | None) -> bool:

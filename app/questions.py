@@ -18,11 +18,15 @@ class Question:
     user_id: Id | None = None
     skills: str | None = None
     selection: Selection = EVERYTHING
+    # Compare all rows, also where an index could choose candidates.
+    exact: bool = False
 
     @property
     def pass_key(self) -> Hashable:
-        """Who reads the same rows can share a pass."""
-        return ("similarity", self.selection.scan_key)
+        """Who reads the same rows can share a pass; a quick look into an index does
+        not wait for an exact scan.
+        """
+        return ("similarity", self.selection.scan_key, self.exact)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Volume:
 
     rows: int
     bytes: int
+
+    def __add__(self, other: "Volume") -> "Volume":
+        return Volume(self.rows + other.rows, self.bytes + other.bytes)
 
 
 @dataclass(frozen=True)

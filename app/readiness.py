@@ -52,8 +52,10 @@ class ReadinessCheck:
         model_dir: Path,
         *,
         job_columns: Sequence[str] = (),
+        needs_vectors: bool = False,
     ) -> None:
-        """`job_columns`: the names of JOB_COLUMNS."""
+        """`job_columns`: the names of JOB_COLUMNS; `needs_vectors`: for pgvector."""
+        self._needs_vectors = needs_vectors
         self._database = database
         self._encoder = encoder
         self._model_dir = model_dir
@@ -65,7 +67,9 @@ class ReadinessCheck:
         """Raises the error that a request would meet now."""
         self._check_files()
         with self._database.snapshot(deadline) as transaction:
-            Catalogue.read(transaction, job_columns=self._job_columns)
+            catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
+            if self._needs_vectors:
+                catalogue.require_vectors()
             counts = self._fresh_counts(transaction)
         return Readiness(
             jobs=counts.jobs,

@@ -5,6 +5,7 @@ One call answers all questions of a pass from one snapshot of the database.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from app.scan.pages import Page, page_of
 from app.scan.passes import PassScope, again_if_lost
 from app.search.backend import Found, Search
 from app.storage.catalogue import Catalogue
-from app.storage.coverage import RememberedCount
+from app.storage.coverage import RememberedCount, count_unembedded
 from app.storage.database import Database, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.jobs import Job, jobs_by_id
@@ -62,7 +63,9 @@ class Recommender:
         self._search = search
         self._observer = observer
         self._job_columns = job_columns
-        self._pending = RememberedCount(JOBS, version=encoder.version)
+        self._pending = RememberedCount(
+            partial(count_unembedded, table=JOBS, version=encoder.version)
+        )
         # Two threads may both read it at first; they read the same.
         self._catalogue: Catalogue | None = None
 

@@ -14,10 +14,12 @@ from dataclasses import asdict
 import _path  # noqa: F401  (finds `app`)
 
 from app.config import Settings, read_settings
-from app.doctor import Examination, Traffic, examine
+from app.doctor import Examination, examine
 from app.errors import AppError
 from app.storage.coverage import Coverage
 from app.storage.database import Database
+from app.storage.hosts import primary
+from app.switching import Traffic
 
 MEGABYTE = 1_000_000
 
@@ -26,9 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     try:
         settings = read_settings(Settings)
-        dsn = settings.database_url.get_secret_value()
+        dsn = primary(settings.database_url.get_secret_value())
         with closing(Database(dsn, pool_size=1)) as database:
-            found = examine(database, settings, requests_per_day=args.requests_per_day)
+            found = examine(
+                database,
+                settings,
+                requests_per_day=args.requests_per_day,
+                usd_per_gigabyte=args.egress_price,
+            )
     except AppError as error:
         print(json.dumps({"error": str(error)}) if args.json else f"doctor: {error}")
         return 2
@@ -42,6 +49,8 @@ def _lines(found: Examination) -> Iterator[str]:
             yield f"{name}: {_counts(counts)}"
     if found.traffic is not None:
         yield f"traffic: {_traffic(found.traffic)}"
+        if found.traffic.should_switch:
+            yield f"advice: {_advice(found.traffic)}"
     if found.limits is not None:
         superuser = ", a superuser" if found.limits.is_superuser else ""
         yield (
@@ -67,10 +76,20 @@ def _traffic(traffic: Traffic) -> str:
     )
 
 
+def _advice(traffic: Traffic) -> str:
+    return (
+        f"{traffic.jobs} jobs, and {traffic.usd_per_month:.0f} USD a month; with"
+        f" SEARCH_BACKEND=pgvector a recommendation moves"
+        f" {traffic.bytes_with_pgvector / 1000:.0f} KB, see docs/pgvector.md"
+    )
+
+
 def _json(found: Examination) -> str:
     seen = asdict(found)
     if found.traffic is not None:
         seen["traffic"]["bytes_per_month"] = found.traffic.bytes_per_month
+        seen["traffic"]["usd_per_month"] = found.traffic.usd_per_month
+        seen["traffic"]["should_switch"] = found.traffic.should_switch
     return json.dumps(seen, indent=2)
 
 
@@ -84,6 +103,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=1000,
         metavar="COUNT",
         help="for the estimate of a month's traffic (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--egress-price",
+        type=float,
+        default=0.09,
+        metavar="USD",
+        help="per GB that leaves the database (default: %(default)s, Supabase beyond"
+        " what a plan includes)",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser.parse_args(argv)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 import _path  # noqa: F401  (finds `app`)
 import _threads  # noqa: F401  (before NumPy)
@@ -20,9 +21,11 @@ from _embedding_options import parse
 from _progress import settled, shown, summary
 from _stop import Stop
 from skill_filling import fill_skills, watched
+from vector_filling import fill_vectors
 
 from app.backfill import Backfill, Progress
 from app.backfill.skills import SkillBackfill, SkillProgress
+from app.backfill.vectors import VectorFilling
 from app.backfill.watch import Bell, watch
 from app.backfill.worker import PATIENCE_S
 from app.config import ScriptSettings, read_settings
@@ -30,8 +33,19 @@ from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
 from app.errors import AppError
 from app.storage.database import Database
+from app.storage.hosts import primary
 from app.storage.listener import Listener
 from app.storage.tables import JOBS, USERS
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that can wait in the tables of a run."""
+
+    backfills: Sequence[Backfill]
+    skills: SkillBackfill
+    vectors: VectorFilling | None  # of jobs
+
 
 TABLES = {"jobs": [JOBS], "users": [USERS], "all": [JOBS, USERS]}
 
@@ -42,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = Stop()
     try:
         settings = read_settings(ScriptSettings)
-        dsn = settings.database_url.get_secret_value()
+        # A replica takes no writes, and announces no texts.
+        dsn = primary(settings.database_url.get_secret_value())
         with stop, closing(Database(dsn, pool_size=1)) as database:
             encoder = _encoder(args, settings)
             backfills = _backfills(args, database, encoder, stop.event)
@@ -59,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _count(backfills, skills)
             if args.prune_skills:
                 return _prune(skills)
-            return _embed(args, backfills, skills, dsn, stop)
+            vectors = VectorFilling(database, version=encoder.version, stop=stop.event)
+            work = Work(backfills, skills, vectors if args.what != "users" else None)
+            return _embed(args, work, dsn, stop)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2
@@ -126,11 +143,11 @@ def _prune(skills: SkillBackfill) -> int:
 
 def _embed(
     args: argparse.Namespace,
-    backfills: Sequence[Backfill],
-    skills: SkillBackfill,
+    work: Work,
     dsn: str,
     stop: Stop,
 ) -> int:
+    backfills = work.backfills
     if args.retry_failures:
         freed = sum(backfill.retry_failures() for backfill in backfills)
         print(f"{freed} rows are out of quarantine.")
@@ -138,23 +155,26 @@ def _embed(
     for backfill in backfills:
         backfill.remaining()
     if args.watch:
-        _watch(backfills, skills, dsn, stop.event)
+        _watch(work, dsn, stop.event)
     else:
         _run(args.limit, backfills)
+        if work.vectors is not None and not stop.event.is_set():
+            fill_vectors(work.vectors)
         if not stop.event.is_set():
-            fill_skills(skills, limit=args.limit)
-    return stop.status or _left(backfills, skills)
+            fill_skills(work.skills, limit=args.limit)
+    return stop.status or _left(backfills, work.skills)
 
 
 def _watch(
-    backfills: Sequence[Backfill],
-    skills: SkillBackfill,
+    work: Work,
     dsn: str,
     stop: threading.Event,
 ) -> None:
     print("Watching for texts; Ctrl-C ends it.", flush=True)
     with closing(Listener(dsn)) as listener:
-        for done in watch(backfills, skills, Bell(listener), stop):
+        for done in watch(
+            work.backfills, work.skills, work.vectors, Bell(listener), stop
+        ):
             if isinstance(done, SkillProgress):
                 print(watched(done), flush=True)
                 continue

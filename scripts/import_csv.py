@@ -21,6 +21,7 @@ from app.config import ScriptSettings, read_settings
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError
 from app.storage.database import Database, Transaction
+from app.storage.hosts import primary
 from app.storage.queries import COLUMNS
 
 TIMEOUT_S = 3600.0
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     table, key = TABLES[args.what]
     try:
-        dsn = read_settings(ScriptSettings).database_url.get_secret_value()
+        dsn = primary(read_settings(ScriptSettings).database_url.get_secret_value())
         database = Database(dsn, pool_size=1)
         try:
             with (

@@ -19,8 +19,10 @@ from yoyo.migrations import default_migration_table
 
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
+from app.storage.hosts import primary
 
 FOLDER = ROOT / "migrations"
+EXTRAS = ("pgvector",)
 
 # Any number that no other program is likely to lock.
 LOCK_KEY = 5_241_809_377_421
@@ -36,10 +38,10 @@ class LibpqBackend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no type
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    _parse(argv)
+    args = _parse(argv)
     try:
-        dsn = read_settings(ScriptSettings).database_url.get_secret_value()
-        for name in migrate(dsn):
+        dsn = primary(read_settings(ScriptSettings).database_url.get_secret_value())
+        for name in migrate(dsn, extras=args.extras):
             print(f"applied {name}")
     except (ConfigError, psycopg2.Error) as error:
         print(f"migrate: {str(error).strip()}", file=sys.stderr)
@@ -48,8 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def migrate(dsn: str) -> Iterator[str]:
-    """Apply what is missing, in the order of the numbers; yields each name."""
+def migrate(dsn: str, *, extras: Sequence[str] = ()) -> Iterator[str]:
+    """Apply what is missing, in the order of the numbers; yields each name.
+
+    `extras` are folders of `migrations/` that not everybody wants.
+    """
+    folders = [FOLDER, *(FOLDER / extra for extra in extras)]
     with _alone(dsn):
         backend = LibpqBackend(
             DatabaseURI("postgresql", None, None, None, None, "", {"dsn": dsn}),
@@ -57,7 +63,7 @@ def migrate(dsn: str) -> Iterator[str]:
         )
         with backend:
             backend.init_database()
-            migrations = backend.to_apply(read_migrations(str(FOLDER)))
+            migrations = backend.to_apply(read_migrations(*map(str, folders)))
             for migration in migrations:
                 backend.apply_one(migration)
                 yield migration.id
@@ -82,6 +88,14 @@ def _alone(dsn: str) -> Iterator[None]:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--with",
+        dest="extras",
+        action="append",
+        choices=EXTRAS,
+        default=[],
+        help="also what SEARCH_BACKEND=pgvector needs (docs/pgvector.md)",
     )
     return parser.parse_args(argv)
 

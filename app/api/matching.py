@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.answers import AnyAnswer, AnyQuestion
+from app.answers import AnyQuestion, Passes
 from app.api.gone import unless_gone
 from app.api.schemas import (
     DEFAULT_TOP_N,
@@ -22,10 +22,7 @@ from app.deadline import Deadline
 from app.match.questions import Match, SkillAnswer, SkillQuestion
 from app.neighbours import NeighbourQuestion
 from app.questions import Timings
-from app.scan.passes import SharedPasses
 from app.skills.explain import Explanation, Pair
-
-Passes = SharedPasses[AnyQuestion, AnyAnswer]
 
 # For the document only: `app.api.guard` has refused everyone else by then.
 KEYS = [

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app import cursor
-from app.api.matching import Passes, explained_job
+from app.answers import Passes
+from app.api.matching import explained_job
 from app.api.schemas import (
     BatchBody,
     Choice,
@@ -42,7 +43,9 @@ class Recommending:
             min_score=asked.min_score,
             after=position,
         )
-        question = Question(asked.top_n, asked.user_id, asked.skills, selection)
+        question = Question(
+            asked.top_n, asked.user_id, asked.skills, selection, asked.exact
+        )
         (outcome,), timings = await self._ask([question], asked, deadline)
         if isinstance(outcome, AppError):
             raise outcome
@@ -54,7 +57,7 @@ class Recommending:
         """An answer, or the error that is its own, for each user, in one pass."""
         selection = Selection(filters=self._filters(asked), min_score=asked.min_score)
         questions = [
-            Question(asked.top_n, user_id, selection=selection)
+            Question(asked.top_n, user_id, selection=selection, exact=asked.exact)
             for user_id in asked.user_ids
         ]
         return await self._ask(questions, asked, deadline)

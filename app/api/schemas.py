@@ -62,6 +62,11 @@ class Choice(BaseModel):
         description="`similarity`: the cosine of the whole texts. `skills`: skill by"
         " skill, with the reasons. The default is the service's RANK_BY.",
     )
+    exact: bool = Field(
+        False,
+        description="Compare all jobs, also where SEARCH_BACKEND=pgvector would let an"
+        " index choose; ranking by skills always does.",
+    )
     explain: bool = Field(
         False, description="Give the reasons with a ranking by similarity as well."
     )

@@ -172,7 +172,13 @@ class ClaimDesk:
             catalogue = Catalogue.read(transaction)
             is_jobs = self._table is JOBS
             id_column = catalogue.job_id if is_jobs else catalogue.user_id
-            claims = Claims(self._table, id_column, self._version, self._lease_s)
+            claims = Claims(
+                self._table,
+                id_column,
+                self._version,
+                self._lease_s,
+                has_vectors=is_jobs and catalogue.jobs_have_vectors,
+            )
             return action(transaction, claims)
 
 

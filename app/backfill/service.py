@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from app.backfill.skills import SkillBackfill
+from app.backfill.vectors import VectorFilling
 from app.backfill.worker import Backfill
 from app.deadline import Deadline
 from app.encoder import Encoder
@@ -34,6 +35,8 @@ LEASE_S = 60.0
 BATCH_ROWS = 4
 # Their skills need no such haste: each is stored by itself.
 SKILL_PAGE_ROWS = 32
+# Vectors are a hundred times cheaper than embeddings: some ten milliseconds.
+VECTOR_ROWS = 50
 
 # A request that arrives while a text is encoded waits for it. In times with requests
 # only one in so many meets that, and in a time without any gap there is one text in
@@ -77,6 +80,13 @@ class ServiceBackfill:
             admit=self._take_lease,
             pace=self._pace,
         )
+        self._vectors = VectorFilling(
+            database,
+            version=encoder.version,
+            stop=self._stop,
+            batch_rows=VECTOR_ROWS,
+            patience_s=0.0,
+        )
         self._thread = threading.Thread(target=self._work, name="backfill", daemon=True)
 
     def start(self) -> None:
@@ -108,13 +118,16 @@ class ServiceBackfill:
             return
         waiting = [backfill for backfill in self._backfills if backfill.any_waiting()]
         skills_wait = self._skills.any_waiting()
-        if not waiting and not skills_wait:
+        vectors_wait = self._vectors.waiting()
+        if not waiting and not skills_wait and not vectors_wait:
             return
         try:
             for backfill in waiting:
                 self._run(backfill)
             if skills_wait:
                 self._split()
+            if self._take_lease():
+                self._make_vectors()
         finally:
             self._release_lease()
 
@@ -129,6 +142,13 @@ class ServiceBackfill:
         rows = sum(done.rows for done in self._skills.run())
         if rows:
             log.info("%d texts split.", rows)
+
+    def _make_vectors(self) -> None:
+        """For SEARCH_BACKEND=pgvector, of embeddings that others have stored."""
+        for _ in self._vectors.run():
+            self._traffic.wait_for_gap(STARVED_S)
+            if not self._take_lease():
+                return
 
     def _pace(self, spent_s: float) -> None:
         if self._traffic.idle_s() < RECENT_S:

@@ -3,9 +3,11 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from app.backfill.skills import SkillBackfill, SkillProgress
+from app.backfill.vectors import VectorFilling
 from app.backfill.worker import Backfill, Progress
 from app.errors import UnavailableError
 from app.storage.listener import Listener
@@ -24,16 +26,19 @@ STEP_S = 0.2
 def watch(
     backfills: Sequence[Backfill],
     skills: SkillBackfill,
+    vectors: VectorFilling | None,
     bell: "Bell",
     stop: threading.Event,
 ) -> Iterator[Progress | SkillProgress]:
     """Embed what waits, table after table, then the skills of both, and then whatever
-    appears, until `stop`.
+    appears, until `stop`. Vectors that stored embeddings lack are made on the way.
     """
     while not stop.is_set():
         for backfill in backfills:
             yield from backfill.run(linger=False)
         yield from skills.run()
+        if vectors is not None:
+            deque(vectors.run(), maxlen=0)
         bell.wait(stop)
 
 

@@ -67,15 +67,16 @@ HOLD = SQL(
 STORE = SQL(
     "WITH held AS ({hold}), fresh AS ("
     " SELECT * FROM unnest("
-    "%(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[])"
-    " AS fresh (id, skills, embedding) WHERE EXISTS (SELECT FROM held)"
+    "%(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[]{vectors})"
+    " AS fresh (id, skills, embedding{vector}) WHERE EXISTS (SELECT FROM held)"
     "), free AS ("
     " SELECT fresh.* FROM {table} AS job JOIN fresh ON job.{key} = fresh.id"
     ' AND job.skills::text COLLATE "C" = fresh.skills COLLATE "C"'
     " FOR NO KEY UPDATE OF job SKIP LOCKED"
     "), stored AS ("
     " UPDATE {table} AS job"
-    " SET embedding = free.embedding, embedding_version = %(version)s FROM free"
+    " SET embedding = free.embedding, embedding_version = %(version)s{and_vector}"
+    " FROM free"
     " WHERE job.{key} = free.id"
     ' AND job.skills::text COLLATE "C" = free.skills COLLATE "C"'
     " RETURNING job.{key} AS id"
@@ -84,6 +85,14 @@ STORE = SQL(
     " AND row_id IN (SELECT id::text FROM stored)"
     ") SELECT (SELECT count(*) FROM held), array(SELECT id::text FROM stored)"
 )
+
+# What STORE has in addition where migrations/pgvector was applied: both columns
+# change in one statement, so none is ever without the other.
+STORED_VECTORS = {
+    "vectors": SQL(", %(vectors)s::halfvec[]"),
+    "vector": SQL(", embedding_vec"),
+    "and_vector": SQL(", embedding_vec = free.embedding_vec"),
+}
 
 # --- failures ----------------------------------------------------------------
 

@@ -26,6 +26,8 @@ class Catalogue:
     users_have_embeddings: bool
     # Those of `skill_job1` that the service offers, in the order of JOB_COLUMNS.
     job_columns: Sequence[JobColumn] = ()
+    # Whether `skill_job1` has the column that migrations/pgvector adds.
+    jobs_have_vectors: bool = False
 
     @classmethod
     def read(
@@ -46,7 +48,21 @@ class Catalogue:
             users_have_embeddings=types["users"].keys()
             >= {"embedding", "embedding_version"},
             job_columns=offered_columns(types["skill_job1"], job_columns),
+            # The schema that the extension lives in may come before it.
+            jobs_have_vectors=types["skill_job1"]
+            .get("embedding_vec", "")
+            .endswith("halfvec"),
         )
+
+    def require_vectors(self) -> None:
+        """Raises SchemaError where SEARCH_BACKEND=pgvector cannot work."""
+        if not self.jobs_have_vectors:
+            raise SchemaError(
+                "SEARCH_BACKEND=pgvector needs the column embedding_vec, which the"
+                " table skill_job1 does not have; run `python scripts/migrate.py"
+                " --with pgvector` and `python scripts/build_vector_index.py`, or set"
+                " SEARCH_BACKEND=stream."
+            )
 
 
 def _check(types: Mapping[str, Mapping[str, str]]) -> None:

@@ -16,9 +16,10 @@ from psycopg2.sql import SQL, Composable, Composed
 
 from app.storage import backfill_queries as queries
 from app.storage.codec import to_bytes
-from app.storage.database import Transaction
+from app.storage.database import NOTHING, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.tables import EmbeddedTable
+from app.storage.vectors import to_halfvec
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Claims:
     id_column: IdColumn
     version: str
     lease_s: float
+    # Whether the table has the column that migrations/pgvector adds.
+    has_vectors: bool = False
 
     def take(
         self,
@@ -106,13 +109,17 @@ class Claims:
         The ids, as text, of rows that did, or None when the claim was lost: then
         nothing is stored. A row that somebody has locked is passed over.
         """
-        query = self._format(queries.STORE, hold=queries.HOLD)
+        extra = dict.fromkeys(queries.STORED_VECTORS, NOTHING)
+        if self.has_vectors:
+            extra = queries.STORED_VECTORS
+        query = self._format(queries.STORE, hold=queries.HOLD, **extra)
         parameters: dict[str, object] = {
             "claim": str(claim),
             "ids": [row.id for row in rows],
             "texts": [row.skills for row in rows],
             "embeddings": [to_bytes(embedding) for embedding in embeddings],
             "version": self.version,
+            "vectors": to_halfvec(embeddings) if self.has_vectors else None,
         }
         held, stored = transaction.rows(query, parameters)[0]
         return set(stored) if held else None

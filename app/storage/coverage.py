@@ -1,6 +1,7 @@
 """How many rows of a table are in which state of their embedding's life."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from app.storage import queries
@@ -55,23 +56,20 @@ def count_unembedded(
 
 
 class RememberedCount:
-    """`count_unembedded`, asked again only when the last answer is some seconds old.
+    """A count that is asked for again only when the last answer is some seconds old.
 
     Several threads may ask at once; then they may count twice.
     """
 
-    def __init__(self, table: EmbeddedTable, *, version: str) -> None:
-        self._table = table
-        self._version = version
+    def __init__(self, count: Callable[[Transaction], int]) -> None:
+        self._ask = count
         self._count = 0
         self._fresh_until = 0.0
 
     def __call__(self, transaction: Transaction) -> int:
         start = time.monotonic()
         if start >= self._fresh_until:
-            self._count = count_unembedded(
-                transaction, self._table, version=self._version
-            )
+            self._count = self._ask(transaction)
             end = time.monotonic()
             self._fresh_until = end + max(FRESH_S, FRESH_TIMES_COST * (end - start))
         return self._count

@@ -41,14 +41,16 @@ JOBS_BY_ID = SQL(
     " WHERE job_id = ANY (%(ids)s::{id_type}[])"
 )
 
-# The stored embedding comes along where it is of this model and has its length.
+# The stored embedding comes along where it is of this model and has its length. As
+# base64 it is two thirds of what the driver receives of a BYTEA.
 USERS = SQL(
     "SELECT user_id::{id_type}, skills, "
     "CASE WHEN "
     + CURRENT.string
     + " AND "
     + RIGHT_LENGTH.string
-    + " THEN embedding END FROM users WHERE user_id = ANY (%(ids)s::{id_type}[])"
+    + " THEN encode(embedding, 'base64') END"
+    " FROM users WHERE user_id = ANY (%(ids)s::{id_type}[])"
 )
 # A database that was not migrated since: users have no embeddings there.
 USERS_WITHOUT_EMBEDDINGS = SQL(

@@ -1,5 +1,6 @@
 """Users in Postgres: their skills texts, and the embeddings of these, by id."""
 
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,11 +51,11 @@ def count_users(transaction: Transaction) -> int:
     return count
 
 
-def _sound(stored: memoryview | None) -> NDArray[np.float32] | None:
+def _sound(stored: str | None) -> NDArray[np.float32] | None:
     """The embedding, unless it points nowhere: then the text is encoded anew."""
     if stored is None:
         return None
-    embedding = from_bytes(stored)
+    embedding = from_bytes(b64decode(stored))
     norm = float(np.linalg.norm(embedding.astype(np.float64)))
     # NaN fails both comparisons.
     return embedding if LEAST_NORM < norm < LARGEST_NORM else None

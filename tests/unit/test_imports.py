@@ -19,6 +19,8 @@ LAYERS = (
     ("app.main",),
     ("app.api",),
     ("app.readiness", "app.doctor", "app.telemetry", "app.offered"),
+    ("app.switching",),
+    ("app.lines",),
     ("app.answers",),
     ("app.neighbours",),
     ("app.match",),

@@ -208,7 +208,7 @@ def test_watching_embeds_what_appears_or_changes_within_two_seconds(
     backfill = Backfill(database, HashEncoder(), batch_size=4, stop=stop)
     skills = SkillBackfill(database, HashEncoder(), tables=[JOBS], stop=stop)
     watching = threading.Thread(
-        target=lambda: list(watch([backfill], skills, Bell(listener), stop))
+        target=lambda: list(watch([backfill], skills, None, Bell(listener), stop))
     )
     watching.start()
     try:

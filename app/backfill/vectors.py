@@ -1,0 +1,73 @@
+"""Makes the vectors of SEARCH_BACKEND=pgvector from embeddings that are stored."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+
+from app.backfill.patience import patiently
+from app.backfill.worker import PATIENCE_S
+from app.deadline import Deadline
+from app.storage.catalogue import Catalogue
+from app.storage.database import Database, Transaction
+from app.storage.ids import Id
+from app.storage.vector_filling import fill_vectors, vectorless_jobs
+from app.storage.vectors import VectorQuery
+
+# A thousand rows take a quarter of a second, and so long are they locked.
+BATCH_ROWS = 1000
+STATEMENT_TIMEOUT_S = 60.0
+
+
+class VectorFilling:
+    """Fills what is missing, batch after batch, each committed on its own."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        version: str,
+        stop: threading.Event,
+        batch_rows: int = BATCH_ROWS,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._database = database
+        self._version = version
+        self._stop = stop
+        self._batch_rows = batch_rows
+        self._patience_s = patience_s
+
+    def waiting(self) -> int:
+        """How many rows lack their vector; 0 where the migration was not applied."""
+        with self._database.snapshot(_deadline()) as transaction:
+            rows = self._rows(transaction)
+            return 0 if rows is None else vectorless_jobs(transaction, rows)
+
+    def run(self) -> Iterator[int]:
+        """How many rows each batch filled, until none is left or it is stopped."""
+        after: Id | None = None
+        while not self._stop.is_set():
+            filled, after = patiently(
+                partial(self._fill, after),
+                stop=self._stop,
+                patience_s=self._patience_s,
+            )
+            if after is None:
+                return
+            yield filled
+
+    def _fill(self, after: Id | None) -> tuple[int, Id | None]:
+        with self._database.write(_deadline()) as transaction:
+            rows = self._rows(transaction)
+            if rows is None:
+                return 0, None
+            return fill_vectors(transaction, rows, after=after, limit=self._batch_rows)
+
+    def _rows(self, transaction: Transaction) -> VectorQuery | None:
+        catalogue = Catalogue.read(transaction)
+        if not catalogue.jobs_have_vectors:
+            return None
+        return VectorQuery(catalogue.job_id, self._version)
+
+
+def _deadline() -> Deadline:
+    return Deadline.after(STATEMENT_TIMEOUT_S)

@@ -1,0 +1,77 @@
+"""The records of `app.storage.vectors.stream_nearest`: candidates by question."""
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from app.scan.records import DIMENSION, EMBEDDING_BYTES, Batch, CopyReader
+
+FIELDS = 5  # question, full, last, job_id, embedding
+# The count of fields, then for the first three a length and a value each.
+HEAD = struct.Struct(">h i i i ? i ?")
+LENGTH = struct.Struct(">i")
+INTEGER = struct.Struct(">q")
+
+# The question of the record that says that rows without a vector exist.
+VECTORLESS = -1
+
+
+@dataclass
+class Candidates:
+    """What came for one question."""
+
+    # `full`: as many as were asked for; `last`: others beyond them may belong too.
+    full: bool = False
+    last: bool = False
+    ids: list[Any] = field(default_factory=list)
+    embeddings: list[bytes] = field(default_factory=list)
+
+    def batch(self) -> Batch:
+        """As a scan would have read them."""
+        vectors = np.frombuffer(b"".join(self.embeddings), "<f4")
+        return Batch(np.array(self.ids), vectors.reshape(-1, DIMENSION))
+
+
+class Gathered:
+    """Gathers the candidates of all questions of one COPY."""
+
+    def __init__(self, questions: int, *, integer_ids: bool) -> None:
+        self.of = [Candidates() for _ in range(questions)]
+        self.vectorless = False
+        self.rows = 0
+        self._integer_ids = integer_ids
+        self.reader: CopyReader[None] = CopyReader(self._frame, lambda _: None)
+
+    def _frame(self, data: memoryview) -> tuple[int, None]:
+        used = 0
+        while (end := self._record(data, used)) is not None:
+            used = end
+        return used, None
+
+    def _record(self, data: memoryview, start: int) -> int | None:
+        """Take the record at `start`; its end, or None where it is not complete."""
+        position = start + HEAD.size
+        if position + LENGTH.size > len(data):
+            return None
+        fields, _, question, _, full, _, last = HEAD.unpack_from(data, start)
+        if fields != FIELDS:
+            raise ValueError("a COPY record has an unexpected number of fields")
+        if question == VECTORLESS:
+            end = position + 2 * LENGTH.size  # two nulls
+            self.vectorless |= end <= len(data)
+            return end if end <= len(data) else None
+        id_length: int = LENGTH.unpack_from(data, position)[0]
+        position += LENGTH.size
+        embedding = position + id_length + LENGTH.size
+        end = embedding + EMBEDDING_BYTES
+        if end > len(data):
+            return None
+        raw = bytes(data[position : position + id_length])
+        found = self.of[question]
+        found.full, found.last = full, last
+        found.ids.append(INTEGER.unpack(raw)[0] if self._integer_ids else raw)
+        found.embeddings.append(bytes(data[embedding:end]))
+        self.rows += 1
+        return end

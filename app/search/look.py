@@ -1,0 +1,150 @@
+"""One pass of questions through the database: who is answered, and what came."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.questions import AbandonedError, Question
+from app.scan.bounds import Bounds
+from app.scan.copying import read_copy
+from app.scan.passes import PassScope
+from app.scan.records import Batch, RecordReader
+from app.scan.topn import TopN
+from app.search.candidates import Gathered
+from app.search.ways import Way
+from app.storage.database import Transaction
+from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
+
+BUFFER_BYTES = 64 * 1024
+# Scores are published with six digits.
+HALF_A_DIGIT = 0.5e-6
+
+
+class Look:
+    """Each question has a running top-N of its own: which candidates it meets must not
+    depend on who else asks.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        rows: VectorQuery,
+        questions: Sequence[Question],
+        queries: NDArray[np.float32],  # (q, 384)
+        scope: PassScope,
+    ) -> None:
+        self._transaction = transaction
+        self._rows = rows
+        self._questions = questions
+        self._scope = scope
+        exact = queries.astype(np.float64)
+        self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
+        self._queries = queries
+        # Of the questions that are answered.
+        self.tops: dict[int, TopN] = {}
+        self.open = list(range(len(questions)))
+        self._crowded: set[int] = set()
+        self._vectorless = False
+        self.unusable = 0
+        self.rows_read = 0
+        self.bytes_read = 0
+
+    def go(self, way: Way) -> None:
+        """Let the open questions try this way."""
+        asked = [n for n in self.open if self._tries(n, way)]
+        if not asked:
+            return
+        gathered = self._gather(asked, way)
+        for n, found in zip(asked, gathered.of, strict=True):
+            top = self._new_top(n)
+            batch = found.batch()
+            if found.ids:
+                top.update(batch)
+            is_short = found.full and self._is_short(n, top, batch)
+            if found.last or is_short:
+                self._crowded.add(n)
+            if way.settles(found) and not is_short:
+                self.open.remove(n)
+                self.tops[n] = top
+
+    def read_vectorless(self) -> None:
+        """Compare the rows whose vectors are still to be made, should there be any."""
+        if not self._vectorless or not self.tops:
+            return
+
+        def consume(batch: Batch) -> None:
+            self._check_waiting()
+            for top in self.tops.values():
+                before = top.unusable
+                top.update(batch)
+                unusable = top.unusable - before
+            self.unusable += unusable
+            self.rows_read += len(batch.ids)
+
+        reader = RecordReader(self._rows.job_id.kind, consume)
+        stream = partial(stream_vectorless, self._transaction, rows=self._rows)
+        read_copy(stream, reader, buffer_bytes=BUFFER_BYTES)
+        self.bytes_read += reader.bytes_read
+
+    def _new_top(self, number: int) -> TopN:
+        question = self._questions[number]
+        return TopN(
+            self._queries[number : number + 1],
+            [question.top_n],
+            bounds=[Bounds.of(question.selection, self._rows.job_id)],
+        )
+
+    def _is_short(self, number: int, top: TopN, batch: Batch) -> bool:
+        """Whether rows of pages before took the places of those of this one."""
+        question = self._questions[number]
+        if question.selection.after is None or len(top.result(0)) >= question.top_n:
+            return False
+        least = question.selection.min_score
+        if least is None:
+            return True
+        norms = np.linalg.norm(batch.embeddings, axis=1)
+        lowest = float(np.min(batch.embeddings @ self._units[number] / norms))
+        return lowest > least - HALF_A_DIGIT
+
+    def _tries(self, number: int, way: Way) -> bool:
+        if way.reach is None:
+            return True
+        if self._questions[number].exact:
+            return False
+        return number in self._crowded or not way.if_crowded
+
+    def _gather(self, asked: Sequence[int], way: Way) -> Gathered:
+        self._check_waiting()
+        near = [self._near(n, way) for n in asked]
+        gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
+        stream = partial(
+            stream_nearest, self._transaction, rows=self._rows, asked=near,
+            reach=way.reach,
+        )  # fmt: skip
+        read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
+        self._vectorless |= gathered.vectorless
+        self.rows_read += gathered.rows
+        self.bytes_read += gathered.reader.bytes_read
+        return gathered
+
+    def _near(self, number: int, way: Way) -> Near:
+        question = self._questions[number]
+        selection, column = question.selection, self._rows.job_id
+        excluded = [column.parse(id_) for id_ in selection.exclude]
+        last = selection.after
+        # Rows that tie with the last one of the page before may come again.
+        wanted = question.top_n + (way.spare // 2 if last else 0)
+        return Near(
+            self._units[number],
+            wanted=wanted,
+            size=wanted + way.spare,
+            margin=way.margin,
+            excluded=[id_ for id_ in excluded if id_ is not None],
+            at_most=None if last is None else last.score + HALF_A_DIGIT,
+        )
+
+    def _check_waiting(self) -> None:
+        if self._scope.abandoned():
+            raise AbandonedError

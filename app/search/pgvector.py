@@ -1,0 +1,83 @@
+"""Ranks inside the database, where migrations/pgvector was applied.
+
+Vectors in half precision only choose candidates. These come with their stored
+embeddings and are scored as a scan scores its rows, so that scores and ties are those
+of `app.search.stream`; what an index can miss is a candidate. See docs/pgvector.md.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.questions import Question, Volume
+from app.scan.best import Scored
+from app.scan.passes import PassScope
+from app.search.backend import Found
+from app.search.look import Look
+from app.search.stream import StreamSearch
+from app.search.ways import DEEP, EXACT, NEAR
+from app.storage.catalogue import Catalogue
+from app.storage.conditions import and_matching
+from app.storage.database import Transaction
+from app.storage.vectors import RememberedCounts, VectorQuery
+
+# Up to so many rows the database compares all of them in a few milliseconds, and
+# misses none.
+EXACT_BELOW = 5_000
+# So few among many: an index would be searched up to its limit, in vain.
+FEW_MATCHES = 1_000
+
+
+class PgvectorSearch:
+    """A look into the index per question, all those of a pass in one statement."""
+
+    def __init__(
+        self, *, version: str, batch_rows: int, exact_below: int = EXACT_BELOW
+    ) -> None:
+        self._version = version
+        self._stream = StreamSearch(version=version, batch_rows=batch_rows)
+        self._exact_below = exact_below
+        self._counts = RememberedCounts()
+
+    def best(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        questions: Sequence[Question],
+        queries: NDArray[np.float32],  # (q, 384)
+        scope: PassScope,
+    ) -> Found:
+        """As `Search.best`. Raises SchemaError where the migration is missing."""
+        catalogue.require_vectors()
+        if not questions:
+            return Found((), 0, Volume(rows=0, bytes=0))
+        filters = questions[0].selection.filters
+        rows = VectorQuery(
+            catalogue.job_id,
+            self._version,
+            and_matching(filters, catalogue.job_columns) if filters else None,
+        )
+        count = self._counts(transaction, rows)
+        look = Look(transaction, rows, questions, queries, scope)
+        few = FEW_MATCHES if filters else self._exact_below
+        for way in (NEAR, DEEP, EXACT) if count > few else (EXACT,):
+            look.go(way)
+        look.read_vectorless()
+        ranked: dict[int, Sequence[Scored]] = {
+            n: top.result(0) for n, top in look.tops.items()
+        }
+        analyzed = count - look.unusable
+        volume = Volume(look.rows_read, look.bytes_read)
+        if look.open:
+            # Hundreds of jobs tie at the last place, and all were asked for.
+            rest = self._stream.best(
+                transaction,
+                catalogue,
+                [questions[n] for n in look.open],
+                queries[look.open],
+                scope,
+            )
+            ranked |= zip(look.open, rest.ranked, strict=True)
+            analyzed, volume = rest.analyzed, volume + rest.volume
+        return Found([ranked[n] for n in range(len(questions))], analyzed, volume)

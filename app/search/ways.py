@@ -1,0 +1,42 @@
+"""The ways to find candidates, and when one has found all that matter."""
+
+from dataclasses import dataclass
+
+from app.search.candidates import Candidates
+from app.storage.vectors import Reach
+
+# By how much a similarity of two vectors in half precision is off. At most: each
+# factor by 2**-11 of itself, twice, and float32 sums on top. Usually: eight standard
+# deviations of real pairs, see docs/pgvector.md.
+LARGEST_ERROR = 1.1e-3
+USUAL_ERROR = 1.3e-4
+
+
+@dataclass(frozen=True)
+class Way:
+    """One look: `spare` rows more than wanted; `reach` None compares all rows."""
+
+    spare: int
+    margin: float
+    reach: Reach | None
+    # Only for questions whose look before found more rows that may belong.
+    if_crowded: bool = False
+
+    def settles(self, found: Candidates) -> bool:
+        """Whether no row beyond these can be among the best, as far as an index tells.
+
+        Where hundreds of equal texts tie, an index gives some of them and no way round
+        them; comparing all rows for the lowest ids would cost seconds.
+        """
+        if self.reach is None and not found.full:
+            return True
+        if self.if_crowded and found.last:
+            return len(found.ids) > 0
+        return found.full and not found.last
+
+
+# Tried in turn by the questions that are still open: many equal texts need more
+# candidates, and a filter can leave an index too few of them.
+NEAR = Way(spare=10, margin=USUAL_ERROR, reach=Reach(ef_search=200))
+DEEP = Way(spare=400, margin=USUAL_ERROR, reach=Reach(ef_search=500), if_crowded=True)
+EXACT = Way(spare=400, margin=LARGEST_ERROR, reach=None)

@@ -1,0 +1,195 @@
+"""Ranking inside the database: the nearest jobs by their vectors in half precision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg2.sql import SQL, Composable, Composed, Literal
+
+from app.storage import vector_queries as queries
+from app.storage.coverage import RememberedCount
+from app.storage.database import NOTHING, Sink, Transaction
+from app.storage.ids import Id, IdColumn
+from app.storage.tables import JOBS
+
+# A half holds 65,504 at most. Queries are sent as integers of this size: their text
+# is made, sent and parsed in a fraction of what fractions need.
+LARGEST = 60_000
+
+# Filters differ from request to request.
+MOST_COUNTS = 100
+
+
+@dataclass(frozen=True)
+class Near:
+    """What one question wants of the index: its `size` nearest rows, less those that
+    cannot be among the best `wanted`, scores being off by `margin` at most. Of these
+    none that is excluded or scores more than `at_most`.
+    """
+
+    query: NDArray[np.float64]  # (384,), unit length
+    wanted: int
+    size: int
+    margin: float
+    excluded: Sequence[Id] = ()
+    at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far an index is searched: candidates that it keeps in mind, and rows that
+    it visits at most for a filter.
+    """
+
+    ef_search: int
+    max_scan_tuples: int = 20_000
+
+
+@dataclass(frozen=True)
+class VectorQuery:
+    """Which rows of skill_job1 are looked at: those of one model, with a condition."""
+
+    job_id: IdColumn
+    version: str
+    matching: Composable | None = None
+
+    def format(self, query: SQL, **parts: Composable) -> Composed:
+        """The query with its conditions filled in."""
+        return query.format(
+            comparable=JOBS.format(queries.COMPARABLE, version=self.version),
+            vectorless=JOBS.format(queries.VECTORLESS, version=self.version),
+            matching=self.matching or NOTHING,
+            id_type=self.job_id.cast,
+            # As NumPy orders the bytes that come.
+            bytewise=SQL(' COLLATE "C"') if self.job_id.kind == "text" else NOTHING,
+            **parts,
+        )
+
+
+def stream_nearest(
+    transaction: Transaction,
+    sink: Sink,
+    rows: VectorQuery,
+    asked: Sequence[Near],
+    *,
+    reach: Reach | None,
+) -> None:
+    """Stream the records of `app.search.candidates` for each question, numbered in
+    their order. Without a `reach` every row is looked at.
+    """
+    cast = rows.job_id.cast
+    values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
+    transaction.copy_out(
+        rows.format(queries.CANDIDATES, asked=values, each=_conditions(asked)),
+        sink,
+        settings=_settings(reach, is_filtered=rows.matching is not None),
+    )
+
+
+def stream_vectorless(transaction: Transaction, sink: Sink, rows: VectorQuery) -> None:
+    """Stream, as `app.storage.jobs.stream_embeddings` does, the rows whose vector is
+    still to be made.
+    """
+    transaction.copy_out(rows.format(queries.STREAM_VECTORLESS), sink)
+
+
+def count_comparable(transaction: Transaction, rows: VectorQuery) -> int:
+    """How many rows a scan would compare; those without a vector yet among them,
+    though their embedding may point nowhere.
+    """
+    count: int = transaction.rows(rows.format(queries.COUNT_COMPARABLE))[0][0]
+    return count
+
+
+class RememberedCounts:
+    """`count_comparable`, one remembered count for each set of conditions."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, RememberedCount] = {}
+
+    def __call__(self, transaction: Transaction, rows: VectorQuery) -> int:
+        # Not the rows themselves: composed SQL has no hash.
+        key = repr(rows)
+        if key not in self._counts and len(self._counts) >= MOST_COUNTS:
+            self._counts.clear()
+        count = self._counts.setdefault(
+            key, RememberedCount(partial(count_comparable, rows=rows))
+        )
+        return count(transaction)
+
+
+def to_halfvec(embeddings: NDArray[np.float32]) -> list[str]:
+    """Embeddings, (n, 384), as texts of pgvector's type halfvec, made unit length.
+
+    Those that cannot be compared, as `app.scan.topn` has it, become zero vectors.
+    """
+    exact = embeddings.astype(np.float64)
+    with np.errstate(all="ignore"):
+        squared = np.einsum("ij,ij->i", embeddings, embeddings)
+        usable = np.isfinite(squared) & (squared >= LEAST_SQUARED_NORM)
+        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    halves = np.where(usable[:, None], exact, 0.0).astype(np.float16)
+    if len(halves) < MANY:
+        return [str(row) for row in halves.tolist()]
+    text = _texts_of_halves()
+    return [
+        f"[{','.join(map(text.__getitem__, row))}]"
+        for row in halves.view(np.uint16).tolist()
+    ]
+
+
+# As in app.scan.topn, which lies further out.
+LEAST_SQUARED_NORM = 1e-30
+
+
+# So many rows at once are converted through a table of all halves, five times as
+# fast. It takes 6 MB, which the service must not: there it is one row, or a few.
+MANY = 100
+
+
+@cache
+def _texts_of_halves() -> Sequence[str]:
+    """The text of each half by its bits."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    return [repr(float(half)) for half in every]
+
+
+def _values(number: int, near: Near, id_type: Composable) -> Composed:
+    scale = LARGEST / float(np.abs(near.query).max())
+    scaled: list[int] = np.rint(near.query * scale).astype(int).tolist()
+    # The distance is the negative product.
+    beyond = -np.inf if near.at_most is None else -scale * (near.at_most + near.margin)
+    return SQL("({}, {}::halfvec, {}, {}, {}::float8, {}::{}[], {}::float8)").format(
+        Literal(number),
+        Literal(str(scaled)),
+        Literal(near.size),
+        Literal(near.wanted),
+        Literal(2 * near.margin * scale),
+        Literal(list(near.excluded)),
+        id_type,
+        Literal(beyond),
+    )
+
+
+def _conditions(asked: Sequence[Near]) -> Composable:
+    return Composed(
+        [
+            queries.NOT_EXCLUDED if any(near.excluded for near in asked) else NOTHING,
+            NOTHING
+            if all(near.at_most is None for near in asked)
+            else queries.ON_A_LATER_PAGE,
+        ]
+    )
+
+
+def _settings(reach: Reach | None, *, is_filtered: bool) -> Composable:
+    if reach is None:
+        return queries.WITHOUT_INDEX
+    # With a filter the planner may find a better way than the index of vectors.
+    return queries.THROUGH_INDEX.format(
+        ef_search=Literal(reach.ef_search),
+        max_scan_tuples=Literal(reach.max_scan_tuples),
+        may_sort=SQL("on" if is_filtered else "off"),
+    )

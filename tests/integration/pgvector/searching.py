@@ -1,0 +1,68 @@
+"""Both backends over one database, the same questions."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.backfill.vectors import VectorFilling
+from app.deadline import Deadline
+from app.questions import Question
+from app.scan.passes import PassScope
+from app.search.backend import Found, Search
+from app.search.pgvector import PgvectorSearch
+from app.search.stream import StreamSearch
+from app.storage.catalogue import Catalogue
+from app.storage.database import Database
+from tests.support.postgres import run
+from tests.support.rows import VERSION
+
+WAITED_FOR = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+STREAM = StreamSearch(version=VERSION, batch_rows=100)
+
+
+def through_index() -> Search:
+    """However small the table is."""
+    return PgvectorSearch(version=VERSION, batch_rows=100, exact_below=0)
+
+
+def search(
+    database: Database,
+    backend: Search,
+    queries: NDArray[np.float32],
+    questions: Sequence[Question],
+    columns: Sequence[str] = (),
+) -> Found:
+    with database.snapshot(Deadline.after(60)) as transaction:
+        catalogue = Catalogue.read(transaction, job_columns=columns)
+        return backend.best(transaction, catalogue, questions, queries, WAITED_FOR)
+
+
+def fill(database: Database) -> int:
+    """Make the vectors that are missing: how many there were."""
+    filling = VectorFilling(database, version=VERSION, stop=threading.Event())
+    return sum(filling.run())
+
+
+def add_jobs(url: str, embeddings: np.ndarray, ids: Sequence[object]) -> None:
+    run(
+        url,
+        "INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
+        " SELECT id, 'text ' || id, embedding, %s"
+        " FROM unnest(%s, %s::bytea[]) AS new (id, embedding)",
+        (VERSION, list(ids), [row.tobytes() for row in embeddings]),
+    )
+
+
+def clustered(count: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """(count, 384) around a hundred centres, not of unit length."""
+    random = np.random.default_rng(seed)
+    centres = random.standard_normal((100, 384))
+    rows = centres[np.arange(count) % 100] + random.standard_normal((count, 384))
+    return (rows * random.uniform(0.1, 9, (count, 1))).astype(np.float32)
+
+
+def nearby(count: int) -> NDArray[np.float32]:
+    """(count, 384) around the same centres, others than the first 3,000."""
+    return clustered(3000 + count)[3000:]

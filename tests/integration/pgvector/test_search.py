@@ -1,0 +1,210 @@
+"""SEARCH_BACKEND=pgvector beside the stream: the same answers."""
+
+import numpy as np
+import pytest
+
+from app.errors import SchemaError
+from app.questions import Question
+from app.scan.best import Scored
+from app.search.pgvector import PgvectorSearch
+from app.selection import AnyOf, Position, Selection
+from app.storage.database import Database
+from tests.integration.pgvector.searching import (
+    STREAM,
+    add_jobs,
+    clustered,
+    fill,
+    nearby,
+    search,
+    through_index,
+)
+from tests.support.postgres import run
+from tests.support.rows import VERSION, add_job
+
+BACKENDS = [through_index(), PgvectorSearch(version=VERSION, batch_rows=100)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=["index", "small"])
+@pytest.mark.parametrize("top_n", [1, 10, 25])
+def test_the_answers_are_those_of_the_stream(
+    filled: Database, backend: PgvectorSearch, top_n: int
+) -> None:
+    queries = nearby(20)
+    questions = [Question(top_n=top_n, skills="any")] * 20
+    found = search(filled, backend, queries, questions)
+    wanted = search(filled, STREAM, queries, questions)
+    assert found.analyzed == wanted.analyzed == 3000
+    # The clusters are far apart: no index of this size misses one of these.
+    assert found.ranked == wanted.ranked
+
+
+def test_more_equal_texts_than_candidates_still_go_by_id(filled: Database) -> None:
+    queries = clustered(3000)[:1]  # the text of jobs 0, 60, 120 …
+    questions = [Question(top_n=7, skills="any")]
+    found = search(filled, through_index(), queries, questions)
+    assert [job.id for job in found.ranked[0]] == [0, 60, 120, 180, 240, 300, 360]
+    assert {job.score for job in found.ranked[0]} == {1.0}
+
+
+def test_who_else_asks_changes_no_answer(filled: Database) -> None:
+    queries = nearby(20)
+    alone = [
+        search(filled, through_index(), queries[n : n + 1], [Question(top_n=5)])
+        for n in range(20)
+    ]
+    together = search(filled, through_index(), queries, [Question(top_n=5)] * 20)
+    assert together.ranked == [found.ranked[0] for found in alone]
+
+
+def test_an_exact_question_does_not_ask_the_index(
+    filled: Database, filled_url: str
+) -> None:
+    queries = nearby(20)
+    questions = [Question(top_n=10, exact=True)] * 20
+    wanted = search(filled, STREAM, queries, questions)
+    run(filled_url, "DROP INDEX skill_job1_embedding_vec_idx")
+    assert search(filled, through_index(), queries, questions).ranked == wanted.ranked
+
+
+def test_a_job_without_a_vector_is_compared_all_the_same(
+    filled: Database, filled_url: str
+) -> None:
+    query = clustered(1, seed=5)
+    add_job(filled_url, 9000, "new", embedding=query[0].tobytes())
+    run(filled_url, "UPDATE skill_job1 SET embedding_vec = NULL WHERE job_id < 500")
+    questions = [Question(top_n=10, skills="any")]
+    found = search(filled, through_index(), query, questions)
+    wanted = search(filled, STREAM, query, questions)
+    assert found.ranked[0][0].id == 9000
+    assert found.ranked == wanted.ranked
+    assert found.analyzed == wanted.analyzed == 3001
+
+
+def test_embeddings_that_point_nowhere_are_neither_ranked_nor_counted(
+    vector_url: str, vector_database: Database
+) -> None:
+    embeddings = clustered(5)
+    embeddings[1] = 0
+    embeddings[2, 7] = np.nan
+    embeddings[3, 7] = np.inf
+    add_jobs(vector_url, embeddings, range(5))
+    questions = [Question(top_n=10, skills="any")]
+    for filled_now in (0, 5):
+        if filled_now:
+            assert fill(vector_database) == filled_now
+        found = search(vector_database, through_index(), embeddings[:1], questions)
+        assert {job.id for job in found.ranked[0]} == {0, 4}
+        assert found.analyzed == 2
+    assert fill(vector_database) == 0
+
+
+@pytest.mark.parametrize(
+    ("id_type", "ids"),
+    [
+        ("uuid", [f"00000000-0000-0000-0000-{n:010d}{n % 4}0" for n in range(300)]),
+        ("text", [f"job {'ü' * (n % 5)}{n}" for n in range(300)]),
+        ("smallint", list(range(300))),
+    ],
+)
+def test_ids_of_every_type(
+    vector_url: str, vector_database: Database, id_type: str, ids: list[object]
+) -> None:
+    run(vector_url, "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY IF EXISTS")
+    run(vector_url, "ALTER TABLE skill_job1 ALTER job_id TYPE text")
+    run(
+        vector_url,
+        f"ALTER TABLE skill_job1 ALTER job_id TYPE {id_type} USING job_id::{id_type}",
+    )
+    embeddings = clustered(300)
+    embeddings[100:200] = embeddings[:100]  # ties, to be ordered by id
+    run(
+        vector_url,
+        "INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
+        f" SELECT id::{id_type}, 'text', embedding, %s"
+        " FROM unnest(%s::text[], %s::bytea[]) AS new (id, embedding)",
+        (VERSION, [str(id_) for id_ in ids], [row.tobytes() for row in embeddings]),
+    )
+    fill(vector_database)
+    queries = clustered(5)
+    questions = [Question(top_n=20)] * 5
+    found = search(vector_database, through_index(), queries, questions)
+    assert found.ranked == search(vector_database, STREAM, queries, questions).ranked
+
+
+def test_rows_of_another_model_are_left_out(
+    vector_url: str, vector_database: Database
+) -> None:
+    add_jobs(vector_url, clustered(300), range(300))
+    fill(vector_database)
+    run(
+        vector_url,
+        "UPDATE skill_job1 SET embedding_version = 'other' WHERE job_id % 3 = 0",
+    )
+    found = search(
+        vector_database, through_index(), clustered(1), [Question(top_n=300)]
+    )
+    assert found.analyzed == 200
+    assert {job.id % 3 for job in found.ranked[0]} == {1, 2}
+    assert len(found.ranked[0]) == 200
+
+
+def test_without_the_migration_one_sentence_says_what_to_do(
+    database: Database,
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        search(database, through_index(), clustered(1), [Question(top_n=1)])
+    assert str(caught.value) == (
+        "SEARCH_BACKEND=pgvector needs the column embedding_vec, which the table"
+        " skill_job1 does not have; run `python scripts/migrate.py --with pgvector`"
+        " and `python scripts/build_vector_index.py`, or set SEARCH_BACKEND=stream."
+    )
+
+
+# --- filters, exclusions, least scores, pages ---------------------------------
+
+EVERY_THIRD = AnyOf("level", (1,))
+RARE = AnyOf("level", (9,))
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(filters=(EVERY_THIRD,)),
+        Selection(filters=(RARE,)),  # fewer than are asked for, and none is lost
+        Selection(filters=(AnyOf("level", ()),)),
+        Selection(exclude=frozenset(range(1500))),
+        Selection(exclude=frozenset({"no id at all"})),
+        Selection(min_score=0.5),
+        Selection(min_score=2.0),
+        Selection(filters=(EVERY_THIRD,), min_score=0.1, exclude=frozenset({1})),
+        Selection(after=Position(0.52, 0.0, 17)),
+    ],
+    ids=range(9),
+)
+def test_a_selection_has_the_answers_of_the_stream(
+    filled: Database, selection: Selection
+) -> None:
+    queries = nearby(8)
+    questions = [Question(top_n=5, selection=selection)] * 8
+    columns = ["level"]
+    found = search(filled, through_index(), queries, questions, columns)
+    wanted = search(filled, STREAM, queries, questions, columns)
+    assert found.ranked == wanted.ranked
+    assert found.analyzed == wanted.analyzed
+
+
+def test_page_after_page_gives_the_whole_order(filled: Database) -> None:
+    query = nearby(1)
+    (wanted,) = search(filled, STREAM, query, [Question(top_n=200)]).ranked
+    seen: list[Scored] = []
+    selection = Selection()
+    while len(seen) < 200:
+        questions = [Question(top_n=20, selection=selection)]
+        (page,) = search(filled, through_index(), query, questions).ranked
+        seen += page
+        last = page[-1]
+        selection = Selection(after=Position(last.score, last.second, last.id))
+    found = {job.id for job in seen}
+    assert len(found) == len(seen), "a job came twice"
+    assert seen == sorted(seen, key=lambda job: (-job.score, job.id))
+    assert len(found & {job.id for job in wanted}) >= 198
