@@ -36,6 +36,7 @@ from app.search.stream import StreamSearch
 from app.selection import Selection
 from app.storage.catalogue import Catalogue
 from app.storage.database import Database
+from app.storage.hosts import primary
 from app.storage.ids import Id
 from app.storage.recommendations import Recommended, count_users_after, users_after
 
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     try:
         settings = read_settings(Settings)
-        dsn = settings.database_url.get_secret_value()
+        dsn = primary(settings.database_url.get_secret_value())
         with closing(Database(dsn, pool_size=1)) as database:
             return _recommend(args, settings, database)
     except (AppError, OSError) as error:

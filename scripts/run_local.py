@@ -69,7 +69,10 @@ def _database(data: Path) -> Iterator[tuple[str, bool]]:
 
 
 def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None:
-    _script(environment, "migrate.py")
+    extras = []
+    if environment.get("SEARCH_BACKEND") == "pgvector":
+        extras = ["--with", "pgvector"]
+    _script(environment, "migrate.py", *extras)
     if sample_marker is not None and not sample_marker.exists():
         _load_sample(environment, "jobs", SAMPLE_COLUMNS)
         _load_sample(environment, "users", "name")

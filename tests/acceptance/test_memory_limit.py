@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import psycopg2
 import pytest
+from build_vector_index import main as build_vector_index
+from generate_embeddings import main as generate_embeddings
 
 from benchmarks.cgroup import NoCgroupError, drop_caches, limited
 from benchmarks.load import closed_loop
@@ -48,7 +50,17 @@ def large_table(postgres: Server) -> Iterator[str]:
             " SELECT n, 'skill ' || n FROM generate_series(1, %s) AS n",
             (USERS,),
         )
+        if os.environ.get("SEARCH_BACKEND") == "pgvector":
+            _index(url)
         yield url
+
+
+def _index(url: str) -> None:
+    """Vectors, and an index that is quick to build: recall is not the point here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", url)
+        assert generate_embeddings(["--what=jobs"]) == 0
+        assert build_vector_index(["--m", "4", "--ef-construction", "16"]) == 0
 
 
 def question(number: int) -> dict[str, Any]:
