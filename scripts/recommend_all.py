@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import _one_thread  # noqa: F401  (before NumPy)
 import _path  # noqa: F401  (finds `app`)
-import _threads  # noqa: F401  (before NumPy)
 from _progress import shown
 from recommendation_targets import CsvTarget, TableTarget, Target
 
