@@ -143,6 +143,7 @@ def _passes(
             database,
             encoder,
             cache_folder=settings.skill_cache_dir,
+            observer=telemetry,
             job_columns=columns,
         ),
         Neighbours(
@@ -150,6 +151,7 @@ def _passes(
             search,
             version=encoder.version,
             batch_rows=settings.batch_rows,
+            observer=telemetry,
             job_columns=columns,
         ),
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.errors import AppError, JobNotFoundError
 from app.match.questions import Match, SkillAnswer
-from app.questions import AbandonedError, Question, Timings, Volume
+from app.questions import AbandonedError, PassObserver, Question, Timings, Volume
 from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope, again_if_lost
@@ -52,12 +52,14 @@ class Neighbours:
         *,
         version: str,
         batch_rows: int,
+        observer: PassObserver | None = None,
         job_columns: Sequence[str] = (),
     ) -> None:
         """`search` ranks jobs, `batch_rows` is for users; `job_columns`: the names of
         JOB_COLUMNS.
         """
         self._search = search
+        self._observer = observer
         self._job_columns = job_columns
         self._database = database
         self._version = version
@@ -95,6 +97,8 @@ class Neighbours:
             ids = {id_ for scored in others.values() for id_, _ in scored}
             texts = self._rows(transaction, side, list(ids))
         timings = Timings(0.0, (time.perf_counter() - start) * 1000)
+        if self._observer:
+            self._observer.pass_done(len(questions), found.volume, timings)
         return [
             _answer(
                 rows,

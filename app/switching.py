@@ -5,13 +5,10 @@ where it was told to. Part of the doctor.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from psycopg2.sql import SQL, Literal
-
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
 from app.storage.vector_filling import vectorless_jobs
-from app.storage.vector_queries import INDEX
-from app.storage.vectors import VectorQuery
+from app.storage.vectors import VectorQuery, has_index
 
 DAYS_A_MONTH = 30
 GIGABYTE = 1_000_000_000
@@ -25,11 +22,6 @@ DEAR_USD = 10.0
 # One candidate more than is shown, and a few that cannot be told apart.
 CANDIDATE_BYTES = 1_572
 CANDIDATES = 12
-
-INDEX_STATE = SQL(
-    "SELECT coalesce((SELECT indisvalid FROM pg_index"
-    " WHERE indexrelid = to_regclass({})), false)"
-)
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ def missing_for_vectors(
             f"{count} jobs have no vector yet; every request reads their embeddings.",
             "python scripts/generate_embeddings.py --what=jobs",
         )
-    if not transaction.rows(INDEX_STATE.format(Literal(INDEX)))[0][0]:
+    if not has_index(transaction):
         yield (
             "There is no index of vectors: every request compares all jobs.",
             "python scripts/build_vector_index.py",

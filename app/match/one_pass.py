@@ -13,7 +13,7 @@ from app.errors import AppError
 from app.match.asked import Asked, asked_by, no_skills, rounds
 from app.match.questions import Match, SkillAnswer, SkillQuestion
 from app.match.reasons import cosine, explanation
-from app.questions import AbandonedError, Timings
+from app.questions import AbandonedError, PassObserver, Timings, Volume
 from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.pages import Page, page_of
@@ -50,7 +50,10 @@ class OnePass:
         scope: PassScope,
         *,
         catalogue: Catalogue,
+        observer: PassObserver | None = None,
     ) -> None:
+        self._observer = observer
+        self._volume = Volume(rows=0, bytes=0)
         self._transaction = transaction
         self._encoder = encoder
         self._scope = scope
@@ -76,6 +79,8 @@ class OnePass:
         }
         scanned = time.perf_counter()
         timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
+        if self._observer and questions[0].only is None:
+            self._observer.pass_done(len(questions), self._volume, timings)
         return [
             outcome
             if isinstance(outcome, AppError)
@@ -199,6 +204,7 @@ class OnePass:
                 raise AbandonedError
             top.update(batch)
 
+        reader = skill_reader(target.id_column.kind, consume)
         read_copy(
             lambda sink: stream_skill_ids(
                 self._transaction,
@@ -206,9 +212,10 @@ class OnePass:
                 target,
                 filters=questions[0].selection.filters,
             ),
-            skill_reader(target.id_column.kind, consume),
+            reader,
             buffer_bytes=BUFFER_BYTES,
         )
+        self._volume += Volume(top.analyzed, reader.bytes_read)
         return top
 
     def _matches(

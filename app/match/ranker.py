@@ -7,6 +7,7 @@ from app.encoder import Encoder
 from app.errors import AppError
 from app.match.one_pass import OnePass
 from app.match.questions import SkillAnswer, SkillQuestion
+from app.questions import PassObserver
 from app.scan.passes import PassScope, again_if_lost
 from app.skills.cache import VocabularyCache
 from app.storage.catalogue import Catalogue
@@ -22,11 +23,13 @@ class SkillRanker:
         encoder: Encoder,
         *,
         cache_folder: Path,
+        observer: PassObserver | None = None,
         job_columns: Sequence[str] = (),
     ) -> None:
         """`job_columns`: the names of JOB_COLUMNS."""
         self._database = database
         self._encoder = encoder
+        self._observer = observer
         self._job_columns = job_columns
         self._cache = VocabularyCache(cache_folder, version=encoder.version)
 
@@ -45,6 +48,11 @@ class SkillRanker:
         with self._database.snapshot(scope.deadline) as transaction:
             catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
             run = OnePass(
-                transaction, self._encoder, self._cache, scope, catalogue=catalogue
+                transaction,
+                self._encoder,
+                self._cache,
+                scope,
+                catalogue=catalogue,
+                observer=self._observer,
             )
             return run.answers(questions)

@@ -28,6 +28,11 @@ COUNT_COMPARABLE = SQL(
 
 # --- candidates --------------------------------------------------------------
 
+INDEX_IS_VALID = SQL(
+    "SELECT coalesce((SELECT indisvalid FROM pg_index"
+    " WHERE indexrelid = to_regclass({})), false)"
+)
+
 # Settings of one transaction, sent in front of the statement that they are for.
 # relaxed_order: what comes late is sorted in again here, and strict_order would
 # throw it away.

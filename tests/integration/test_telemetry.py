@@ -48,6 +48,25 @@ def test_a_pass_is_measured_with_its_size_rows_and_bytes(measured: Service) -> N
         assert metric(measured, f"recommender_{name}_sum") > 0
 
 
+def test_passes_by_skills_and_for_similar_jobs_are_measured_too(
+    measured: Service,
+) -> None:
+    def figures() -> tuple[float, float]:
+        names = ("pass_size_count", "rows_scanned_total")
+        passes, rows = (metric(measured, f"recommender_{name}") for name in names)
+        return passes, rows
+
+    assert measured.recommend(skills="python", rank_by="skills").status_code == 200
+    passes, rows = figures()
+    assert measured.client.get("/api/jobs/5/similar").status_code == 200
+    assert figures() == (passes + 1, rows + JOBS)
+    assert measured.recommend(skills="python", rank_by="skills").status_code == 200
+    assert figures()[0] == passes + 2
+    # The reasons for a few jobs are looked up, not scanned for.
+    assert measured.recommend(skills="python", explain=True).status_code == 200
+    assert figures() == (passes + 3, rows + 2 * JOBS)
+
+
 def test_requests_are_counted_by_route_and_status(measured: Service) -> None:
     def count(route: str, status: str) -> float:
         return metric(
