@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
-from app.storage.vector_filling import vectorless_jobs
-from app.storage.vectors import VectorQuery, has_index
+from app.storage.vector_filling import has_index, vectorless_jobs
+from app.storage.vectors import VectorQuery
 
 DAYS_A_MONTH = 30
 GIGABYTE = 1_000_000_000

@@ -1,5 +1,5 @@
 """`make bench-million`: ranking inside the database, over a million jobs, beside the
-stream. Writes benchmarks/million.json; `benchmarks.million_report` makes the page.
+stream. Writes benchmarks/million.json and benchmarks/MILLION.md.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from app.storage.database import Database
 from benchmarks.cgroup import NoCgroupError, drop_caches, limited
 from benchmarks.load import Load, closed_loop
 from benchmarks.memory import LIMIT_BYTES, inside
+from benchmarks.million_report import page
 from benchmarks.recombined import USERS, migrate, million_server, recombined_table
 from benchmarks.servers import ROOT, project
 from benchmarks.wire import counted
@@ -47,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     here |= {name: part(url, args)}
                     here.setdefault("load", {})[name] = os.getloadavg()[0]
                     args.results.write_text(json.dumps(found, indent=1) + "\n")
+                    found = _read(args.results)
+                    here = found[str(rows)]
+                    args.results.with_name("MILLION.md").write_text(page(found))
                     print(rows, name, json.dumps(here[name]), flush=True)
     return 0
 

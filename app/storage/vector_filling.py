@@ -5,7 +5,7 @@ left are rows from before the migration, and those that others wrote.
 """
 
 import numpy as np
-from psycopg2.sql import SQL
+from psycopg2.sql import SQL, Literal
 
 from app.storage import vector_queries as queries
 from app.storage.codec import DIMENSION, FLOAT32
@@ -42,3 +42,9 @@ def vectorless_jobs(transaction: Transaction, rows: VectorQuery) -> int:
     """How many rows lack their vector. An index answers."""
     count: int = transaction.rows(rows.format(queries.COUNT_VECTORLESS))[0][0]
     return count
+
+
+def has_index(transaction: Transaction) -> bool:
+    """Whether the index of vectors is there, and whole."""
+    query = queries.INDEX_IS_VALID.format(index=Literal(queries.INDEX))
+    return bool(transaction.rows(query)[0][0])

@@ -28,11 +28,6 @@ COUNT_COMPARABLE = SQL(
 
 # --- candidates --------------------------------------------------------------
 
-INDEX_IS_VALID = SQL(
-    "SELECT coalesce((SELECT indisvalid FROM pg_index"
-    " WHERE indexrelid = to_regclass({})), false)"
-)
-
 # Settings of one transaction, sent in front of the statement that they are for.
 # relaxed_order: what comes late is sorted in again here, and strict_order would
 # throw it away.
@@ -79,6 +74,11 @@ CANDIDATES = SQL(
 # What only some questions have.
 NOT_EXCLUDED = SQL(" AND job_id <> ALL (asked.excluded)")
 ON_A_LATER_PAGE = SQL(" AND embedding_vec <#> asked.query >= asked.beyond")
+
+INDEX_IS_VALID = SQL(
+    "SELECT coalesce((SELECT indisvalid FROM pg_index"
+    " WHERE indexrelid = to_regclass({index})), false)"
+)
 
 # --- filling -----------------------------------------------------------------
 

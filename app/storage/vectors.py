@@ -173,12 +173,6 @@ def _values(number: int, near: Near, id_type: Composable) -> Composed:
     )
 
 
-def has_index(transaction: Transaction) -> bool:
-    """Whether the index of vectors is there, and was built to its end."""
-    query = queries.INDEX_IS_VALID.format(Literal(queries.INDEX))
-    return bool(transaction.rows(query)[0][0])
-
-
 def _conditions(asked: Sequence[Near]) -> Composable:
     return Composed(
         [

@@ -1,0 +1,91 @@
+"""Makes benchmarks/MILLION.md of what `benchmarks.million` measured."""
+
+from collections.abc import Iterator
+from typing import Any
+
+HEAD = """# A million jobs, ranked inside the database
+
+`make bench-million` wrote this page. The jobs: 51,433 real postings with MiniLM's
+embeddings of their texts; each further one takes the first half of the skills of one
+posting and the second half of another's, and the normalised sum of the two embeddings.
+2,000 real users with stored embeddings ask in turn for ten jobs each. Embedded
+PostgreSQL with pgvector, `shared_buffers` 4 GB; service, database and clients share the
+machine's two processors. The load is what `uptime` said after each part: beyond 2 other
+work took its share, and latencies are upper bounds.
+"""
+
+
+def page(found: dict[str, Any]) -> str:
+    """The whole page, in Markdown."""
+    return "\n".join([HEAD, *(line for rows in found for line in _table(rows, found))])
+
+
+def _table(rows: str, found: dict[str, Any]) -> Iterator[str]:
+    here = found[rows]
+    yield f"## {int(rows):,} jobs"
+    yield ""
+    yield "| what | measured | load |"
+    yield "| --- | --- | --- |"
+    for part, lines in LINES.items():
+        if part in here:
+            for what, measured in lines(here[part]):
+                yield f"| {what} | {measured} | {here['load'][part]:.0f} |"
+    yield ""
+
+
+def _build(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if part["filled"]:
+        rate = part["filled"] / part["fill_s"]
+        yield "vectors from stored embeddings", f"{rate:,.0f} a second"
+        yield "index, table vacuumed first", f"{part['build_s']:,.0f} s"
+    yield "size of the index", f"{part['index_mb']:,.0f} MB"
+    yield "size of the table", f"{part['table_mb']:,.0f} MB"
+
+
+def _latency(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for clients in ("1", "16", "64"):
+        yield f"{clients} clients", _times(part[clients])
+    yield "memory of the service that cannot be reclaimed", f"{part['anon_mb']:.1f} MB"
+
+
+def _limited(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if "not_measured" in part:
+        return
+    yield "16 clients, the service in 110 MB", _times(part)
+    yield (
+        "… most memory charged to it, killed",
+        f"{part['peak_charged_mb']:.1f} MB, {part['oom_kills']} times",
+    )
+
+
+def _bytes(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    received = part["received_bytes"]
+    yield "bytes from the database, a recommendation", f"{received:,.0f}"
+
+
+def _recall(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield f"recall@10, {part['users']} users", f"{part['recall_at_10']:.4f}"
+    yield '`"exact": true`, one client', f"p50 {part['exact_p50_ms']:,.0f} ms"
+
+
+def _stream(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield f"the stream, one client, {part['requests']} requests", _times(part)
+
+
+def _times(part: dict[str, Any]) -> str:
+    other = sum(count for status, count in part["statuses"].items() if status != "200")
+    return (
+        f"p50 {part['p50_ms']:,.0f}, p95 {part['p95_ms']:,.0f}, p99"
+        f" {part['p99_ms']:,.0f} ms; {part['per_second']:.3g} a second"
+        + (f"; {other} not answered" if other else "")
+    )
+
+
+LINES = {
+    "build": _build,
+    "latency": _latency,
+    "limited": _limited,
+    "bytes": _bytes,
+    "recall": _recall,
+    "stream": _stream,
+}
