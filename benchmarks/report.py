@@ -1,4 +1,4 @@
-"""The tables of RESULTS.md. Every figure in it comes from one run."""
+"""The tables of RESULTS.md: all figures from one run, but the soak's from its own."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from benchmarks.servers import GUIDE_DESIGNS, PROJECT
 ALL, BATCHES, RAM = (GUIDE_DESIGNS[key] for key in ("fetch_all", "batches", "ram"))
 
 
-def markdown(results: dict[str, Any]) -> str:
-    """The whole page."""
+def markdown(results: dict[str, Any], soak: str = "") -> str:
+    """The whole page; `soak` is the report of `make soak`, from a run of its own."""
     parts = [
         "# Results\n",
         _preface(results),
@@ -21,6 +21,8 @@ def markdown(results: dict[str, Any]) -> str:
     if results.get("limits"):
         parts += ["## Under limits that the kernel enforces\n", _limits(results)]
     parts += ["## Pictures\n", _pictures(results)]
+    if soak:
+        parts.append(soak.replace("# Soak", "## Soak (`make soak`)", 1))
     return "\n".join(parts)
 
 

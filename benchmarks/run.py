@@ -112,9 +112,17 @@ def _machine() -> str:
 def _write(results: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1))
-    (folder / "RESULTS.md").write_text(report.markdown(results))
+    write_page(folder)
     plots.draw(results, folder / "plots")
     print(f"Written to {(folder / 'RESULTS.md').relative_to(ROOT)}.")
+
+
+def write_page(folder: Path = HERE) -> None:
+    """RESULTS.md from the figures in the folder, and from the soak's report there."""
+    results = json.loads((folder / "results.json").read_text())
+    soak = folder / "soak-report.md"
+    page = report.markdown(results, soak.read_text() if soak.exists() else "")
+    (folder / "RESULTS.md").write_text(page)
 
 
 def _mode(argv: Sequence[str] | None) -> str:

@@ -5,16 +5,12 @@ end no answer may have been wrong, memory must be flat and nothing may have leak
 """
 
 import argparse
-import json
-import platform
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -24,6 +20,8 @@ import psycopg2
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from benchmarks.run import write_page  # noqa: E402
+from benchmarks.soak_report import CLIENTS, JOBS, Sample, Seen, judge  # noqa: E402
 from tests.support.bulk import fill_jobs  # noqa: E402
 from tests.support.cluster import DATABASE, Cluster, running_cluster  # noqa: E402
 from tests.support.metrics import metric  # noqa: E402
@@ -33,41 +31,10 @@ from tests.support.rows import add_user  # noqa: E402
 from tests.support.service import Service, running_service  # noqa: E402
 
 REPORT = ROOT / "benchmarks" / "soak-report.md"
-JOBS = 5000
 USERS = 20
-CLIENTS = 8
 FAULT_S = 3.0
 CALM_S = 3.0
 MIDWAY_BYTES = 2_000_000
-RECOVERED_WITHIN_S = 10.0
-MAY_GROW_MB = 3.0
-MAY_OPEN = 10
-
-
-@dataclass
-class Seen:
-    """What the clients saw."""
-
-    statuses: Counter[int] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    slowest_s: float = 0.0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, status: int, seconds: float, wrong: str | None) -> None:
-        with self.lock:
-            self.statuses[status] += 1
-            self.slowest_s = max(self.slowest_s, seconds)
-            if wrong:
-                self.wrong.append(wrong)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The service at rest."""
-
-    anonymous_mb: float
-    descriptors: int
-    threads: int
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             problems = _problems_in(service.log)
     report += f"\nTracebacks in the log: {problems}.\n"
     REPORT.write_text(report)
+    write_page()
     print(report)
     return 0 if passed and problems == 0 else 1
 
@@ -112,7 +80,7 @@ def _soak(
     done.set()
     for thread in threads:
         thread.join()
-    return _judge(minutes, seen, recoveries, before, _sample_at_rest(service, before))
+    return judge(minutes, seen, recoveries, before, _sample_at_rest(service, before))
 
 
 def _ask(client: httpx.Client, user: int) -> tuple[int, str]:
@@ -221,52 +189,6 @@ def _sample_at_rest(service: Service, before: Sample) -> Sample:
         if sample.descriptors <= before.descriptors or time.monotonic() > deadline:
             return sample
         time.sleep(0.5)
-
-
-def _judge(
-    minutes: float,
-    seen: Seen,
-    recoveries: dict[str, list[float]],
-    before: Sample,
-    after: Sample,
-) -> tuple[bool, str]:
-    grown_mb = after.anonymous_mb - before.anonymous_mb
-    worst = max((s for each in recoveries.values() for s in each), default=0.0)
-    passed = (
-        not seen.wrong
-        and seen.statuses[200] > 0
-        and grown_mb < MAY_GROW_MB
-        and after.descriptors <= before.descriptors + MAY_OPEN
-        and after.threads <= before.threads + 1
-        and worst < RECOVERED_WITHIN_S
-    )
-    rows = "\n".join(
-        f"| {name} | {len(each)} | {max(each, default=0):.2f} |"
-        for name, each in recoveries.items()
-    )
-    return (
-        passed,
-        f"""# Soak
-
-{"Passed" if passed else "FAILED"}: {minutes:g} minutes, {CLIENTS} clients, {JOBS} jobs,
-every fault of the database in turn. Python {platform.python_version()},
-{platform.machine()}, {psutil.cpu_count()} processors.
-
-Answers: {json.dumps(dict(sorted(seen.statuses.items())))}.
-Wrong ones: {len(seen.wrong)} {json.dumps(seen.wrong[:3])}.
-The slowest took {seen.slowest_s:.1f} s (deadline 4 s).
-
-| | before | after |
-| --- | --- | --- |
-| memory, MB (RssAnon) | {before.anonymous_mb:.1f} | {after.anonymous_mb:.1f} |
-| descriptors | {before.descriptors} | {after.descriptors} |
-| threads | {before.threads} | {after.threads} |
-
-| fault | times | slowest recovery, s |
-| --- | --- | --- |
-{rows}
-""",
-    )
 
 
 def _problems_in(log: str) -> int:
