@@ -33,8 +33,11 @@ class TwoLines:
     async def ask_all(
         self, questions: Sequence[AnyQuestion], deadline: Deadline
     ) -> Sequence[AnyAnswer | AppError]:
-        """As `SharedPasses.ask_all`: the questions are of one kind."""
-        line = self._looks if _asks_index(questions[0]) else self._scans
+        """As `SharedPasses.ask_all`: the questions are of one kind. Several stay
+        together in the line whose passes are large.
+        """
+        is_look = len(questions) == 1 and _asks_index(questions[0])
+        line = self._looks if is_look else self._scans
         return await line.ask_all(questions, deadline)
 
     def close(self) -> None:

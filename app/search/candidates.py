@@ -16,6 +16,8 @@ INTEGER = struct.Struct(">q")
 
 # The question of the record that says that rows without a vector exist.
 VECTORLESS = -1
+# The length of a null: the embedding is that of the record before.
+NULL = -1
 
 
 @dataclass
@@ -65,13 +67,18 @@ class Gathered:
         id_length: int = LENGTH.unpack_from(data, position)[0]
         position += LENGTH.size
         embedding = position + id_length + LENGTH.size
-        end = embedding + EMBEDDING_BYTES
+        if embedding > len(data):
+            return None
+        is_copy = LENGTH.unpack_from(data, embedding - LENGTH.size)[0] == NULL
+        end = embedding if is_copy else embedding + EMBEDDING_BYTES
         if end > len(data):
             return None
         raw = bytes(data[position : position + id_length])
         found = self.of[question]
         found.full, found.last = full, last
         found.ids.append(INTEGER.unpack(raw)[0] if self._integer_ids else raw)
-        found.embeddings.append(bytes(data[embedding:end]))
+        found.embeddings.append(
+            found.embeddings[-1] if is_copy else bytes(data[embedding:end])
+        )
         self.rows += 1
         return end

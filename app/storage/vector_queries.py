@@ -47,14 +47,15 @@ WITHOUT_INDEX = SQL(
 
 # Per question its `size` nearest rows by half precision, and of these the ones that
 # may belong to the best `wanted`: within twice the error of the last of them; of equal
-# embeddings only the first `wanted`. `full`: there were `size` rows; `last`: the worst
-# of them may belong as well, and so others beyond it. One row of question -1 says that
-# rows without a vector exist.
+# embeddings only the first `wanted`, and the bytes once, with the first of them.
+# `full`: there were `size` rows; `last`: the worst of them may belong as well, and so
+# others beyond it. One row of question -1 says that rows without a vector exist.
 CANDIDATES = SQL(
     "SELECT -1::int4, false, false, NULL::{id_type}, NULL::bytea"
     " WHERE EXISTS (SELECT FROM skill_job1 WHERE {vectorless}{matching})"
     " UNION ALL "
-    "SELECT question, seen >= size, worst <= bar + slack, job_id::{id_type}, embedding"
+    "(SELECT question, seen >= size, worst <= bar + slack, job_id::{id_type},"
+    " CASE WHEN copy = 1 THEN embedding END"
     " FROM (SELECT asked.*, job.*,"
     " count(*) OVER mine AS seen, max(distance) OVER mine AS worst,"
     " coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar,"
@@ -69,6 +70,7 @@ CANDIDATES = SQL(
     " WINDOW mine AS (PARTITION BY question ORDER BY distance"
     " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
     ") AS near WHERE distance <= bar + slack AND copy <= wanted"
+    " ORDER BY question, distance, embedding, copy)"
 )
 
 # What only some questions have.
