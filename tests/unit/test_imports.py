@@ -18,6 +18,7 @@ LAYERS = (
     ("app.__main__",),
     ("app.main",),
     ("app.api",),
+    ("app.services",),
     ("app.readiness", "app.doctor", "app.telemetry", "app.offered"),
     ("app.switching",),
     ("app.lines",),

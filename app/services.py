@@ -1,0 +1,165 @@
+"""Wiring: settings to services. Nothing connects or loads before use."""
+
+from app.answers import Answers, AnyAnswer, AnyQuestion, Passes
+from app.backfill.service import ServiceBackfill
+from app.config import Settings
+from app.encoder import Encoder
+from app.encoder.cached import CachedEncoder
+from app.encoder.lazy import LazyEncoder, QueryEncoder
+from app.lines import TwoLines
+from app.match.ranker import SkillRanker
+from app.neighbours import Neighbours
+from app.offered import OfferedColumns
+from app.readiness import Readiness, ReadinessCheck, SharedReadiness
+from app.recommend import Recommender
+from app.scan.passes import SharedPasses
+from app.search.backend import Search
+from app.search.stream import StreamSearch
+from app.storage.database import Database
+from app.storage.hosts import primary
+from app.telemetry import Telemetry
+from app.traffic import Traffic
+
+# Probes give up sooner than requests: they come again by themselves.
+PROBE_TIMEOUT_S = 5.0
+
+# With SEARCH_BACKEND=pgvector: passes at the same time, and questions in each.
+LOOKS = 3
+LOOKS_A_PASS = 4
+
+
+def probe_timeout_s(settings: Settings) -> float:
+    """How long a question about the deployment itself may take."""
+    return min(PROBE_TIMEOUT_S, settings.request_timeout_s)
+
+
+class Services:
+    """Everything behind the routes; `start` and `close` are called once each."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ConfigError when a setting turns out to be malformed."""
+        self._embeds = settings.embed_in_service
+        self.telemetry = Telemetry()
+        self._database = Database(
+            settings.database_url.get_secret_value(), pool_size=settings.db_pool_size
+        )
+        model = LazyEncoder(settings.model_dir)
+        traffic = Traffic()
+        self.passes = _passes(settings, self._database, model, self.telemetry, traffic)
+        _watch(self.telemetry, self._database, model, self.passes)
+        self.readiness = _readiness(settings, self._database, model, self.telemetry)
+        self.columns = OfferedColumns(self._database, settings.offered_columns)
+        self._writer = _writer(settings, self._database)
+        self._backfill = ServiceBackfill(self._writer, model, traffic)
+
+    def start(self) -> None:
+        """Begin what runs beside the requests."""
+        if self._embeds:
+            self._backfill.start()
+
+    def close(self) -> None:
+        """Let what runs finish, and close what was opened."""
+        self.passes.close()
+        if self._embeds:
+            self._backfill.close()
+        self._database.close()
+        if self._writer is not self._database:
+            self._writer.close()
+
+
+def _passes(
+    settings: Settings,
+    database: Database,
+    model: LazyEncoder,
+    telemetry: Telemetry,
+    traffic: Traffic,
+) -> Passes:
+    encoder: Encoder = QueryEncoder(model)
+    if settings.query_cache_size:
+        encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
+    search = _search(settings, encoder.version)
+    columns = settings.offered_columns
+    answers = Answers(
+        Recommender(database, encoder, search, observer=telemetry, job_columns=columns),
+        SkillRanker(
+            database,
+            encoder,
+            cache_folder=settings.skill_cache_dir,
+            observer=telemetry,
+            job_columns=columns,
+        ),
+        Neighbours(
+            database,
+            search,
+            version=encoder.version,
+            batch_rows=settings.batch_rows,
+            observer=telemetry,
+            job_columns=columns,
+        ),
+    )
+    run = traffic.observed(answers.answer_all)
+    scans: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+        run,
+        threads=settings.concurrent_passes,
+        most_per_pass=settings.max_pass_size,
+        max_waiting=settings.max_waiting,
+    )
+    if settings.search_backend == "stream":
+        return scans
+    looks: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+        run,
+        threads=max(settings.concurrent_passes, min(LOOKS, settings.db_pool_size)),
+        most_per_pass=LOOKS_A_PASS,
+        max_waiting=settings.max_waiting,
+    )
+    return TwoLines(looks, scans)
+
+
+def _writer(settings: Settings, database: Database) -> Database:
+    """What embeddings are stored through: replicas, which may answer, take none."""
+    dsn = settings.database_url.get_secret_value()
+    if primary(dsn) == dsn:
+        return database
+    return Database(primary(dsn), pool_size=1)
+
+
+def _search(settings: Settings, version: str) -> Search:
+    if settings.search_backend == "pgvector":
+        # Imported on demand: 0.2 MB that the default does not need.
+        from app.search.pgvector import PgvectorSearch  # noqa: PLC0415
+
+        return PgvectorSearch(version=version, batch_rows=settings.batch_rows)
+    return StreamSearch(version=version, batch_rows=settings.batch_rows)
+
+
+def _readiness(
+    settings: Settings, database: Database, model: LazyEncoder, telemetry: Telemetry
+) -> SharedReadiness:
+    def tell(found: Readiness | None) -> None:
+        if found is None:
+            telemetry.not_ready()
+        else:
+            telemetry.ready(found.jobs)
+
+    return SharedReadiness(
+        ReadinessCheck(
+            database,
+            model,
+            settings.model_dir,
+            job_columns=settings.offered_columns,
+            needs_vectors=settings.search_backend == "pgvector",
+        ),
+        timeout_s=probe_timeout_s(settings),
+        on_checked=tell,
+    )
+
+
+def _watch(
+    telemetry: Telemetry, database: Database, model: LazyEncoder, passes: Passes
+) -> None:
+    pool = database.pool
+    telemetry.watch("pool_size", "Connections at most.", lambda: pool.size)
+    telemetry.watch("pool_in_use", "Connections lent out.", lambda: pool.in_use)
+    telemetry.watch("pool_waiting", "Waiting for a connection.", lambda: pool.waiting)
+    telemetry.watch("waiting", "Requests in the line.", lambda: passes.waiting)
+    telemetry.watch("model_loaded", "1 once it is in memory.", lambda: model.loaded)
