@@ -95,20 +95,21 @@ def test_f39_the_watchdog_ends_a_call_that_hangs_in_recv(
     proxy: Proxy, cluster: Cluster
 ) -> None:
     database = Database(proxy.url(DATABASE), pool_size=1)
-    with database.snapshot(Deadline.after(30)):
-        pass
+    one = psycopg2.sql.SQL("SELECT 1")
+    with database.snapshot(Deadline.after(30)) as transaction:
+        transaction.rows(one)
     proxy.stall()
     start = time.monotonic()
     with (
         pytest.raises(ConnectionLostError),
-        database.snapshot(Deadline.after(0.3)),
+        database.snapshot(Deadline.after(0.3)) as transaction,
     ):
-        pass
+        transaction.rows(one)
     assert 0.3 < time.monotonic() - start < 5
     assert database.pool.in_use == 0
     proxy.restore()
     with database.snapshot(Deadline.after(30)) as transaction:
-        assert transaction.rows(psycopg2.sql.SQL("SELECT 1")) == [(1,)]
+        assert transaction.rows(one) == [(1,)]
     database.close()
 
 
