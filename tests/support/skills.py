@@ -24,8 +24,9 @@ def fill(database: Database, encoder: Encoder, *, page_rows: int = 7) -> None:
 
 def skills_of(url: str, table: str = "skill_job1", key: str = "job_id") -> list[object]:
     """For each row its skills by way of their ids; None where it has no ids."""
-    names = dict(run(url, "SELECT skill_id, skill FROM skill"))
     rows = run(url, f"SELECT skill_ids FROM {table} ORDER BY {key}")
+    # Second: a skill that is new since then does no harm.
+    names = dict(run(url, "SELECT skill_id, skill FROM skill"))
     return [
         None
         if data is None
