@@ -93,7 +93,9 @@ def _memory(results: dict[str, Any]) -> list[tuple[str, ...]]:
         )
         if free and tight:
             ratio = tight["p50_ms"] / free["p50_ms"]
-            kept = tight["oom_kills"] == 0 and set(tight["statuses"]) == {200}
+            kept = tight["oom_kills"] == 0 and set(map(str, tight["statuses"])) == {
+                "200"
+            }
             text = f"{rows:,} jobs, 64 clients in 110 MB: p50 at most 1.3 times"
             found.append(_row(text, ratio, "{:.2f} times", kept and ratio <= 1.3))
     return found
