@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import psycopg2
 import pytest
 from build_vector_index import main as build_vector_index
-from generate_embeddings import main as generate_embeddings
 
+from app.backfill.vectors import VectorFilling
+from app.storage.database import Database
 from benchmarks.cgroup import NoCgroupError, drop_caches, limited
 from benchmarks.load import closed_loop
 from benchmarks.memory import LIMIT_BYTES, inside
@@ -57,9 +60,11 @@ def large_table(postgres: Server) -> Iterator[str]:
 
 def _index(url: str) -> None:
     """Vectors, and an index that is quick to build: recall is not the point here."""
+    with closing(Database(url, pool_size=1)) as database:
+        for _ in VectorFilling(database, version=VERSION, stop=Event()).run():
+            pass
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
-        assert generate_embeddings(["--what=jobs"]) == 0
         assert build_vector_index(["--m", "4", "--ef-construction", "16"]) == 0
 
 
