@@ -22,12 +22,11 @@ from psycopg2.sql import SQL, Identifier, Literal
 from app.encoder.lazy import LazyEncoder
 from app.storage.codec import DIMENSION
 from benchmarks.servers import MODEL_DIR, ROOT
-from benchmarks.tables import real_texts
+from benchmarks.tables import Rows, real_texts, recombined
 
 DATA = ROOT / ".data" / "million"
 USERS = 2_000
 ALL = 10**9
-INSERT_ROWS = 2_000
 ENCODED_AT_ONCE = 256
 
 # An index must fit into memory that Postgres manages, or each step through it copies
@@ -79,9 +78,6 @@ def migrate(url: str, *options: str) -> None:
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-Rows = tuple[list[int], Sequence[str], NDArray[np.float32]]
-
-
 def _users() -> Rows:
     texts = real_texts("users", USERS)
     return list(range(1, len(texts) + 1)), texts, embeddings_of("users", texts)
@@ -91,19 +87,12 @@ def _jobs(rows: int) -> Iterator[Rows]:
     texts = real_texts("jobs", ALL)
     embeddings = embeddings_of("jobs", texts)
     halves = [_halves(text) for text in texts]
-    random = np.random.default_rng(20_26)
-    for start in range(0, rows, INSERT_ROWS):
-        ids = np.arange(start, min(start + INSERT_ROWS, rows))
-        one, other = random.integers(0, len(texts), (2, len(ids)))
-        real = ids < len(texts)
-        one, other = np.where(real, ids, one), np.where(real, ids, other)
-        mixed = embeddings[one] + embeddings[other]
-        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
-        joined = [
-            texts[a] if a == b else f"{halves[a][0]}, {halves[b][1]}"
-            for a, b in zip(one, other, strict=True)
-        ]
-        yield (ids + 1).tolist(), joined, mixed
+    return recombined(
+        rows,
+        texts,
+        embeddings,
+        lambda a, b: f"{halves[a][0]}, {halves[b][1]}",
+    )
 
 
 def _halves(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import csv
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -29,6 +29,9 @@ DATA = ROOT / ".data" / "bench"
 REAL_ROWS = 10_000
 USERS = 500
 INSERT_ROWS = 2_000
+
+# Ids, texts, and embeddings: (n, 384) float32, unit length.
+Rows = tuple[list[int], Sequence[str], NDArray[np.float32]]
 
 
 @contextmanager
@@ -90,8 +93,20 @@ def _fill(connection: Any, rows: int) -> None:
             )
 
 
-def _jobs(rows: int) -> Iterator[tuple[list[int], list[str], NDArray[np.float32]]]:
+def _jobs(rows: int) -> Iterator[Rows]:
     texts, embeddings = _real_jobs()
+    return recombined(rows, texts, embeddings, lambda a, b: f"{texts[a]}, {texts[b]}")
+
+
+def recombined(
+    rows: int,
+    texts: Sequence[str],
+    embeddings: NDArray[np.float32],  # (n, 384)
+    join: Callable[[int, int], str],
+) -> Iterator[Rows]:
+    """Blocks of jobs: first the texts as they are, then `join` of two of them, with the
+    normalised sum of their embeddings.
+    """
     random = np.random.default_rng(20_26)
     for start in range(0, rows, INSERT_ROWS):
         ids = np.arange(start, min(start + INSERT_ROWS, rows))
@@ -101,8 +116,7 @@ def _jobs(rows: int) -> Iterator[tuple[list[int], list[str], NDArray[np.float32]
         mixed = embeddings[one] + embeddings[other]
         mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
         joined = [
-            texts[a] if a == b else f"{texts[a]}, {texts[b]}"
-            for a, b in zip(one, other, strict=True)
+            texts[a] if a == b else join(a, b) for a, b in zip(one, other, strict=True)
         ]
         yield (ids + 1).tolist(), joined, mixed
 
