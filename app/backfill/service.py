@@ -126,7 +126,7 @@ class ServiceBackfill:
                 self._run(backfill)
             if skills_wait:
                 self._split()
-            if self._take_lease():
+            if vectors_wait and self._take_lease():
                 self._make_vectors()
         finally:
             self._release_lease()
