@@ -16,7 +16,7 @@ from app.backfill.patience import patiently
 from app.deadline import Deadline
 from app.errors import AppError, RowRejectedError
 from app.storage.catalogue import Catalogue
-from app.storage.claims import Claims, Failure, TextRow
+from app.storage.claims import Claims, Failure, Stored, TextRow
 from app.storage.codec import DIMENSION
 from app.storage.coverage import Coverage, coverage
 from app.storage.database import Database, Transaction
@@ -40,10 +40,10 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """The ids of rows that carry an embedding now, as text, and those refused."""
+class HandedIn:
+    """What became of a batch's rows, and those refused."""
 
-    ids: set[str]
+    stored: Stored
     refusals: Sequence[Refusal]
 
 
@@ -103,20 +103,20 @@ class ClaimDesk:
                 lambda tx, claims: claims.release(tx, batch.claim), PARTING_TIMEOUT_S
             )
 
-    def store(self, batch: Batch, encoded: Encoded) -> Stored | None:
+    def store(self, batch: Batch, encoded: Encoded) -> HandedIn | None:
         """Store what was encoded, note what was refused, and release the claim, in
         one transaction. None when the claim was lost: then nothing is stored.
         """
 
-        def store(transaction: Transaction, claims: Claims) -> Stored | None:
+        def store(transaction: Transaction, claims: Claims) -> HandedIn | None:
             vectors = np.array(encoded.embeddings, np.float32).reshape(-1, DIMENSION)
-            ids = claims.store(transaction, batch.claim, encoded.rows, vectors)
-            if ids is None:
+            stored = claims.store(transaction, batch.claim, encoded.rows, vectors)
+            if stored is None:
                 return None
             for refusal in encoded.refusals:
                 claims.add_failure(transaction, refusal.row, refusal.reason)
             claims.release(transaction, batch.claim)
-            return Stored(ids, encoded.refusals)
+            return HandedIn(stored, encoded.refusals)
 
         try:
             return self._patiently(store)
@@ -137,25 +137,25 @@ class ClaimDesk:
         """Let all rows out of quarantine: how many they were."""
         return self._patiently(lambda tx, claims: claims.forget_failures(tx))
 
-    def _store_each(self, batch: Batch, encoded: Encoded) -> Stored | None:
+    def _store_each(self, batch: Batch, encoded: Encoded) -> HandedIn | None:
         """The database refused a row: find out which, one transaction a row."""
-        ids: set[str] = set()
+        stored = Stored()
         refusals = list(encoded.refusals)
         for row, vector in zip(encoded.rows, encoded.embeddings, strict=True):
             try:
-                stored = self._store_one(batch, row, vector[np.newaxis])
+                one = self._store_one(batch, row, vector[np.newaxis])
             except RowRejectedError as error:
                 refusals.append(Refusal(row, str(error)))
                 continue
-            if stored is None:
+            if one is None:
                 return None
-            ids |= stored
+            stored |= one
         rest = self.store(batch, Encoded(refusals=refusals))
-        return rest and Stored(ids, rest.refusals)
+        return rest and HandedIn(stored, rest.refusals)
 
     def _store_one(
         self, batch: Batch, row: TextRow, vector: np.ndarray
-    ) -> set[str] | None:
+    ) -> Stored | None:
         return self._patiently(
             lambda tx, claims: claims.store(tx, batch.claim, [row], vector)
         )

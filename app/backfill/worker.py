@@ -157,15 +157,17 @@ class Backfill:
     def _finish(self, batch: Batch) -> Progress:
         try:
             encoded = self._encode(batch)
-            stored = self._desk.store(batch, encoded) if encoded else None
+            handed_in = self._desk.store(batch, encoded) if encoded else None
         except BaseException:
             self._desk.give_back(batch)
             raise
-        if encoded is None or stored is None:
+        if encoded is None or handed_in is None:
             return Progress(changed=len(batch.rows))
-        missed = [row for row in encoded.rows if str(row.id) not in stored.ids]
-        quarantined = len(stored.refusals) + self._pass_over(missed, stored.refusals)
-        embedded = len(encoded.rows) - len(missed)
+        stored = handed_in.stored
+        swallowed = [row for row in encoded.rows if str(row.id) in stored.swallowed]
+        refusals = handed_in.refusals
+        quarantined = len(refusals) + self._pass_over(swallowed, refusals)
+        embedded = len(stored.ids)
         seen = len(encoded.rows) + len(encoded.refusals)
         return Progress(embedded, seen - embedded - quarantined, quarantined)
 
@@ -186,15 +188,15 @@ class Backfill:
                 renewed_at = start
         return encoded
 
-    def _pass_over(self, missed: list[TextRow], refusals: Sequence[Refusal]) -> int:
+    def _pass_over(self, swallowed: list[TextRow], refusals: Sequence[Refusal]) -> int:
         """Count the failures of rows that are not in quarantine yet, put those that
         fail for ever into it, and say how many these were.
         """
         known = {refusal.row for refusal in refusals}
-        missed = [row for row in missed if row not in known]
-        for row in missed:
+        swallowed = [row for row in swallowed if row not in known]
+        for row in swallowed:
             self._tries[row] = self._tries.get(row, 0) + 1
-        stubborn = [row for row in missed if self._tries[row] >= MOST_TRIES]
+        stubborn = [row for row in swallowed if self._tries[row] >= MOST_TRIES]
         for row in stubborn:
             self._desk.quarantine(Refusal(row, PASSED_OVER))
         return len(stubborn)

@@ -83,7 +83,8 @@ STORE = SQL(
     "), forgiven AS ("
     " DELETE FROM embedding_failure WHERE table_name = {name}"
     " AND row_id IN (SELECT id::text FROM stored)"
-    ") SELECT (SELECT count(*) FROM held), array(SELECT id::text FROM stored)"
+    ") SELECT (SELECT count(*) FROM held), array(SELECT id::text FROM stored),"
+    " array(SELECT id::text FROM free EXCEPT SELECT id::text FROM stored)"
 )
 
 # What STORE has in addition where migrations/pgvector was applied: both columns

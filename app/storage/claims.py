@@ -40,6 +40,19 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Ids, as text: rows that carry their embedding now, and rows that held the very
+    text, were free, and did not keep it. Rows edited or locked are in neither.
+    """
+
+    ids: frozenset[str] = frozenset()
+    swallowed: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Stored") -> "Stored":
+        return Stored(self.ids | other.ids, self.swallowed | other.swallowed)
+
+
+@dataclass(frozen=True)
 class Claims:
     """Statements about claims on one table, for the embeddings of one model."""
 
@@ -103,11 +116,11 @@ class Claims:
         claim: uuid.UUID,
         rows: Sequence[TextRow],
         embeddings: NDArray[np.float32],  # (n, 384)
-    ) -> set[str] | None:
+    ) -> Stored | None:
         """Store embeddings where the row still holds the text they were made from.
 
-        The ids, as text, of rows that did, or None when the claim was lost: then
-        nothing is stored. A row that somebody has locked is passed over.
+        None when the claim was lost: then nothing is stored. A row that somebody has
+        locked is passed over.
         """
         extra = dict.fromkeys(queries.STORED_VECTORS, NOTHING)
         if self.has_vectors:
@@ -121,8 +134,8 @@ class Claims:
             "version": self.version,
             "vectors": to_halfvec(embeddings) if self.has_vectors else None,
         }
-        held, stored = transaction.rows(query, parameters)[0]
-        return set(stored) if held else None
+        held, stored, swallowed = transaction.rows(query, parameters)[0]
+        return Stored(frozenset(stored), frozenset(swallowed)) if held else None
 
     def add_failure(self, transaction: Transaction, row: TextRow, reason: str) -> None:
         """Put a row into quarantine, with the digest of the text that failed."""

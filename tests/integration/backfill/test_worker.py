@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import islice
 
 import numpy as np
 import psycopg2
@@ -222,6 +223,22 @@ def test_an_update_that_a_trigger_swallows_ends_in_quarantine_and_not_in_a_loop(
     backfill = Backfill(database, HashEncoder(), batch_size=1)
     assert sum(backfill.run(), Progress()).quarantined == 2
     assert embedded(database_url) == {3: "c"}
+
+
+def test_a_row_that_an_editor_holds_at_every_store_is_not_quarantined(
+    database: Database, database_url: str
+) -> None:
+    add_pending_jobs(database_url, ["a"])
+    with closing(psycopg2.connect(database_url)) as editor, editor.cursor() as cursor:
+        encoder = HookedEncoder(
+            lambda: cursor.execute("SELECT FROM skill_job1 FOR UPDATE")
+        )
+        backfill = Backfill(database, encoder, batch_size=4)
+        for done in islice(backfill.run(), 6):
+            assert done == Progress(changed=1)
+            editor.rollback()
+    encoder.hook = None
+    assert sum(backfill.run(), Progress()) == Progress(embedded=1)
 
 
 def test_a_quarantined_row_is_tried_again_when_its_text_changes(
