@@ -8,6 +8,7 @@ import sys
 from app.config import Settings, read_settings
 from app.errors import ConfigError
 from app.host import tame_malloc
+from app.imports import hasty_imports
 from app.logs import configure_logging
 
 log = logging.getLogger("app")
@@ -40,11 +41,12 @@ def _prepare_process(settings: Settings) -> None:
 
 def _serve(settings: Settings) -> None:
     # Imported here, after the environment they read was set.
-    import uvicorn  # noqa: PLC0415
+    with hasty_imports():
+        import uvicorn  # noqa: PLC0415
 
-    from app.main import create_app  # noqa: PLC0415
+        from app.main import create_app  # noqa: PLC0415
 
-    app = create_app(settings)
+        app = create_app(settings)
     if not settings.keys:
         log.warning("API_KEYS is not set: everyone who reaches this port may ask.")
     uvicorn.run(

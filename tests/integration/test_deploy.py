@@ -91,6 +91,8 @@ def test_f61_every_command_of_the_blueprint_names_files_that_exist(
         assert (ROOT / name).is_file(), name
     # A build that cannot verify the model must not be deployed.
     assert service["buildCommand"].endswith("&& python scripts/fetch_model.py")
+    if service is WEB:
+        assert "&& python -m compileall -q app &&" in service["buildCommand"]
 
 
 def test_f60_a_build_without_a_sound_model_fails(tmp_path: Path) -> None:

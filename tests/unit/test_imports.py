@@ -35,6 +35,7 @@ LAYERS = (
         "app.errors",
         "app.config",
         "app.host",
+        "app.imports",
         "app.logs",
         "app.text",
         "app.selection",

@@ -1,0 +1,73 @@
+"""What a process that starts does, and does not."""
+
+import os
+import subprocess
+import sys
+
+from tests.support.service import ROOT
+
+WIRED = """
+from app.config import Settings, read_settings
+from app.imports import hasty_imports
+
+with hasty_imports():
+    from app.main import create_app
+    app = create_app(read_settings(Settings))
+"""
+
+
+def printed_by(code: str) -> str:
+    environment = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def test_what_no_request_needs_yet_is_not_built() -> None:
+    models = "from fastapi.openapi.models import OpenAPI as Document\n"
+    complete = "print(Document.__pydantic_complete__)"
+    assert printed_by(WIRED + models + complete) == "False\n"
+    assert printed_by("import fastapi\n" + models + complete) == "True\n"
+
+
+def test_models_built_late_make_the_same_document() -> None:
+    in_haste = printed_by(WIRED + "print(app.openapi())")
+    import_only = WIRED.replace("with hasty_imports()", "if True")
+    assert in_haste == printed_by(import_only + "print(app.openapi())")
+    assert "/api/recommend" in in_haste
+
+
+def test_garbage_is_collected_again_and_models_are_built_at_once_again() -> None:
+    check = (
+        "import gc, pydantic\n"
+        "class Later(pydantic.BaseModel):\n"
+        "    text: str\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 10_000,"
+        " Later.__pydantic_complete__)"
+    )
+    assert printed_by(WIRED + check) == "True True True\n"
+
+
+def test_no_exporter_of_the_environment_gets_requests() -> None:
+    """FastAPI hands bodies to whatever provider was registered, unless told not to."""
+    code = (
+        "from fastapi import FastAPI\n"
+        "from fastapi.testclient import TestClient\n"
+        "from opentelemetry import trace\n"
+        "class Provider(trace.TracerProvider):\n"
+        "    def get_tracer(self, *args, **kwargs):\n"
+        "        print('traced')\n"
+        "        return trace.NoOpTracer()\n"
+        "trace.set_tracer_provider(Provider())\n"
+        "plain = FastAPI()\n"
+        "plain.get('/healthz')(lambda: None)\n"
+        "TestClient({app}).get('/healthz').raise_for_status()\n"
+    )
+    assert "traced" in printed_by(WIRED + code.format(app="plain"))
+    assert printed_by(WIRED + code.format(app="app")) == ""
