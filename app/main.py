@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
@@ -24,6 +25,16 @@ from app.config import Settings
 from app.readiness import Shared
 from app.services import Services, probe_timeout_s
 from app.telemetry import Telemetry
+
+# FastAPI's own would hand bodies and the inputs of failed validations to whatever
+# exporter the environment names; app.telemetry counts, and keeps nobody's text.
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -47,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
         docs_url=None,
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     _add_middleware(app, settings, services.telemetry)
     add_error_handlers(app)
