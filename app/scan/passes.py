@@ -71,6 +71,7 @@ class _Ticket(Generic[Question, Answer]):
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Sequence[Answer | AppError]]" = field(init=False)
     departed: bool = False
+    in_line: bool = True
 
     def __post_init__(self) -> None:
         self.future = self.loop.create_future()
@@ -159,6 +160,8 @@ class SharedPasses(Generic[Question, Answer]):
         with self._changed:
             self._closed = True
             left = list(self._line)
+            for ticket in left:
+                ticket.in_line = False
             self._line.clear()
             self._waiting = 0
             self._changed.notify_all()
@@ -180,10 +183,11 @@ class SharedPasses(Generic[Question, Answer]):
 
     def _depart(self, ticket: _Ticket[Question, Answer]) -> None:
         ticket.departed = True
-        # ValueError: a pass has taken it; that pass sees `departed`.
-        with self._changed, suppress(ValueError):
-            self._line.remove(ticket)
-            self._waiting -= len(ticket.questions)
+        with self._changed:
+            # Else a pass has taken it, and sees `departed`.
+            if ticket.in_line:
+                self._line.remove(ticket)
+                self._waiting -= len(ticket.questions)
 
     def _work(self) -> None:
         while tickets := self._next_group():
@@ -206,9 +210,10 @@ class SharedPasses(Generic[Question, Answer]):
                     if group and size > self._most_per_pass:
                         break
                     group.append(ticket)
-            taken = set(map(id, group))
-            self._line = deque(t for t in self._line if id(t) not in taken)
-            self._waiting -= sum(len(ticket.questions) for ticket in group)
+            for ticket in group:
+                ticket.in_line = False
+                self._waiting -= len(ticket.questions)
+            self._line = deque(ticket for ticket in self._line if ticket.in_line)
             return group
 
     def _answer(self, tickets: Sequence[_Ticket[Question, Answer]]) -> None:
