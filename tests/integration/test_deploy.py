@@ -15,32 +15,29 @@ from app.config import Settings
 from tests.support.bulk import fill_jobs
 from tests.support.service import ROOT, running_service
 
-# Fields that https://render.com/docs/blueprint-spec names, written down partly from
-# memory: `render blueprints validate` has the last word.
-# Render rejects any other.
+# The fields of https://render.com/docs/blueprint-spec for these types, as Render's own
+# plugins list them (render-oss, skills/render-blueprints/references/field-reference.md,
+# September 2026). Render rejects any other.
 COMMON = {
-    "type", "name", "runtime", "plan", "region", "repo", "branch", "autoDeployTrigger",
-    "rootDir", "buildFilter", "buildCommand", "startCommand", "envVars", "previews",
-    "dockerCommand", "dockerContext", "dockerfilePath", "image", "registryCredential",
+    "type", "name", "runtime", "plan", "region", "branch", "rootDir", "buildCommand",
+    "startCommand", "autoDeployTrigger", "envVars", "buildFilter", "previews",
 }  # fmt: skip
 SERVER = {
     "preDeployCommand", "numInstances", "scaling", "disk", "maxShutdownDelaySeconds",
 }  # fmt: skip
 FIELDS = {
-    "web": COMMON | SERVER | {"healthCheckPath", "domains", "maintenanceMode",
-                              "renderSubdomainPolicy", "ipAllowList"},
+    "web": COMMON | SERVER | {"healthCheckPath", "domains"},
     "worker": COMMON | SERVER,
     "cron": COMMON | {"schedule"},
-}  # fmt: skip
+}
 REQUIRED = {
     "web": {"type", "name", "runtime"},
     "worker": {"type", "name", "runtime"},
     "cron": {"type", "name", "runtime", "schedule"},
 }
 ENV_VAR = {"key", "value", "sync", "generateValue", "fromDatabase", "fromService",
-           "fromGroup", "previewValue"}  # fmt: skip
-TOP = {"services", "databases", "envVarGroups", "projects", "ungrouped", "previews",
-       "version"}  # fmt: skip
+           "fromGroup"}  # fmt: skip
+TOP = {"services", "databases", "envVarGroups", "projects", "previews"}
 TRIGGERS = {"off", "commit", "checksPass"}
 SECRETS = {"DATABASE_URL", "API_KEYS"}
 
