@@ -29,11 +29,11 @@ COUNT_COMPARABLE = SQL(
 # --- candidates --------------------------------------------------------------
 
 # Settings of one transaction, sent in front of the statement that they are for.
-# relaxed_order: what comes late is sorted in again here, and strict_order would
-# throw it away.
+# `iterative`: off, or relaxed_order: what comes late is sorted in again here, and
+# strict_order would throw it away.
 THROUGH_INDEX = SQL(
     "SET LOCAL hnsw.ef_search = {ef_search};"
-    " SET LOCAL hnsw.iterative_scan = relaxed_order;"
+    " SET LOCAL hnsw.iterative_scan = {iterative};"
     " SET LOCAL hnsw.max_scan_tuples = {max_scan_tuples};"
     " SET LOCAL enable_indexscan = on;"
     " SET LOCAL enable_sort = {may_sort}; SET LOCAL enable_seqscan = {may_sort}; "

@@ -81,10 +81,20 @@ def stream_nearest(
     """
     cast = rows.job_id.cast
     values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
+    each = _conditions(asked)
+    settings = (
+        queries.WITHOUT_INDEX
+        if reach is None
+        else _through_index(
+            reach,
+            is_filtered=rows.matching is not None,
+            takes_all=each == Composed([]) and _is_modest(reach, asked),
+        )
+    )
     transaction.copy_out(
-        rows.format(queries.CANDIDATES, asked=values, each=_conditions(asked)),
+        rows.format(queries.CANDIDATES, asked=values, each=each),
         sink,
-        settings=_settings(reach, is_filtered=rows.matching is not None),
+        settings=settings,
     )
 
 
@@ -173,23 +183,30 @@ def _values(number: int, near: Near, id_type: Composable) -> Composed:
     )
 
 
-def _conditions(asked: Sequence[Near]) -> Composable:
-    return Composed(
-        [
-            queries.NOT_EXCLUDED if any(near.excluded for near in asked) else NOTHING,
-            NOTHING
-            if all(near.at_most is None for near in asked)
-            else queries.ON_A_LATER_PAGE,
-        ]
-    )
+def _conditions(asked: Sequence[Near]) -> Composed:
+    conditions = []
+    if any(near.excluded for near in asked):
+        conditions.append(queries.NOT_EXCLUDED)
+    if any(near.at_most is not None for near in asked):
+        conditions.append(queries.ON_A_LATER_PAGE)
+    return Composed(conditions)
 
 
-def _settings(reach: Reach | None, *, is_filtered: bool) -> Composable:
-    if reach is None:
-        return queries.WITHOUT_INDEX
-    # With a filter the planner may find a better way than the index of vectors.
+def _is_modest(reach: Reach, asked: Sequence[Near]) -> bool:
+    """Whether the candidates that the index keeps in mind are plenty, rows among them
+    that were deleted since.
+    """
+    return max(near.size for near in asked) <= reach.ef_search // 2
+
+
+def _through_index(reach: Reach, *, is_filtered: bool, takes_all: bool) -> Composable:
+    # To go on where it stopped, a search keeps every row that it looked at: a fifth
+    # of its time, for nothing if no condition takes rows away.
+    goes_on = is_filtered or not takes_all
     return queries.THROUGH_INDEX.format(
         ef_search=Literal(reach.ef_search),
+        iterative=SQL("relaxed_order" if goes_on else "off"),
         max_scan_tuples=Literal(reach.max_scan_tuples),
+        # With a filter the planner may find a better way than the index of vectors.
         may_sort=SQL("on" if is_filtered else "off"),
     )

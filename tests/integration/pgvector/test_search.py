@@ -56,6 +56,25 @@ def test_who_else_asks_changes_no_answer(filled: Database) -> None:
     assert together.ranked == [found.ranked[0] for found in alone]
 
 
+def test_rows_that_died_since_take_no_jobs_from_an_answer(
+    filled: Database, filled_url: str
+) -> None:
+    """The index names deleted rows until a vacuum, and these are the nearest."""
+    queries = clustered(3000)[:5]
+    nearest = [
+        job.id
+        for ranked in search(
+            filled, STREAM, queries, [Question(top_n=50, skills="any")] * 5
+        ).ranked
+        for job in ranked
+    ]
+    run(filled_url, "DELETE FROM skill_job1 WHERE job_id = ANY (%s)", (nearest,))
+    questions = [Question(top_n=10, skills="any")] * 5
+    found = search(filled, through_index(), queries, questions)
+    assert found.ranked == search(filled, STREAM, queries, questions).ranked
+    assert all(len(ranked) == 10 for ranked in found.ranked)
+
+
 def test_an_exact_question_does_not_ask_the_index(
     filled: Database, filled_url: str
 ) -> None:
