@@ -175,7 +175,8 @@ def build_matching_router(
         assert isinstance(answer, SkillAnswer)  # noqa: S101  (by the question's type)
         return answer
 
-    @router.get("/api/jobs/{job_id}/similar", responses=NOT_FOUND)
+    # Ids may hold slashes, which a path has decoded by the time it gets here.
+    @router.get("/api/jobs/{job_id:path}/similar", responses=NOT_FOUND)
     async def similar(
         job_id: Annotated[str, Path(min_length=1, max_length=200)],
         request: Request,

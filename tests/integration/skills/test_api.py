@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
+import numpy as np
 import pytest
 from generate_embeddings import main as generate_embeddings
 from psycopg2.sql import SQL
 
 from tests.support.postgres import Server, fresh_database, run
+from tests.support.rows import add_job
 from tests.support.service import ROOT, Service, running_service
 
 JOBS = {
@@ -97,6 +100,24 @@ def test_similar_jobs_leave_out_the_job_itself_and_need_no_model(
     assert len(body["similar"]) == 2
     assert body["similar"][0]["job_id"] == 2
     assert body["total_jobs_analyzed"] == 4
+
+
+@pytest.mark.parametrize("job_id", ["a/b", "/", "50%2F", "x?y#z", "similar"])
+def test_jobs_like_one_whose_id_is_awkward_in_a_url(
+    postgres: Server, tmp_path: Path, job_id: str
+) -> None:
+    with fresh_database(postgres) as url:
+        run(
+            url,
+            "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY;"
+            " ALTER TABLE skill_job1 ALTER job_id TYPE text",
+        )
+        for id_ in (job_id, "plain"):
+            add_job(url, id_, "welding", embedding=np.ones(384, "<f4").tobytes())
+        with running_service(url, tmp_path / "log") as running:
+            path = f"/api/jobs/{quote(job_id, safe='')}/similar"
+            (other,) = running.client.get(path).json()["similar"]
+            assert other["job_id"] == "plain"
 
 
 @pytest.mark.parametrize("rank_by", ["skills", "similarity"])
