@@ -111,7 +111,11 @@ def _stream(url: str, args: argparse.Namespace) -> dict[str, Any]:
     with project(url, **PATIENT) as server:
         closed_loop(server.port, user, clients=1, requests=1)
         load = closed_loop(server.port, user, clients=1, requests=args.stream_requests)
-        return _summary(load) | {"anon_mb": server.memory().anon_mb}
+        memory = server.memory()
+        return _summary(load) | {
+            "anon_mb": memory.anon_mb,
+            "peak_rss_mb": memory.peak_rss_mb,
+        }
 
 
 def _recall(url: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -216,7 +220,11 @@ def _read(file: Path) -> dict[str, Any]:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--rows", type=int, nargs="+", default=[100_000, 1_000_000], metavar="JOBS"
+        "--rows",
+        type=int,
+        nargs="+",
+        default=[10_000, 100_000, 1_000_000],
+        metavar="JOBS",
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")

@@ -70,6 +70,11 @@ def _recall(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _stream(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"the stream, one client, {part['requests']} requests", _times(part)
+    if "peak_rss_mb" in part:
+        yield (
+            "… its service: peak RSS, and what of it cannot be reclaimed",
+            f"{part['peak_rss_mb']:.1f} MB, {part['anon_mb']:.1f} MB",
+        )
 
 
 def _times(part: dict[str, Any]) -> str:
