@@ -36,7 +36,7 @@ def _preface(results: dict[str, Any]) -> str:
 
 def _promises(results: dict[str, Any]) -> str:
     rows: list[tuple[str, ...]] = [("promise", "measured", "kept")]
-    for check in (_at_10_000, _at_100_000, _memory, _start):
+    for check in (_at_10_000, _at_100_000, _memory, _start, _health):
         rows += check(results)
     return _table(rows)
 
@@ -109,6 +109,19 @@ def _start(results: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         _row("start to healthy ≤ 1 s", healthy, "{:.2f} s", healthy <= 1),
         _row("start to the first answer ≤ 2 s", first, "{:.2f} s", first <= 2),
+    ]
+
+
+def _health(results: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        _row(
+            f"`/healthz` ≤ 100 ms, {clients} clients on 100,000 jobs: p99, slowest of"
+            f" {seen['answers']}",
+            seen["p99_ms"],
+            f"{{:.0f}} ms, {seen['max_ms']:.0f} ms",
+            seen["max_ms"] <= 100,
+        )
+        for clients, seen in results.get("health", {}).items()
     ]
 
 

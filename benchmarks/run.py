@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import measure, memory, plots, report
+from benchmarks import health, measure, memory, plots, report
 from benchmarks.cgroup import NoCgroupError
 from benchmarks.servers import GUIDE_DESIGNS, PROJECT, ROOT
 from benchmarks.tables import bench_server, real_texts, table_of
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             results["sizes"][str(rows)] = _size(url, rows, mode)
         if mode != "quick":
             contract, large = (table_of(server, n) for n in (CONTRACT_ROWS, LIMIT_ROWS))
+            print("health …", flush=True)
+            results["health"] = health.under_load(large)
             results["over_time"] = _over_time(contract)
             results["limits"] = _limits(contract, large)
     _write(results, HERE if mode != "quick" else ROOT / ".data" / "bench")
