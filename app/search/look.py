@@ -1,6 +1,6 @@
 """One pass of questions through the database: who is answered, and what came."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -53,10 +53,13 @@ class Look:
 
     def go(self, way: Way) -> None:
         """Let the open questions try this way."""
-        asked = [n for n in self.open if self._tries(n, way)]
-        if not asked:
-            return
-        gathered = self._gather(asked, way)
+        asked = {n: self._near(n, way) for n in self.open if self._tries(n, way)}
+        # What an index finds depends on how it is asked: not on what others ask of it.
+        for group in _alike(asked):
+            self._take(group, way)
+
+    def _take(self, asked: Mapping[int, Near], way: Way) -> None:
+        gathered = self._gather(list(asked.values()), way)
         for n, found in zip(asked, gathered.of, strict=True):
             top = self._new_top(n)
             batch = found.batch()
@@ -115,12 +118,11 @@ class Look:
             return False
         return number in self._crowded or not way.if_crowded
 
-    def _gather(self, asked: Sequence[int], way: Way) -> Gathered:
+    def _gather(self, asked: Sequence[Near], way: Way) -> Gathered:
         self._check_waiting()
-        near = [self._near(n, way) for n in asked]
         gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
         stream = partial(
-            stream_nearest, self._transaction, rows=self._rows, asked=near,
+            stream_nearest, self._transaction, rows=self._rows, asked=asked,
             reach=way.reach,
         )  # fmt: skip
         read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
@@ -148,3 +150,11 @@ class Look:
     def _check_waiting(self) -> None:
         if self._scope.abandoned():
             raise AbandonedError
+
+
+def _alike(asked: Mapping[int, Near]) -> Iterable[Mapping[int, Near]]:
+    """Questions in groups of one size and the same conditions."""
+    groups: dict[object, dict[int, Near]] = {}
+    for n, near in asked.items():
+        groups.setdefault((near.size, near.conditions), {})[n] = near
+    return groups.values()

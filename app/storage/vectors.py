@@ -18,6 +18,9 @@ from app.storage.tables import JOBS
 # is made, sent and parsed in a fraction of what fractions need.
 LARGEST = 60_000
 
+# pgvector's bound of hnsw.ef_search.
+MOST_CANDIDATES = 1_000
+
 # Filters differ from request to request.
 MOST_COUNTS = 100
 
@@ -36,15 +39,25 @@ class Near:
     excluded: Sequence[Id] = ()
     at_most: float | None = None
 
+    @property
+    def conditions(self) -> tuple[bool, bool]:
+        """Whether rows are excluded, and whether pages went before."""
+        return bool(self.excluded), self.at_most is not None
+
 
 @dataclass(frozen=True)
 class Reach:
-    """How far an index is searched: candidates that it keeps in mind, and rows that
-    it visits at most for a filter.
+    """How far an index is searched: candidates that it keeps in mind, at least and for
+    each row that is wanted of it, and rows that it visits at most for a filter.
     """
 
     ef_search: int
+    per_row: int = 0
     max_scan_tuples: int = 20_000
+
+    def candidates(self, size: int) -> int:
+        """How many it keeps in mind to find `size` rows."""
+        return min(max(self.ef_search, self.per_row * size), MOST_CANDIDATES)
 
 
 @dataclass(frozen=True)
@@ -77,22 +90,18 @@ def stream_nearest(
     reach: Reach | None,
 ) -> None:
     """Stream the records of `app.search.candidates` for each question, numbered in
-    their order. Without a `reach` every row is looked at.
+    their order: questions of one size, under the same conditions. Without a `reach`
+    every row is looked at.
     """
     cast = rows.job_id.cast
     values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
-    each = _conditions(asked)
     settings = (
         queries.WITHOUT_INDEX
         if reach is None
-        else _through_index(
-            reach,
-            is_filtered=rows.matching is not None,
-            takes_all=each == Composed([]) and _is_modest(reach, asked),
-        )
+        else _through_index(reach, asked[0], is_filtered=rows.matching is not None)
     )
     transaction.copy_out(
-        rows.format(queries.CANDIDATES, asked=values, each=each),
+        rows.format(queries.CANDIDATES, asked=values, each=_conditions(asked[0])),
         sink,
         settings=settings,
     )
@@ -183,28 +192,24 @@ def _values(number: int, near: Near, id_type: Composable) -> Composed:
     )
 
 
-def _conditions(asked: Sequence[Near]) -> Composed:
-    conditions = []
-    if any(near.excluded for near in asked):
-        conditions.append(queries.NOT_EXCLUDED)
-    if any(near.at_most is not None for near in asked):
-        conditions.append(queries.ON_A_LATER_PAGE)
-    return Composed(conditions)
+def _conditions(near: Near) -> Composed:
+    excludes, goes_on = near.conditions
+    return Composed(
+        [
+            queries.NOT_EXCLUDED if excludes else NOTHING,
+            queries.ON_A_LATER_PAGE if goes_on else NOTHING,
+        ]
+    )
 
 
-def _is_modest(reach: Reach, asked: Sequence[Near]) -> bool:
-    """Whether the candidates that the index keeps in mind are plenty, rows among them
-    that were deleted since.
-    """
-    return max(near.size for near in asked) <= reach.ef_search // 2
-
-
-def _through_index(reach: Reach, *, is_filtered: bool, takes_all: bool) -> Composable:
+def _through_index(reach: Reach, near: Near, *, is_filtered: bool) -> Composable:
+    candidates = reach.candidates(near.size)
     # To go on where it stopped, a search keeps every row that it looked at: a fifth
-    # of its time, for nothing if no condition takes rows away.
-    goes_on = is_filtered or not takes_all
+    # of its time. Where no condition takes rows away, twice as many candidates as are
+    # wanted do, rows among them that were deleted since.
+    goes_on = is_filtered or any(near.conditions) or candidates < 2 * near.size
     return queries.THROUGH_INDEX.format(
-        ef_search=Literal(reach.ef_search),
+        ef_search=Literal(candidates),
         iterative=SQL("relaxed_order" if goes_on else "off"),
         max_scan_tuples=Literal(reach.max_scan_tuples),
         # With a filter the planner may find a better way than the index of vectors.

@@ -7,7 +7,7 @@ from app.errors import SchemaError
 from app.questions import Question
 from app.scan.best import Scored
 from app.search.pgvector import PgvectorSearch
-from app.selection import AnyOf, Position, Selection
+from app.selection import EVERYTHING, AnyOf, Position, Selection
 from app.storage.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
@@ -48,11 +48,16 @@ def test_more_equal_texts_than_candidates_still_go_by_id(filled: Database) -> No
 
 def test_who_else_asks_changes_no_answer(filled: Database) -> None:
     queries = nearby(20)
-    alone = [
-        search(filled, through_index(), queries[n : n + 1], [Question(top_n=5)])
+    without = Selection(exclude=frozenset(range(0, 3000, 7)))
+    questions = [
+        Question(top_n=(5, 25, 60)[n % 3], selection=without if n % 5 else EVERYTHING)
         for n in range(20)
     ]
-    together = search(filled, through_index(), queries, [Question(top_n=5)] * 20)
+    alone = [
+        search(filled, through_index(), queries[n : n + 1], [questions[n]])
+        for n in range(20)
+    ]
+    together = search(filled, through_index(), queries, questions)
     assert together.ranked == [found.ranked[0] for found in alone]
 
 
@@ -64,7 +69,7 @@ def test_rows_that_died_since_take_no_jobs_from_an_answer(
     nearest = [
         job.id
         for ranked in search(
-            filled, STREAM, queries, [Question(top_n=50, skills="any")] * 5
+            filled, STREAM, queries, [Question(top_n=15, skills="any")] * 5
         ).ranked
         for job in ranked
     ]
