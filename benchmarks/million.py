@@ -104,6 +104,7 @@ def _latency(url: str, args: argparse.Namespace) -> dict[str, Any]:
             load = closed_loop(server.port, user, clients=clients, seconds=args.seconds)
             found[str(clients)] = _summary(load)
         found["anon_mb"] = server.memory().anon_mb
+    found["huge_pages"] = _row(url, "SHOW huge_pages_status")[0]
     return found
 
 

@@ -46,6 +46,8 @@ def _latency(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for clients in ("1", "16", "64"):
         yield f"{clients} clients", _times(part[clients])
     yield "memory of the service that cannot be reclaimed", f"{part['anon_mb']:.1f} MB"
+    if "huge_pages" in part:
+        yield "huge pages for Postgres", part["huge_pages"]
 
 
 def _limited(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
