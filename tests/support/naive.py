@@ -97,8 +97,8 @@ def naive_scores(
 
 
 def _rounded(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To 127 steps on either side."""
-    step = np.abs(vectors).max(axis=1, keepdims=True) / 127
+    """To 127 steps on either side, whose size is a float32."""
+    step = (np.abs(vectors).max(axis=1, keepdims=True) / 127).astype(np.float32)
     rounded: NDArray[np.float64] = np.rint(vectors / step) * step
     return rounded
 
