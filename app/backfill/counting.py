@@ -7,13 +7,11 @@ from app.scan.skill_records import SkillBatch, skill_reader
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
 from app.storage.sides import job_side
-from app.storage.skill_counts import SkillCounts, store_counts
+from app.storage.skill_counts import SkillCounts, greatest_skill_id, store_counts
 from app.storage.skills import stream_skill_ids, vocabulary_state
 
 # Skill ids that are counted at once.
 BUFFER_BYTES = 1 << 16
-# The greatest one, see migration 0030.
-MAX_ID = 10_000_000
 
 
 def count_jobs(transaction: Transaction) -> None:
@@ -23,7 +21,7 @@ def count_jobs(transaction: Transaction) -> None:
         return
     # First: skills that are removed while the ids are read make the counts void.
     vocabulary = vocabulary_state(transaction).vocabulary
-    side, tally = job_side(catalogue), _Tally()
+    side, tally = job_side(catalogue), _Tally(greatest_skill_id(transaction))
     read_copy(
         lambda sink: stream_skill_ids(transaction, sink, side),
         skill_reader(side.id_column.kind, tally.add),
@@ -36,14 +34,13 @@ def count_jobs(transaction: Transaction) -> None:
 class _Tally:
     """How many jobs list each skill, while they are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, greatest_id: int) -> None:
         self.jobs = 0
-        self.listed = np.zeros(0, np.int32)  # (n,), by skill id
+        self.listed = np.zeros(greatest_id + 1, np.int32)  # by skill id
 
     def add(self, batch: SkillBatch) -> None:
-        # A list names a skill once. Ids that no skill can have count for nobody.
-        ids = batch.skill_ids[(batch.skill_ids >= 0) & (batch.skill_ids <= MAX_ID)]
-        found = np.bincount(ids, minlength=len(self.listed)).astype(np.int32)
-        found[: len(self.listed)] += self.listed
-        self.listed = found
+        # A list names a skill once. Ids beyond the vocabulary cost nobody memory.
+        ids = batch.skill_ids
+        known = ids[(ids >= 0) & (ids < len(self.listed))]
+        np.add.at(self.listed, known, 1)
         self.jobs += len(batch.ids)

@@ -56,6 +56,12 @@ def store_counts(
     )
 
 
+def greatest_skill_id(transaction: Transaction) -> int:
+    """0 where there is no skill."""
+    greatest: int = transaction.rows(skill_queries.GREATEST_ID)[0][0]
+    return greatest
+
+
 def jobs_counted(transaction: Transaction) -> int | None:
     """How many jobs were counted; None if none were since skills were removed."""
     jobs: int | None = transaction.rows(skill_queries.JOBS_COUNTED)[0][0]

@@ -58,6 +58,7 @@ JOBS_COUNTED = SQL(
     "SELECT CASE WHEN counted_vocabulary = vocabulary THEN jobs_counted END"
     " FROM skill_vocabulary"
 )
+GREATEST_ID = SQL("SELECT coalesce(max(skill_id), 0) FROM skill")
 STORE_SKILL_COUNTS = SQL(
     "UPDATE skill_vocabulary SET job_counts = %(listed)s, jobs_counted = %(jobs)s,"
     " counts_stamp = gen_random_uuid(), counted_vocabulary = %(vocabulary)s::uuid"

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import numpy as np
+
 from app.backfill.skills import RECOUNT_ROWS, SkillBackfill
 from app.storage.database import Database
 from app.storage.tables import JOBS, USERS
@@ -85,6 +87,24 @@ def test_removed_skills_make_the_counts_void_and_removing_by_us_counts_anew(
     done(backfill)
     assert backfill.remove_unused() == 1
     assert count_jobs_of(database_url) == {"removed": 1, "rust": 1}
+
+
+def test_ids_that_no_skill_has_cost_no_memory(
+    database: Database, database_url: str
+) -> None:
+    insert(database, "skill_job1", {1: "sql", 2: "go"})
+    run(
+        database_url,
+        "UPDATE skill_job1 SET skill_ids = %s WHERE job_id = 2",
+        (np.array([-1, 9_999_999], "<i4").tobytes(),),
+    )
+    done(backfill_of(database))
+    assert count_jobs_of(database_url) == {"sql": 1}
+    ((length, jobs),) = run(
+        database_url,
+        "SELECT octet_length(job_counts), jobs_counted FROM skill_vocabulary",
+    )
+    assert (length, jobs) == (8, 2)
 
 
 def test_a_run_for_users_alone_counts_nothing(
