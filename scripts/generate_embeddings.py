@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 database,
                 encoder,
                 tables=TABLES[args.what],
+                stays_up=args.watch,
                 patience_s=PATIENCE_S,
                 stop=stop.event,
             )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from app.skills.split import split_skills
-from app.skills.weights import FLOOR, SAME, SURPLUS_PRICE, discounts
+from app.skills.weights import FLOOR, RARITY, SAME, SURPLUS_PRICE, discounts
 from app.storage.jobs import RECORD_BYTES
 
 Method = Callable[[], Iterator[Ranked]]
@@ -51,17 +51,23 @@ class BySkills:
         )
 
     def ranked(
-        self, *, floor: float = FLOOR, price: float = SURPLUS_PRICE, rarity: float = 0
+        self,
+        *,
+        floor: float = FLOOR,
+        price: float = SURPLUS_PRICE,
+        rarity: float = RARITY,
     ) -> Iterator[Ranked]:
         """As the service ranks, with these weights. `rarity`: the power of a skill's
         inverse document frequency with which it counts, 0 for all alike.
         """
+        listed = np.bincount(self._ids, minlength=len(self._all))
         longest = int(self._sizes.max())
         for columns in self._columns:
             worth = _worth(self._best[:, columns], floor)  # (rows, k)
             near = _worth(self._similarities[:, columns].max(axis=1), floor)
             covered = np.add.reduceat(near[self._ids], self._starts) / self._sizes
-            rare = np.log(1 + len(worth) / (1 + worth.sum(axis=0))) ** rarity
+            frequency = listed @ _worth(self._similarities[:, columns], floor)
+            rare = np.log(1 + len(worth) / (1 + frequency)) ** rarity
             shares = worth @ (rare / rare.sum())
             left = discounts(len(columns), price=price, sizes=longest)[self._sizes]
             yield Ranked(shares * left, covered, shares)
@@ -128,9 +134,10 @@ def methods(data: Dataset, encoder: RememberingEncoder) -> dict[str, Method]:
         "words, TF-IDF": lambda: by_words(data),
         "whole texts, cosine (`similarity`)": lambda: by_whole_texts(data, encoder),
         "mean of the best cosines, skill by skill": lambda: skills.ranked(
-            floor=0.0, price=0.0
+            floor=0.0, price=0.0, rarity=0.0
         ),
         "the same without a price for long lists": lambda: skills.ranked(price=0.0),
+        "the same with all skills alike": lambda: skills.ranked(rarity=0.0),
         "**skill by skill (`skills`)**": skills.ranked,
         f"the same among the {RERANKED} best by whole texts": lambda: reranked(
             skills.ranked(), by_whole_texts(data, encoder)
@@ -140,7 +147,7 @@ def methods(data: Dataset, encoder: RememberingEncoder) -> dict[str, Method]:
         # Of the occupations that hold all five the shortest list is the likeliest, if
         # five were drawn at random: no order of equal answers does better.
         found["only equal skills, the shortest list first: the ceiling"] = lambda: (
-            skills.ranked(floor=SAME - 1e-4, price=1e-3)
+            skills.ranked(floor=SAME - 1e-4, price=1e-3, rarity=0.0)
         )
     if data.for_choosing:
         found |= _choices(data, encoder, skills)
@@ -159,7 +166,7 @@ def _choices(
     return (
         {f"floor {f}": weighted(floor=f) for f in (0.4, 0.5, 0.55, 0.65, 0.7)}
         | {f"price {p}": weighted(price=p) for p in (0.05, 0.1, 0.2, 0.3, 0.5)}
-        | {f"rarity {r}": weighted(rarity=r) for r in (0.5, 1.0)}
+        | {"rarity 1.0": weighted(rarity=1.0)}
         | {f"{w} of the whole texts' cosine": blend(w) for w in (0.05, 0.1, 0.3)}
     )
 

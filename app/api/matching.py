@@ -53,7 +53,8 @@ class Explained(BaseModel):
 
     match_score: float | None = Field(
         None,
-        description="The share of the skills asked for that are there, 0 to 1; what is"
+        description="The weighted share of the skills asked for that are there, 0 to"
+        " 1: a skill counts for more, the fewer jobs list it or one like it; what is"
         " nearly there counts in part, and a job that lists many more costs some.",
     )
     coverage: float | None = Field(

@@ -76,6 +76,7 @@ class ServiceBackfill:
             encoder,
             page_rows=SKILL_PAGE_ROWS,
             slice_skills=1,
+            stays_up=True,
             stop=self._stop,
             admit=self._take_lease,
             pace=self._pace,

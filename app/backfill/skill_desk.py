@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.backfill.counting import count_jobs
 from app.backfill.patience import patiently
 from app.deadline import Deadline
 from app.errors import RowRejectedError
@@ -19,8 +20,9 @@ from app.storage.claims import TextRow
 from app.storage.database import Database, Transaction
 from app.storage.ids import Id
 from app.storage.sides import Side, job_side, side_of, user_side
+from app.storage.skill_counts import jobs_counted
 from app.storage.skills import VocabularyState
-from app.storage.tables import EmbeddedTable
+from app.storage.tables import JOBS, EmbeddedTable
 
 T = TypeVar("T")
 
@@ -64,9 +66,13 @@ class SkillDesk:
         """Whether there may be something to do; asked without a scan."""
 
         def look(transaction: Transaction) -> bool:
-            return skills.vocabulary_state(transaction) != self._renewed or any(
-                skills.any_unsplit(transaction, side)
-                for side in self._sides(transaction)
+            return (
+                skills.vocabulary_state(transaction) != self._renewed
+                or any(
+                    skills.any_unsplit(transaction, side)
+                    for side in self._sides(transaction)
+                )
+                or self._counted(transaction) is None
             )
 
         return self._read(look)
@@ -139,6 +145,24 @@ class SkillDesk:
             return skills.remove_skills_except(transaction, sorted(used))
 
         return self._write(remove)
+
+    def counted(self) -> int | None:
+        """Of how many jobs it is known which skills they list; None where it must be
+        found out.
+        """
+        return self._read(self._counted)
+
+    def count(self) -> None:
+        """Count anew how many jobs list each skill."""
+        self._write(count_jobs)
+
+    def _counted(self, transaction: Transaction) -> int | None:
+        """0, too, where nobody asks: without migration 0042, or for users alone."""
+        if JOBS not in self._tables:
+            return 0
+        if not Catalogue.read(transaction).skills_are_counted:
+            return 0
+        return jobs_counted(transaction)
 
     def _store(
         self,

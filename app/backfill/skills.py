@@ -27,6 +27,10 @@ from app.storage.tables import JOBS, USERS, EmbeddedTable
 
 log = logging.getLogger(__name__)
 
+# As autovacuum does before it analyses a table: so many rows, and so much of it.
+RECOUNT_ROWS = 50
+RECOUNT_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class SkillProgress:
@@ -44,6 +48,9 @@ class SkillBackfill:
 
     `stop` ends `run` after the slice that is being embedded, whose skills are kept.
     `admit` is asked before a page, `pace` called after a slice, as in `Backfill`.
+
+    At the end of a run that changed jobs it counts how many list each skill: of one
+    that `stays_up` only where many did, or each edit would have every list read.
     """
 
     def __init__(
@@ -54,6 +61,7 @@ class SkillBackfill:
         tables: Sequence[EmbeddedTable] = (JOBS, USERS),
         page_rows: int = 512,
         slice_skills: int = 512,
+        stays_up: bool = False,
         patience_s: float = 0.0,
         stop: threading.Event | None = None,
         admit: Callable[[], bool] = lambda: True,
@@ -65,6 +73,9 @@ class SkillBackfill:
         self._stop = stop or threading.Event()
         self._admit = admit
         self._pace = pace
+        self._stays_up = stays_up
+        # Jobs that were split since the last count.
+        self._uncounted = 0
         self._desk = SkillDesk(
             database,
             tables,
@@ -86,20 +97,39 @@ class SkillBackfill:
 
         Every cache of the vocabulary is then built anew: not for every day.
         """
-        return self._desk.remove_unused()
+        removed = self._desk.remove_unused()
+        if removed:
+            self._desk.count()
+        return removed
 
     def run(self, *, limit: int | None = None) -> Iterator[SkillProgress]:
         """Page after page, each committed on its own; about `limit` rows. Run it again
         to go on, and for rows that changed meanwhile.
         """
         yield from self._renew_stale_skills()
+        yield from self._split_all(limit)
+        if self._count_is_due() and self._goes_on():
+            self._desk.count()
+            self._uncounted = 0
+
+    def _split_all(self, limit: int | None) -> Iterator[SkillProgress]:
         rows = 0
         for side in self._desk.sides():
             for done in self._split(side):
+                if side.table == JOBS.name:
+                    self._uncounted += done.rows
                 yield done
                 rows += done.rows + done.changed
                 if limit is not None and rows >= limit:
                     return
+
+    def _count_is_due(self) -> bool:
+        counted = self._desk.counted()
+        if counted is None:
+            return True
+        if self._stays_up:
+            return self._uncounted > RECOUNT_ROWS + RECOUNT_SHARE * counted
+        return self._uncounted > 0
 
     def _renew_stale_skills(self) -> Iterator[SkillProgress]:
         while stale := self._desk.stale(limit=self._page_rows):

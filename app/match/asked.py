@@ -1,7 +1,7 @@
 """What the questions of a pass look for, and how they are grouped into scans."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFou
 from app.match.questions import SkillQuestion
 from app.skills.query import query_skills
 from app.skills.split import Skill
+from app.skills.weights import SURPLUS_PRICE
 from app.storage.skills import SkilledRow
 
 # Different skills that share a scan: 4 bytes of each skill of the vocabulary a piece.
@@ -53,6 +54,19 @@ def asked_by(
     return Asked(text, skills, embedding, mark)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was found, by the number of the question: the rows, best first, and (k,)
+    float64 how much each skill counts that was looked for; how many rows were compared,
+    and the cursors of the next pages.
+    """
+
+    rows: dict[int, list[SkilledRow]]
+    weights: dict[int, NDArray[np.float64]]
+    total: int = 0
+    cursors: Mapping[int, str | None] = field(default_factory=dict)
+
+
 def no_skills(question: SkillQuestion) -> str:
     """The remark for a question whose row has no skills."""
     who = "job" if question.job_id is not None else "user"
@@ -74,3 +88,24 @@ def rounds(asked: dict[int, Asked]) -> Iterator[list[int]]:
         keys |= own
     if group:
         yield group
+
+
+def wanted_by(
+    group: Sequence[int],
+    asked: dict[int, Asked],
+    vectors: dict[str, NDArray[np.float32]],
+) -> tuple[NDArray[np.float32], list[NDArray[np.intp]]]:
+    """(k, 384), each different skill of these questions once, and for each question
+    which of them are its own.
+    """
+    keys = list(dict.fromkeys(s.key for n in group for s in asked[n].skills))
+    column = {key: at for at, key in enumerate(keys)}
+    columns = [np.array([column[s.key] for s in asked[n].skills]) for n in group]
+    return np.stack([vectors[key] for key in keys]), columns
+
+
+def price_of(question: SkillQuestion) -> float:
+    """What a job asks for beyond a user's skills is a gap; what a user has beyond a
+    job's is none.
+    """
+    return SURPLUS_PRICE if question.job_id is None else 0.0

@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 
 from app.encoder import Encoder
 from app.errors import AppError
-from app.match.asked import Asked, asked_by, no_skills, rounds
-from app.match.questions import Match, SkillAnswer, SkillQuestion
-from app.match.reasons import cosine, explanation
+from app.match.asked import (
+    Asked,
+    Found,
+    asked_by,
+    no_skills,
+    price_of,
+    rounds,
+    wanted_by,
+)
+from app.match.questions import SkillAnswer, SkillQuestion
+from app.match.reasons import matches
 from app.questions import AbandonedError, PassObserver, Timings, Volume
 from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
@@ -22,8 +30,8 @@ from app.scan.skill_records import SkillBatch, skill_reader
 from app.skills.cache import VocabularyCache
 from app.skills.match import SkillQueries, SkillTopN
 from app.skills.query import skill_vectors
+from app.skills.rarity import weights_alone
 from app.skills.split import Skill
-from app.skills.weights import SURPLUS_PRICE
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
 from app.storage.ids import Id
@@ -58,7 +66,9 @@ class OnePass:
         self._encoder = encoder
         self._scope = scope
         self._jobs, self._users = job_side(catalogue), user_side(catalogue)
-        self._vocabulary = cache.refresh(transaction)
+        self._vocabulary = cache.refresh(
+            transaction, counted=catalogue.skills_are_counted
+        )
 
     def answers(
         self, questions: Sequence[SkillQuestion]
@@ -70,12 +80,20 @@ class OnePass:
         texts = self._text_vectors(list(asked.values()))
         encoded = time.perf_counter()
         target = self._jobs if questions[0].job_id is None else self._users
-        found, total, cursors = self._find(questions, asked, vectors, target)
+        found = self._find(questions, asked, vectors, target)
         pending = count_unsplit(self._transaction, target)
-        price = _price(questions[0])
-        matches = {
-            n: self._matches(asked[n], vectors, text, rows, price=price)
-            for (n, rows), text in zip(found.items(), texts, strict=True)
+        price = price_of(questions[0])
+        told = {
+            n: matches(
+                one,
+                vectors,
+                text,
+                found.rows[n],
+                self._vocabulary,
+                weights=found.weights[n],
+                price=price,
+            )
+            for (n, one), text in zip(asked.items(), texts, strict=True)
         }
         scanned = time.perf_counter()
         timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
@@ -85,13 +103,13 @@ class OnePass:
             outcome
             if isinstance(outcome, AppError)
             else SkillAnswer(
-                matches[n],
-                total,
+                told[n],
+                found.total,
                 timings,
                 total_pending=pending,
-                next_cursor=cursors.get(n),
+                next_cursor=found.cursors.get(n),
             )
-            if n in matches
+            if n in told
             else SkillAnswer((), 0, timings, note=no_skills(questions[n]))
             for n, outcome in enumerate(looked_up)
         ]
@@ -145,16 +163,15 @@ class OnePass:
         asked: dict[int, Asked],
         vectors: dict[str, NDArray[np.float32]],
         target: Side,
-    ) -> tuple[dict[int, list[SkilledRow]], int, dict[int, str | None]]:
-        """The rows for each question that asks for something, how many rows were
-        compared, and the cursors of the next pages.
-        """
+    ) -> Found:
         if questions[0].only is not None:
-            return self._named_rows(questions, asked, target), 0, {}
+            return self._named(questions, asked, vectors, target)
         pages: dict[int, Page] = {}
+        weights: dict[int, NDArray[np.float64]] = {}
         total = 0
         for group in rounds(asked):
             top = self._scan(group, asked, questions, vectors, target)
+            weights |= zip(group, top.weights, strict=True)
             for rank, n in enumerate(group):
                 pages[n] = page_of(
                     top.result(rank),
@@ -165,19 +182,28 @@ class OnePass:
             total = top.analyzed
         rows = self._rows(target, list({id_ for p in pages.values() for id_ in p.ids}))
         found = {n: [rows[id_] for id_ in page.ids] for n, page in pages.items()}
-        return found, total, {n: page.next_cursor for n, page in pages.items()}
+        cursors = {n: page.next_cursor for n, page in pages.items()}
+        return Found(found, weights, total, cursors)
 
-    def _named_rows(
+    def _named(
         self,
         questions: Sequence[SkillQuestion],
         asked: dict[int, Asked],
+        vectors: dict[str, NDArray[np.float32]],
         target: Side,
-    ) -> dict[int, list[SkilledRow]]:
+    ) -> Found:
+        """The rows that the questions name, with the weights that a ranking has."""
         ids = {n: list(questions[n].only or ()) for n in asked}
         rows = self._rows(target, list({id_ for some in ids.values() for id_ in some}))
-        return {
+        found = {
             n: [rows[id_] for id_ in some if id_ in rows] for n, some in ids.items()
         }
+        weights: dict[int, NDArray[np.float64]] = {}
+        for group in rounds(asked):
+            wanted, columns = wanted_by(group, asked, vectors)
+            own = weights_alone(self._vocabulary, wanted, columns)
+            weights |= zip(group, own, strict=True)
+        return Found(found, weights)
 
     def _scan(
         self,
@@ -187,15 +213,14 @@ class OnePass:
         vectors: dict[str, NDArray[np.float32]],
         target: Side,
     ) -> SkillTopN:
-        keys = list(dict.fromkeys(s.key for n in group for s in asked[n].skills))
-        column = {key: at for at, key in enumerate(keys)}
+        wanted, columns = wanted_by(group, asked, vectors)
         queries = SkillQueries(
-            vectors=np.stack([vectors[key] for key in keys]),
-            columns=[np.array([column[s.key] for s in asked[n].skills]) for n in group],
+            vectors=wanted,
+            columns=columns,
             # One more than is shown tells whether there is a next page.
             sizes=[questions[n].top_n + 1 for n in group],
             bounds=[Bounds.of(questions[n].selection, target.id_column) for n in group],
-            price=_price(questions[group[0]]),
+            price=price_of(questions[group[0]]),
         )
         top = SkillTopN(self._vocabulary, queries)
 
@@ -217,32 +242,3 @@ class OnePass:
         )
         self._volume += Volume(top.analyzed, reader.bytes_read)
         return top
-
-    def _matches(
-        self,
-        asked: Asked,
-        vectors: dict[str, NDArray[np.float32]],
-        text: NDArray[np.float32],
-        rows: Sequence[SkilledRow],
-        *,
-        price: float,
-    ) -> list[Match]:
-        mine = np.stack([vectors[skill.key] for skill in asked.skills])
-        names = [skill.name for skill in asked.skills]
-        return [
-            Match(
-                row.id,
-                row.skills,
-                cosine(text, row.embedding),
-                explanation(names, mine, row, self._vocabulary, price=price),
-                row.columns,
-            )
-            for row in rows
-        ]
-
-
-def _price(question: SkillQuestion) -> float:
-    """What a job asks for beyond a user's skills is a gap; what a user has beyond a
-    job's is none.
-    """
-    return SURPLUS_PRICE if question.job_id is None else 0.0

@@ -21,6 +21,7 @@ from app.skills.files import Progress, VocabularyFiles, Writer
 from app.skills.vocabulary import Vocabulary
 from app.storage.database import Transaction
 from app.storage.jobs import RECORD_BYTES
+from app.storage.skill_counts import read_counts
 from app.storage.skills import (
     Position,
     VocabularyState,
@@ -48,13 +49,15 @@ class VocabularyCache:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._vocabulary: Vocabulary | None = None
+        self._counts_stamp: str | None = None
 
-    def refresh(self, transaction: Transaction) -> Vocabulary:
-        """The vocabulary as this transaction sees it, or a little newer.
+    def refresh(self, transaction: Transaction, *, counted: bool = False) -> Vocabulary:
+        """The vocabulary as this transaction sees it, or a little newer; with the
+        counts that it sees where `Catalogue.skills_are_counted`.
 
         Raises SkillCacheError when the folder cannot be used.
         """
-        state = vocabulary_state(transaction)
+        state = vocabulary_state(transaction, counted=counted)
         with self._lock:
             if self._vocabulary is None or not self._is_current(state):
                 try:
@@ -67,6 +70,8 @@ class VocabularyCache:
                         " written, with 2 KB free for each skill."
                     ) from error
             assert self._vocabulary is not None  # noqa: S101  (set by _update)
+            if self._counts_stamp != state.counts_stamp:
+                self._count(transaction, state)
             return self._vocabulary
 
     def _is_current(self, state: VocabularyState) -> bool:
@@ -89,8 +94,17 @@ class VocabularyCache:
                 progress = self._read_slice(transaction, state, writer, progress)
                 writer.sync()
                 files.set_progress(progress)
-        self._vocabulary = files.mapped(progress)
+        counts = None if self._vocabulary is None else self._vocabulary.counts
+        self._vocabulary = replace(files.mapped(progress), counts=counts)
         self._progress = progress
+
+    def _count(self, transaction: Transaction, state: VocabularyState) -> None:
+        """Take over the counts of this state: 4 bytes a skill, kept in memory."""
+        has = state.counts_stamp is not None
+        counts = read_counts(transaction) if has else None
+        assert self._vocabulary is not None  # noqa: S101  (set by _update)
+        self._vocabulary = replace(self._vocabulary, counts=counts)
+        self._counts_stamp = state.counts_stamp
 
     def _read_slice(
         self,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.scan.best import DECIMALS
-from app.skills.weights import FLOOR, MATCHED, SURPLUS_PRICE, discounts, worth
+from app.skills.weights import FLOOR, MATCHED, SURPLUS_PRICE, discounts, weighted, worth
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`score` is the share of the query's skills that the row has, less what a longer
-    list costs; `coverage` the share of the row's skills that the query has; the lists
-    are in the query's order.
+    """`score` is the share of the query's skills that the row has, rare ones counting
+    for more, less what a longer list costs; `coverage` the share of the row's skills
+    that the query has; the lists are in the query's order.
     """
 
     score: float
@@ -39,6 +39,7 @@ def explain(
     others: Sequence[str],
     other_vectors: NDArray[np.float32],  # (n, 384), of `others`
     *,
+    weights: NDArray[np.float64] | None = None,  # (k,), of `skills`; None: all alike
     price: float = SURPLUS_PRICE,
 ) -> Explanation:
     """Compare a query's skills with a row's, both with vectors of unit length."""
@@ -57,9 +58,12 @@ def explain(
             skills, similarities.argmax(axis=0), best, strict=True
         )
     ]
+    if weights is None:
+        weights = np.full(len(skills), 1 / len(skills))
+    share = weighted(worth(best)[None, :], weights)[0]
     left = discounts(len(skills), price=price, sizes=len(others))[-1]
     return Explanation(
-        score=round(float(worth(best).mean() * left), DECIMALS),
+        score=round(float(share * left), DECIMALS),
         coverage=round(float(worth(similarities.max(axis=1)).mean()), DECIMALS),
         matched=[pair for pair in pairs if pair.similarity >= MATCHED],
         close=[pair for pair in pairs if FLOOR <= pair.similarity < MATCHED],

@@ -1,9 +1,9 @@
 """The best rows of a stream by skills: how well each row's skills match a query's.
 
-The score of a row is the mean, over the query's skills, of what the most similar of
-the row's skills is worth, less a discount for a list longer than the query's. Equal
-scores are ordered by coverage, the mean over the row's skills of what the most similar
-of the query's is worth.
+The score of a row is the mean, over the query's skills and weighted by their rarity, of
+what the most similar of the row's skills is worth, less a discount for a list longer
+than the query's. Equal scores are ordered by coverage, the mean over the row's skills
+of what the most similar of the query's is worth.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from app.scan.best import Best, Scored
 from app.scan.bounds import Bounds
 from app.scan.skill_records import SkillBatch
+from app.skills.rarity import query_weights
 from app.skills.split import MAX_SKILLS
 from app.skills.vocabulary import Vocabulary
-from app.skills.weights import STEEPNESS, SURPLUS_PRICE, discounts, worth
+from app.skills.weights import STEEPNESS, SURPLUS_PRICE, discounts, weighted, worth
 
-# Half a unit of the last published digit, and float32's rounding of a mean.
-ROUNDING = 2e-6
+# Half a unit of the last published digit, and float32's rounding of a weighted mean of
+# 64 terms.
+ROUNDING = 5e-6
 
 # Candidates that are scored again at once, and exact vectors read at once (0.8 MB).
 RESCORE_ROWS = 256
@@ -54,17 +56,21 @@ class SkillTopN:
         self._similarities = vocabulary.similarities(queries.vectors)
         self._refined = np.zeros(len(self._similarities), dtype=bool)
         self._refined[-1] = True  # unknown skills: exactly nothing
-        weights = np.zeros((len(queries.columns), len(queries.vectors)), np.float32)
-        for row, columns in zip(weights, queries.columns, strict=True):
-            row[columns] = 1 / len(columns)
-        self._weights = weights  # (q, k)
+        # Before any of them is refined: nobody's weights depend on the rows seen.
+        self.weights = query_weights(vocabulary, self._similarities, queries.columns)
+        table = np.zeros((len(queries.columns), len(queries.vectors)), np.float32)
+        for row, columns, own in zip(table, queries.columns, self.weights, strict=True):
+            row[columns] = own
+        self._weights = table  # (q, k)
         self._discounts = np.array(  # (q, MAX_SKILLS + 1) float64, by a row's length
             [
                 discounts(len(columns), price=queries.price, sizes=MAX_SKILLS)
                 for columns in queries.columns
             ]
         )
-        margin = vocabulary.similarity_error * STEEPNESS + ROUNDING
+        # A mean, weighted or not, is off by no more than the worst of its terms.
+        error = vocabulary.similarity_error(queries.vectors)
+        margin = error * STEEPNESS + ROUNDING
         self._best = Best(queries.sizes, margin=margin, bounds=queries.bounds)
         self.analyzed = 0
 
@@ -115,7 +121,8 @@ class SkillTopN:
             columns = self._queries.columns[number]
             mine = np.flatnonzero(query == number)
             at = place[mine]
-            scores[mine] = best[np.ix_(at, columns)].mean(axis=1) * left[number, at]
+            shares = weighted(best[np.ix_(at, columns)], self.weights[number])
+            scores[mine] = shares * left[number, at]
             covered = worth(found[:, columns].max(axis=1))
             coverage[mine] = (np.add.reduceat(covered, starts) / listed)[at]
         return scores, coverage

@@ -9,14 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.storage.codec import DIMENSION
+from app.storage.skill_counts import SkillCounts
 
 # One skill's codes: v is about scale * codes, off by at most `error` in length, so
 # that a similarity with a unit vector is off by at most that (Cauchy and Schwarz).
 CODE = np.dtype([("codes", "i1", (DIMENSION,)), ("scale", "<f4"), ("error", "<f4")])
 EXACT = np.dtype(("<f4", (DIMENSION,)))
 
-# A float32 product of 384 terms of unit vectors errs by no more (scan/topn.py).
-FLOAT32_ERROR = 3e-5
+# What is asked for is rounded to whole numbers, too, of this fineness: then a product
+# of 384 terms is a whole number below 2^24 (127 * sqrt(384) * 4106, by Cauchy and
+# Schwarz, in whatever order it is summed), float32 adds without rounding, and BLAS
+# gives the same digits whatever the shape: to those who share a pass, and alone.
+GRID = 4096
+
+# What scaling those products in float32 may lose.
+SCALING_ERROR = 1e-6
 
 # Codes are widened to float32 in blocks so small that BLAS multiplies them in this
 # thread: 128 rows for 8 skills. Its other threads would wait for one another far
@@ -56,33 +63,38 @@ class Vocabulary:
     codes: NDArray[Any]  # (rows,) CODE
     exact: NDArray[np.float32]  # (rows, 384), unit length or zero
     error: float  # the greatest of the codes
+    counts: SkillCounts | None = None  # where the backfill has made some
 
     @property
     def rows(self) -> int:
         return len(self.codes)
 
-    @property
-    def similarity_error(self) -> float:
-        """No similarity from `similarities` is off by more than this."""
-        return self.error + FLOAT32_ERROR
+    def similarity_error(self, queries: NDArray[np.float32]) -> float:
+        """No similarity from `similarities` of these is off by more than this."""
+        lost = queries.astype(np.float64)
+        lost -= np.rint(lost * GRID) / GRID
+        rounding = float(np.linalg.norm(lost, axis=1).max(initial=0.0))
+        return rounding + self.error * (1 + rounding) + SCALING_ERROR
 
     def similarities(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of every skill with each query: (rows + 1, k) float32.
 
         `queries` is (k, 384) of unit length. The last row is for unknown ids: zero.
+        The same to the last bit whatever other queries there are.
         """
         table = np.zeros((self.rows + 1, len(queries)), dtype=np.float32)
         fitting = BLOCK_PRODUCTS // (DIMENSION * max(1, len(queries)))
         size = max(1, min(BLOCK_ROWS, fitting))
         wide = np.empty((size, DIMENSION), np.float32)
-        codes, transposed = self.codes["codes"], np.ascontiguousarray(queries.T)
+        codes = self.codes["codes"]
+        transposed = np.ascontiguousarray(np.rint(queries * np.float32(GRID)).T)
         for start in range(0, self.rows, size):
             block = codes[start : start + size]
             wide[: len(block)] = block
             np.matmul(
                 wide[: len(block)], transposed, out=table[start : start + len(block)]
             )
-        table[:-1] *= self.codes["scale"][:, None]
+        table[:-1] *= (self.codes["scale"] / np.float32(GRID))[:, None]
         return table
 
     def known(self, skill_ids: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -26,6 +26,9 @@ STEEPNESS = 1 / (SAME - FLOOR)
 # doubling beyond takes as much again: a list of everything fits everyone a little.
 SURPLUS_PRICE = 0.15
 
+# A user's skill counts by this power of its inverse document frequency: 0 would be all
+# alike, 1 lets what hardly any job lists decide alone.
+RARITY = 0.5
 
 Float = TypeVar("Float", np.float32, np.float64)
 
@@ -45,3 +48,13 @@ def discounts(asked: int, *, price: float, sizes: int) -> NDArray[np.float64]:
     surplus = np.maximum(np.arange(sizes + 1) - asked, 0)
     left: NDArray[np.float64] = 1 / (1 + price * np.log2(1 + surplus))
     return left
+
+
+def weighted(
+    worths: NDArray[np.float64],  # (n, k)
+    weights: NDArray[np.float64],  # (k,)
+) -> NDArray[np.float64]:
+    """(n,): the weighted mean of each row, the same digits for one row and for many."""
+    # Not by BLAS, whose last digit depends on the number of rows.
+    mean: NDArray[np.float64] = np.ascontiguousarray(worths * weights).sum(axis=1)
+    return mean

@@ -14,6 +14,7 @@ NEEDED = {
     "skill_job1": ("job_id", "skills", "embedding", "embedding_version"),
     "users": ("user_id", "skills"),
 }
+VOCABULARY = "skill_vocabulary"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Catalogue:
     job_columns: Sequence[JobColumn] = ()
     # Whether `skill_job1` has the column that migrations/pgvector adds.
     jobs_have_vectors: bool = False
+    # Whether `skill_vocabulary` has the columns that migration 0042 adds.
+    skills_are_counted: bool = False
 
     @classmethod
     def read(
@@ -38,7 +41,7 @@ class Catalogue:
         """
         types: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for table, column, type_name in transaction.rows(
-            queries.COLUMNS, {"tables": list(NEEDED)}
+            queries.COLUMNS, {"tables": [*NEEDED, VOCABULARY]}
         ):
             types[table][column] = type_name
         _check(types)
@@ -52,6 +55,7 @@ class Catalogue:
             jobs_have_vectors=types["skill_job1"]
             .get("embedding_vec", "")
             .endswith("halfvec"),
+            skills_are_counted="counted_vocabulary" in types[VOCABULARY],
         )
 
     def require_vectors(self) -> None:

@@ -11,6 +11,11 @@ SOUND = CURRENT.string + " AND " + RIGHT_LENGTH.string
 # --- vocabulary --------------------------------------------------------------
 
 VOCABULARY = SQL("SELECT vocabulary::text, revision FROM skill_vocabulary")
+COUNTED_VOCABULARY = SQL(
+    "SELECT vocabulary::text, revision,"
+    " CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END"
+    " FROM skill_vocabulary"
+)
 
 # Until the transaction ends nobody else adds or removes a skill.
 LOCK_VOCABULARY = SQL("SELECT FROM skill_vocabulary FOR NO KEY UPDATE")
@@ -45,6 +50,19 @@ STORE_SKILLS = SQL(
     " embedding_version = EXCLUDED.embedding_version"
 )
 REMOVE_SKILLS = SQL("DELETE FROM skill WHERE NOT skill_id = ANY (%(used)s)")
+
+# --- how many jobs list each skill -------------------------------------------
+
+SKILL_COUNTS = SQL("SELECT jobs_counted, job_counts FROM skill_vocabulary")
+JOBS_COUNTED = SQL(
+    "SELECT CASE WHEN counted_vocabulary = vocabulary THEN jobs_counted END"
+    " FROM skill_vocabulary"
+)
+GREATEST_ID = SQL("SELECT coalesce(max(skill_id), 0) FROM skill")
+STORE_SKILL_COUNTS = SQL(
+    "UPDATE skill_vocabulary SET job_counts = %(listed)s, jobs_counted = %(jobs)s,"
+    " counts_stamp = gen_random_uuid(), counted_vocabulary = %(vocabulary)s::uuid"
+)
 
 # --- skill ids of jobs and users ---------------------------------------------
 

@@ -22,10 +22,13 @@ SKILL_ID = np.dtype("<i4")
 
 @dataclass(frozen=True)
 class VocabularyState:
-    """`vocabulary` changes when skills were removed, `revision` with every write."""
+    """`vocabulary` changes when skills were removed, `revision` with every write, the
+    stamp with every count of jobs; None where there is none.
+    """
 
     vocabulary: str
     revision: int
+    counts_stamp: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ def skill_ids_from_bytes(data: bytes | memoryview) -> NDArray[np.int32]:
     return np.frombuffer(data, dtype=SKILL_ID)
 
 
-def vocabulary_state(transaction: Transaction) -> VocabularyState:
-    """What a cache compares itself with."""
-    return VocabularyState(*transaction.rows(skill_queries.VOCABULARY)[0])
+def vocabulary_state(tx: Transaction, *, counted: bool = False) -> VocabularyState:
+    """What a cache compares itself with; `counted`: `Catalogue.skills_are_counted`."""
+    query = skill_queries.COUNTED_VOCABULARY if counted else skill_queries.VOCABULARY
+    return VocabularyState(*tx.rows(query)[0])
 
 
 def lock_vocabulary(transaction: Transaction) -> None:

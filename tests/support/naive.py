@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 from app.encoder import Encoder
 from app.skills.split import split_skills
 
-FLOOR, SAME, PRICE = 0.6, 0.99999, 0.15
+FLOOR, SAME, PRICE, RARITY = 0.6, 0.99999, 0.15, 0.5
 
 
 class NaiveRows:
-    """Rows by id, and the vectors of their skills."""
+    """Rows by id, and the vectors of their skills. `jobs`: where it was counted how
+    many list a skill; the rows themselves unless others are given.
+    """
 
-    def __init__(self, encoder: Encoder, rows: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        rows: Mapping[int, str],
+        *,
+        jobs: "NaiveRows | None" = None,
+    ) -> None:
         self._encoder = encoder
         keys = {id_: _keys(text) for id_, text in rows.items()}
         distinct = list(dict.fromkeys(key for row in keys.values() for key in row))
@@ -28,6 +36,22 @@ class NaiveRows:
             for id_, row in keys.items()
             if row
         }
+        self._listed = _rounded(np.vstack([*self._rows.values()]))  # (m, 384) float64
+        self._jobs = jobs or self
+
+    def weights(
+        self,
+        query: NDArray[np.float64],  # (k, 384)
+    ) -> NDArray[np.float64]:
+        """(k,): how much each skill counts, from every skill of every row. They are
+        counted by rounded vectors: exact ones change a score by 2e-5.
+        """
+        asked = np.rint(query * 4096) / 4096
+        worth = np.clip((asked @ self._listed.T - FLOOR) / (SAME - FLOOR), 0, 1)
+        inverse = 1 + len(self._rows) / (1 + worth.sum(axis=1))
+        rare = np.log(inverse) ** RARITY
+        weights: NDArray[np.float64] = rare / rare.sum()
+        return weights
 
     def best(
         self, text: str, *, size: int, price: float = PRICE
@@ -36,9 +60,10 @@ class NaiveRows:
         equal scores by coverage, then by id.
         """
         query = _unit(self._encoder, _keys(text))
+        weights = self._jobs.weights(query)
         scored = []
         for id_, row in self._rows.items():
-            score, coverage = naive_scores(query, row, price=price)
+            score, coverage = naive_scores(query, row, weights, price=price)
             scored.append((-round(score, 6), -round(coverage, 6), id_))
         return [(id_, -score) for score, _, id_ in sorted(scored)[:size]]
 
@@ -50,22 +75,32 @@ def naive_ranking(
     *,
     size: int,
     price: float = PRICE,
+    jobs: Mapping[int, str] | None = None,
 ) -> list[tuple[int, float]]:
-    """(id, score) of the best rows for one text."""
-    return NaiveRows(encoder, rows).best(text, size=size, price=price)
+    """(id, score) of the best rows for one text; `jobs` as in `NaiveRows`."""
+    counted = None if jobs is None else NaiveRows(encoder, jobs)
+    return NaiveRows(encoder, rows, jobs=counted).best(text, size=size, price=price)
 
 
 def naive_scores(
     query: NDArray[np.float64],  # (k, 384)
     row: NDArray[np.float64],  # (n, 384)
+    weights: NDArray[np.float64],  # (k,)
     *,
     price: float = PRICE,
 ) -> tuple[float, float]:
     """Score and coverage of one row."""
     worth = np.clip((query @ row.T - FLOOR) / (SAME - FLOOR), 0, 1)
     surplus = max(0, len(row) - len(query))
-    share = float(worth.max(axis=1).mean())
+    share = float(worth.max(axis=1) @ weights)
     return share / (1 + price * math.log2(1 + surplus)), float(worth.max(axis=0).mean())
+
+
+def _rounded(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To 127 steps on either side, whose size is a float32."""
+    step = (np.abs(vectors).max(axis=1, keepdims=True) / 127).astype(np.float32)
+    rounded: NDArray[np.float64] = np.rint(vectors / step) * step
+    return rounded
 
 
 def _keys(text: str) -> Sequence[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from psycopg2.sql import SQL
 
 from app.backfill.skills import SkillBackfill
 from app.deadline import Deadline
@@ -20,6 +21,28 @@ def fill(database: Database, encoder: Encoder, *, page_rows: int = 7) -> None:
     """Split every text and embed every skill."""
     for _ in SkillBackfill(database, encoder, page_rows=page_rows).run():
         pass
+
+
+def forget_counts(database: Database) -> None:
+    """As before the first count: all skills are alike."""
+    with database.write(Deadline.after(30)) as transaction:
+        transaction.execute(
+            SQL("UPDATE skill_vocabulary SET counted_vocabulary = NULL")
+        )
+
+
+def count_jobs_of(url: str) -> dict[str, int] | None:
+    """How many jobs list each skill, by the stored counts; None where they are void."""
+    ((data,),) = run(
+        url,
+        "SELECT CASE WHEN counted_vocabulary = vocabulary THEN job_counts END"
+        " FROM skill_vocabulary",
+    )
+    if data is None:
+        return None
+    names = dict(run(url, "SELECT skill_id, skill FROM skill"))
+    counts = enumerate(np.frombuffer(data, "<i4").tolist())
+    return {names.get(n, "removed"): count for n, count in counts if count}
 
 
 def skills_of(url: str, table: str = "skill_job1", key: str = "job_id") -> list[object]:

@@ -27,7 +27,7 @@ def test_no_similarity_is_off_by_more_than_the_bound(
     vocabulary = vocabulary_of(vectors)
     found = vocabulary.similarities(queries)
     off = np.abs(found[:-1] - vectors.astype(np.float64) @ queries.T.astype(np.float64))
-    assert off.max() <= vocabulary.similarity_error
+    assert off.max() <= vocabulary.similarity_error(queries)
     assert (found[-1] == 0).all()
 
 

@@ -1,0 +1,71 @@
+"""How much each of a query's skills counts: the more, the fewer jobs list it or one
+like it. The counts are statistics; without any, all skills count alike.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.skills.vocabulary import Vocabulary
+from app.skills.weights import FLOOR, RARITY, worth
+from app.storage.skill_counts import SkillCounts
+
+# Parts of a job that a near match is rounded to: sums of whole numbers are exact, in
+# whatever order they are added.
+PARTS = 1 << 16
+
+
+def query_weights(
+    vocabulary: Vocabulary,
+    similarities: NDArray[np.float32],  # (rows + 1, k), of `vocabulary`
+    columns: Sequence[NDArray[np.intp]],
+) -> list[NDArray[np.float64]]:
+    """For each query, whose skills are some of the columns: (len(its columns),), whose
+    sum is 1. The same to the last bit whoever else asks.
+    """
+    counts = vocabulary.counts
+    if counts is None or counts.jobs == 0:
+        return _all_alike(columns)
+    rarities = [_rarity(f, counts.jobs) for f in _frequencies(similarities, counts)]
+    return [_shares([rarities[column] for column in own.tolist()]) for own in columns]
+
+
+def weights_alone(
+    vocabulary: Vocabulary,
+    queries: NDArray[np.float32],  # (k, 384)
+    columns: Sequence[NDArray[np.intp]],
+) -> list[NDArray[np.float64]]:
+    """As `query_weights`, where nothing else needs the similarities."""
+    if vocabulary.counts is None:
+        return _all_alike(columns)
+    return query_weights(vocabulary, vocabulary.similarities(queries), columns)
+
+
+def _all_alike(
+    columns: Sequence[NDArray[np.intp]],
+) -> list[NDArray[np.float64]]:
+    return [np.full(len(own), 1 / len(own)) for own in columns]
+
+
+def _frequencies(similarities: NDArray[np.float32], counts: SkillCounts) -> list[float]:
+    """How many jobs list each skill, those with a near match in part: a skill that the
+    vocabulary does not have is as frequent as its relatives.
+    """
+    counted = similarities[:-1][: len(counts.listed)]
+    skill, column = np.nonzero(counted > FLOOR)
+    parts = np.rint(worth(counted[skill, column]) * PARTS)
+    jobs = parts.astype(np.float64) * counts.listed[skill]
+    sums = np.bincount(column, weights=jobs, minlength=similarities.shape[1])
+    found: list[float] = (sums / PARTS).tolist()
+    return found
+
+
+def _rarity(frequency: float, jobs: int) -> float:
+    """A power of the inverse document frequency (Sparck Jones, 1972), never 0."""
+    return math.pow(math.log(1 + jobs / (1 + frequency)), RARITY)
+
+
+def _shares(rarities: Sequence[float]) -> NDArray[np.float64]:
+    return np.array(rarities) / math.fsum(rarities)
