@@ -9,7 +9,8 @@ from app.errors import InvalidInputError
 from app.selection import Position
 
 CHECKSUM_BYTES = 12
-SCORES = struct.Struct(">dd")
+# Both scores, and how long the basis is.
+PLACE = struct.Struct(">ddH")
 MAX_LENGTH = 4096
 
 
@@ -20,8 +21,7 @@ def fingerprint(*parts: object) -> bytes:
 
 def to_text(position: Position, question: bytes) -> str:
     """The cursor of a place in the answer to the question with this fingerprint."""
-    scores = SCORES.pack(position.score, position.second)
-    place = scores + str(position.id).encode()
+    place = _place(position)
     data = _checksum(place, question) + place
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
@@ -34,30 +34,36 @@ def from_text(text: str) -> Position:
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
         checksum, place = data[:CHECKSUM_BYTES], data[CHECKSUM_BYTES:]
-        score, second = SCORES.unpack_from(place)
-        id_ = place[SCORES.size :].decode()
+        score, second, length = PLACE.unpack_from(place)
+        rest = place[PLACE.size :]
+        basis, id_ = rest[:length], rest[length:].decode()
     except (ValueError, struct.error):
-        raise _foreign() from None
+        raise foreign() from None
     if not (math.isfinite(score) and math.isfinite(second)):
-        raise _foreign()
-    return Position(score, second, id_, checksum)
+        raise foreign()
+    return Position(score, second, id_, basis, checksum)
 
 
 def check(position: Position | None, question: bytes) -> None:
     """Raises InvalidInputError for a place in the answer to another question."""
     if position is None:
         return
-    place = SCORES.pack(position.score, position.second) + str(position.id).encode()
-    if _checksum(place, question) != position.checksum:
-        raise _foreign()
+    if _checksum(_place(position), question) != position.checksum:
+        raise foreign()
 
 
-def _checksum(place: bytes, question: bytes) -> bytes:
-    return hashlib.blake2b(question + place, digest_size=CHECKSUM_BYTES).digest()
-
-
-def _foreign() -> InvalidInputError:
+def foreign() -> InvalidInputError:
+    """The error for a cursor that does not belong to its question."""
     return InvalidInputError(
         "The cursor belongs to another question, or the user's skills or the model"
         " changed since; ask without it for the first page."
     )
+
+
+def _place(position: Position) -> bytes:
+    head = PLACE.pack(position.score, position.second, len(position.basis))
+    return head + position.basis + str(position.id).encode()
+
+
+def _checksum(place: bytes, question: bytes) -> bytes:
+    return hashlib.blake2b(question + place, digest_size=CHECKSUM_BYTES).digest()

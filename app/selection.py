@@ -34,12 +34,15 @@ Condition = AnyOf | Range
 class Position:
     """A row's place in an answer: its published scores, which order it, and its id.
 
-    `checksum` is what the cursor carried that it came from, see `app.cursor`.
+    `basis` is what the scores rest on beside the question, where that may change
+    between two pages, as the ranking wrote it; `checksum` what the cursor carried that
+    it came from, see `app.cursor`.
     """
 
     score: float
     second: float
     id: int | str
+    basis: bytes = b""
     checksum: bytes = b""
 
 

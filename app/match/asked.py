@@ -10,6 +10,7 @@ from app import cursor
 from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.match.questions import SkillQuestion
 from app.skills.query import query_skills
+from app.skills.rarity import from_bytes
 from app.skills.split import Skill
 from app.skills.weights import SURPLUS_PRICE
 from app.storage.skills import SkilledRow
@@ -26,6 +27,9 @@ class Asked:
     skills: Sequence[Skill]
     embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
     fingerprint: bytes  # of the question's cursors
+    # How much each skill counted on the page before: new counts must not reorder what
+    # is half read.
+    weights: NDArray[np.float64] | None = None
 
 
 def asked_by(
@@ -47,11 +51,16 @@ def asked_by(
         return None
     selection, id_ = question.selection, None if row is None else row.id
     mark = cursor.fingerprint("skills", version, id_, text, selection.scan_key)
-    try:
-        cursor.check(selection.after, mark)
-    except InvalidInputError as error:
-        return error
-    return Asked(text, skills, embedding, mark)
+    weights = None
+    if selection.after is not None:
+        try:
+            cursor.check(selection.after, mark)
+        except InvalidInputError as error:
+            return error
+        weights = from_bytes(selection.after.basis, len(skills))
+        if weights is None:
+            return cursor.foreign()
+    return Asked(text, skills, embedding, mark, weights)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from app.scan.skill_records import SkillBatch, skill_reader
 from app.skills.cache import VocabularyCache
 from app.skills.match import SkillQueries, SkillTopN
 from app.skills.query import skill_vectors
-from app.skills.rarity import weights_alone
+from app.skills.rarity import to_bytes, weights_alone
 from app.skills.split import Skill
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
@@ -178,6 +178,7 @@ class OnePass:
                     questions[n].top_n,
                     target.id_column,
                     asked[n].fingerprint,
+                    basis=to_bytes(top.weights[rank]),
                 )
             total = top.analyzed
         rows = self._rows(target, list({id_ for p in pages.values() for id_ in p.ids}))
@@ -221,6 +222,7 @@ class OnePass:
             sizes=[questions[n].top_n + 1 for n in group],
             bounds=[Bounds.of(questions[n].selection, target.id_column) for n in group],
             price=price_of(questions[group[0]]),
+            weights=[asked[n].weights for n in group],
         )
         top = SkillTopN(self._vocabulary, queries)
 

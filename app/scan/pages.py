@@ -19,12 +19,19 @@ class Page:
 
 
 def page_of(
-    ranked: Sequence[Scored], size: int, column: IdColumn, fingerprint: bytes
+    ranked: Sequence[Scored],
+    size: int,
+    column: IdColumn,
+    fingerprint: bytes,
+    *,
+    basis: bytes = b"",
 ) -> Page:
-    """The first `size` rows; one more tells that there is a next page."""
+    """The first `size` rows; one more tells that there is a next page, which goes on
+    from the same `basis`.
+    """
     shown = ranked[:size]
     ids = [column.from_stream(row.id) for row in shown]
     if len(ranked) <= size:
         return Page(ids, shown, None)
-    last = Position(shown[-1].score, shown[-1].second, ids[-1])
+    last = Position(shown[-1].score, shown[-1].second, ids[-1], basis)
     return Page(ids, shown, cursor.to_text(last, fingerprint))

@@ -36,7 +36,8 @@ class SkillQueries:
     `vectors`: (k, 384) float32 of unit length. `columns`: for each query which of
     them are its own, at least one. `sizes`: the N of each query. `bounds`: one for
     each query, or none at all. `price`: what a row's list costs that is longer than
-    the query's.
+    the query's. `weights`: for each query those that pages before had, None for a first
+    page; or none at all.
     """
 
     vectors: NDArray[np.float32]
@@ -44,6 +45,7 @@ class SkillQueries:
     sizes: Sequence[int]
     bounds: Sequence[Bounds] = ()
     price: float = SURPLUS_PRICE
+    weights: Sequence[NDArray[np.float64] | None] = ()
 
 
 class SkillTopN:
@@ -57,7 +59,12 @@ class SkillTopN:
         self._refined = np.zeros(len(self._similarities), dtype=bool)
         self._refined[-1] = True  # unknown skills: exactly nothing
         # Before any of them is refined: nobody's weights depend on the rows seen.
-        self.weights = query_weights(vocabulary, self._similarities, queries.columns)
+        counted = query_weights(vocabulary, self._similarities, queries.columns)
+        given = queries.weights or [None] * len(counted)
+        self.weights = [
+            fresh if old is None else old
+            for fresh, old in zip(counted, given, strict=True)
+        ]
         table = np.zeros((len(queries.columns), len(queries.vectors)), np.float32)
         for row, columns, own in zip(table, queries.columns, self.weights, strict=True):
             row[columns] = own

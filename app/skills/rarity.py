@@ -16,6 +16,9 @@ from app.storage.skill_counts import SkillCounts
 # whatever order they are added.
 PARTS = 1 << 16
 
+# Shares add up to 1 but for rounding.
+TOLERANCE = 1e-9
+
 
 def query_weights(
     vocabulary: Vocabulary,
@@ -41,6 +44,20 @@ def weights_alone(
     if vocabulary.counts is None:
         return _all_alike(columns)
     return query_weights(vocabulary, vocabulary.similarities(queries), columns)
+
+
+def to_bytes(weights: NDArray[np.float64]) -> bytes:
+    """The weights of one query, for the next page to go on with."""
+    return weights.astype("<f8").tobytes()
+
+
+def from_bytes(data: bytes, skills: int) -> NDArray[np.float64] | None:
+    """(skills,), or None if these are no weights of so many skills."""
+    if len(data) != 8 * skills:
+        return None
+    weights = np.frombuffer(data, "<f8")
+    is_sound = (weights >= 0).all() and abs(weights.sum() - 1) < TOLERANCE
+    return weights if is_sound else None
 
 
 def _all_alike(

@@ -15,13 +15,14 @@ scores = st.floats(-1, 1).map(lambda score: round(score, 6))
 ids = st.text(st.characters(exclude_categories=["Cs"])) | st.integers(-(2**63), 2**63)
 
 
-@given(score=scores, second=scores, id_=ids)
+@given(score=scores, second=scores, id_=ids, basis=st.binary(max_size=512))
 def test_a_cursor_comes_back_as_the_place_that_it_was_made_of(
-    score: float, second: float, id_: int | str
+    score: float, second: float, id_: int | str, basis: bytes
 ) -> None:
-    text = cursor.to_text(Position(score, second, id_), QUESTION)
+    text = cursor.to_text(Position(score, second, id_, basis), QUESTION)
     back = cursor.from_text(text)
     assert (back.score, back.second, back.id) == (score, second, str(id_))
+    assert back.basis == basis
     cursor.check(back, QUESTION)
     with pytest.raises(InvalidInputError, match="belongs to another question"):
         cursor.check(back, cursor.fingerprint("similarity", "java", "the filters"))

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.skills.rarity import query_weights, weights_alone
+from app.skills.rarity import (
+    from_bytes,
+    query_weights,
+    to_bytes,
+    weights_alone,
+)
 from app.skills.vocabulary import Vocabulary, encode_rows
 from app.storage.skill_counts import SkillCounts
 
@@ -100,3 +105,17 @@ def test_the_greatest_product_of_codes_is_exact_in_float32() -> None:
     scale = vocabulary.codes["scale"][0] / np.float32(4096)
     assert whole < 2**24
     assert found == np.float32(whole) * scale
+
+
+def test_weights_go_into_a_cursor_and_come_back_to_the_last_bit() -> None:
+    weights = np.array([1, 2, 4], np.float64) / 7
+    back = from_bytes(to_bytes(weights), 3)
+    assert back is not None
+    assert back.tolist() == weights.tolist()
+
+
+@pytest.mark.parametrize(
+    "weights", [[0.5, 0.5], [0.5, 0.5, 0.5], [2.0, -1.0, 0.0], [np.nan, 0.5, 0.5]]
+)
+def test_what_can_be_no_weights_is_refused(weights: list[float]) -> None:
+    assert from_bytes(to_bytes(np.array(weights)), 3) is None
