@@ -44,7 +44,7 @@ lock: $(VENV)/dev ## Pin the serving set and all it needs, with hashes
 audit: $(VENV)/dev ## Look the locked packages up among known vulnerabilities
 	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-serve.lock
 
-bench: $(VENV)/dev model ## Measure beside the guide's designs, about a quarter of an hour (ARGS=--full: 1,000,000 jobs too)
+bench: $(VENV)/dev model ## Measure beside the guide's designs, about twenty minutes (ARGS=--full: 1,000,000 jobs too)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 bench-quick: $(VENV)/dev model ## The same in about a minute, into .data/bench
