@@ -1,5 +1,6 @@
-"""Embeddings as BYTEA: 384 little-endian float32, as `ndarray.tobytes()` writes them.
+"""Arrays as BYTEA: embeddings and lists of whole numbers.
 
+An embedding is 384 little-endian float32, as `ndarray.tobytes()` writes them.
 Rows written by `numpy.float32` code elsewhere on a little-endian machine are valid.
 """
 
@@ -10,6 +11,7 @@ DIMENSION = 384
 EMBEDDING_BYTES = DIMENSION * 4
 
 FLOAT32 = np.dtype("<f4")
+INT32 = np.dtype("<i4")
 
 
 def to_bytes(embedding: ArrayLike) -> bytes:
@@ -33,3 +35,13 @@ def from_bytes(data: bytes | memoryview) -> NDArray[np.float32]:
     if len(data) != EMBEDDING_BYTES:
         raise ValueError(f"an embedding has {EMBEDDING_BYTES} bytes, not {len(data)}")
     return np.frombuffer(data, dtype=FLOAT32)
+
+
+def int32_to_bytes(numbers: ArrayLike) -> bytes:
+    """Encode whole numbers as little-endian int32, one after the other."""
+    return np.asarray(numbers, dtype=INT32).tobytes()
+
+
+def int32_from_bytes(data: bytes | memoryview) -> NDArray[np.int32]:
+    """(n,) int32, read-only. Raises ValueError unless 4 bytes make a number."""
+    return np.frombuffer(data, dtype=INT32)

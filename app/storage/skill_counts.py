@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.storage import skill_queries
+from app.storage.codec import int32_from_bytes, int32_to_bytes
 from app.storage.database import Transaction
-
-COUNT = np.dtype("<i4")
 
 
 @dataclass(frozen=True)
@@ -23,20 +22,10 @@ class SkillCounts:
     listed: NDArray[np.int32]
 
 
-def counts_to_bytes(listed: NDArray[np.int32]) -> bytes:
-    """Encode counts as little-endian int32, one after the other."""
-    return listed.astype(COUNT).tobytes()
-
-
-def counts_from_bytes(data: bytes | memoryview) -> NDArray[np.int32]:
-    """(n,) int32, read-only. Raises ValueError unless 4 bytes make a count."""
-    return np.frombuffer(bytes(data), dtype=COUNT)
-
-
 def read_counts(transaction: Transaction) -> SkillCounts:
     """The counts, where `VocabularyState.counts_stamp` says that there are some."""
     jobs, listed = transaction.rows(skill_queries.SKILL_COUNTS)[0]
-    return SkillCounts(jobs, counts_from_bytes(listed))
+    return SkillCounts(jobs, int32_from_bytes(bytes(listed)))
 
 
 def store_counts(
@@ -50,7 +39,7 @@ def store_counts(
         skill_queries.STORE_SKILL_COUNTS,
         {
             "jobs": counts.jobs,
-            "listed": counts_to_bytes(counts.listed),
+            "listed": int32_to_bytes(counts.listed),
             "vocabulary": vocabulary,
         },
     )

@@ -10,14 +10,18 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 from app.selection import Condition
 from app.storage import skill_queries
 from app.storage.claims import TextRow
-from app.storage.codec import EMBEDDING_BYTES, from_bytes, to_bytes
+from app.storage.codec import (
+    EMBEDDING_BYTES,
+    from_bytes,
+    int32_from_bytes,
+    int32_to_bytes,
+    to_bytes,
+)
 from app.storage.columns import public
 from app.storage.conditions import and_matching, selected
 from app.storage.database import Sink, Transaction
 from app.storage.ids import Id
 from app.storage.sides import Side
-
-SKILL_ID = np.dtype("<i4")
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,6 @@ class SkilledRow:
     skill_ids: NDArray[np.int32] | None  # (n,)
     embedding: NDArray[np.float32] | None  # (384,)
     columns: Mapping[str, object] | None = None
-
-
-def skill_ids_to_bytes(ids: Sequence[int]) -> bytes:
-    """Encode skill ids as little-endian int32, one after the other."""
-    return np.asarray(ids, dtype=SKILL_ID).tobytes()
-
-
-def skill_ids_from_bytes(data: bytes | memoryview) -> NDArray[np.int32]:
-    """(n,) int32, read-only. Raises ValueError unless 4 bytes make an id."""
-    return np.frombuffer(data, dtype=SKILL_ID)
 
 
 def vocabulary_state(tx: Transaction, *, counted: bool = False) -> VocabularyState:
@@ -217,7 +211,7 @@ def store_skill_ids(
         {
             "ids": [row.id for row in rows],
             "texts": [row.skills for row in rows],
-            "skill_ids": [skill_ids_to_bytes(ids) for ids in skill_ids],
+            "skill_ids": [int32_to_bytes(ids) for ids in skill_ids],
         },
     )
 
@@ -233,7 +227,7 @@ def _skilled_row(
     return SkilledRow(
         id_,
         skills,
-        None if skill_ids is None else skill_ids_from_bytes(skill_ids),
+        None if skill_ids is None else int32_from_bytes(skill_ids),
         None if embedding is None else from_bytes(embedding),
         public(side.columns, values),
     )
