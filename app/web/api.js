@@ -44,11 +44,12 @@ export const metricsText = async (signal) => (await call("metrics", { signal }))
 
 async function call(path, { body, signal }) {
   const key = storedKey();
+  const sentAt = performance.now();
   const response = await send(path, body, key, signal);
   if (response.ok) {
     return response;
   }
-  if (response.status === 401 && (await askForKey(key))) {
+  if (response.status === 401 && (await askForKey(key, sentAt))) {
     return call(path, { body, signal });
   }
   throw await failure(response);

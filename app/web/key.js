@@ -4,6 +4,7 @@ import { announce, byId } from "./dom.js";
 
 const NAME = "api-key";
 let asking = null;
+let declinedAt = -Infinity; // when the person last would rather not give one
 
 export const storedKey = () => sessionStorage.getItem(NAME);
 
@@ -21,12 +22,17 @@ export function prepareKey(onForgotten) {
 
 /**
  * Ask for a key; true once there is one, false when the person would rather not.
- * `refused` is the key that was refused. All who ask meanwhile share one dialog.
+ * `refused` is the key that was refused, to a request sent at `sentAt`
+ * (`performance.now()`). All who ask meanwhile share one dialog, and its "no" holds
+ * for every request that was on its way then.
  */
-export function askForKey(refused) {
+export function askForKey(refused, sentAt) {
   const kept = storedKey();
   if (kept && kept !== refused) {
     return Promise.resolve(true); // another request has asked already
+  }
+  if (sentAt <= declinedAt) {
+    return Promise.resolve(false);
   }
   asking ??= ask(Boolean(refused)).finally(() => {
     asking = null;
@@ -66,6 +72,9 @@ function ask(wasRefused) {
         const given = input.value.trim() !== "" && storedKey() === input.value.trim();
         input.value = "";
         before?.focus?.();
+        if (!given) {
+          declinedAt = performance.now();
+        }
         resolve(given);
       },
       once,

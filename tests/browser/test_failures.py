@@ -128,6 +128,31 @@ def test_without_a_key_it_says_what_is_missing_and_asks_again(
         settle(page)
 
 
+def test_a_late_refusal_does_not_ask_the_visitor_who_said_no_again(
+    browser: Browser, closed: Service
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # the browser's library takes no bound built-in
+        held.append(route)
+
+    with visiting(browser, address(closed), statuses=(401,)) as page:
+        page.get_by_role("button", name="Not now").click()
+        page.route("**/api/columns", hold)
+        with page.expect_request("**/api/columns"):
+            add_skills(page, "python")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        page.keyboard.press("Escape")
+        alert = page.get_by_role("alert").filter(has_text="A key is needed")
+        expect(alert).to_be_visible()
+        with page.expect_response("**/api/columns"):
+            held.pop().continue_()
+        page.get_by_role("button", name="Enter the API key").click()
+        give_key(page, KEY)
+        settle(page)
+
+
 def test_an_unknown_user_is_no_mystery(browser: Browser, site: str) -> None:
     with visiting(browser, site, statuses=(404,)) as page:
         page.get_by_role("radio", name="By user").check()
