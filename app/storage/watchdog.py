@@ -29,6 +29,8 @@ class Watchdog:
         self._sockets: dict[int, int] = {}  # ticket -> file descriptor
         self._tickets = itertools.count()
         self._thread: threading.Thread | None = None
+        # When the thread looks next, whatever comes: most deadlines lie behind it.
+        self._wakes_at = float("inf")
         self._closed = False
 
     @contextmanager
@@ -54,6 +56,7 @@ class Watchdog:
     def _add(self, descriptor: int, deadline: Deadline) -> int:
         ticket = next(self._tickets)
         with self._wake:
+            self._forget_finished()
             self._sockets[ticket] = descriptor
             heapq.heappush(self._watched, (deadline.at + GRACE_S, ticket))
             if self._thread is None:
@@ -61,7 +64,8 @@ class Watchdog:
                     target=self._run, name="watchdog", daemon=True
                 )
                 self._thread.start()
-            self._wake.notify()
+            if self._watched[0][0] < self._wakes_at:
+                self._wake.notify()
         return ticket
 
     def _run(self) -> None:
@@ -72,7 +76,8 @@ class Watchdog:
 
     def _until_next(self) -> float | None:
         self._forget_finished()
-        return Deadline(self._watched[0][0]).remaining_s() if self._watched else None
+        self._wakes_at = self._watched[0][0] if self._watched else float("inf")
+        return Deadline(self._wakes_at).remaining_s() if self._watched else None
 
     def _forget_finished(self) -> None:
         while self._watched and self._watched[0][1] not in self._sockets:

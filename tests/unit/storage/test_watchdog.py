@@ -1,0 +1,63 @@
+"""The thread that ends connections which outlive their deadline."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from app.deadline import Deadline
+from app.storage.watchdog import Watchdog
+
+Stalled = Callable[[], socket.socket]
+
+
+@pytest.fixture
+def watchdog() -> Iterator[Watchdog]:
+    with closing(Watchdog()) as watchdog:
+        yield watchdog
+
+
+@pytest.fixture
+def stalled() -> Iterator[Stalled]:
+    """Makes sockets whose peers are there and say nothing."""
+    with ExitStack() as open_sockets:
+
+        def make() -> socket.socket:
+            ours, peer = socket.socketpair()
+            open_sockets.enter_context(peer)
+            return open_sockets.enter_context(ours)
+
+        yield make
+
+
+def test_a_silent_peer_is_given_up_at_the_deadline(
+    watchdog: Watchdog, stalled: Stalled
+) -> None:
+    ours = stalled()
+    with watchdog.watch(ours.fileno(), Deadline.after(0.0)):
+        assert ours.recv(1) == b""
+
+
+def test_an_earlier_deadline_than_the_one_it_waits_for_counts(
+    watchdog: Watchdog, stalled: Stalled
+) -> None:
+    patient, ours = stalled(), stalled()
+    with watchdog.watch(patient.fileno(), Deadline.after(3600.0)):
+        with watchdog.watch(ours.fileno(), Deadline.after(1800.0)):
+            pass
+        with watchdog.watch(ours.fileno(), Deadline.after(0.0)):
+            assert ours.recv(1) == b""
+        patient.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            patient.recv(1)
+
+
+def test_a_deadline_after_one_that_was_kept_counts(
+    watchdog: Watchdog, stalled: Stalled
+) -> None:
+    ours = stalled()
+    with watchdog.watch(ours.fileno(), Deadline.after(0.0)):
+        pass
+    with watchdog.watch(ours.fileno(), Deadline.after(0.1)):
+        assert ours.recv(1) == b""
