@@ -24,6 +24,12 @@ class InvalidInputError(AppError):
     status = 422
 
 
+class CrowdedError(AppError):
+    """A quick look did not find all that may belong: the question is to be asked
+    again, and not to be quick.
+    """
+
+
 class RowRejectedError(AppError):
     """The database refuses a value of one row: a constraint or a trigger says no."""
 

@@ -1,14 +1,16 @@
 """Two lines of waiting questions instead of one: SEARCH_BACKEND=pgvector.
 
 A look into an index takes milliseconds and is worth little sharing; a scan takes
-seconds and is. In one line the looks would wait for the scans.
+seconds and is. In one line the looks would wait for the scans. Nor do they wait for
+the few whose look takes many times as long: these leave their pass and come again.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.answers import AnyAnswer, AnyQuestion, Passes
 from app.deadline import Deadline
-from app.errors import AppError
+from app.errors import AppError, CrowdedError
 from app.neighbours import NeighbourQuestion
 from app.questions import Question
 
@@ -27,8 +29,10 @@ class TwoLines:
 
     async def ask(self, question: AnyQuestion, deadline: Deadline) -> AnyAnswer:
         """As `SharedPasses.ask`."""
-        line = self._looks if _asks_index(question) else self._scans
-        return await line.ask(question, deadline)
+        (outcome,) = await self.ask_all([question], deadline)
+        if isinstance(outcome, AppError):
+            raise outcome
+        return outcome
 
     async def ask_all(
         self, questions: Sequence[AnyQuestion], deadline: Deadline
@@ -36,9 +40,15 @@ class TwoLines:
         """As `SharedPasses.ask_all`: the questions are of one kind. Several stay
         together in the line whose passes are large.
         """
-        is_look = len(questions) == 1 and _asks_index(questions[0])
-        line = self._looks if is_look else self._scans
-        return await line.ask_all(questions, deadline)
+        if len(questions) > 1 or not _asks_index(questions[0]):
+            return await self._scans.ask_all(questions, deadline)
+        question = questions[0]
+        if not isinstance(question, Question):
+            return await self._looks.ask_all(questions, deadline)
+        quickly = await self._looks.ask_all([replace(question, quick=True)], deadline)
+        if isinstance(quickly[0], CrowdedError):
+            return await self._looks.ask_all(questions, deadline)
+        return quickly
 
     def close(self) -> None:
         """As `SharedPasses.close`, both."""

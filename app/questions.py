@@ -20,13 +20,15 @@ class Question:
     selection: Selection = EVERYTHING
     # Compare all rows, also where an index could choose candidates.
     exact: bool = False
+    # Rather a CrowdedError than a search that takes many times as long as most.
+    quick: bool = False
 
     @property
     def pass_key(self) -> Hashable:
         """Who reads the same rows can share a pass; a quick look into an index does
-        not wait for an exact scan.
+        not wait for an exact scan, nor for a long search.
         """
-        return ("similarity", self.selection.scan_key, self.exact)
+        return ("similarity", self.selection.scan_key, self.exact, self.quick)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app import cursor
 from app.encoder import Encoder
-from app.errors import AppError, InvalidInputError, UserNotFoundError
+from app.errors import AppError, CrowdedError, InvalidInputError, UserNotFoundError
 from app.questions import (
     Answer,
     PassObserver,
@@ -108,18 +108,22 @@ class Recommender:
         if self._observer:
             self._observer.pass_done(len(questions), found.volume, watch.timings())
         none = Answer((), 0, pending, watch.timings(), NO_SKILLS)
+        answered = {
+            n: replace(
+                none,
+                recommendations=_recommendations(page, jobs),
+                total_jobs_analyzed=found.analyzed,
+                note=None,
+                next_cursor=page.next_cursor,
+            )
+            for n, page in pages.items()
+        }
         return [
             each
             if isinstance(each, AppError)
             else none
             if each is None
-            else replace(
-                none,
-                recommendations=_recommendations(pages[n], jobs),
-                total_jobs_analyzed=found.analyzed,
-                note=None,
-                next_cursor=pages[n].next_cursor,
-            )
+            else answered.get(n) or CrowdedError("It takes a longer search.")
             for n, each in enumerate(looked_up)
         ]
 
@@ -194,9 +198,11 @@ def _pages(
     found: Found,
     column: IdColumn,
 ) -> dict[int, Page]:
+    """Those of the questions that are answered."""
     return {
         n: page_of(ranked, questions[n].top_n, column, wanted[n].fingerprint)
-        for n, ranked in zip(wanted, found.ranked, strict=True)
+        for place, (n, ranked) in enumerate(zip(wanted, found.ranked, strict=True))
+        if place not in found.crowded
     }
 
 

@@ -1,6 +1,6 @@
 """The one thing that a search backend does: the best jobs for each of some queries."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,12 +17,14 @@ from app.storage.database import Transaction
 @dataclass(frozen=True)
 class Found:
     """The best jobs of each query, highest score first, equal ones by id, and how
-    many jobs were compared.
+    many jobs were compared. `crowded`: the quick questions that take a longer search,
+    by their places; of them nothing else is known.
     """
 
     ranked: Sequence[Sequence[Scored]]
     analyzed: int
     volume: Volume
+    crowded: Collection[int] = ()
 
 
 class Search(Protocol):

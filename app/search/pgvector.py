@@ -16,7 +16,7 @@ from app.scan.passes import PassScope
 from app.search.backend import Found
 from app.search.look import Look
 from app.search.stream import StreamSearch
-from app.search.ways import DEEP, EXACT, NEAR
+from app.search.ways import DEEP, EXACT, NEAR, Way
 from app.storage.catalogue import Catalogue
 from app.storage.conditions import and_matching
 from app.storage.database import Transaction
@@ -61,15 +61,19 @@ class PgvectorSearch:
         count = self._counts(transaction, rows)
         look = Look(transaction, rows, questions, queries, scope)
         few = FEW_MATCHES if filters else self._exact_below
-        for way in (NEAR, DEEP, EXACT) if count > few else (EXACT,):
+        is_quick = questions[0].quick and count > few
+        for way in _ways(is_quick=is_quick, is_small=count <= few):
             look.go(way)
         look.read_vectorless()
         ranked: dict[int, Sequence[Scored]] = {
             n: top.result(0) for n, top in look.tops.items()
         }
+        crowded: Sequence[int] = ()
         analyzed = count - look.unusable
         volume = Volume(look.rows_read, look.bytes_read)
-        if look.open:
+        if is_quick:
+            crowded = look.open
+        elif look.open:
             # Hundreds of jobs tie at the last place, and all were asked for.
             rest = self._stream.best(
                 transaction,
@@ -80,4 +84,15 @@ class PgvectorSearch:
             )
             ranked |= zip(look.open, rest.ranked, strict=True)
             analyzed, volume = rest.analyzed, volume + rest.volume
-        return Found([ranked[n] for n in range(len(questions))], analyzed, volume)
+        return Found(
+            [ranked.get(n, ()) for n in range(len(questions))],
+            analyzed,
+            volume,
+            crowded,
+        )
+
+
+def _ways(*, is_quick: bool, is_small: bool) -> Sequence[Way]:
+    if is_small:
+        return (EXACT,)
+    return (NEAR,) if is_quick else (NEAR, DEEP, EXACT)

@@ -46,6 +46,17 @@ def test_more_equal_texts_than_candidates_still_go_by_id(filled: Database) -> No
     assert {job.score for job in found.ranked[0]} == {1.0}
 
 
+def test_a_quick_question_that_takes_a_longer_search_leaves_the_others_alone(
+    filled: Database,
+) -> None:
+    queries = np.concatenate([clustered(3000)[:1], nearby(2)[1:]])
+    questions = [Question(top_n=7, skills="any", quick=True)] * 2
+    found = search(filled, through_index(), queries, questions)
+    assert list(found.crowded) == [0]
+    assert found.ranked[0] == ()
+    assert found.ranked[1] == search(filled, STREAM, queries, questions).ranked[1]
+
+
 def test_who_else_asks_changes_no_answer(filled: Database) -> None:
     queries = nearby(20)
     without = Selection(exclude=frozenset(range(0, 3000, 7)))
