@@ -18,15 +18,25 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     Raises ClientGoneError then. The body of the request must have been read.
     """
-    working = asyncio.ensure_future(work)
+    asking = asyncio.current_task()
+    assert asking is not None  # noqa: S101  (a coroutine runs in a task)
     leaving = asyncio.ensure_future(_leaves(request))
+    waits = True
+
+    def give_up(_: object) -> None:
+        if waits:
+            asking.cancel()
+
+    leaving.add_done_callback(give_up)
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientGoneError
-        return await working
+        return await work
+    except asyncio.CancelledError:
+        if leaving.done():
+            asking.uncancel()
+            raise ClientGoneError from None
+        raise
     finally:
-        working.cancel()
+        waits = False
         leaving.cancel()
 
 

@@ -58,8 +58,15 @@ class TopN:
         query, row = self._best.candidates(scores, batch.ids)
         for start in range(0, len(row), RESCORE_ROWS):
             part = slice(start, start + RESCORE_ROWS)
-            exact = self._rescore(batch.embeddings[row[part]], query[part])
-            self._best.keep(query[part], batch.ids[row[part]], exact)
+            chosen = Batch(batch.ids[row[part]], batch.embeddings[row[part]])
+            self.consider(query[part], chosen)
+
+    def consider(self, query: NDArray[np.int64], batch: Batch) -> None:
+        """Score rows exactly that were chosen for one query each, `query` (n,), and
+        are not excluded there; those that point nowhere belong to nobody's best.
+        """
+        exact = self._rescore(batch.embeddings, query)
+        self._best.keep(query, batch.ids, exact)
 
     def result(self, query: int) -> list[Scored]:
         """The best rows of one query: highest score first, equal ones by id."""
@@ -81,7 +88,8 @@ class TopN:
         self, embeddings: NDArray[np.float32], query: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         rows = embeddings.astype(np.float64)
-        dots = np.einsum("ij,ij->i", rows, self._exact[query])
-        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        scores: NDArray[np.float64] = dots / norms
+        with np.errstate(all="ignore"):
+            dots = np.einsum("ij,ij->i", rows, self._exact[query])
+            norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            scores: NDArray[np.float64] = dots / norms
         return scores

@@ -1,12 +1,16 @@
 """The records of `app.storage.vectors.stream_nearest`: candidates by question."""
 
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.scan.records import DIMENSION, EMBEDDING_BYTES, Batch, CopyReader
+from app.scan.topn import RESCORE_ROWS
 
 FIELDS = 5  # question, full, last, job_id, embedding
 # The count of fields, then for the first three a length and a value each.
@@ -30,10 +34,9 @@ class Candidates:
     ids: list[Any] = field(default_factory=list)
     embeddings: list[bytes] = field(default_factory=list)
 
-    def batch(self) -> Batch:
-        """As a scan would have read them."""
-        vectors = np.frombuffer(b"".join(self.embeddings), "<f4")
-        return Batch(np.array(self.ids), vectors.reshape(-1, DIMENSION))
+    def matrix(self) -> NDArray[np.float32]:
+        """(n, 384): their embeddings."""
+        return _matrix(self.embeddings)
 
 
 class Gathered:
@@ -45,6 +48,19 @@ class Gathered:
         self.rows = 0
         self._integer_ids = integer_ids
         self.reader: CopyReader[None] = CopyReader(self._frame, lambda _: None)
+
+    def batches(self) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+        """All candidates, some at a time, as a scan would have read them; before each
+        batch the question of each of its rows.
+        """
+        rows = (
+            (question, id_, embedding)
+            for question, found in enumerate(self.of)
+            for id_, embedding in zip(found.ids, found.embeddings, strict=True)
+        )
+        while part := list(islice(rows, RESCORE_ROWS)):
+            question, ids, embeddings = zip(*part, strict=True)
+            yield np.array(question), Batch(np.array(ids), _matrix(embeddings))
 
     def _frame(self, data: memoryview) -> tuple[int, None]:
         used = 0
@@ -82,3 +98,7 @@ class Gathered:
         )
         self.rows += 1
         return end
+
+
+def _matrix(embeddings: Sequence[bytes]) -> NDArray[np.float32]:
+    return np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, DIMENSION)

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.questions import AbandonedError, Question
+from app.scan.best import Scored
 from app.scan.bounds import Bounds
 from app.scan.copying import read_copy
 from app.scan.passes import PassScope
 from app.scan.records import Batch, RecordReader
 from app.scan.topn import TopN
-from app.search.candidates import Gathered
+from app.search.candidates import Candidates, Gathered
 from app.search.ways import Way
 from app.storage.database import Transaction
 from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
@@ -23,8 +24,8 @@ HALF_A_DIGIT = 0.5e-6
 
 
 class Look:
-    """Each question has a running top-N of its own: which candidates it meets must not
-    depend on who else asks.
+    """Each candidate is scored for the question that it came for, and for no other:
+    what a question meets must not depend on who else asks.
     """
 
     def __init__(
@@ -42,8 +43,8 @@ class Look:
         exact = queries.astype(np.float64)
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
         self._queries = queries
-        # Of the questions that are answered.
-        self.tops: dict[int, TopN] = {}
+        # Of the questions that are answered: where their best are, and at which place.
+        self._tops: dict[int, tuple[TopN, int]] = {}
         self.open = list(range(len(questions)))
         self._crowded: set[int] = set()
         self._vectorless = False
@@ -60,26 +61,30 @@ class Look:
 
     def _take(self, asked: Mapping[int, Near], way: Way) -> None:
         gathered = self._gather(list(asked.values()), way)
-        for n, found in zip(asked, gathered.of, strict=True):
-            top = self._new_top(n)
-            batch = found.batch()
-            if found.ids:
-                top.update(batch)
-            is_short = found.full and self._is_short(n, top, batch)
+        top = self._top_of(list(asked))
+        for question, batch in gathered.batches():
+            top.consider(question, batch)
+        for place, (n, found) in enumerate(zip(asked, gathered.of, strict=True)):
+            is_short = found.full and self._is_short(n, top, place, found)
             if found.last or is_short:
                 self._crowded.add(n)
             if way.settles(found) and not is_short:
                 self.open.remove(n)
-                self.tops[n] = top
+                self._tops[n] = top, place
+
+    def ranked(self) -> dict[int, Sequence[Scored]]:
+        """The best of each question that is answered."""
+        return {n: top.result(place) for n, (top, place) in self._tops.items()}
 
     def read_vectorless(self) -> None:
         """Compare the rows whose vectors are still to be made, should there be any."""
-        if not self._vectorless or not self.tops:
+        if not self._vectorless or not self._tops:
             return
+        tops = {id(top): top for top, _ in self._tops.values()}
 
         def consume(batch: Batch) -> None:
             self._check_waiting()
-            for top in self.tops.values():
+            for top in tops.values():
                 before = top.unusable
                 top.update(batch)
                 unusable = top.unusable - before
@@ -91,24 +96,27 @@ class Look:
         read_copy(stream, reader, buffer_bytes=BUFFER_BYTES)
         self.bytes_read += reader.bytes_read
 
-    def _new_top(self, number: int) -> TopN:
-        question = self._questions[number]
+    def _top_of(self, numbers: Sequence[int]) -> TopN:
+        asked = [self._questions[n] for n in numbers]
         return TopN(
-            self._queries[number : number + 1],
-            [question.top_n],
-            bounds=[Bounds.of(question.selection, self._rows.job_id)],
+            self._queries[numbers],
+            [question.top_n for question in asked],
+            bounds=[Bounds.of(each.selection, self._rows.job_id) for each in asked],
         )
 
-    def _is_short(self, number: int, top: TopN, batch: Batch) -> bool:
+    def _is_short(self, number: int, top: TopN, place: int, found: Candidates) -> bool:
         """Whether rows of pages before took the places of those of this one."""
         question = self._questions[number]
-        if question.selection.after is None or len(top.result(0)) >= question.top_n:
+        if question.selection.after is None:
+            return False
+        if len(top.result(place)) >= question.top_n:
             return False
         least = question.selection.min_score
         if least is None:
             return True
-        norms = np.linalg.norm(batch.embeddings, axis=1)
-        lowest = float(np.min(batch.embeddings @ self._units[number] / norms))
+        embeddings = found.matrix()
+        norms = np.linalg.norm(embeddings, axis=1)
+        lowest = float(np.min(embeddings @ self._units[number] / norms))
         return lowest > least - HALF_A_DIGIT
 
     def _tries(self, number: int, way: Way) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.questions import Question, Volume
-from app.scan.best import Scored
 from app.scan.passes import PassScope
 from app.search.backend import Found
 from app.search.look import Look
@@ -65,9 +64,7 @@ class PgvectorSearch:
         for way in _ways(is_quick=is_quick, is_small=count <= few):
             look.go(way)
         look.read_vectorless()
-        ranked: dict[int, Sequence[Scored]] = {
-            n: top.result(0) for n, top in look.tops.items()
-        }
+        ranked = look.ranked()
         crowded: Sequence[int] = ()
         analyzed = count - look.unusable
         volume = Volume(look.rows_read, look.bytes_read)

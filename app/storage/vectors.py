@@ -176,8 +176,8 @@ def _texts_of_halves() -> Sequence[str]:
 
 
 def _values(number: int, near: Near, id_type: Composable) -> Composed:
-    scale = LARGEST / float(np.abs(near.query).max())
-    scaled: list[int] = np.rint(near.query * scale).astype(int).tolist()
+    scale = LARGEST / float(max(near.query.max(), -near.query.min()))
+    scaled: list[int] = (near.query * scale).round().astype(int).tolist()
     # The distance is the negative product.
     beyond = -np.inf if near.at_most is None else -scale * (near.at_most + near.margin)
     return SQL("({}, {}::halfvec, {}, {}, {}::float8, {}::{}[], {}::float8)").format(
