@@ -15,7 +15,13 @@ import psycopg2
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Identifier, Literal
 
-from benchmarks.recombined import USERS, embeddings_of, million_server, recombined_table
+from benchmarks.recombined import (
+    USERS,
+    embeddings_of,
+    million_server,
+    recombined_table,
+    unit,
+)
 from benchmarks.tables import real_texts
 
 QUERIES = 200
@@ -29,18 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         url = recombined_table(server, args.rows)
         with closing(psycopg2.connect(url)) as connection:
             connection.autocommit = True
-            users = _unit(embeddings_of("users", real_texts("users", USERS)))[:QUERIES]
+            users = unit(embeddings_of("users", real_texts("users", USERS)))[:QUERIES]
             rows = _copy(connection)
             floor = _tenth_best(users, rows)
             for kind in ("halfvec", "vector"):
                 _measure(connection, kind, users, rows, floor)
             connection.cursor().execute("DROP TABLE compared")
     return 0
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
 
 
 def _copy(connection: Any) -> NDArray[np.float32]:
@@ -53,7 +54,7 @@ def _copy(connection: Any) -> NDArray[np.float32]:
     )
     cursor.execute("SELECT embedding FROM skill_job1 ORDER BY job_id")
     stored = b"".join(bytes(row[0]) for row in cursor)
-    rows = _unit(np.frombuffer(stored, "<f4").reshape(-1, 384))
+    rows = unit(np.frombuffer(stored, "<f4").reshape(-1, 384))
     for start in range(0, len(rows), 2000):
         part = [str(row) for row in rows[start : start + 2000].tolist()]
         cursor.execute(

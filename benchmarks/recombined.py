@@ -118,6 +118,12 @@ def embeddings_of(what: str, texts: Sequence[str]) -> NDArray[np.float32]:
     return np.asarray(np.load(file))
 
 
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 384): the same rows, of length 1."""
+    found: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return found
+
+
 def _insert(cursor: Any, table: str, key: str, rows: Rows) -> None:
     ids, texts, embeddings = rows
     cursor.execute(

@@ -27,7 +27,7 @@ from app.storage.vector_queries import COMPARABLE, INDEX
 
 # Chosen by measurement: docs/pgvector.md.
 M = 16
-EF_CONSTRUCTION = 128
+EF_CONSTRUCTION = 256
 SHOWN_EVERY_S = 2.0
 
 VALID = SQL("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass({})")
