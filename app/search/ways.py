@@ -38,6 +38,10 @@ class Way:
 # Tried in turn by the questions that are still open: many equal texts need more
 # candidates, and a filter can leave an index too few of them.
 # Of real postings 2 % of the questions tie beyond 20 spare rows, and 5 % beyond 10.
-NEAR = Way(spare=20, margin=USUAL_ERROR, reach=Reach(ef_search=80, per_row=2))
+NEAR = Way(
+    spare=20,
+    margin=USUAL_ERROR,
+    reach=Reach(ef_search=80, per_row=2, per_row_of_steps=3),
+)
 DEEP = Way(spare=400, margin=USUAL_ERROR, reach=Reach(ef_search=500), if_crowded=True)
 EXACT = Way(spare=400, margin=LARGEST_ERROR, reach=None)

@@ -48,16 +48,20 @@ class Near:
 @dataclass(frozen=True)
 class Reach:
     """How far an index is searched: candidates that it keeps in mind, at least and for
-    each row that is wanted of it, and rows that it visits at most for a filter.
+    each row that is wanted of it, and rows that it visits at most for a condition.
     """
 
     ef_search: int
     per_row: int = 0
+    # Where a condition takes rows away, a search goes on in steps of so many, and
+    # short steps miss more.
+    per_row_of_steps: int = 0
     max_scan_tuples: int = 20_000
 
-    def candidates(self, size: int) -> int:
+    def candidates(self, size: int, *, in_steps: bool) -> int:
         """How many it keeps in mind to find `size` rows."""
-        return min(max(self.ef_search, self.per_row * size), MOST_CANDIDATES)
+        per_row = self.per_row_of_steps if in_steps else self.per_row
+        return min(max(self.ef_search, per_row * size), MOST_CANDIDATES)
 
 
 @dataclass(frozen=True)
@@ -203,11 +207,12 @@ def _conditions(near: Near) -> Composed:
 
 
 def _through_index(reach: Reach, near: Near, *, is_filtered: bool) -> Composable:
-    candidates = reach.candidates(near.size)
+    has_conditions = is_filtered or any(near.conditions)
+    candidates = reach.candidates(near.size, in_steps=has_conditions)
     # To go on where it stopped, a search keeps every row that it looked at: a fifth
     # of its time. Where no condition takes rows away, twice as many candidates as are
     # wanted do, rows among them that were deleted since.
-    goes_on = is_filtered or any(near.conditions) or candidates < 2 * near.size
+    goes_on = has_conditions or candidates < 2 * near.size
     return queries.THROUGH_INDEX.format(
         ef_search=Literal(candidates),
         iterative=SQL("relaxed_order" if goes_on else "off"),
