@@ -4,6 +4,8 @@ like it. The counts are statistics; without any, all skills count alike.
 
 import math
 from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from app.storage.skill_counts import SkillCounts
 # Parts of a job that a near match is rounded to: sums of whole numbers are exact, in
 # whatever order they are added.
 PARTS = 1 << 16
+
+# Skills whose rarity is kept: 150 KB.
+REMEMBERED = 1_000
 
 # Shares add up to 1 but for rounding.
 TOLERANCE = 1e-9
@@ -31,8 +36,7 @@ def query_weights(
     counts = vocabulary.counts
     if counts is None or counts.jobs == 0:
         return _all_alike(columns)
-    rarities = [_rarity(f, counts.jobs) for f in _frequencies(similarities, counts)]
-    return [_shares([rarities[column] for column in own.tolist()]) for own in columns]
+    return _weights(_rarities(similarities, counts), columns)
 
 
 def weights_alone(
@@ -40,10 +44,23 @@ def weights_alone(
     queries: NDArray[np.float32],  # (k, 384)
     columns: Sequence[NDArray[np.intp]],
 ) -> list[NDArray[np.float64]]:
-    """As `query_weights`, where nothing else needs the similarities."""
-    if vocabulary.counts is None:
+    """As `query_weights`, where nothing else needs the similarities: they are computed
+    for those skills only that nobody asked for lately.
+    """
+    counts = vocabulary.counts
+    if counts is None or counts.jobs == 0:
         return _all_alike(columns)
-    return query_weights(vocabulary, vocabulary.similarities(queries), columns)
+    keys = [blake2b(row.tobytes(), digest_size=16).digest() for row in queries]
+    memory = vocabulary.rarities
+    known = {key: found for key in keys if (found := memory.get(key)) is not None}
+    new = [n for n, key in enumerate(keys) if key not in known]
+    if new:
+        fresh = _rarities(vocabulary.similarities(queries[new]), counts)
+        known |= zip((keys[n] for n in new), fresh, strict=True)
+        if len(memory) + len(new) > REMEMBERED:
+            memory.clear()
+        memory.update(islice(known.items(), REMEMBERED))
+    return _weights([known[key] for key in keys], columns)
 
 
 def to_bytes(weights: NDArray[np.float64]) -> bytes:
@@ -64,6 +81,17 @@ def _all_alike(
     columns: Sequence[NDArray[np.intp]],
 ) -> list[NDArray[np.float64]]:
     return [np.full(len(own), 1 / len(own)) for own in columns]
+
+
+def _weights(
+    rarities: Sequence[float], columns: Sequence[NDArray[np.intp]]
+) -> list[NDArray[np.float64]]:
+    return [_shares([rarities[column] for column in own.tolist()]) for own in columns]
+
+
+def _rarities(similarities: NDArray[np.float32], counts: SkillCounts) -> list[float]:
+    """Of each column, whatever other columns there are."""
+    return [_rarity(f, counts.jobs) for f in _frequencies(similarities, counts)]
 
 
 def _frequencies(similarities: NDArray[np.float32], counts: SkillCounts) -> list[float]:

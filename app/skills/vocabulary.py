@@ -2,7 +2,7 @@
 the exact vectors of the few that decide. It does not know how the files came about.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,11 @@ class Vocabulary:
     exact: NDArray[np.float32]  # (rows, 384), unit length or zero
     error: float  # the greatest of the codes
     counts: SkillCounts | None = None  # where the backfill has made some
+    # How rare skills are that were asked for, by a digest of their vectors: lost with
+    # this object, as a newer vocabulary may say otherwise.
+    rarities: dict[bytes, float] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def rows(self) -> int:

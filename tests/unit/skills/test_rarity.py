@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.skills.rarity import (
+    REMEMBERED,
     from_bytes,
     query_weights,
     to_bytes,
@@ -61,6 +62,34 @@ def test_weights_are_the_same_to_the_last_bit_alone_and_in_company(
         assert (weights > 0).all()
         single = vocabulary.similarities(queries[own[:1]])
         assert single[:, 0].tobytes() == table[:, own[0]].tobytes()
+
+
+def test_weights_that_are_remembered_are_those_that_were_computed() -> None:
+    rng = np.random.default_rng(3)
+    vocabulary = vocabulary_of(near(300, 3), rng.integers(0, 999, 300).tolist(), 1000)
+    queries = near(30, 4)
+    everyone = [np.arange(30)]
+    (first,) = weights_alone(vocabulary, queries[:20], [np.arange(20)])
+    assert len(vocabulary.rarities) == 20
+    (again,) = weights_alone(vocabulary, queries, everyone)
+    (fresh,) = query_weights(vocabulary, vocabulary.similarities(queries), everyone)
+    assert again.tobytes() == fresh.tobytes()
+    (same,) = weights_alone(vocabulary, queries[:20], [np.arange(20)])
+    assert same.tobytes() == first.tobytes()
+
+
+def test_other_counts_forget_what_was_remembered() -> None:
+    vocabulary = vocabulary_of(near(5, 5), [1, 2, 3, 4, 5], 10)
+    weights_alone(vocabulary, near(5, 5), [np.arange(5)])
+    counted = replace(vocabulary, counts=SkillCounts(20, np.arange(5, dtype=np.int32)))
+    assert not counted.rarities
+
+
+def test_no_more_is_remembered_than_its_bound() -> None:
+    vocabulary = vocabulary_of(near(5, 6), [1, 2, 3, 4, 5], 10)
+    for seed, asked in enumerate([400, 400, 400, REMEMBERED + 400, 1]):
+        weights_alone(vocabulary, near(asked, seed), [np.arange(asked)])
+        assert 0 < len(vocabulary.rarities) <= REMEMBERED
 
 
 def test_a_rare_skill_counts_for_more_and_an_unknown_one_as_its_relatives_do() -> None:
