@@ -59,12 +59,7 @@ class SkillTopN:
         self._refined = np.zeros(len(self._similarities), dtype=bool)
         self._refined[-1] = True  # unknown skills: exactly nothing
         # Before any of them is refined: nobody's weights depend on the rows seen.
-        counted = query_weights(vocabulary, self._similarities, queries.columns)
-        given = queries.weights or [None] * len(counted)
-        self.weights = [
-            fresh if old is None else old
-            for fresh, old in zip(counted, given, strict=True)
-        ]
+        self.weights = self._all_weights()
         table = np.zeros((len(queries.columns), len(queries.vectors)), np.float32)
         for row, columns, own in zip(table, queries.columns, self.weights, strict=True):
             row[columns] = own
@@ -97,6 +92,16 @@ class SkillTopN:
     def result(self, query: int) -> list[Scored]:
         """The best rows of one query; `second` is the coverage."""
         return self._best.result(query)
+
+    def _all_weights(self) -> list[NDArray[np.float64]]:
+        columns, given = self._queries.columns, self._queries.weights
+        known = {n: weights for n, weights in enumerate(given) if weights is not None}
+        new = [n for n in range(len(columns)) if n not in known]
+        if new:
+            own = [columns[n] for n in new]
+            counted = query_weights(self._vocabulary, self._similarities, own)
+            known |= zip(new, counted, strict=True)
+        return [known[n] for n in range(len(columns))]
 
     def _approximate(
         self, skill_ids: NDArray[np.int32], starts: NDArray[np.intp]
