@@ -18,7 +18,6 @@ from tests.support.replicas import Replicated, running_replicas
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import Service, running_service
 
-ARRIVES_WITHIN_S = 20.0
 CLIENTS = 8
 LOST_AFTER_S = 2.0
 
@@ -34,18 +33,8 @@ def replicated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicated]:
         add_pending_jobs(both.primary.url, ["welding", "nursing", "baking bread"])
         add_user(both.primary.url, 1, "a baker")
         assert generate_embeddings([]) == 0
-        arrive(both)
+        both.arrive()
         yield both
-
-
-def arrive(both: Replicated) -> None:
-    """Wait until the replica has all that the primary has."""
-    ((written,),) = run(both.primary.url, "SELECT pg_current_wal_lsn()")
-    deadline = time.monotonic() + ARRIVES_WITHIN_S
-    query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-    while not run(both.replica.url, query, (written,))[0][0]:
-        assert time.monotonic() < deadline, "the replica does not catch up"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -71,7 +60,7 @@ def test_reads_go_to_the_replica_and_embeddings_to_the_primary(
     assert generate_embeddings(["--what=jobs"]) == 0
     assert doctor([]) in (0, 1)
     assert "jobs: 4 embedded" in capsys.readouterr().out
-    arrive(replicated)
+    replicated.arrive()
     assert 4 in best(service)[1]
 
 
@@ -107,7 +96,7 @@ def test_a_stale_replica_answers_from_what_it_has(
     assert (status, jobs[0], len(jobs)) == (200, 3, 3)
     assert best(service, 2)[0] == 404
     replicated.resume()
-    arrive(replicated)
+    replicated.arrive()
     assert best(service)[0] == 404
     assert best(service, 2)[1][0] == 2
 

@@ -1,9 +1,12 @@
-"""Debian's PostgreSQL: a primary and a streaming replica of it, on the loopback."""
+"""A primary and a streaming replica of it, on the loopback: of Debian's PostgreSQL, or
+of the embedded one, which has pgvector.
+"""
 
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,17 +14,47 @@ from pathlib import Path
 
 from psycopg2.extensions import make_dsn
 
-from tests.support.postgres import run
+from tests.support.postgres import Server, run
 from tests.support.service import free_port
 
-BINARIES = "/usr/lib/postgresql/*/bin"
-SYSTEM_USER = "postgres"
+DEBIANS = "/usr/lib/postgresql/*/bin"
+ARRIVES_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Programs:
+    """PostgreSQL's, and who runs them: root must not."""
+
+    folder: Path
+    user: str | None
+
+    @classmethod
+    def of_debian(cls) -> "Programs":
+        found = sorted(Path("/").glob(DEBIANS.removeprefix("/")))
+        assert found, "install it: apt-get install postgresql"
+        return cls(found[-1], "postgres" if os.geteuid() == 0 else None)
+
+    @classmethod
+    def of(cls, server: Server) -> "Programs":
+        """Those of the embedded server; running as root, it has made them readable."""
+        return cls(server.handle.bin_path, server.handle.system_user)
+
+    def run(self, program: str, *arguments: str, check: bool = True) -> None:
+        subprocess.run(
+            [str(self.folder / program), *arguments],
+            user=self.user,
+            cwd="/",
+            check=check,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
 
 @dataclass(frozen=True)
 class Node:
     """One server; `url` reaches it and no other."""
 
+    programs: Programs
     data: Path
     port: int
 
@@ -33,11 +66,14 @@ class Node:
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.data.parent}"
-        _pg_ctl(self, "-l", str(self.data / "log"), "-o", options, "-w", "start")
+        self._pg_ctl("-l", str(self.data / "log"), "-o", options, "-w", "start")
 
     def kill(self) -> None:
         """At once, without a farewell to anyone; again for one that is down."""
-        _pg_ctl(self, "-m", "immediate", "stop", check=False)
+        self._pg_ctl("-m", "immediate", "stop", check=False)
+
+    def _pg_ctl(self, *arguments: str, check: bool = True) -> None:
+        self.programs.run("pg_ctl", "-D", str(self.data), *arguments, check=check)
 
 
 @dataclass(frozen=True)
@@ -57,6 +93,15 @@ class Replicated:
             target_session_attrs="prefer-standby",
         )
 
+    def arrive(self) -> None:
+        """Wait until the replica has all that the primary has."""
+        ((written,),) = run(self.primary.url, "SELECT pg_current_wal_lsn()")
+        deadline = time.monotonic() + ARRIVES_WITHIN_S
+        query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        while not run(self.replica.url, query, (written,))[0][0]:
+            assert time.monotonic() < deadline, "the replica does not catch up"
+            time.sleep(0.02)
+
     def pause(self) -> None:
         """The replica stays as it is; the primary goes on."""
         run(self.replica.url, "SELECT pg_wal_replay_pause()")
@@ -66,38 +111,21 @@ class Replicated:
 
 
 @contextmanager
-def running_replicas() -> Iterator[Replicated]:
-    """An empty database `postgres`, twice."""
+def running_replicas(programs: Programs | None = None) -> Iterator[Replicated]:
+    """An empty database `postgres`, twice; Debian's where nothing else is given."""
+    programs = programs or Programs.of_debian()
     with ExitStack() as stack:
         # Not the folder of the tests: it is closed to other users.
         folder = Path(tempfile.mkdtemp(prefix="replicas-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        if os.geteuid() == 0:
-            shutil.chown(folder, SYSTEM_USER)
-        primary = Node(folder / "primary", free_port())
-        _run("initdb", "-D", str(primary.data), "-A", "trust", "-U", "postgres")
+        if programs.user:
+            shutil.chown(folder, programs.user)
+        primary = Node(programs, folder / "primary", free_port())
+        programs.run("initdb", "-D", str(primary.data), "-A", "trust", "-U", "postgres")
         stack.callback(primary.kill)
         primary.start()
-        replica = Node(folder / "replica", free_port())
-        _run("pg_basebackup", "-R", "-D", str(replica.data), "-d", primary.url)
+        replica = Node(programs, folder / "replica", free_port())
+        programs.run("pg_basebackup", "-R", "-D", str(replica.data), "-d", primary.url)
         stack.callback(replica.kill)
         replica.start()
         yield Replicated(primary, replica)
-
-
-def _pg_ctl(node: Node, *arguments: str, check: bool = True) -> None:
-    _run("pg_ctl", "-D", str(node.data), *arguments, check=check)
-
-
-def _run(program: str, *arguments: str, check: bool = True) -> None:
-    found = sorted(Path("/").glob(BINARIES.removeprefix("/")))
-    assert found, "install it: apt-get install postgresql"
-    subprocess.run(
-        [str(found[-1] / program), *arguments],
-        # Postgres refuses to run as root.
-        user=SYSTEM_USER if os.geteuid() == 0 else None,
-        cwd="/",
-        check=check,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
