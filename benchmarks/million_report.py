@@ -45,6 +45,10 @@ def _build(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _latency(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for clients in ("1", "16", "64"):
         yield f"{clients} clients", _times(part[clients])
+        if "processor_ms" in part[clients]:
+            service, database, client = part[clients]["processor_ms"]
+            spent = f"{service:.1f} service, {client:.1f} client"
+            yield "… processor time a request", f"{database:.1f} ms Postgres, {spent}"
     yield "memory of the service that cannot be reclaimed", f"{part['anon_mb']:.1f} MB"
     if "huge_pages" in part:
         yield "huge pages for Postgres", part["huge_pages"]
