@@ -66,7 +66,7 @@ def _memory_over_rows(results: dict[str, Any]) -> Figure:
         ]
         _line(axes, design, points)
     axes.axhline(512, color="grey", linewidth=0.8)
-    axes.annotate("512 MB host", (1000, 530), color="grey")
+    axes.annotate("512 MB host", (1000, 470), color="grey")
     axes.set(xscale="log", xlabel="jobs in the table", ylabel="peak RSS, MB", ylim=0)
     return figure
 
@@ -77,7 +77,7 @@ def _memory_over_time(results: dict[str, Any]) -> Figure:
         points = [(sample["at_s"], sample["rss_mb"]) for sample in samples]
         _line(axes, design, points, marker="", markevery=1)
     axes.axhline(512, color="grey", linewidth=0.8)
-    axes.annotate("512 MB host", (0.2, 525), color="grey")
+    axes.annotate("512 MB host", (0.2, 470), color="grey")
     axes.set(xlabel="seconds since the process was started", ylabel="RSS, MB", ylim=0)
     return figure
 
