@@ -109,7 +109,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    path: str = getattr(scope.get("route"), "path", "other")
+    path: str = getattr(scope.get("route"), "path_format", "other")
     return path
 
 

@@ -79,6 +79,10 @@ def test_requests_are_counted_by_route_and_status(measured: Service) -> None:
     measured.recommend()
     after = count("other", "404"), count("/api/recommend", "422")
     assert after == (before[0] + 3, before[1] + 1)
+    # As the documentation writes a route, not as the router does.
+    similar = count("/api/jobs/{job_id}/similar", "200")
+    measured.client.get("/api/jobs/5/similar")
+    assert count("/api/jobs/{job_id}/similar", "200") == similar + 1
     seconds = metric(
         measured, "recommender_request_seconds_count", route="/api/recommend"
     )
