@@ -18,25 +18,15 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     Raises ClientGoneError then. The body of the request must have been read.
     """
-    asking = asyncio.current_task()
-    assert asking is not None  # noqa: S101  (a coroutine runs in a task)
+    working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_leaves(request))
-    waits = True
-
-    def give_up(_: object) -> None:
-        if waits:
-            asking.cancel()
-
-    leaving.add_done_callback(give_up)
     try:
-        return await work
-    except asyncio.CancelledError:
-        if leaving.done():
-            asking.uncancel()
-            raise ClientGoneError from None
-        raise
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGoneError
+        return await working
     finally:
-        waits = False
+        working.cancel()
         leaving.cancel()
 
 
