@@ -112,17 +112,22 @@ def test_the_key_is_asked_for_and_kept_for_the_session_only(
         assert page.evaluate("sessionStorage.length") == 0
 
 
+def decline(page: Page) -> None:
+    """Close the dialog that asks for a key, and see what is said then."""
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    alert = page.get_by_role("alert").filter(has_text="A key is needed")
+    expect(alert).to_be_visible()
+
+
 def test_without_a_key_it_says_what_is_missing_and_asks_again(
     browser: Browser, closed: Service
 ) -> None:
     with visiting(browser, address(closed), statuses=(401,)) as page:
         page.get_by_role("button", name="Not now").click()
         add_skills(page, "python")
-        dialog = page.get_by_role("dialog")
-        expect(dialog).to_be_visible()
-        page.keyboard.press("Escape")
-        alert = page.get_by_role("alert").filter(has_text="A key is needed")
-        expect(alert).to_be_visible()
+        decline(page)
         page.get_by_role("button", name="Enter the API key").click()
         give_key(page, KEY)
         settle(page)
@@ -141,11 +146,7 @@ def test_a_late_refusal_does_not_ask_the_visitor_who_said_no_again(
         page.route("**/api/columns", hold)
         with page.expect_request("**/api/columns"):
             add_skills(page, "python")
-        dialog = page.get_by_role("dialog")
-        expect(dialog).to_be_visible()
-        page.keyboard.press("Escape")
-        alert = page.get_by_role("alert").filter(has_text="A key is needed")
-        expect(alert).to_be_visible()
+        decline(page)
         with page.expect_response("**/api/columns"):
             held.pop().continue_()
         page.get_by_role("button", name="Enter the API key").click()
