@@ -14,7 +14,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg2
 
 from app.backfill.vectors import VectorFilling
@@ -23,8 +22,9 @@ from benchmarks.cgroup import NoCgroupError, drop_caches, limited
 from benchmarks.load import Load, closed_loop
 from benchmarks.memory import LIMIT_BYTES, inside
 from benchmarks.million_report import page
+from benchmarks.processor import processor_s
 from benchmarks.recombined import USERS, migrate, million_server, recombined_table
-from benchmarks.servers import ROOT, Running, project
+from benchmarks.servers import ROOT, project
 from benchmarks.wire import counted
 
 RESULTS = ROOT / "benchmarks" / "million.json"
@@ -34,10 +34,6 @@ STREAM_REQUESTS = 5
 RECALL_USERS = 200
 # A stream of a million jobs takes seconds, and many clients wait for one another.
 PATIENT = {"REQUEST_TIMEOUT_S": "300"}
-SERVING = (
-    "SELECT pid FROM pg_stat_activity"
-    " WHERE application_name = 'job-recommender' AND datname = current_database()"
-)
 PGVECTOR = {"SEARCH_BACKEND": "pgvector"}
 
 
@@ -106,29 +102,16 @@ def _latency(url: str, args: argparse.Namespace) -> dict[str, Any]:
     with project(url, **PGVECTOR) as server:
         closed_loop(server.port, user, clients=16, requests=USERS)
         for clients in CLIENTS:
-            before = _processor_s(server, url)
+            before = processor_s(server, url)
             load = closed_loop(server.port, user, clients=clients, seconds=args.seconds)
             spent = [
                 1000 * (after - start) / len(load.latencies_s)
-                for start, after in zip(before, _processor_s(server, url), strict=True)
+                for start, after in zip(before, processor_s(server, url), strict=True)
             ]
             found[str(clients)] = _summary(load) | {"processor_ms": spent}
         found["anon_mb"] = server.memory().anon_mb
     found["huge_pages"] = _row(url, "SHOW huge_pages_status")[0]
     return found
-
-
-def _processor_s(server: Running, url: str) -> list[float]:
-    """Seconds of processor time so far: of the service, of the database's processes
-    that serve it, and of this one, which is the clients.
-    """
-    with closing(psycopg2.connect(url)) as connection:
-        cursor = connection.cursor()
-        cursor.execute(SERVING)
-        serving = [psutil.Process(row[0]) for row in cursor.fetchall()]
-    times = [each.cpu_times() for each in [*serving, psutil.Process()]]
-    *database, clients = [each.user + each.system for each in times]
-    return [server.cpu_s(), sum(database), clients]
 
 
 def _stream(url: str, args: argparse.Namespace) -> dict[str, Any]:
