@@ -44,6 +44,7 @@ def _serve(settings: Settings) -> None:
     with hasty_imports():
         import uvicorn  # noqa: PLC0415
 
+        from app.api.protocol import BoundedHttp  # noqa: PLC0415
         from app.main import create_app  # noqa: PLC0415
 
         app = create_app(settings)
@@ -53,6 +54,7 @@ def _serve(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedHttp,
         # Its lines go through our handler; requests are logged by app.api.observe.
         log_config=None,
         access_log=False,

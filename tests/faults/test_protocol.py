@@ -1,0 +1,119 @@
+"""What comes before a request is one: heads, trailers and pipelines without an end."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw import exchange, post, read_all, status
+from tests.support.service import Service, running_service
+
+# No database: nothing here gets so far.
+NOWHERE = "postgresql://u@127.0.0.1:1/x"
+ENDLESS_BYTES = 100_000_000
+# What the kernel's buffers on both sides take on top of what the service reads.
+SOON_BYTES = 20_000_000
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = (
+    b"POST /api/recommend HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log_file = tmp_path_factory.mktemp("protocol") / "log"
+    with running_service(NOWHERE, log_file) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        pytest.param(b"GET /", b"a" * 4096, id="path"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nX-", b"a" * 4096, id="name"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ", b"a" * 4096, id="value"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-A: b\r\n" * 512, id="headers"
+        ),
+        pytest.param(CHUNKED + b"0\r\n", b"X-A: b\r\n" * 512, id="trailers"),
+        pytest.param(CHUNKED + b"0\r\nX-A: ", b"a" * 4096, id="one trailer"),
+        pytest.param(CHUNKED + b"1;", b"a" * 4096, id="chunk extension"),
+    ],
+)
+def test_what_never_becomes_a_request_is_cut(
+    service: Service, start: bytes, more: bytes
+) -> None:
+    before = anonymous_bytes(service)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as endless:
+        sent = 0
+        try:
+            endless.sendall(start)
+            while sent < ENDLESS_BYTES:
+                endless.sendall(more)
+                sent += len(more)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert sent < SOON_BYTES
+    assert anonymous_bytes(service) - before < 5_000_000
+    assert service.client.get("/healthz").status_code == 200
+
+
+def test_a_head_beyond_the_limit_gets_a_sentence(service: Service) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Test: " + b"a" * 400_000
+    response = exchange(service.port, head)
+    assert status(response) == 400
+    assert response.endswith(b"The head of the request is too long.")
+
+
+def test_a_long_head_within_the_limit_is_read(service: Service) -> None:
+    found = service.client.get("/healthz", headers={"X-Test": "a" * 30_000})
+    assert found.status_code == 200
+
+
+def test_requests_in_a_row_are_answered_in_their_order(service: Service) -> None:
+    unknown = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = HEALTH.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    response = exchange(service.port, HEALTH + unknown + HEALTH + last)
+    statuses = [int(part[:3]) for part in response.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [200, 404, 200, 200]
+
+
+def test_a_flood_of_requests_in_a_row_is_refused(service: Service) -> None:
+    before = anonymous_bytes(service)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as flood:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            flood.sendall(HEALTH * 100_000)
+        response = read_all(flood)
+    assert response.count(b"HTTP/1.1 200") < 1_000
+    assert anonymous_bytes(service) - before < 5_000_000
+    assert service.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
+        pytest.param(b"hello\r\n\r\n", id="a word"),
+        pytest.param(post(b"{}", "Content-Length: 3"), id="two lengths"),
+        pytest.param(post(b"{}", "Transfer-Encoding: chunked"), id="length and chunks"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n X-A: b\r\n\r\n", id="folded"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", id="space in a name"),
+        pytest.param(CHUNKED + b"zz\r\n", id="no number"),
+    ],
+)
+def test_what_is_not_http_is_a_400(service: Service, sent: bytes) -> None:
+    assert status(exchange(service.port, sent)) == 400
+
+
+def anonymous_bytes(service: Service) -> int:
+    """Memory of the service that cannot be reclaimed."""
+    status_file = Path(f"/proc/{service.process.pid}/status")
+    line = next(
+        line
+        for line in status_file.read_text().splitlines()
+        if line.startswith("RssAnon")
+    )
+    return int(line.split()[1]) * 1024
