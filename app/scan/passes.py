@@ -6,6 +6,7 @@ gives an answer, or an error, for each. It owns the line, the threads and the wa
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -31,6 +32,9 @@ class HasPassKey(Protocol):
 
 Question = TypeVar("Question", bound=HasPassKey)
 Answer = TypeVar("Answer")
+
+# Of one request: an answer or an error for each question, or the error of its pass.
+Outcome = Sequence[Answer | AppError] | Exception
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,8 @@ class _Ticket(Generic[Question, Answer]):
     def __post_init__(self) -> None:
         self.future = self.loop.create_future()
 
-    def settle(self, outcome: Sequence[Answer | AppError] | Exception) -> None:
-        """Hand the outcomes over, from any thread."""
-        # RuntimeError: the loop was closed, so nobody waits any more.
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._settle, outcome)
-
-    def _settle(self, outcome: Sequence[Answer | AppError] | Exception) -> None:
+    def settle(self, outcome: Outcome[Answer]) -> None:
+        """Hand the outcomes over, in the thread of the loop."""
         if self.future.done():
             return
         if isinstance(outcome, Exception):
@@ -101,8 +100,14 @@ class SharedPasses(Generic[Question, Answer]):
         threads: int = 1,
         most_per_pass: int = 64,
         max_waiting: int = 256,
+        gather_s: float = 0.0,
     ) -> None:
+        """`gather_s`: while other passes run, one that is not full waits so long for
+        more questions; what all passes cost, however small, is then paid less often.
+        """
         self._run = run
+        self._gather_s = gather_s
+        self._running = 0
         self._most_per_pass = most_per_pass
         self._max_waiting = max_waiting
         self._line: deque[_Ticket[Question, Answer]] = deque()
@@ -165,8 +170,8 @@ class SharedPasses(Generic[Question, Answer]):
             self._line.clear()
             self._waiting = 0
             self._changed.notify_all()
-        for ticket in left:
-            ticket.settle(DeadlineExceededError("The service is shutting down."))
+        error = DeadlineExceededError("The service is shutting down.")
+        _settle([(ticket, error) for ticket in left])
         for thread in self._threads:
             thread.join(timeout_s)
 
@@ -190,14 +195,29 @@ class SharedPasses(Generic[Question, Answer]):
                 self._waiting -= len(ticket.questions)
 
     def _work(self) -> None:
-        while tickets := self._next_group():
-            self._answer(tickets)
+        while self._wait_for_questions():
+            if tickets := self._next_group():
+                self._answer(tickets)
+                with self._changed:
+                    self._running -= 1
 
-    def _next_group(self) -> list[_Ticket[Question, Answer]]:
-        """The oldest ticket and those that fit into its pass; empty at the end."""
+    def _wait_for_questions(self) -> bool:
+        """True once some wait, and had a moment to become more; False at the end."""
         with self._changed:
             while not self._line and not self._closed:
                 self._changed.wait()
+            gathers = self._running > 0 and self._waiting < self._most_per_pass
+            if not self._line:
+                return False
+        if gathers and self._gather_s:
+            time.sleep(self._gather_s)
+        return True
+
+    def _next_group(self) -> list[_Ticket[Question, Answer]]:
+        """The oldest ticket and those that fit into its pass, which runs from now on;
+        empty where another thread took them.
+        """
+        with self._changed:
             if not self._line:
                 return []
             key = self._line[0].questions[0].pass_key
@@ -214,6 +234,7 @@ class SharedPasses(Generic[Question, Answer]):
                 ticket.in_line = False
                 self._waiting -= len(ticket.questions)
             self._line = deque(ticket for ticket in self._line if ticket.in_line)
+            self._running += 1
             return group
 
     def _answer(self, tickets: Sequence[_Ticket[Question, Answer]]) -> None:
@@ -228,9 +249,28 @@ class SharedPasses(Generic[Question, Answer]):
                 part = questions[start : start + self._most_per_pass]
                 outcomes += self._run(part, scope)
         except Exception as error:  # noqa: BLE001  (handed to those who wait)
-            for ticket in tickets:
-                ticket.settle(error)
+            _settle([(ticket, error) for ticket in tickets])
             return
         left = iter(outcomes)
-        for ticket in tickets:
-            ticket.settle(list(islice(left, len(ticket.questions))))
+        _settle(
+            [(ticket, list(islice(left, len(ticket.questions)))) for ticket in tickets]
+        )
+
+
+def _settle(
+    settled: Sequence[tuple[_Ticket[Question, Answer], Outcome[Answer]]],
+) -> None:
+    """Hand the outcomes over, from any thread: each loop is woken once."""
+    for loop in {ticket.loop for ticket, _ in settled}:
+        # RuntimeError: the loop was closed, so nobody waits any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle_here, loop, settled)
+
+
+def _settle_here(
+    loop: asyncio.AbstractEventLoop,
+    settled: Sequence[tuple[_Ticket[Question, Answer], Outcome[Answer]]],
+) -> None:
+    for ticket, outcome in settled:
+        if ticket.loop is loop:
+            ticket.settle(outcome)

@@ -82,6 +82,41 @@ def test_those_who_wait_share_the_next_pass_by_key_and_size(
     assert gate.groups == [["a"], ["b", "d", "e"], ["c"]]
 
 
+def test_beside_a_running_pass_one_waits_for_company(gate: Gate) -> None:
+    async def story(passes: SharedPasses[Asked, str]) -> list[str]:
+        first = await ask(passes, Asked("a"))
+        await begun(gate)
+        second = await ask(passes, Asked("b"))
+        await asyncio.sleep(0.05)
+        third = await ask(passes, Asked("c"))
+        gate.opened.release(100)
+        return await asyncio.gather(*first, *second, *third)
+
+    passes: SharedPasses[Asked, str] = SharedPasses(gate.run, threads=2, gather_s=0.5)
+    assert asyncio.run(story(passes)) == ["A", "B", "C"]
+    assert gate.groups == [["a"], ["b", "c"]]
+    passes.close()
+
+
+def test_neither_a_question_alone_nor_a_full_pass_waits_for_company(gate: Gate) -> None:
+    async def story(passes: SharedPasses[Asked, str]) -> None:
+        first = await ask(passes, Asked("a"))
+        await begun(gate)
+        gate.begun.clear()
+        rest = passes.ask_all([Asked("b"), Asked("c")], Deadline.after(LATER))
+        full = asyncio.create_task(rest)
+        await begun(gate)
+        gate.opened.release(100)
+        await asyncio.gather(*first, full)
+
+    passes: SharedPasses[Asked, str] = SharedPasses(
+        gate.run, threads=2, most_per_pass=2, gather_s=2 * LATER
+    )
+    asyncio.run(story(passes))
+    assert gate.groups == [["a"], ["b", "c"]]
+    passes.close()
+
+
 def test_f50_beyond_the_line_it_refuses_at_once(
     gate: Gate, passes: SharedPasses[Asked, str]
 ) -> None:
