@@ -7,6 +7,7 @@ the few whose look takes many times as long: these leave their pass and come aga
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeGuard
 
 from app.answers import AnyAnswer, AnyQuestion, Passes
 from app.deadline import Deadline
@@ -40,11 +41,9 @@ class TwoLines:
         """As `SharedPasses.ask_all`: the questions are of one kind. Several stay
         together in the line whose passes are large.
         """
-        if len(questions) > 1 or not _asks_index(questions[0]):
-            return await self._scans.ask_all(questions, deadline)
         question = questions[0]
-        if not isinstance(question, Question):
-            return await self._looks.ask_all(questions, deadline)
+        if len(questions) > 1 or not _asks_index(question):
+            return await self._scans.ask_all(questions, deadline)
         quickly = await self._looks.ask_all([replace(question, quick=True)], deadline)
         if isinstance(quickly[0], CrowdedError):
             return await self._looks.ask_all(questions, deadline)
@@ -56,7 +55,9 @@ class TwoLines:
         self._scans.close()
 
 
-def _asks_index(question: AnyQuestion) -> bool:
+def _asks_index(
+    question: AnyQuestion,
+) -> TypeGuard[Question | NeighbourQuestion]:
     if isinstance(question, Question):
         return not question.exact
     return isinstance(question, NeighbourQuestion) and not question.finds_users

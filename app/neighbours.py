@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import AppError, JobNotFoundError
+from app.errors import AppError, CrowdedError, JobNotFoundError
 from app.match.questions import Match, SkillAnswer
 from app.questions import AbandonedError, PassObserver, Question, Timings, Volume
 from app.scan.bounds import Bounds
@@ -35,11 +35,13 @@ class NeighbourQuestion:
     job_id: Id
     finds_users: bool = False
     selection: Selection = EVERYTHING
+    # As that of a `Question`.
+    quick: bool = False
 
     @property
     def pass_key(self) -> Hashable:
         """Who reads the same rows can share a pass."""
-        return ("neighbours", self.finds_users, self.selection.scan_key)
+        return ("neighbours", self.finds_users, self.selection.scan_key, self.quick)
 
 
 class Neighbours:
@@ -99,8 +101,11 @@ class Neighbours:
         timings = Timings(0.0, (time.perf_counter() - start) * 1000)
         if self._observer:
             self._observer.pass_done(len(questions), found.volume, timings)
+        crowded = {asked[place] for place in found.crowded}
         return [
-            _answer(
+            CrowdedError("It takes a longer search.")
+            if n in crowded
+            else _answer(
                 rows,
                 key,
                 others.get(n),
@@ -127,7 +132,7 @@ class Neighbours:
     ) -> Found:
         # One more than asked for: the job itself is among the best.
         asked = [
-            Question(top_n=each.top_n + 1, selection=each.selection)
+            Question(each.top_n + 1, selection=each.selection, quick=each.quick)
             for each in questions
         ]
         if not questions or not questions[0].finds_users:

@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+import pytest
+
 from app.answers import AnyAnswer, AnyQuestion
 from app.deadline import Deadline
 from app.errors import AppError, CrowdedError
 from app.lines import TwoLines
+from app.neighbours import NeighbourQuestion
 from app.questions import Answer, Question, Timings
 from app.scan.passes import PassScope, SharedPasses
 
 Line = SharedPasses[AnyQuestion, AnyAnswer]
 
-CROWDED = Question(top_n=1, skills="a text that hundreds of jobs have")
+SIMILAR_TO_MANY = NeighbourQuestion(top_n=3, job_id="one of hundreds of equal texts")
+FITTING_MANY = Question(top_n=1, skills="a text that hundreds of jobs have")
+CROWDED = (FITTING_MANY, SIMILAR_TO_MANY)
 PLAIN = Question(top_n=2, skills="another")
 
 
@@ -37,9 +42,9 @@ class Service:
         return [self._one(question) for question in questions]
 
     def _one(self, question: AnyQuestion) -> AnyAnswer | AppError:
-        if question == replace(CROWDED, quick=True):
+        if question in [replace(each, quick=True) for each in CROWDED]:
             return CrowdedError("It takes a longer search.")
-        if question == CROWDED:
+        if question in CROWDED:
             assert self.go_on.wait(10)
         return answer_to(question)
 
@@ -53,12 +58,15 @@ def line(service: Service, stack: ExitStack, *, threads: int = 1) -> Line:
     return stack.enter_context(closing(passes))
 
 
-def test_who_shares_a_pass_with_a_long_search_does_not_wait_for_it() -> None:
+@pytest.mark.parametrize("long", CROWDED, ids=["user", "similar jobs"])
+def test_who_shares_a_pass_with_a_long_search_does_not_wait_for_it(
+    long: AnyQuestion,
+) -> None:
     service = Service()
 
     async def ask() -> tuple[AnyAnswer, AnyAnswer]:
         deadline = Deadline.after(10)
-        crowded = asyncio.create_task(lines.ask(CROWDED, deadline))
+        crowded = asyncio.create_task(lines.ask(long, deadline))
         plain = await lines.ask(PLAIN, deadline)
         assert not crowded.done()
         service.go_on.set()
@@ -67,16 +75,16 @@ def test_who_shares_a_pass_with_a_long_search_does_not_wait_for_it() -> None:
     with ExitStack() as stack:
         lines = two_lines(service, stack, looks=2)
         answers = asyncio.run(ask())
-    assert answers == (answer_to(CROWDED), answer_to(PLAIN))
-    assert service.passes[-1] == [CROWDED]
+    assert answers == (answer_to(long), answer_to(PLAIN))
+    assert service.passes[-1] == [long]
 
 
 def test_several_questions_of_a_request_stay_together_and_take_their_time() -> None:
     service = Service()
     service.go_on.set()
-    asked = [CROWDED, PLAIN]
+    asked = [FITTING_MANY, PLAIN]
     with ExitStack() as stack:
         lines = two_lines(service, stack)
         answers = asyncio.run(lines.ask_all(asked, Deadline.after(10)))
-    assert answers == [answer_to(CROWDED), answer_to(PLAIN)]
+    assert answers == [answer_to(FITTING_MANY), answer_to(PLAIN)]
     assert service.passes == [asked]

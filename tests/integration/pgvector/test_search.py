@@ -1,9 +1,14 @@
 """SEARCH_BACKEND=pgvector beside the stream: the same answers."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from app.errors import SchemaError
+from app.errors import AppError, CrowdedError, SchemaError
+from app.match.questions import Match, SkillAnswer
+from app.neighbours import NeighbourQuestion, Neighbours
 from app.questions import Question
 from app.scan.best import Scored
 from app.search.pgvector import PgvectorSearch
@@ -11,6 +16,7 @@ from app.selection import EVERYTHING, AnyOf, Position, Selection
 from app.storage.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
+    WAITED_FOR,
     add_jobs,
     clustered,
     fill,
@@ -55,6 +61,23 @@ def test_a_quick_question_that_takes_a_longer_search_leaves_the_others_alone(
     assert list(found.crowded) == [0]
     assert found.ranked[0] == ()
     assert found.ranked[1] == search(filled, STREAM, queries, questions).ranked[1]
+
+
+def test_nor_does_a_quick_question_about_similar_jobs(filled: Database) -> None:
+    neighbours = Neighbours(filled, through_index(), version=VERSION, batch_rows=100)
+    questions = [NeighbourQuestion(top_n=7, job_id=id_) for id_ in (0, 1)]
+    crowded, answered = neighbours.answer_all(
+        [replace(question, quick=True) for question in questions], WAITED_FOR
+    )
+    assert isinstance(crowded, CrowdedError)
+    in_the_end = neighbours.answer_all(questions, WAITED_FOR)
+    assert matches(answered) == matches(in_the_end[1])
+    assert [match.id for match in matches(in_the_end[0])] == list(range(60, 421, 60))
+
+
+def matches(answer: SkillAnswer | AppError) -> Sequence[Match]:
+    assert isinstance(answer, SkillAnswer)
+    return answer.matches
 
 
 def test_who_else_asks_changes_no_answer(filled: Database) -> None:
