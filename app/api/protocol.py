@@ -1,5 +1,7 @@
 """HTTP by llhttp, a third of the processor time of h11, within bounds."""
 
+import asyncio
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # What a stranger may send before anything comes of it: a head, trailers, the frames
@@ -11,16 +13,37 @@ MOST_HELD_BYTES = 64 * 1024
 MOST_PIPELINED = 16
 
 
+# From the connection, or from its first byte, to the end of a head.
+HEAD_TIMEOUT_S = 10.0
+
+
 class TooManyPipelinedError(Exception):
     """The parser makes a 400 of it and closes the connection."""
 
 
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's protocol, which on its own sets no bounds to a request's head, to its
-    trailers, and to how many requests come before the first answer.
+    trailers, to the time that they take, and to how many requests come before the first
+    answer.
     """
 
     _held_bytes = 0
+    # When the head began that is awaited; None where none is.
+    _head_began: float | None = None
+    _watch: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_began = self.loop.time()
+        self._close_if_late()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._watch.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._head_began = self.loop.time()
+        super().on_message_begin()
 
     def data_received(self, data: bytes) -> None:
         """Refuse with a 400 what goes on and on without a body or an end."""
@@ -33,6 +56,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Raises TooManyPipelinedError where too many wait already."""
         if len(self.pipeline) >= MOST_PIPELINED:
             raise TooManyPipelinedError
+        self._head_began = None
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -43,3 +67,12 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._held_bytes = 0
         super().on_message_complete()
+
+    def _close_if_late(self) -> None:
+        """Look now and, as long as the connection lives, again: not at each request."""
+        now = self.loop.time()
+        due = (now if self._head_began is None else self._head_began) + HEAD_TIMEOUT_S
+        if due <= now:
+            self.transport.close()
+            return
+        self._watch = self.loop.call_at(due, self._close_if_late)

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,15 @@ CHUNKED = (
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     log_file = tmp_path_factory.mktemp("protocol") / "log"
-    with running_service(NOWHERE, log_file) as running:
+    # Bodies may take longer than heads.
+    with running_service(NOWHERE, log_file, REQUEST_TIMEOUT_S="30") as running:
         yield running
+
+
+@pytest.fixture
+def sockets() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.mark.parametrize(
@@ -90,6 +97,28 @@ def test_a_flood_of_requests_in_a_row_is_refused(service: Service) -> None:
     assert response.count(b"HTTP/1.1 200") < 1_000
     assert anonymous_bytes(service) - before < 5_000_000
     assert service.client.get("/healthz").status_code == 200
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(
+    service: Service, sockets: ExitStack
+) -> None:
+    silent, half, later, patient = (
+        sockets.enter_context(
+            socket.create_connection(("127.0.0.1", service.port), timeout=20)
+        )
+        for _ in range(4)
+    )
+    later.sendall(HEALTH)
+    assert later.recv(65536).startswith(b"HTTP/1.1 200")
+    later.sendall(b"GET /hea")
+    half.sendall(b"GET /healthz HTTP/1.1\r\nX-")
+    whole = post(b"null")
+    patient.sendall(whole[:-1])
+    for waiting in (silent, half, later):
+        assert read_all(waiting) == b""
+    # Its head was complete: what is awaited is the rest of its body.
+    patient.sendall(whole[-1:])
+    assert status(read_all(patient)) == 422
 
 
 @pytest.mark.parametrize(
