@@ -55,6 +55,7 @@ def _serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         http=BoundedHttp,
+        # Nothing here speaks it, and a connection that does would leave the bounds.
         ws="none",
         # Its lines go through our handler; requests are logged by app.api.observe.
         log_config=None,

@@ -12,7 +12,6 @@ MOST_HELD_BYTES = 64 * 1024
 # Requests that wait for the answers of those before them on their connection.
 MOST_PIPELINED = 16
 
-
 # From the connection, or from its first byte, to the end of a head.
 HEAD_TIMEOUT_S = 10.0
 

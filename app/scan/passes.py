@@ -8,11 +8,10 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 from app.deadline import Deadline
 from app.errors import (
@@ -21,20 +20,7 @@ from app.errors import (
     DeadlineExceededError,
     TooManyWaitingError,
 )
-
-
-class HasPassKey(Protocol):
-    """Questions with equal keys can share a pass."""
-
-    @property
-    def pass_key(self) -> Hashable: ...
-
-
-Question = TypeVar("Question", bound=HasPassKey)
-Answer = TypeVar("Answer")
-
-# Of one request: an answer or an error for each question, or the error of its pass.
-Outcome = Sequence[Answer | AppError] | Exception
+from app.scan.tickets import Answer, Question, Ticket, settle
 
 
 @dataclass(frozen=True)
@@ -64,32 +50,6 @@ def again_if_lost(
         return run(questions, scope)
 
 
-@dataclass(eq=False)
-class _Ticket(Generic[Question, Answer]):
-    """Questions of one request in the line. Its future belongs to the event loop: it is
-    touched there only, so that a cancellation and a completion cannot race.
-    """
-
-    questions: Sequence[Question]
-    deadline: Deadline
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Sequence[Answer | AppError]]" = field(init=False)
-    departed: bool = False
-    in_line: bool = True
-
-    def __post_init__(self) -> None:
-        self.future = self.loop.create_future()
-
-    def settle(self, outcome: Outcome[Answer]) -> None:
-        """Hand the outcomes over, in the thread of the loop."""
-        if self.future.done():
-            return
-        if isinstance(outcome, Exception):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(outcome)
-
-
 class SharedPasses(Generic[Question, Answer]):
     """The line of waiting questions and the threads that answer it."""
 
@@ -110,7 +70,7 @@ class SharedPasses(Generic[Question, Answer]):
         self._running = 0
         self._most_per_pass = most_per_pass
         self._max_waiting = max_waiting
-        self._line: deque[_Ticket[Question, Answer]] = deque()
+        self._line: deque[Ticket[Question, Answer]] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
         self._closed = False
@@ -145,7 +105,7 @@ class SharedPasses(Generic[Question, Answer]):
         its own, for each. They share one pass if `most_per_pass` allows, and count in
         the line as so many.
         """
-        ticket: _Ticket[Question, Answer] = _Ticket(
+        ticket: Ticket[Question, Answer] = Ticket(
             questions, deadline, asyncio.get_running_loop()
         )
         self._join_line(ticket)
@@ -171,11 +131,11 @@ class SharedPasses(Generic[Question, Answer]):
             self._waiting = 0
             self._changed.notify_all()
         error = DeadlineExceededError("The service is shutting down.")
-        _settle([(ticket, error) for ticket in left])
+        settle([(ticket, error) for ticket in left])
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _join_line(self, ticket: _Ticket[Question, Answer]) -> None:
+    def _join_line(self, ticket: Ticket[Question, Answer]) -> None:
         with self._changed:
             if self._waiting + len(ticket.questions) > self._max_waiting:
                 raise TooManyWaitingError(
@@ -186,7 +146,7 @@ class SharedPasses(Generic[Question, Answer]):
             self._waiting += len(ticket.questions)
             self._changed.notify()
 
-    def _depart(self, ticket: _Ticket[Question, Answer]) -> None:
+    def _depart(self, ticket: Ticket[Question, Answer]) -> None:
         ticket.departed = True
         with self._changed:
             # Else a pass has taken it, and sees `departed`.
@@ -213,7 +173,7 @@ class SharedPasses(Generic[Question, Answer]):
             time.sleep(self._gather_s)
         return True
 
-    def _next_group(self) -> list[_Ticket[Question, Answer]]:
+    def _next_group(self) -> list[Ticket[Question, Answer]]:
         """The oldest ticket and those that fit into its pass, which runs from now on;
         empty where another thread took them.
         """
@@ -221,7 +181,7 @@ class SharedPasses(Generic[Question, Answer]):
             if not self._line:
                 return []
             key = self._line[0].questions[0].pass_key
-            group: list[_Ticket[Question, Answer]] = []
+            group: list[Ticket[Question, Answer]] = []
             size = 0
             for ticket in self._line:
                 if ticket.questions[0].pass_key == key:
@@ -237,7 +197,7 @@ class SharedPasses(Generic[Question, Answer]):
             self._running += 1
             return group
 
-    def _answer(self, tickets: Sequence[_Ticket[Question, Answer]]) -> None:
+    def _answer(self, tickets: Sequence[Ticket[Question, Answer]]) -> None:
         scope = PassScope(
             deadline=max(ticket.deadline for ticket in tickets),
             abandoned=lambda: all(ticket.departed for ticket in tickets),
@@ -249,28 +209,9 @@ class SharedPasses(Generic[Question, Answer]):
                 part = questions[start : start + self._most_per_pass]
                 outcomes += self._run(part, scope)
         except Exception as error:  # noqa: BLE001  (handed to those who wait)
-            _settle([(ticket, error) for ticket in tickets])
+            settle([(ticket, error) for ticket in tickets])
             return
         left = iter(outcomes)
-        _settle(
+        settle(
             [(ticket, list(islice(left, len(ticket.questions)))) for ticket in tickets]
         )
-
-
-def _settle(
-    settled: Sequence[tuple[_Ticket[Question, Answer], Outcome[Answer]]],
-) -> None:
-    """Hand the outcomes over, from any thread: each loop is woken once."""
-    for loop in {ticket.loop for ticket, _ in settled}:
-        # RuntimeError: the loop was closed, so nobody waits any more.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle_here, loop, settled)
-
-
-def _settle_here(
-    loop: asyncio.AbstractEventLoop,
-    settled: Sequence[tuple[_Ticket[Question, Answer], Outcome[Answer]]],
-) -> None:
-    for ticket, outcome in settled:
-        if ticket.loop is loop:
-            ticket.settle(outcome)

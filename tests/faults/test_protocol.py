@@ -3,10 +3,10 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 
+from tests.support.metrics import metric
 from tests.support.raw import exchange, post, read_all, status
 from tests.support.service import Service, running_service
 
@@ -140,12 +140,6 @@ def test_what_is_not_http_is_a_400(service: Service, sent: bytes) -> None:
     assert status(exchange(service.port, sent)) == 400
 
 
-def anonymous_bytes(service: Service) -> int:
+def anonymous_bytes(service: Service) -> float:
     """Memory of the service that cannot be reclaimed."""
-    status_file = Path(f"/proc/{service.process.pid}/status")
-    line = next(
-        line
-        for line in status_file.read_text().splitlines()
-        if line.startswith("RssAnon")
-    )
-    return int(line.split()[1]) * 1024
+    return metric(service, "recommender_process_anonymous_bytes")
