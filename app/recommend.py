@@ -102,9 +102,10 @@ class Recommender:
                     [_one_more(questions[n]) for n in wanted],
                     queries,
                     scope,
+                    shows=True,
                 )
                 pages = _pages(questions, wanted, found, catalogue.job_id)
-                jobs = _jobs(transaction, catalogue, pages.values())
+                jobs = _jobs(transaction, catalogue, pages.values(), found.jobs)
         if self._observer:
             self._observer.pass_done(len(questions), found.volume, watch.timings())
         none = Answer((), 0, pending, watch.timings(), NO_SKILLS)
@@ -207,10 +208,15 @@ def _pages(
 
 
 def _jobs(
-    transaction: Transaction, catalogue: Catalogue, pages: Iterable[Page]
-) -> dict[Id, Job]:
-    ids = {id_ for page in pages for id_ in page.ids}
-    return jobs_by_id(transaction, list(ids), catalogue=catalogue) if ids else {}
+    transaction: Transaction,
+    catalogue: Catalogue,
+    pages: Iterable[Page],
+    known: Mapping[Id, Job],
+) -> Mapping[Id, Job]:
+    ids = {id_ for page in pages for id_ in page.ids} - known.keys()
+    if not ids:
+        return known
+    return {**known, **jobs_by_id(transaction, list(ids), catalogue=catalogue)}
 
 
 def _recommendations(page: Page, jobs: Mapping[Id, Job]) -> list[Recommendation]:

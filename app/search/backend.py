@@ -1,7 +1,7 @@
 """The one thing that a search backend does: the best jobs for each of some queries."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -12,19 +12,23 @@ from app.scan.best import Scored
 from app.scan.passes import PassScope
 from app.storage.catalogue import Catalogue
 from app.storage.database import Transaction
+from app.storage.ids import Id
+from app.storage.jobs import Job
 
 
 @dataclass(frozen=True)
 class Found:
     """The best jobs of each query, highest score first, equal ones by id, and how
     many jobs were compared. `crowded`: the quick questions that take a longer search,
-    by their places; of them nothing else is known.
+    by their places; of them nothing else is known. `jobs`: what an answer shows of
+    those that are ranked, as far as it came along.
     """
 
     ranked: Sequence[Sequence[Scored]]
     analyzed: int
     volume: Volume
     crowded: Collection[int] = ()
+    jobs: Mapping[Id, Job] = field(default_factory=dict)
 
 
 class Search(Protocol):
@@ -37,9 +41,13 @@ class Search(Protocol):
         questions: Sequence[Question],
         queries: NDArray[np.float32],
         scope: PassScope,
+        *,
+        shows: bool = False,
     ) -> Found:
         """The answer to each question, `queries` (q, 384) float32 being their vectors.
 
-        The questions have one `pass_key`. Raises AbandonedError once nobody waits.
+        The questions have one `pass_key`. `shows`: with `jobs`, where these can come
+        along; the transaction may be committed then, if no others are missing. Raises
+        AbandonedError once nobody waits.
         """
         ...

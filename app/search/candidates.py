@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scan.records import DIMENSION, EMBEDDING_BYTES, Batch, CopyReader
+from app.scan.records import DIMENSION, Batch, CopyReader
 from app.scan.topn import RESCORE_ROWS
 
-FIELDS = 5  # question, full, last, job_id, embedding
+FIELDS = 6  # question, full, last, job_id, embedding, shown
 # The count of fields, then for the first three a length and a value each.
 HEAD = struct.Struct(">h i i i ? i ?")
+REST = 3
 LENGTH = struct.Struct(">i")
 INTEGER = struct.Struct(">q")
 
 # The question of the record that says that rows without a vector exist.
 VECTORLESS = -1
-# The length of a null: the embedding is that of the record before.
+# The length of a null. As an embedding it is that of the record before.
 NULL = -1
 
 
@@ -33,6 +34,8 @@ class Candidates:
     last: bool = False
     ids: list[Any] = field(default_factory=list)
     embeddings: list[bytes] = field(default_factory=list)
+    # Of each the JSON that `app.storage.jobs.job_from_json` reads, where it was asked.
+    shown: list[bytes | None] = field(default_factory=list)
 
     def matrix(self) -> NDArray[np.float32]:
         """(n, 384): their embeddings."""
@@ -62,6 +65,15 @@ class Gathered:
             question, ids, embeddings = zip(*part, strict=True)
             yield np.array(question), Batch(np.array(ids), _matrix(embeddings))
 
+    def shown(self) -> dict[int | bytes, bytes]:
+        """By id, where it came along."""
+        return {
+            id_: text
+            for found in self.of
+            for id_, text in zip(found.ids, found.shown, strict=True)
+            if text is not None
+        }
+
     def _frame(self, data: memoryview) -> tuple[int, None]:
         used = 0
         while (end := self._record(data, used)) is not None:
@@ -71,33 +83,42 @@ class Gathered:
     def _record(self, data: memoryview, start: int) -> int | None:
         """Take the record at `start`; its end, or None where it is not complete."""
         position = start + HEAD.size
-        if position + LENGTH.size > len(data):
+        if position > len(data):
             return None
         fields, _, question, _, full, _, last = HEAD.unpack_from(data, start)
         if fields != FIELDS:
             raise ValueError("a COPY record has an unexpected number of fields")
+        values: list[bytes | None] = []
+        for _ in range(REST):
+            if position + LENGTH.size > len(data):
+                return None
+            length: int = LENGTH.unpack_from(data, position)[0]
+            position += LENGTH.size
+            end = position + max(length, 0)
+            values.append(None if length == NULL else bytes(data[position:end]))
+            position = end
+        if position > len(data):
+            return None
         if question == VECTORLESS:
-            end = position + 2 * LENGTH.size  # two nulls
-            self.vectorless |= end <= len(data)
-            return end if end <= len(data) else None
-        id_length: int = LENGTH.unpack_from(data, position)[0]
-        position += LENGTH.size
-        embedding = position + id_length + LENGTH.size
-        if embedding > len(data):
-            return None
-        is_copy = LENGTH.unpack_from(data, embedding - LENGTH.size)[0] == NULL
-        end = embedding if is_copy else embedding + EMBEDDING_BYTES
-        if end > len(data):
-            return None
-        raw = bytes(data[position : position + id_length])
-        found = self.of[question]
+            self.vectorless = True
+        else:
+            self._keep(self.of[question], full, last, values)
+        return position
+
+    def _keep(
+        self, found: Candidates, full: bool, last: bool, values: list[bytes | None]
+    ) -> None:
+        id_, embedding, shown = values
+        assert id_ is not None  # noqa: S101  (the query leaves out rows without one)
         found.full, found.last = full, last
-        found.ids.append(INTEGER.unpack(raw)[0] if self._integer_ids else raw)
+        # As NumPy keeps bytes: it drops the zeros at their end.
+        own_id = INTEGER.unpack(id_)[0] if self._integer_ids else id_.rstrip(b"\0")
+        found.ids.append(own_id)
         found.embeddings.append(
-            found.embeddings[-1] if is_copy else bytes(data[embedding:end])
+            found.embeddings[-1] if embedding is None else embedding
         )
+        found.shown.append(shown)
         self.rows += 1
-        return end
 
 
 def _matrix(embeddings: Sequence[bytes]) -> NDArray[np.float32]:

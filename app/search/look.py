@@ -16,6 +16,8 @@ from app.scan.topn import TopN
 from app.search.candidates import Candidates, Gathered
 from app.search.ways import Way
 from app.storage.database import Transaction
+from app.storage.ids import Id
+from app.storage.jobs import Job, job_from_json
 from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
 
 BUFFER_BYTES = 64 * 1024
@@ -35,7 +37,10 @@ class Look:
         questions: Sequence[Question],
         queries: NDArray[np.float32],  # (q, 384)
         scope: PassScope,
+        *,
+        shows: bool = False,
     ) -> None:
+        """`shows`: with what an answer shows of each candidate, where these are few."""
         self._transaction = transaction
         self._rows = rows
         self._questions = questions
@@ -45,22 +50,27 @@ class Look:
         self._queries = queries
         # Of the questions that are answered: where their best are, and at which place.
         self._tops: dict[int, tuple[TopN, int]] = {}
+        self._shows = shows
+        self._shown: dict[int | bytes, bytes] = {}
         self.open = list(range(len(questions)))
         self._crowded: set[int] = set()
-        self._vectorless = False
+        # Whether there are rows without a vector.
+        self.vectorless = False
         self.unusable = 0
         self.rows_read = 0
         self.bytes_read = 0
 
-    def go(self, way: Way) -> None:
-        """Let the open questions try this way."""
+    def go(self, way: Way, *, is_last: bool = False) -> None:
+        """Let the open questions try this way; `is_last`: the transaction may end."""
         asked = {n: self._near(n, way) for n in self.open if self._tries(n, way)}
         # What an index finds depends on how it is asked: not on what others ask of it.
-        for group in _alike(asked):
-            self._take(group, way)
+        groups = list(_alike(asked))
+        for number, group in enumerate(groups, 1):
+            self._take(group, way, is_last=is_last and number == len(groups))
 
-    def _take(self, asked: Mapping[int, Near], way: Way) -> None:
-        gathered = self._gather(list(asked.values()), way)
+    def _take(self, asked: Mapping[int, Near], way: Way, *, is_last: bool) -> None:
+        gathered = self._gather(list(asked.values()), way, is_last=is_last)
+        self._shown |= gathered.shown()
         top = self._top_of(list(asked))
         for question, batch in gathered.batches():
             top.consider(question, batch)
@@ -76,9 +86,22 @@ class Look:
         """The best of each question that is answered."""
         return {n: top.result(place) for n, (top, place) in self._tops.items()}
 
+    @property
+    def questions(self) -> int:
+        return len(self._questions)
+
+    def jobs(self, ranked: Iterable[Sequence[Scored]]) -> dict[Id, Job]:
+        """What an answer shows of these, as far as it came along."""
+        column, columns = self._rows.job_id, self._rows.columns
+        best = {row.id for rows in ranked for row in rows}
+        return {
+            column.from_stream(id_): job_from_json(self._shown[id_], columns)
+            for id_ in best & self._shown.keys()
+        }
+
     def read_vectorless(self) -> None:
         """Compare the rows whose vectors are still to be made, should there be any."""
-        if not self._vectorless or not self._tops:
+        if not self.vectorless or not self._tops:
             return
         tops = {id(top): top for top, _ in self._tops.values()}
 
@@ -126,15 +149,15 @@ class Look:
             return False
         return number in self._crowded or not way.if_crowded
 
-    def _gather(self, asked: Sequence[Near], way: Way) -> Gathered:
+    def _gather(self, asked: Sequence[Near], way: Way, *, is_last: bool) -> Gathered:
         self._check_waiting()
         gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
         stream = partial(
             stream_nearest, self._transaction, rows=self._rows, asked=asked,
-            reach=way.reach,
+            reach=way.reach, shows=self._shows and way.shows, is_last=is_last,
         )  # fmt: skip
         read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
-        self._vectorless |= gathered.vectorless
+        self.vectorless |= gathered.vectorless
         self.rows_read += gathered.rows
         self.bytes_read += gathered.reader.bytes_read
         return gathered

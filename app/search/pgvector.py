@@ -38,6 +38,8 @@ class PgvectorSearch:
         self._stream = StreamSearch(version=version, batch_rows=batch_rows)
         self._exact_below = exact_below
         self._counts = RememberedCounts()
+        # Whether every row had a vector when that was last seen.
+        self._is_complete = False
 
     def best(
         self,
@@ -46,6 +48,8 @@ class PgvectorSearch:
         questions: Sequence[Question],
         queries: NDArray[np.float32],  # (q, 384)
         scope: PassScope,
+        *,
+        shows: bool = False,
     ) -> Found:
         """As `Search.best`. Raises SchemaError where the migration is missing."""
         catalogue.require_vectors()
@@ -56,21 +60,22 @@ class PgvectorSearch:
             catalogue.job_id,
             self._version,
             and_matching(filters, catalogue.job_columns) if filters else None,
+            catalogue.job_columns,
         )
         count = self._counts(transaction, rows)
-        look = Look(transaction, rows, questions, queries, scope)
+        look = Look(transaction, rows, questions, queries, scope, shows=shows)
         few = FEW_MATCHES if filters else self._exact_below
         is_quick = questions[0].quick and count > few
+        if is_quick and shows and self._is_complete:
+            return self._at_one_look(look, count)
         for way in _ways(is_quick=is_quick, is_small=count <= few):
             look.go(way)
         look.read_vectorless()
+        self._is_complete = not look.vectorless
         ranked = look.ranked()
-        crowded: Sequence[int] = ()
         analyzed = count - look.unusable
         volume = Volume(look.rows_read, look.bytes_read)
-        if is_quick:
-            crowded = look.open
-        elif look.open:
+        if look.open and not is_quick:
             # Hundreds of jobs tie at the last place, and all were asked for.
             rest = self._stream.best(
                 transaction,
@@ -85,7 +90,25 @@ class PgvectorSearch:
             [ranked.get(n, ()) for n in range(len(questions))],
             analyzed,
             volume,
-            crowded,
+            look.open if is_quick else (),
+            look.jobs(ranked.values()),
+        )
+
+    def _at_one_look(self, look: Look, count: int) -> Found:
+        """The answers of a look whose message ended the transaction. Rows without a
+        vector, should some have come since the look before, need another one: then all
+        questions are crowded.
+        """
+        look.go(NEAR, is_last=True)
+        self._is_complete = not look.vectorless
+        ranked = look.ranked() if self._is_complete else {}
+        everyone = range(look.questions)
+        return Found(
+            [ranked.get(n, ()) for n in everyone],
+            count,
+            Volume(look.rows_read, look.bytes_read),
+            [n for n in everyone if n not in ranked],
+            look.jobs(ranked.values()),
         )
 
 

@@ -33,6 +33,8 @@ class StreamSearch:
         questions: Sequence[Question],
         queries: NDArray[np.float32],  # (q, 384)
         scope: PassScope,
+        *,
+        shows: bool = False,  # noqa: ARG002  (a scan keeps ids only)
     ) -> Found:
         """As `Search.best`, exactly."""
         if not questions:

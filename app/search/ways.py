@@ -21,6 +21,8 @@ class Way:
     reach: Reach | None
     # Only for questions whose look before found more rows that may belong.
     if_crowded: bool = False
+    # Its candidates are few: what an answer shows of them may come along.
+    shows: bool = False
 
     def settles(self, found: Candidates) -> bool:
         """Whether no row beyond these can be among the best, as far as an index tells.
@@ -42,6 +44,7 @@ NEAR = Way(
     spare=20,
     margin=USUAL_ERROR,
     reach=Reach(ef_search=80, per_row=2, per_row_of_steps=3),
+    shows=True,
 )
 DEEP = Way(spare=400, margin=USUAL_ERROR, reach=Reach(ef_search=500), if_crowded=True)
 EXACT = Way(spare=400, margin=LARGEST_ERROR, reach=None)

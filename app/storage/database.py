@@ -54,17 +54,19 @@ class Sink(Protocol):
 class Transaction:
     """Runs statements inside one transaction.
 
-    Its BEGIN travels with the first statement: one round trip less for each pass.
+    Its BEGIN travels with the first statement, and its COMMIT with the last one where
+    that is known: each round trip is one more wait for a busy processor.
     """
 
     def __init__(self, cursor: Cursor, begin: Composable) -> None:
         self._cursor = cursor
         self._begin: Composable | None = begin
+        self._ended = False
 
     @property
-    def begun(self) -> bool:
-        """Whether anything was sent."""
-        return self._begin is None
+    def is_open(self) -> bool:
+        """Whether it was begun, and is still to be committed."""
+        return self._begin is None and not self._ended
 
     def rows(
         self, query: Composable, parameters: dict[str, object] | None = None
@@ -81,14 +83,23 @@ class Transaction:
         return self._cursor.rowcount
 
     def copy_out(
-        self, query: Composable, sink: Sink, *, settings: Composable = NOTHING
+        self,
+        query: Composable,
+        sink: Sink,
+        *,
+        settings: Composable = NOTHING,
+        is_last: bool = False,
     ) -> None:
         """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink.
 
-        `settings`, statements that give no rows, go before it in the same message.
+        `settings`, statements that give no rows, go before it in the same message; the
+        COMMIT after it, where it `is_last`: nothing can be run any more then.
         """
-        copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY)").format(settings, query)
+        copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY){}").format(
+            settings, query, SQL("; COMMIT" if is_last else "")
+        )
         self._cursor.copy_expert(self._begun(copy), sink)
+        self._ended = is_last
 
     def copy_in(self, target: Composable, source: Any) -> None:
         """Stream a file of CSV with a header line into `target`, a table (columns)."""
@@ -98,6 +109,7 @@ class Transaction:
         )
 
     def _begun(self, statement: Composable) -> Composable:
+        assert not self._ended, "the transaction was committed"  # noqa: S101
         begin, self._begin = self._begin, None
         return statement if begin is None else SQL("{}; {}").format(begin, statement)
 
@@ -152,7 +164,7 @@ class Database:
                     begin = start.format(timeout_ms=Literal(timeout_ms))
                     transaction = Transaction(cur, begin)
                     yield transaction
-                    if transaction.begun:
+                    if transaction.is_open:
                         cur.execute("COMMIT")
                 except psycopg2.Error as error:
                     raise _translate(error, broken=bool(lent.closed)) from error

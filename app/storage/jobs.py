@@ -1,5 +1,6 @@
 """Jobs in Postgres: their embeddings as a stream, and their texts by id."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from psycopg2.sql import Composed
 from app.storage import queries
 from app.storage.catalogue import Catalogue
 from app.storage.codec import EMBEDDING_BYTES
-from app.storage.columns import public
+from app.storage.columns import JobColumn, public
 from app.storage.conditions import EVERY_ROW, selected
 from app.storage.database import Sink, Transaction
 from app.storage.ids import Id, IdColumn
@@ -44,6 +45,12 @@ class Job:
 
     skills: str | None
     columns: Mapping[str, object] | None
+
+
+def job_from_json(text: bytes, columns: Sequence[JobColumn]) -> Job:
+    """From the JSON array of a job's text and the values of its columns."""
+    skills, *rest = json.loads(text)
+    return Job(skills, public(columns, rest))
 
 
 def jobs_by_id(

@@ -49,13 +49,14 @@ WITHOUT_INDEX = SQL(
 # may belong to the best `wanted`: within twice the error of the last of them; of equal
 # embeddings only the first `wanted`, and the bytes once, with the first of them.
 # `full`: there were `size` rows; `last`: the worst of them may belong as well, and so
-# others beyond it. One row of question -1 says that rows without a vector exist.
+# others beyond it. `shown`: what an answer shows of each, so that nobody asks again.
+# One row of question -1 says that rows without a vector exist.
 CANDIDATES = SQL(
-    "SELECT -1::int4, false, false, NULL::{id_type}, NULL::bytea"
+    "SELECT -1::int4, false, false, NULL::{id_type}, NULL::bytea, NULL::text"
     " WHERE EXISTS (SELECT FROM skill_job1 WHERE {vectorless}{matching})"
     " UNION ALL "
     "(SELECT question, seen >= size, worst <= bar + slack, job_id::{id_type},"
-    " CASE WHEN copy = 1 THEN embedding END"
+    " CASE WHEN copy = 1 THEN embedding END, {shown}"
     " FROM (SELECT asked.*, job.*,"
     " count(*) OVER mine AS seen, max(distance) OVER mine AS worst,"
     " coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar,"
@@ -64,14 +65,18 @@ CANDIDATES = SQL(
     " FROM (VALUES {asked}) AS asked"
     " (question, query, size, wanted, slack, excluded, beyond)"
     " CROSS JOIN LATERAL ("
-    "SELECT job_id, embedding, embedding_vec <#> asked.query AS distance"
-    " FROM skill_job1 WHERE {comparable} AND job_id IS NOT NULL{matching}{each}"
+    "SELECT job_id, embedding, embedding_vec <#> asked.query AS distance,"
+    " skills{columns} FROM skill_job1"
+    " WHERE {comparable} AND job_id IS NOT NULL{matching}{each}"
     " ORDER BY embedding_vec <#> asked.query LIMIT asked.size) AS job"
     " WINDOW mine AS (PARTITION BY question ORDER BY distance"
     " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
     ") AS near WHERE distance <= bar + slack AND copy <= wanted"
     " ORDER BY question, distance, embedding, copy)"
 )
+
+SHOWN = SQL("json_build_array(skills{values})::text")
+NOT_SHOWN = SQL("NULL::text")
 
 # What only some questions have.
 NOT_EXCLUDED = SQL(" AND job_id <> ALL (asked.excluded)")

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Literal
 
 from app.storage import vector_queries as queries
+from app.storage.columns import JobColumn
+from app.storage.conditions import aliased, aliased_values
 from app.storage.coverage import RememberedCount
 from app.storage.database import NOTHING, Sink, Transaction
 from app.storage.ids import Id, IdColumn
@@ -66,11 +68,14 @@ class Reach:
 
 @dataclass(frozen=True)
 class VectorQuery:
-    """Which rows of skill_job1 are looked at: those of one model, with a condition."""
+    """Which rows of skill_job1 are looked at, those of one model, with a condition;
+    `columns`: what is shown of a row beside its text.
+    """
 
     job_id: IdColumn
     version: str
     matching: Composable | None = None
+    columns: Sequence[JobColumn] = ()
 
     def format(self, query: SQL, **parts: Composable) -> Composed:
         """The query with its conditions filled in."""
@@ -92,10 +97,13 @@ def stream_nearest(
     asked: Sequence[Near],
     *,
     reach: Reach | None,
+    shows: bool = False,
+    is_last: bool = False,
 ) -> None:
     """Stream the records of `app.search.candidates` for each question, numbered in
     their order: questions of one size, under the same conditions. Without a `reach`
-    every row is looked at.
+    every row is looked at. `shows`: with what an answer shows of each; `is_last`:
+    nothing else is asked in this transaction.
     """
     cast = rows.job_id.cast
     values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
@@ -104,11 +112,14 @@ def stream_nearest(
         if reach is None
         else _through_index(reach, asked[0], is_filtered=rows.matching is not None)
     )
-    transaction.copy_out(
-        rows.format(queries.CANDIDATES, asked=values, each=_conditions(asked[0])),
-        sink,
-        settings=settings,
+    query = rows.format(
+        queries.CANDIDATES,
+        asked=values,
+        each=_conditions(asked[0]),
+        columns=aliased(rows.columns) if shows else NOTHING,
+        shown=_shown(rows.columns) if shows else queries.NOT_SHOWN,
     )
+    transaction.copy_out(query, sink, settings=settings, is_last=is_last)
 
 
 def stream_vectorless(transaction: Transaction, sink: Sink, rows: VectorQuery) -> None:
@@ -194,6 +205,10 @@ def _values(number: int, near: Near, id_type: Composable) -> Composed:
         id_type,
         Literal(beyond),
     )
+
+
+def _shown(columns: Sequence[JobColumn]) -> Composed:
+    return queries.SHOWN.format(values=aliased_values(columns))
 
 
 def _conditions(near: Near) -> Composed:

@@ -159,3 +159,43 @@ def test_a_copy_that_the_sink_ends_does_not_read_the_rest(database: Database) ->
     assert sink.rows == 1
     assert database.pool.in_use == 0
     assert backend(database) > 0
+
+
+class Kept:
+    """All that arrives."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes, /) -> None:
+        self.data += data
+
+
+def test_the_commit_comes_along_with_the_last_copy(
+    database: Database, database_url: str
+) -> None:
+    sink = Kept()
+    with database.snapshot(SOON) as transaction:
+        pid = transaction.rows(BACKEND)[0][0]
+        transaction.copy_out(
+            SQL("SELECT 'the end'"), sink, settings=SQL("SET LOCAL jit = off; "),
+            is_last=True,
+        )  # fmt: skip
+        state = run(
+            database_url, "SELECT state FROM pg_stat_activity WHERE pid = %s", (pid,)
+        )
+        assert state == [("idle",)]
+        with pytest.raises(AssertionError, match="the transaction was committed"):
+            transaction.rows(BACKEND)
+    assert b"the end" in sink.data
+    assert backend(database) == pid
+
+
+def test_a_last_copy_that_fails_is_rolled_back(database: Database) -> None:
+    first = backend(database)
+    with (
+        pytest.raises(AppError, match="SQLSTATE 22012"),
+        database.snapshot(SOON) as transaction,
+    ):
+        transaction.copy_out(SQL("SELECT 1 / 0"), Kept(), is_last=True)
+    assert backend(database) == first

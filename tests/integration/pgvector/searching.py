@@ -33,10 +33,14 @@ def search(
     queries: NDArray[np.float32],
     questions: Sequence[Question],
     columns: Sequence[str] = (),
+    *,
+    shows: bool = False,
 ) -> Found:
     with database.snapshot(Deadline.after(60)) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
-        return backend.best(transaction, catalogue, questions, queries, WAITED_FOR)
+        return backend.best(
+            transaction, catalogue, questions, queries, WAITED_FOR, shows=shows
+        )
 
 
 def fill(database: Database) -> int:

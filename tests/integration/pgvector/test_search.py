@@ -14,6 +14,7 @@ from app.scan.best import Scored
 from app.search.pgvector import PgvectorSearch
 from app.selection import EVERYTHING, AnyOf, Position, Selection
 from app.storage.database import Database
+from app.storage.ids import IdColumn, Kind
 from tests.integration.pgvector.searching import (
     STREAM,
     WAITED_FOR,
@@ -185,8 +186,23 @@ def test_ids_of_every_type(
     fill(vector_database)
     queries = clustered(5)
     questions = [Question(top_n=20)] * 5
-    found = search(vector_database, through_index(), queries, questions)
-    assert found.ranked == search(vector_database, STREAM, queries, questions).ranked
+    wanted = search(vector_database, STREAM, queries, questions).ranked
+    backend = through_index()
+    for each in (questions, [replace(q, quick=True) for q in questions]):
+        found = search(vector_database, backend, queries, each, shows=True)
+        assert [r for r in found.ranked if r] == [
+            r for n, r in enumerate(wanted) if n not in found.crowded
+        ]
+        shown = {
+            IdColumn(KINDS[id_type]).from_stream(job.id)
+            for r in found.ranked
+            for job in r
+        }
+        assert not found.jobs or found.jobs.keys() == shown
+    assert len(found.jobs) > 20
+
+
+KINDS: dict[str, Kind] = {"uuid": "uuid", "text": "text", "smallint": "integer"}
 
 
 def test_rows_of_another_model_are_left_out(

@@ -1,0 +1,122 @@
+"""Quick looks: what an answer shows comes along, and so does the COMMIT."""
+
+import pytest
+
+from app.deadline import Deadline
+from app.errors import AppError, CrowdedError
+from app.questions import Answer, Question
+from app.recommend import Recommender
+from app.search.backend import Search
+from app.search.stream import StreamSearch
+from app.storage.catalogue import Catalogue
+from app.storage.database import Database
+from app.storage.jobs import jobs_by_id
+from tests.integration.pgvector.searching import (
+    WAITED_FOR,
+    nearby,
+    search,
+    through_index,
+)
+from tests.support.encoders import BlendEncoder
+from tests.support.postgres import run
+from tests.support.rows import VERSION
+
+# A column may be called like one of the statement's own.
+COLUMNS = ["level", "size", "since"]
+TEXTS = "skills = E'a \"b\" \\\\ ü \\n ' || job_id, size = job_id / 7.0, since = now()"
+
+
+@pytest.fixture
+def columned(filled: Database, filled_url: str) -> Database:
+    run(filled_url, "ALTER TABLE skill_job1 ADD size numeric, ADD since timestamptz")
+    run(filled_url, "ALTER TABLE skill_job1 DISABLE TRIGGER USER")
+    run(filled_url, f"UPDATE skill_job1 SET {TEXTS}")
+    run(filled_url, "UPDATE skill_job1 SET skills = NULL WHERE job_id % 7 = 0")
+    return filled
+
+
+def quick(*skills: str) -> list[Question]:
+    return [Question(top_n=9, skills=each, quick=True) for each in skills]
+
+
+def recommender(
+    database: Database, backend: Search, columns: list[str] = COLUMNS
+) -> Recommender:
+    return Recommender(database, BlendEncoder(), backend, job_columns=columns)
+
+
+def test_what_comes_along_is_what_the_rows_hold(columned: Database) -> None:
+    backend, queries = through_index(), nearby(6)
+    questions = quick(*"abcdef")
+    for _ in range(2):  # the second look ends its transaction
+        found = search(columned, backend, queries, questions, COLUMNS, shows=True)
+        ids = {job.id for ranked in found.ranked for job in ranked}
+        assert len(ids) > 40
+        with columned.snapshot(Deadline.after(60)) as transaction:
+            catalogue = Catalogue.read(transaction, job_columns=COLUMNS)
+            wanted = jobs_by_id(transaction, list(ids), catalogue=catalogue)
+        assert found.jobs == wanted
+
+
+def test_nothing_comes_along_where_nobody_shows_it(filled: Database) -> None:
+    assert search(filled, through_index(), nearby(1), quick("a")).jobs == {}
+
+
+def test_a_quick_answer_is_the_answer_of_the_stream(
+    columned: Database, filled_url: str
+) -> None:
+    run(
+        filled_url,
+        "INSERT INTO users (user_id, skills, embedding, embedding_version)"
+        " SELECT n, 'any', vector, %s"
+        " FROM unnest(%s::bytea[]) WITH ORDINALITY AS new (vector, n)",
+        (VERSION, [row.tobytes() for row in nearby(20)]),
+    )
+    stream = StreamSearch(version=VERSION, batch_rows=100)
+    questions = [Question(top_n=9, user_id=n, quick=True) for n in range(1, 21)]
+    wanted = shown(recommender(columned, stream).answer_all(questions, WAITED_FOR))
+    ours = recommender(columned, through_index())
+    for _ in range(3):
+        found = shown(ours.answer_all(questions, WAITED_FOR))
+        # Those of the clusters with many equal texts take a longer search.
+        assert [n for n, each in enumerate(found) if each is None] == [0, 10]
+        assert [each or wanted[n] for n, each in enumerate(found)] == wanted
+
+
+def shown(outcomes: object) -> list[object]:
+    assert isinstance(outcomes, list)
+    return [
+        None
+        if isinstance(each, CrowdedError)
+        else (each.recommendations, each.total_jobs_analyzed, each.next_cursor)
+        for each in outcomes
+    ]
+
+
+def test_a_row_that_lost_its_vector_is_missed_by_no_quick_look(
+    filled: Database, filled_url: str
+) -> None:
+    # The first cluster holds many equal texts: its questions take a longer search.
+    backend, queries, questions = through_index(), nearby(4)[1:], quick(*"abc")
+    before = search(filled, backend, queries, questions, shows=True)
+    best = before.ranked[0][0].id
+    run(
+        filled_url,
+        "UPDATE skill_job1 SET embedding_vec = NULL WHERE job_id = %s",
+        (best,),
+    )
+    # This look had ended its transaction when it saw that there is such a row …
+    found = search(filled, backend, queries, questions, shows=True)
+    assert list(found.crowded) == [0, 1, 2]
+    # … and the next one reads it.
+    again = search(filled, backend, queries, questions, shows=True)
+    assert again.ranked == before.ranked
+    assert not again.crowded
+
+
+def test_an_error_is_none_of_a_neighbour(filled: Database) -> None:
+    outcomes = recommender(filled, through_index(), ["level"]).answer_all(
+        [Question(top_n=9, user_id=5, quick=True), *quick("w1")], WAITED_FOR
+    )
+    assert isinstance(outcomes[0], AppError)
+    assert isinstance(outcomes[1], Answer)
