@@ -29,6 +29,9 @@ class CrowdedError(AppError):
     again, and not to be quick.
     """
 
+    def __init__(self) -> None:
+        super().__init__("It takes a longer search.")
+
 
 class RowRejectedError(AppError):
     """The database refuses a value of one row: a constraint or a trigger says no."""

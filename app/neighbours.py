@@ -103,7 +103,7 @@ class Neighbours:
             self._observer.pass_done(len(questions), found.volume, timings)
         crowded = {asked[place] for place in found.crowded}
         return [
-            CrowdedError("It takes a longer search.")
+            CrowdedError()
             if n in crowded
             else _answer(
                 rows,

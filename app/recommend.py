@@ -124,7 +124,7 @@ class Recommender:
             if isinstance(each, AppError)
             else none
             if each is None
-            else answered.get(n) or CrowdedError("It takes a longer search.")
+            else answered.get(n) or CrowdedError()
             for n, each in enumerate(looked_up)
         ]
 

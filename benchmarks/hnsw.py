@@ -8,13 +8,11 @@ each `ef_search`: recall beside float32, time, and pages of 8 KB.
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 import psycopg2
@@ -24,7 +22,8 @@ from psycopg2.sql import SQL, Composable, Literal
 from app.encoder.checkpoint import MINILM
 from app.search.ways import NEAR
 from app.storage.tables import JOBS
-from app.storage.vector_queries import COMPARABLE
+from app.storage.vector_queries import COMPARABLE, INDEX
+from benchmarks.nearest import THROUGH_INDEX, halfvec, last_of_best, measured
 from benchmarks.recombined import (
     USERS,
     embeddings_of,
@@ -35,16 +34,6 @@ from benchmarks.recombined import (
 from benchmarks.servers import ROOT
 from benchmarks.tables import real_texts
 
-READ_AT_ONCE = 20_000
-EXPLAINED = 50
-# As in app.storage.vectors: integers are read faster.
-LARGEST = 60_000
-# Beyond float32's last digits a job that ties with the last one counts as found.
-TIE = 1e-6
-
-SETTINGS = SQL(
-    "SET enable_seqscan = off; SET enable_sort = off; SET hnsw.iterative_scan = off"
-)
 LOOK = SQL(
     "SELECT embedding FROM skill_job1 WHERE {comparable}"
     " ORDER BY embedding_vec <#> {query} LIMIT {limit}"
@@ -57,42 +46,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         url = recombined_table(server, args.rows)
         users = unit(embeddings_of("users", real_texts("users", USERS)))[: args.users]
         with closing(psycopg2.connect(url)) as connection:
-            floor = _last_of_best(connection, users, args.top_n)
+            floor = last_of_best(connection, users, args.top_n)
         for build in args.builds or [None]:
             if build:
                 _build(url, *build.split(","))
             with closing(psycopg2.connect(url)) as connection:
                 connection.autocommit = True
-                connection.cursor().execute(SETTINGS)
+                connection.cursor().execute(THROUGH_INDEX)
+                looks = [look(user, args.top_n) for user in users]
                 for ef_search in args.ef_search:
-                    line = _measure(connection, users, floor, ef_search, args.top_n)
+                    line = measured(
+                        connection, looks, floor, ef_search=ef_search, index=INDEX,
+                        users=users, top_n=args.top_n,
+                    )  # fmt: skip
                     print(build or "as it is", line, flush=True)
     return 0
-
-
-def _last_of_best(
-    connection: Any, users: NDArray[np.float32], top_n: int
-) -> NDArray[np.float32]:
-    """(q,): the exact score of each user's N-th best job."""
-    best = np.full((len(users), top_n), -np.inf, np.float32)
-    for rows in _embeddings(connection):
-        scores = np.concatenate([best, users @ rows.T], axis=1)
-        best = np.partition(scores, -top_n, axis=1)[:, -top_n:]
-    lowest: NDArray[np.float32] = best.min(axis=1)
-    return lowest
-
-
-def _embeddings(connection: Any) -> Iterator[NDArray[np.float32]]:
-    """All of them, (n, 384) of unit length at a time."""
-    with connection.cursor("every") as cursor:
-        cursor.execute("SELECT embedding FROM skill_job1")
-        while rows := cursor.fetchmany(READ_AT_ONCE):
-            yield _matrix(rows)
-
-
-def _matrix(rows: Sequence[tuple[Any]]) -> NDArray[np.float32]:
-    stored = b"".join(bytes(row[0]) for row in rows)
-    return unit(np.frombuffer(stored, "<f4").reshape(-1, 384))
 
 
 def _build(url: str, m: str, ef_construction: str) -> None:
@@ -108,51 +76,14 @@ def _build(url: str, m: str, ef_construction: str) -> None:
     print(f"m {m}, ef_construction {ef_construction}: {time.monotonic() - start:.0f} s")
 
 
-def _measure(
-    connection: Any,
-    users: NDArray[np.float32],
-    floor: NDArray[np.float32],
-    ef_search: int,
-    top_n: int,
-) -> str:
-    cursor = connection.cursor()
-    cursor.execute(SQL("SET hnsw.ef_search = {}").format(Literal(ef_search)))
-    hits, whole, took_s, pages = 0, 0, [], []
-    for number, (user, least) in enumerate(zip(users, floor, strict=True)):
-        look = _look(user, top_n)
-        start = time.perf_counter()
-        cursor.execute(look)
-        rows = cursor.fetchall()
-        took_s.append(time.perf_counter() - start)
-        found = min(top_n, int((_matrix(rows) @ user >= least - TIE).sum()))
-        hits += found
-        whole += found == top_n
-        if number < EXPLAINED:
-            pages.append(_pages(cursor, look))
-    return (
-        f"ef_search {ef_search}: recall@{top_n} {hits / top_n / len(users):.4f},"
-        f" {whole} of {len(users)} whole, p50 {1000 * np.median(took_s):.2f} ms,"
-        f" {np.mean(pages):.0f} pages"
-    )
-
-
-def _look(user: NDArray[np.float32], top_n: int) -> Composable:
-    scaled = np.rint(user * (LARGEST / np.abs(user).max())).astype(int).tolist()
+def look(user: NDArray[np.float32], top_n: int) -> Composable:
+    """The first look of the service, for one user."""
     return LOOK.format(
         comparable=JOBS.format(COMPARABLE, version=MINILM.name),
-        query=SQL("{}::halfvec").format(Literal(str(scaled))),
+        query=halfvec(user),
         # One more than is shown tells whether there is a next page.
         limit=Literal(top_n + 1 + NEAR.spare),
     )
-
-
-def _pages(cursor: Any, look: Composable) -> int:
-    """Those of the index, and of the rows that it gave."""
-    cursor.execute(SQL("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {}").format(look))
-    plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "embedding_vec_idx" in plan, plan  # noqa: S101
-    everything = next(line for line in plan.splitlines() if "Buffers:" in line)
-    return sum(int(n) for n in re.findall(r"(?:hit|read)=(\d+)", everything))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

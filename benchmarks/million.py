@@ -40,7 +40,7 @@ PGVECTOR = {"SEARCH_BACKEND": "pgvector"}
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     found = _read(args.results)
-    with million_server() as server:
+    with million_server(in_huge_pages=not args.small_pages) as server:
         for rows in args.rows:
             url = recombined_table(server, rows)
             here = found.setdefault(str(rows), {})
@@ -82,12 +82,23 @@ def _build(url: str, args: argparse.Namespace) -> dict[str, Any]:
         " pg_table_size('skill_job1')",
     )
     return {
+        "processor": _processor(),
         "filled": filled,
         "fill_s": fill_s,
         "build_s": time.monotonic() - start,
         "index_mb": sizes[0] / 1e6,
         "table_mb": sizes[1] / 1e6,
     }
+
+
+def _processor() -> str:
+    """As the system calls it, with the widest vectors that it computes with."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    known = facts.get("flags", "").split()
+    widest = next((name for name in ("avx512f", "avx2") if name in known), "no AVX")
+    return f"{facts.get('model name', 'unknown')}, {widest}"
 
 
 # --- measuring -----------------------------------------------------------------
@@ -238,6 +249,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--recall-users", type=int, default=RECALL_USERS)
     parser.add_argument("--stream-requests", type=int, default=STREAM_REQUESTS)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--small-pages", action="store_true", help="no huge pages for Postgres"
+    )
     parser.add_argument("--build", nargs="*", default=[], metavar="OPTION")
     return parser.parse_args(argv)
 

@@ -34,6 +34,8 @@ def _table(rows: str, found: dict[str, Any]) -> Iterator[str]:
 
 
 def _build(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if "processor" in part:
+        yield "processors", part["processor"]
     if part["filled"]:
         rate = part["filled"] / part["fill_s"]
         yield "vectors from stored embeddings", f"{rate:,.0f} a second"

@@ -21,6 +21,7 @@ from psycopg2.sql import SQL, Identifier, Literal
 
 from app.encoder.lazy import LazyEncoder
 from app.storage.codec import DIMENSION
+from benchmarks.huge_pages import huge_pages
 from benchmarks.servers import MODEL_DIR, ROOT
 from benchmarks.tables import Rows, real_texts, recombined
 
@@ -31,11 +32,16 @@ ENCODED_AT_ONCE = 256
 
 # An index must fit into memory that Postgres manages, or each step through it copies
 # a page from the kernel's; 64 MB for the log would checkpoint all the time.
-SETTINGS = {"shared_buffers": "4GB", "max_wal_size": "8GB", "jit": "off"}
+BUFFERS_GB = 4
+SETTINGS = {
+    "shared_buffers": f"{BUFFERS_GB}GB",
+    "max_wal_size": "8GB",
+    "jit": "off",
+}
 
 
 @contextmanager
-def million_server() -> Iterator[Any]:
+def million_server(*, in_huge_pages: bool = True) -> Iterator[Any]:
     """The server of this benchmark, with SETTINGS; its tables are kept between runs."""
     DATA.mkdir(parents=True, exist_ok=True)
     with get_server(DATA / "postgres", cleanup_mode="stop") as server:
@@ -46,7 +52,10 @@ def million_server() -> Iterator[Any]:
                     Identifier(name), Literal(value)
                 ),
             )
-    with get_server(DATA / "postgres", cleanup_mode="stop") as server:
+    with (
+        huge_pages(BUFFERS_GB * 2**30 if in_huge_pages else 0),
+        get_server(DATA / "postgres", cleanup_mode="stop") as server,
+    ):
         yield server
 
 

@@ -43,7 +43,7 @@ class Service:
 
     def _one(self, question: AnyQuestion) -> AnyAnswer | AppError:
         if question in [replace(each, quick=True) for each in CROWDED]:
-            return CrowdedError("It takes a longer search.")
+            return CrowdedError()
         if question in CROWDED:
             assert self.go_on.wait(10)
         return answer_to(question)
