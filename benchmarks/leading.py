@@ -47,20 +47,20 @@ LEARNED_FROM = 20_000
 LEAST_PART = 32
 POWER_STEPS = 6
 
-LEADING_INDEX = "leading_idx"
+LEADING_INDEX = "leads_lead_idx"
 TABLE = SQL(
-    "DROP TABLE IF EXISTS leading;"
-    " CREATE UNLOGGED TABLE leading (job_id int8, lead halfvec({dimensions}));"
-    " ALTER TABLE leading ALTER lead SET STORAGE PLAIN"
+    "DROP TABLE IF EXISTS leads;"
+    " CREATE UNLOGGED TABLE leads (job_id int8, lead halfvec({dimensions}));"
+    " ALTER TABLE leads ALTER lead SET STORAGE PLAIN"
 )
 BUILD = SQL(
     "SET maintenance_work_mem = '3GB';"
-    " CREATE INDEX leading_idx ON leading USING hnsw (lead halfvec_ip_ops)"
+    " CREATE INDEX leads_lead_idx ON leads USING hnsw (lead halfvec_ip_ops)"
     " WITH (m = 16, ef_construction = {ef_construction});"
-    " SELECT pg_relation_size('leading_idx')"
+    " SELECT pg_relation_size('leads_lead_idx')"
 )
 LOOK = SQL(
-    "SELECT embedding FROM (SELECT job_id FROM leading ORDER BY lead <#> {lead}"
+    "SELECT embedding FROM (SELECT job_id FROM leads ORDER BY lead <#> {lead}"
     " LIMIT {candidates}) AS near CROSS JOIN LATERAL (SELECT embedding, embedding_vec"
     " FROM skill_job1 WHERE job_id = near.job_id OFFSET 0) AS job"
     " ORDER BY embedding_vec <#> {whole} LIMIT {limit}"
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         index=index, top_n=args.top_n,
                     )  # fmt: skip
                     print(name, line, flush=True)
-            connection.cursor().execute("DROP TABLE leading")
+            connection.cursor().execute("DROP TABLE leads")
     return 0
 
 
@@ -168,7 +168,7 @@ def _copy(connection: Any, ids: NDArray[np.int64], leads: NDArray[np.float16]) -
     rows["lead"] = leads
     head = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
     data = io.BytesIO(head + rows.tobytes() + struct.pack(">h", -1))
-    connection.cursor().copy_expert("COPY leading FROM STDIN (FORMAT BINARY)", data)
+    connection.cursor().copy_expert("COPY leads FROM STDIN (FORMAT BINARY)", data)
 
 
 def _build(connection: Any, ef_construction: int) -> None:

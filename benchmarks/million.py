@@ -14,27 +14,24 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-
 from app.backfill.vectors import VectorFilling
 from app.storage.database import Database
-from benchmarks.cgroup import NoCgroupError, drop_caches, limited
-from benchmarks.load import Load, closed_loop
-from benchmarks.memory import LIMIT_BYTES, inside
+from benchmarks.million_parts import (
+    distant,
+    latency,
+    limited,
+    recall,
+    row,
+    stream,
+    traffic,
+)
 from benchmarks.million_report import page
-from benchmarks.processor import processor_s
-from benchmarks.recombined import USERS, migrate, million_server, recombined_table
-from benchmarks.servers import ROOT, project
-from benchmarks.wire import counted
+from benchmarks.recombined import migrate, million_server, recombined_table
+from benchmarks.servers import ROOT
 
 RESULTS = ROOT / "benchmarks" / "million.json"
-CLIENTS = (1, 16, 64)
-TOP_N = 10
 STREAM_REQUESTS = 5
 RECALL_USERS = 200
-# A stream of a million jobs takes seconds, and many clients wait for one another.
-PATIENT = {"REQUEST_TIMEOUT_S": "300"}
-PGVECTOR = {"SEARCH_BACKEND": "pgvector"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +73,7 @@ def _build(url: str, args: argparse.Namespace) -> dict[str, Any]:
         env=os.environ | {"DATABASE_URL": url},
         check=True,
     )
-    sizes = _row(
+    sizes = row(
         url,
         "SELECT pg_relation_size('skill_job1_embedding_vec_idx'),"
         " pg_table_size('skill_job1')",
@@ -101,134 +98,15 @@ def _processor() -> str:
     return f"{facts.get('model name', 'unknown')}, {widest}"
 
 
-# --- measuring -----------------------------------------------------------------
-
-
-def user(number: int) -> dict[str, Any]:
-    return {"user_id": 1 + number % USERS, "top_n": TOP_N}
-
-
-def _latency(url: str, args: argparse.Namespace) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    with project(url, **PGVECTOR) as server:
-        closed_loop(server.port, user, clients=16, requests=USERS)
-        for clients in CLIENTS:
-            before = processor_s(server, url)
-            load = closed_loop(server.port, user, clients=clients, seconds=args.seconds)
-            spent = [
-                1000 * (after - start) / len(load.latencies_s)
-                for start, after in zip(before, processor_s(server, url), strict=True)
-            ]
-            found[str(clients)] = _summary(load) | {"processor_ms": spent}
-        found["anon_mb"] = server.memory().anon_mb
-    found["huge_pages"] = _row(url, "SHOW huge_pages_status")[0]
-    return found
-
-
-def _stream(url: str, args: argparse.Namespace) -> dict[str, Any]:
-    with project(url, **PATIENT) as server:
-        closed_loop(server.port, user, clients=1, requests=1)
-        load = closed_loop(server.port, user, clients=1, requests=args.stream_requests)
-        memory = server.memory()
-        return _summary(load) | {
-            "anon_mb": memory.anon_mb,
-            "peak_rss_mb": memory.peak_rss_mb,
-        }
-
-
-def _recall(url: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Beside `"exact": true` of the same service. A job that ties with the exact
-    answer's last one counts as found: scores decide, not ids.
-    """
-    exact: dict[int, list[float]] = {}
-    hits = jobs = wrong = 0
-
-    def remember(body: dict[str, Any], answer: dict[str, Any]) -> None:
-        exact[body["user_id"]] = _scores(answer)
-
-    def compare(body: dict[str, Any], answer: dict[str, Any]) -> None:
-        nonlocal hits, jobs, wrong
-        wanted, got = exact[body["user_id"]], _scores(answer)
-        jobs += len(wanted)
-        hits += sum(score >= wanted[-1] for score in got)
-        wrong += len(got) != len(wanted) or got != sorted(got, reverse=True)
-
-    with project(url, **PGVECTOR, **PATIENT) as server:
-        slow = closed_loop(
-            server.port,
-            lambda n: user(n) | {"exact": True},
-            clients=1,
-            requests=args.recall_users,
-            seconds=3600,
-            check=remember,
-        )
-        closed_loop(
-            server.port, user, clients=4, requests=args.recall_users, check=compare
-        )
-    return {
-        "users": args.recall_users,
-        "recall_at_10": hits / jobs,
-        "wrong": wrong,
-        "exact_p50_ms": slow.percentile_ms(50),
-    }
-
-
-def _scores(answer: dict[str, Any]) -> list[float]:
-    return [job["similarity_score"] for job in answer["recommendations"]]
-
-
-def _bytes(url: str, _: argparse.Namespace) -> dict[str, Any]:
-    with counted(url) as (proxied, counter), project(proxied, **PGVECTOR) as server:
-        closed_loop(server.port, user, clients=1, requests=10)
-        before = counter.received
-        load = closed_loop(server.port, user, clients=1, requests=500)
-        return {"received_bytes": (counter.received - before) / len(load.latencies_s)}
-
-
-def _limited(url: str, args: argparse.Namespace) -> dict[str, Any]:
-    """The same load, the service in a cgroup with 110 MB, page cache included."""
-    try:
-        with limited("job-recommender-million", memory_bytes=LIMIT_BYTES) as group:
-            drop_caches()
-            with project(url, wrapper=inside(group), **PGVECTOR) as server:
-                closed_loop(server.port, user, clients=16, requests=USERS)
-                load = closed_loop(server.port, user, clients=16, seconds=args.seconds)
-                anon_mb = server.memory().anon_mb
-            return _summary(load) | {
-                "anon_mb": anon_mb,
-                "peak_charged_mb": group.peak_bytes() / 1e6,
-                "oom_kills": group.oom_kills(),
-            }
-    except NoCgroupError as error:
-        return {"not_measured": str(error)}
-
-
-def _summary(load: Load) -> dict[str, Any]:
-    return {
-        "p50_ms": load.percentile_ms(50),
-        "p95_ms": load.percentile_ms(95),
-        "p99_ms": load.percentile_ms(99),
-        "per_second": load.per_second,
-        "requests": len(load.latencies_s),
-        "statuses": load.statuses,
-    }
-
-
 PARTS = {
     "build": _build,
-    "latency": _latency,
-    "limited": _limited,
-    "bytes": _bytes,
-    "recall": _recall,
-    "stream": _stream,
+    "latency": latency,
+    "limited": limited,
+    "bytes": traffic,
+    "distant": distant,
+    "recall": recall,
+    "stream": stream,
 }
-
-
-def _row(url: str, query: str) -> tuple[Any, ...]:
-    with closing(psycopg2.connect(url)) as connection:
-        cursor = connection.cursor()
-        cursor.execute(query)
-        return next(iter(cursor.fetchall()))
 
 
 def _read(file: Path) -> dict[str, Any]:

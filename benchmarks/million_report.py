@@ -71,6 +71,11 @@ def _bytes(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "bytes from the database, a recommendation", f"{received:,.0f}"
 
 
+def _distant(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    far = f"{part['round_trip_ms']:.0f} ms"
+    yield f"1 client, the database {far} away, there and back", _times(part)
+
+
 def _recall(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"recall@10, {part['users']} users", f"{part['recall_at_10']:.4f}"
     yield '`"exact": true`, one client', f"p50 {part['exact_p50_ms']:,.0f} ms"
@@ -99,6 +104,7 @@ LINES = {
     "latency": _latency,
     "limited": _limited,
     "bytes": _bytes,
+    "distant": _distant,
     "recall": _recall,
     "stream": _stream,
 }

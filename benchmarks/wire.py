@@ -1,7 +1,8 @@
-"""Counts the bytes that a server receives from the database."""
+"""A way to the database that counts the bytes that come back, and may be a long one."""
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,13 +18,19 @@ class Counter:
 
 
 @contextmanager
-def counted(database_url: str) -> Iterator[tuple[str, Counter]]:
-    """A connection string that leads through a proxy, and what the proxy counts."""
+def counted(
+    database_url: str, *, round_trip_s: float = 0.0
+) -> Iterator[tuple[str, Counter]]:
+    """A connection string that leads through a proxy, and what the proxy counts. What
+    is sent arrives `round_trip_s` later; what comes back, at once.
+    """
     upstream = _socket_path(database_url)
     counter = Counter()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(
-            target=_accept, args=(listener, upstream, counter), daemon=True
+            target=_accept,
+            args=(listener, upstream, counter, round_trip_s),
+            daemon=True,
         ).start()
         port = listener.getsockname()[1]
         yield make_dsn(database_url, host="127.0.0.1", port=port), counter
@@ -34,27 +41,28 @@ def _socket_path(database_url: str) -> str:
     return f"{given['host']}/.s.PGSQL.{given.get('port', 5432)}"
 
 
-def _accept(listener: socket.socket, upstream: str, counter: Counter) -> None:
+def _accept(
+    listener: socket.socket, upstream: str, counter: Counter, round_trip_s: float
+) -> None:
     with suppress(OSError):  # the listener was closed: the measurement is over
         while True:
             client, _ = listener.accept()
             server = socket.socket(socket.AF_UNIX)
             server.connect(upstream)
-            for source, target, counts in (
-                (client, server, None),
-                (server, client, counter),
+            for pump in (
+                (client, server, Counter(), round_trip_s),
+                (server, client, counter, 0.0),
             ):
-                threading.Thread(
-                    target=_pump, args=(source, target, counts), daemon=True
-                ).start()
+                threading.Thread(target=_pump, args=pump, daemon=True).start()
 
 
 def _pump(
-    source: socket.socket, target: socket.socket, counter: Counter | None
+    source: socket.socket, target: socket.socket, counter: Counter, delay_s: float
 ) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 20):
-            if counter is not None:
-                counter.received += len(data)
+            counter.received += len(data)
+            if delay_s:
+                time.sleep(delay_s)
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
