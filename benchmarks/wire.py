@@ -47,6 +47,8 @@ def _accept(
     with suppress(OSError):  # the listener was closed: the measurement is over
         while True:
             client, _ = listener.accept()
+            # Else small answers wait for acknowledgements that come 40 ms late.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = socket.socket(socket.AF_UNIX)
             server.connect(upstream)
             for pump in (
