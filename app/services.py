@@ -24,7 +24,8 @@ from app.traffic import Traffic
 PROBE_TIMEOUT_S = 5.0
 
 # With SEARCH_BACKEND=pgvector: passes at the same time, questions in each, and how long
-# one that is not full waits while the other runs. docs/pgvector.md has what was tried.
+# one that is not full waits while the other runs. Others were tried: see
+# docs/pgvector-choices.md.
 LOOKS = 2
 LOOKS_A_PASS = 8
 GATHER_S = 0.002

@@ -6,7 +6,7 @@ embeddings spread most into a table of its own, its rows in the order of likenes
 candidates by the leading components, ranked again by the whole vectors, and a look as
 the service takes it. It wants the table and the index that
 `python -m benchmarks.million --parts build` made. Not what the service does:
-docs/pgvector.md says why.
+docs/pgvector-choices.md says why.
 """
 
 import argparse

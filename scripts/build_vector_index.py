@@ -25,7 +25,7 @@ from app.storage.hosts import primary
 from app.storage.tables import JOBS
 from app.storage.vector_queries import COMPARABLE, INDEX
 
-# Chosen by measurement: docs/pgvector.md.
+# Chosen by measurement: docs/pgvector-choices.md.
 M = 16
 EF_CONSTRUCTION = 256
 SHOWN_EVERY_S = 2.0

@@ -7,7 +7,7 @@ from app.storage.vectors import Reach
 
 # By how much a similarity of two vectors in half precision is off. At most: each
 # factor by 2**-11 of itself, twice, and float32 sums on top. Usually: eight standard
-# deviations of real pairs, see docs/pgvector.md.
+# deviations of real pairs, see docs/pgvector-choices.md.
 LARGEST_ERROR = 1.1e-3
 USUAL_ERROR = 1.3e-4
 
