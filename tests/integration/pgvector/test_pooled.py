@@ -1,0 +1,38 @@
+"""Quick looks behind PgBouncer in transaction mode: settings, COPY and COMMIT in one
+message.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import parse_dsn
+
+from app.storage.database import Database
+from tests.integration.pgvector.searching import nearby, search, through_index
+from tests.integration.pgvector.test_quick import quick
+from tests.support.pgbouncer import running_pgbouncer
+from tests.support.postgres import run
+
+
+@pytest.fixture
+def pooled_url(filled_url: str) -> Iterator[str]:
+    server = parse_dsn(filled_url)
+    with running_pgbouncer(Path(server["host"]) / ".s.PGSQL.5432") as port:
+        yield f"postgresql://postgres:@127.0.0.1:{port}/{server['dbname']}"
+
+
+def test_f47_quick_looks_leave_nothing_on_the_poolers_connections(
+    filled: Database, pooled_url: str
+) -> None:
+    backend, queries, questions = through_index(), nearby(4)[1:], quick(*"abc")
+    wanted = search(filled, backend, queries, questions, shows=True)
+    pooled = Database(pooled_url, pool_size=4)
+    for _ in range(8):  # more than the pooler has connections
+        found = search(pooled, backend, queries, questions, shows=True)
+        assert (found.ranked, found.jobs) == (wanted.ranked, wanted.jobs)
+        assert not found.crowded
+    pooled.close()
+    assert run(pooled_url, "SHOW enable_seqscan") == [("on",)]
+    open_ = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in %'"
+    assert run(pooled_url, open_) == [(0,)]
