@@ -10,10 +10,11 @@ from app.errors import ModelUnavailableError, SchemaError
 from app.storage import inspection
 from app.storage.catalogue import Catalogue
 from app.storage.coverage import Coverage, coverage
-from app.storage.database import Database, Transaction
+from app.storage.database import Database
 from app.storage.inspection import Exposure, Limits
 from app.storage.jobs import RECORD_BYTES
 from app.storage.tables import JOBS, USERS, EmbeddedTable
+from app.storage.transaction import Transaction
 from app.switching import (
     CANDIDATE_BYTES,
     CANDIDATES,

@@ -21,10 +21,11 @@ from app.search.backend import Found, Search
 from app.selection import EVERYTHING, Selection
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION, EMBEDDING_BYTES
-from app.storage.database import Database, Transaction
+from app.storage.database import Database
 from app.storage.ids import Id
 from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import SkilledRow, skilled_rows, stream_side_embeddings
+from app.storage.transaction import Transaction
 
 
 @dataclass(frozen=True)

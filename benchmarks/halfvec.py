@@ -15,14 +15,7 @@ import psycopg2
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Identifier, Literal
 
-from benchmarks.recombined import (
-    USERS,
-    embeddings_of,
-    million_server,
-    recombined_table,
-    unit,
-)
-from benchmarks.tables import real_texts
+from benchmarks.recombined import million_server, recombined_table, unit, users_of
 
 QUERIES = 200
 TOP_N = 10
@@ -35,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         url = recombined_table(server, args.rows)
         with closing(psycopg2.connect(url)) as connection:
             connection.autocommit = True
-            users = unit(embeddings_of("users", real_texts("users", USERS)))[:QUERIES]
+            users = users_of(QUERIES)
             rows = _copy(connection)
             floor = _tenth_best(users, rows)
             for kind in ("halfvec", "vector"):

@@ -24,15 +24,8 @@ from app.search.ways import NEAR
 from app.storage.tables import JOBS
 from app.storage.vector_queries import COMPARABLE, INDEX
 from benchmarks.nearest import THROUGH_INDEX, halfvec, last_of_best, measured
-from benchmarks.recombined import (
-    USERS,
-    embeddings_of,
-    million_server,
-    recombined_table,
-    unit,
-)
+from benchmarks.recombined import million_server, recombined_table, users_of
 from benchmarks.servers import ROOT
-from benchmarks.tables import real_texts
 
 LOOK = SQL(
     "SELECT embedding FROM skill_job1 WHERE {comparable}"
@@ -44,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     with million_server() as server:
         url = recombined_table(server, args.rows)
-        users = unit(embeddings_of("users", real_texts("users", USERS)))[: args.users]
+        users = users_of(args.users)
         with closing(psycopg2.connect(url)) as connection:
             floor = last_of_best(connection, users, args.top_n)
         for build in args.builds or [None]:

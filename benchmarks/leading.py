@@ -32,14 +32,7 @@ from benchmarks.nearest import (
     last_of_best,
     measured,
 )
-from benchmarks.recombined import (
-    USERS,
-    embeddings_of,
-    million_server,
-    recombined_table,
-    unit,
-)
-from benchmarks.tables import real_texts
+from benchmarks.recombined import million_server, recombined_table, users_of
 
 # What the directions are learned from, at least: every so many-th row.
 LEARNED_FROM = 20_000
@@ -71,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     with million_server() as server:
         url = recombined_table(server, args.rows)
-        users = unit(embeddings_of("users", real_texts("users", USERS)))[: args.users]
+        users = users_of(args.users)
         with closing(psycopg2.connect(url)) as connection:
             floor = last_of_best(connection, users, args.top_n)
             directions = _directions(connection, args.rows, args.dimensions)

@@ -127,6 +127,11 @@ def embeddings_of(what: str, texts: Sequence[str]) -> NDArray[np.float32]:
     return np.asarray(np.load(file))
 
 
+def users_of(count: int) -> NDArray[np.float32]:
+    """(count, 384): the first of the users, of unit length."""
+    return unit(embeddings_of("users", real_texts("users", USERS)))[:count]
+
+
 def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, 384): the same rows, of length 1."""
     found: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -19,9 +19,10 @@ from app.storage.catalogue import Catalogue
 from app.storage.claims import Claims, Failure, Stored, TextRow
 from app.storage.codec import DIMENSION
 from app.storage.coverage import Coverage, coverage
-from app.storage.database import Database, Transaction
+from app.storage.database import Database
 from app.storage.ids import Id
 from app.storage.tables import JOBS, EmbeddedTable
+from app.storage.transaction import Transaction
 
 T = TypeVar("T")
 

@@ -8,8 +8,9 @@ from app.backfill.patience import patiently
 from app.backfill.worker import PATIENCE_S
 from app.deadline import Deadline
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database, Transaction
+from app.storage.database import Database
 from app.storage.ids import Id
+from app.storage.transaction import Transaction
 from app.storage.vector_filling import fill_vectors, vectorless_jobs
 from app.storage.vectors import VectorQuery
 

@@ -33,7 +33,6 @@ from app.skills.query import skill_vectors
 from app.skills.rarity import to_bytes, weights_alone
 from app.skills.split import Skill
 from app.storage.catalogue import Catalogue
-from app.storage.database import Transaction
 from app.storage.ids import Id
 from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import (
@@ -42,6 +41,7 @@ from app.storage.skills import (
     skilled_rows,
     stream_skill_ids,
 )
+from app.storage.transaction import Transaction
 
 # Skill ids that are scored at once: some 1,400 jobs of six skills.
 BUFFER_BYTES = 1 << 16

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import DatabaseUnavailableError
 from app.scan.records import CopyReader
-from app.storage.database import Sink
+from app.storage.transaction import Sink
 
 
 def read_copy(

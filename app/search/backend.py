@@ -11,9 +11,9 @@ from app.questions import Question, Volume
 from app.scan.best import Scored
 from app.scan.passes import PassScope
 from app.storage.catalogue import Catalogue
-from app.storage.database import Transaction
 from app.storage.ids import Id
 from app.storage.jobs import Job
+from app.storage.transaction import Transaction
 
 
 @dataclass(frozen=True)

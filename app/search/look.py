@@ -15,9 +15,9 @@ from app.scan.records import Batch, RecordReader
 from app.scan.topn import TopN
 from app.search.candidates import Candidates, Gathered
 from app.search.ways import Way
-from app.storage.database import Transaction
 from app.storage.ids import Id
 from app.storage.jobs import Job, job_from_json
+from app.storage.transaction import Transaction
 from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
 
 BUFFER_BYTES = 64 * 1024

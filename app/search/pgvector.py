@@ -16,9 +16,10 @@ from app.search.backend import Found
 from app.search.look import Look
 from app.search.stream import StreamSearch
 from app.search.ways import DEEP, EXACT, NEAR, Way
+from app.selection import Condition
 from app.storage.catalogue import Catalogue
 from app.storage.conditions import and_matching
-from app.storage.database import Transaction
+from app.storage.transaction import Transaction
 from app.storage.vectors import RememberedCounts, VectorQuery
 
 # Up to so many rows the database compares all of them in a few milliseconds, and
@@ -56,12 +57,7 @@ class PgvectorSearch:
         if not questions:
             return Found((), 0, Volume(rows=0, bytes=0))
         filters = questions[0].selection.filters
-        rows = VectorQuery(
-            catalogue.job_id,
-            self._version,
-            and_matching(filters, catalogue.job_columns) if filters else None,
-            catalogue.job_columns,
-        )
+        rows = self._rows(catalogue, filters)
         count = self._counts(transaction, rows)
         look = Look(transaction, rows, questions, queries, scope, shows=shows)
         few = FEW_MATCHES if filters else self._exact_below
@@ -93,6 +89,11 @@ class PgvectorSearch:
             look.open if is_quick else (),
             look.jobs(ranked.values()),
         )
+
+    def _rows(self, catalogue: Catalogue, filters: Sequence[Condition]) -> VectorQuery:
+        columns = catalogue.job_columns
+        matching = and_matching(filters, columns) if filters else None
+        return VectorQuery(catalogue.job_id, self._version, matching, columns)
 
     def _at_one_look(self, look: Look, count: int) -> Found:
         """The answers of a look whose message ended the transaction. Rows without a

@@ -15,8 +15,8 @@ from app.scan.topn import TopN
 from app.search.backend import Found
 from app.storage.catalogue import Catalogue
 from app.storage.conditions import and_matching
-from app.storage.database import Transaction
 from app.storage.jobs import RECORD_BYTES, stream_embeddings
+from app.storage.transaction import Transaction
 
 
 class StreamSearch:

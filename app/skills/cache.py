@@ -19,7 +19,6 @@ from app.scan.copying import read_copy
 from app.scan.records import RecordReader
 from app.skills.files import Progress, VocabularyFiles, Writer
 from app.skills.vocabulary import Vocabulary
-from app.storage.database import Transaction
 from app.storage.jobs import RECORD_BYTES
 from app.storage.skill_counts import read_counts
 from app.storage.skills import (
@@ -29,6 +28,7 @@ from app.storage.skills import (
     stream_skills,
     vocabulary_state,
 )
+from app.storage.transaction import Transaction
 
 # Read at once, 6 MB on the wire, and then safe: a deadline that passes while a large
 # vocabulary is read for the first time costs at most so many.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from app.errors import SchemaError
 from app.storage import queries
 from app.storage.columns import JobColumn, offered_columns
-from app.storage.database import Transaction
 from app.storage.ids import IdColumn
+from app.storage.transaction import Transaction
 
 NEEDED = {
     "skill_job1": ("job_id", "skills", "embedding", "embedding_version"),

@@ -16,9 +16,9 @@ from psycopg2.sql import SQL, Composable, Composed
 
 from app.storage import backfill_queries as queries
 from app.storage.codec import to_bytes
-from app.storage.database import NOTHING, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.tables import EmbeddedTable
+from app.storage.transaction import NOTHING, Transaction
 from app.storage.vectors import to_halfvec
 
 

@@ -1,8 +1,7 @@
-"""Transactions, and the one place where the driver's errors become ours."""
+"""Lends transactions: the one place where the driver's errors become ours."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -11,8 +10,7 @@ from psycopg2.extensions import (
     TRANSACTION_STATUS_IDLE,
 )
 from psycopg2.extensions import connection as Connection  # noqa: N812
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
-from psycopg2.sql import SQL, Composable, Literal
+from psycopg2.sql import SQL, Literal
 
 from app.deadline import Deadline
 from app.errors import (
@@ -25,6 +23,7 @@ from app.errors import (
     SchemaError,
 )
 from app.storage.pool import ConnectionPool
+from app.storage.transaction import Transaction
 from app.storage.watchdog import Watchdog, shut_down
 
 # Sent as one simple query: one round trip. All of it is local to the transaction,
@@ -41,77 +40,6 @@ BEGIN_WRITE = SQL("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")
 # Classes of SQLSTATE that pass by themselves: credentials that a pooler in between
 # has not got yet, conflicts on a standby, memory, disk, connections and locks.
 PASSING = frozenset({"28", "40", "53", "55"})
-
-NOTHING = SQL("")
-
-
-class Sink(Protocol):
-    """Takes the bytes of a COPY as they arrive; to raise ends the COPY."""
-
-    def write(self, data: bytes, /) -> object: ...
-
-
-class Transaction:
-    """Runs statements inside one transaction.
-
-    Its BEGIN travels with the first statement, and its COMMIT with the last one where
-    that is known: each round trip is one more wait for a busy processor.
-    """
-
-    def __init__(self, cursor: Cursor, begin: Composable) -> None:
-        self._cursor = cursor
-        self._begin: Composable | None = begin
-        self._ended = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was begun, and is still to be committed."""
-        return self._begin is None and not self._ended
-
-    def rows(
-        self, query: Composable, parameters: dict[str, object] | None = None
-    ) -> list[tuple[Any, ...]]:
-        """All rows of a query that returns few."""
-        self._cursor.execute(self._begun(query), parameters)
-        return self._cursor.fetchall()
-
-    def execute(
-        self, query: Composable, parameters: dict[str, object] | None = None
-    ) -> int:
-        """The number of rows that a statement touched."""
-        self._cursor.execute(self._begun(query), parameters)
-        return self._cursor.rowcount
-
-    def copy_out(
-        self,
-        query: Composable,
-        sink: Sink,
-        *,
-        settings: Composable = NOTHING,
-        is_last: bool = False,
-    ) -> None:
-        """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink.
-
-        `settings`, statements that give no rows, go before it in the same message; the
-        COMMIT after it, where it `is_last`: nothing can be run any more then.
-        """
-        copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY){}").format(
-            settings, query, SQL("; COMMIT" if is_last else "")
-        )
-        self._cursor.copy_expert(self._begun(copy), sink)
-        self._ended = is_last
-
-    def copy_in(self, target: Composable, source: Any) -> None:
-        """Stream a file of CSV with a header line into `target`, a table (columns)."""
-        self._cursor.copy_expert(
-            self._begun(SQL("COPY {} FROM STDIN (FORMAT CSV, HEADER)").format(target)),
-            source,
-        )
-
-    def _begun(self, statement: Composable) -> Composable:
-        assert not self._ended, "the transaction was committed"  # noqa: S101
-        begin, self._begin = self._begin, None
-        return statement if begin is None else SQL("{}; {}").format(begin, statement)
 
 
 class Database:

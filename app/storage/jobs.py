@@ -11,9 +11,9 @@ from app.storage.catalogue import Catalogue
 from app.storage.codec import EMBEDDING_BYTES
 from app.storage.columns import JobColumn, public
 from app.storage.conditions import EVERY_ROW, selected
-from app.storage.database import Sink, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.tables import JOBS
+from app.storage.transaction import Sink, Transaction
 
 # What one row of `stream_embeddings` takes with an integer id: the embedding and 24
 # bytes of ids, lengths and the spare field.

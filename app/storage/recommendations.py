@@ -7,8 +7,8 @@ from psycopg2.sql import SQL, Composable, Identifier
 
 from app.errors import AppError
 from app.storage.catalogue import Catalogue
-from app.storage.database import Transaction
 from app.storage.ids import Id
+from app.storage.transaction import Transaction
 
 # Row-level security without a policy shows strangers nothing: on Supabase every table
 # in `public` is served to them unless it is closed, and these are personal data.

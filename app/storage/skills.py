@@ -19,9 +19,9 @@ from app.storage.codec import (
 )
 from app.storage.columns import public
 from app.storage.conditions import and_matching, selected
-from app.storage.database import Sink, Transaction
 from app.storage.ids import Id
 from app.storage.sides import Side
+from app.storage.transaction import Sink, Transaction
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from psycopg2.sql import SQL, Literal
 
 from app.storage import vector_queries as queries
 from app.storage.codec import DIMENSION, FLOAT32
-from app.storage.database import Transaction
 from app.storage.ids import Id
+from app.storage.transaction import Transaction
 from app.storage.vectors import VectorQuery, to_halfvec
 
 

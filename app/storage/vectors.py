@@ -12,9 +12,9 @@ from app.storage import vector_queries as queries
 from app.storage.columns import JobColumn
 from app.storage.conditions import aliased, aliased_values
 from app.storage.coverage import RememberedCount
-from app.storage.database import NOTHING, Sink, Transaction
 from app.storage.ids import Id, IdColumn
 from app.storage.tables import JOBS
+from app.storage.transaction import NOTHING, Sink, Transaction
 
 # A half holds 65,504 at most. Queries are sent as integers of this size: their text
 # is made, sent and parsed in a fraction of what fractions need.
