@@ -34,5 +34,8 @@ def test_f47_quick_looks_leave_nothing_on_the_poolers_connections(
         assert not found.crowded
     pooled.close()
     assert run(pooled_url, "SHOW enable_seqscan") == [("on",)]
-    open_ = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in %'"
+    open_ = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND state LIKE 'idle in %'"
+    )
     assert run(pooled_url, open_) == [(0,)]
