@@ -25,6 +25,17 @@ class Load:
     def percentile_ms(self, percent: float) -> float:
         return float(np.percentile(self.latencies_s, percent)) * 1000
 
+    def summary(self) -> dict[str, Any]:
+        """Plain numbers, for a JSON file."""
+        return {
+            "p50_ms": self.percentile_ms(50),
+            "p95_ms": self.percentile_ms(95),
+            "p99_ms": self.percentile_ms(99),
+            "per_second": self.per_second,
+            "requests": len(self.latencies_s),
+            "statuses": self.statuses,
+        }
+
     def merge(self, other: "Load") -> None:
         """Add another loop of the same kind, run after this one."""
         self.latencies_s += other.latencies_s

@@ -40,15 +40,7 @@ class Cost:
         """Plain numbers, for the JSON file."""
         return {
             "clients": {
-                str(clients): {
-                    "p50_ms": load.percentile_ms(50),
-                    "p95_ms": load.percentile_ms(95),
-                    "p99_ms": load.percentile_ms(99),
-                    "per_second": load.per_second,
-                    "requests": len(load.latencies_s),
-                    "statuses": load.statuses,
-                }
-                for clients, load in self.loads.items()
+                str(clients): load.summary() for clients, load in self.loads.items()
             },
             "healthy_s": self.healthy_s,
             "first_answer_s": self.first_answer_s,

@@ -8,7 +8,7 @@ import psycopg2
 
 from benchmarks.cgroup import NoCgroupError, drop_caches
 from benchmarks.cgroup import limited as limited_group
-from benchmarks.load import Load, closed_loop
+from benchmarks.load import closed_loop
 from benchmarks.memory import LIMIT_BYTES, inside
 from benchmarks.processor import processor_s
 from benchmarks.recombined import USERS
@@ -39,7 +39,7 @@ def latency(url: str, args: argparse.Namespace) -> dict[str, Any]:
                 1000 * (after - start) / len(load.latencies_s)
                 for start, after in zip(before, processor_s(server, url), strict=True)
             ]
-            found[str(clients)] = _summary(load) | {"processor_ms": spent}
+            found[str(clients)] = load.summary() | {"processor_ms": spent}
         found["anon_mb"] = server.memory().anon_mb
     found["huge_pages"] = row(url, "SHOW huge_pages_status")[0]
     return found
@@ -50,7 +50,7 @@ def stream(url: str, args: argparse.Namespace) -> dict[str, Any]:
         closed_loop(server.port, user, clients=1, requests=1)
         load = closed_loop(server.port, user, clients=1, requests=args.stream_requests)
         memory = server.memory()
-        return _summary(load) | {
+        return load.summary() | {
             "anon_mb": memory.anon_mb,
             "peak_rss_mb": memory.peak_rss_mb,
         }
@@ -113,7 +113,7 @@ def distant(url: str, _args: argparse.Namespace) -> dict[str, Any]:
     ):
         closed_loop(server.port, user, clients=1, requests=100)
         load = closed_loop(server.port, user, clients=1, requests=1000)
-        return _summary(load) | {"round_trip_ms": 1000 * ROUND_TRIP_S}
+        return load.summary() | {"round_trip_ms": 1000 * ROUND_TRIP_S}
 
 
 def limited(url: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -127,24 +127,13 @@ def limited(url: str, args: argparse.Namespace) -> dict[str, Any]:
                 closed_loop(server.port, user, clients=16, requests=USERS)
                 load = closed_loop(server.port, user, clients=16, seconds=args.seconds)
                 anon_mb = server.memory().anon_mb
-            return _summary(load) | {
+            return load.summary() | {
                 "anon_mb": anon_mb,
                 "peak_charged_mb": group.peak_bytes() / 1e6,
                 "oom_kills": group.oom_kills(),
             }
     except NoCgroupError as error:
         return {"not_measured": str(error)}
-
-
-def _summary(load: Load) -> dict[str, Any]:
-    return {
-        "p50_ms": load.percentile_ms(50),
-        "p95_ms": load.percentile_ms(95),
-        "p99_ms": load.percentile_ms(99),
-        "per_second": load.per_second,
-        "requests": len(load.latencies_s),
-        "statuses": load.statuses,
-    }
 
 
 def row(url: str, query: str) -> tuple[Any, ...]:
