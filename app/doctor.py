@@ -9,12 +9,12 @@ from app.encoder.checkpoint import MINILM, verify
 from app.errors import ModelUnavailableError, SchemaError
 from app.storage import inspection
 from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage, coverage
-from app.storage.database import Database
 from app.storage.inspection import Exposure, Limits
 from app.storage.jobs import RECORD_BYTES
 from app.storage.tables import JOBS, USERS, EmbeddedTable
-from app.storage.transaction import Transaction
 from app.switching import (
     CANDIDATE_BYTES,
     CANDIDATES,

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from app.errors import AppError, CrowdedError, JobNotFoundError
 from app.match.questions import Match, SkillAnswer
+from app.query.ids import Id
 from app.questions import AbandonedError, PassObserver, Question, Timings, Volume
 from app.scan.bounds import Bounds
-from app.scan.copying import read_copy
 from app.scan.passes import PassScope, again_if_lost
-from app.scan.records import Batch, RecordReader
 from app.scan.topn import Scored, TopN
 from app.search.backend import Found, Search
 from app.selection import EVERYTHING, Selection
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION, EMBEDDING_BYTES
-from app.storage.database import Database
-from app.storage.ids import Id
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.embeddings import Batch, RecordReader
+from app.storage.copy.reader import read_copy
 from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import SkilledRow, skilled_rows, stream_side_embeddings
-from app.storage.transaction import Transaction
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.query.ids import Id
 from app.selection import EVERYTHING, Selection
-from app.storage.ids import Id
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from app.encoder.checkpoint import verify
 from app.encoder.lazy import LazyEncoder
 from app.errors import DeadlineExceededError
 from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage, coverage
-from app.storage.database import Database
 from app.storage.tables import JOBS
-from app.storage.transaction import Transaction
 from app.storage.users import count_users
 
 # Counting makes the database read the whole table; probes come every few seconds.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app import cursor
 from app.encoder import Encoder
 from app.errors import AppError, CrowdedError, InvalidInputError, UserNotFoundError
+from app.query.ids import Id, IdColumn
 from app.questions import (
     Answer,
     PassObserver,
@@ -24,12 +25,11 @@ from app.scan.pages import Page, page_of
 from app.scan.passes import PassScope, again_if_lost
 from app.search.backend import Found, Search
 from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
 from app.storage.coverage import RememberedCount, count_unembedded
-from app.storage.database import Database
-from app.storage.ids import Id, IdColumn
 from app.storage.jobs import Job, jobs_by_id
 from app.storage.tables import JOBS
-from app.storage.transaction import Transaction
 from app.storage.users import User, users_by_id
 
 NO_SKILLS = "This user has no skills to match."

@@ -9,14 +9,14 @@ from app.encoder.lazy import LazyEncoder, QueryEncoder
 from app.lines import TwoLines
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
-from app.offered import OfferedColumns
 from app.readiness import Readiness, ReadinessCheck, SharedReadiness
 from app.recommend import Recommender
 from app.scan.passes import SharedPasses
 from app.search.backend import Search
 from app.search.stream import StreamSearch
-from app.storage.database import Database
-from app.storage.hosts import primary
+from app.storage.connection.database import Database
+from app.storage.connection.dsn import primary
+from app.storage.offered_columns import OfferedColumns
 from app.telemetry import Telemetry
 from app.traffic import Traffic
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.storage.catalogue import Catalogue
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 from app.storage.vector_filling import has_index, vectorless_jobs
 from app.storage.vectors import VectorQuery
 

@@ -12,7 +12,7 @@ from contextlib import closing
 
 from app.backfill import Backfill, Progress
 from app.encoder.lazy import LazyEncoder
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from benchmarks.backfill_support import (
     MODEL_DIR,
     Oracle,

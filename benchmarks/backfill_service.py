@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from app.backfill import Backfill
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from benchmarks.backfill_support import add_jobs, real_texts
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import fresh_database, run, running_server

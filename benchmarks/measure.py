@@ -11,7 +11,7 @@ import psycopg2
 
 from app.deadline import Deadline
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.jobs import stream_embeddings
 from benchmarks.load import Load, closed_loop
 from benchmarks.servers import GUIDE_DESIGNS, PROJECT, Memory, Running, guide, project

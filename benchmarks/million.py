@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.backfill.vectors import VectorFilling
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from benchmarks.million_parts import (
     distant,
     latency,

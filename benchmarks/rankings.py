@@ -12,7 +12,7 @@ from typing import Any
 
 from app.backfill.skills import SkillBackfill
 from app.encoder.lazy import LazyEncoder
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from benchmarks.cgroup import NoCgroupError
 from benchmarks.load import closed_loop
 from benchmarks.measure import known_user

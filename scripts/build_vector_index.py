@@ -21,7 +21,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from app.config import ScriptSettings, read_settings
 from app.encoder.checkpoint import MINILM
 from app.errors import ConfigError
-from app.storage.hosts import primary
+from app.storage.connection.dsn import primary
 from app.storage.tables import JOBS
 from app.storage.vector_queries import COMPARABLE, INDEX
 

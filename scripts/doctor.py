@@ -16,9 +16,9 @@ import _path  # noqa: F401  (finds `app`)
 from app.config import Settings, read_settings
 from app.doctor import Examination, examine
 from app.errors import AppError
+from app.storage.connection.database import Database
+from app.storage.connection.dsn import primary
 from app.storage.coverage import Coverage
-from app.storage.database import Database
-from app.storage.hosts import primary
 from app.switching import Traffic
 
 MEGABYTE = 1_000_000

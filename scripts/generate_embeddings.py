@@ -32,9 +32,9 @@ from app.config import ScriptSettings, read_settings
 from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
 from app.errors import AppError
-from app.storage.database import Database
-from app.storage.hosts import primary
-from app.storage.listener import Listener
+from app.storage.connection.database import Database
+from app.storage.connection.dsn import primary
+from app.storage.connection.listener import Listener
 from app.storage.tables import JOBS, USERS
 
 

@@ -20,10 +20,10 @@ from psycopg2.sql import SQL, Identifier
 from app.config import ScriptSettings, read_settings
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError
-from app.storage.database import Database
-from app.storage.hosts import primary
+from app.storage.connection.database import Database
+from app.storage.connection.dsn import primary
+from app.storage.connection.transaction import Transaction
 from app.storage.queries import COLUMNS
-from app.storage.transaction import Transaction
 
 TIMEOUT_S = 3600.0
 

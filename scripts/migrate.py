@@ -19,7 +19,7 @@ from yoyo.migrations import default_migration_table
 
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
-from app.storage.hosts import primary
+from app.storage.connection.dsn import primary
 
 FOLDER = ROOT / "migrations"
 EXTRAS = ("pgvector",)

@@ -29,15 +29,15 @@ from app.errors import AppError, ConfigError, UserNotFoundError
 from app.filters import read_filters
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.match.ranker import SkillRanker
+from app.query.ids import Id
 from app.questions import Answer, Question
 from app.recommend import Recommender
 from app.scan.passes import PassScope
 from app.search.stream import StreamSearch
 from app.selection import Selection
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database
-from app.storage.hosts import primary
-from app.storage.ids import Id
+from app.storage.connection.database import Database
+from app.storage.connection.dsn import primary
 from app.storage.recommendations import Recommended, count_users_after, users_after
 
 BLOCK_TIMEOUT_S = 600.0

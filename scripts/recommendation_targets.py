@@ -12,9 +12,9 @@ import _path  # noqa: F401  (finds `app`)
 
 from app.deadline import Deadline
 from app.errors import AppError
+from app.query.ids import Id
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database
-from app.storage.ids import Id
+from app.storage.connection.database import Database
 from app.storage.recommendations import RecommendationTable, Recommended
 
 TIMEOUT_S = 60.0

@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.postgres import Server, fresh_database, running_server
 from tests.support.service import Service, running_service
+
+# A loaded machine is no fault: tests assert behaviour, benchmarks measure time.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

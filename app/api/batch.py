@@ -10,7 +10,7 @@ from typing import Any
 
 from app.api.recommending import Outcome
 from app.errors import AppError
-from app.storage.ids import Id
+from app.query.ids import Id
 
 USER_ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 

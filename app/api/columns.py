@@ -9,9 +9,9 @@ from fastapi.responses import JSONResponse
 from app.api.matching import KEYS
 from app.api.schemas import ErrorResponse, RankBy
 from app.filters import BOUNDS, MOST_VALUES
-from app.offered import OfferedColumns
 from app.readiness import Shared
 from app.storage.columns import ColumnType, JobColumn
+from app.storage.offered_columns import OfferedColumns
 
 # A column that appears or changes its type is seen so much later by who asks here.
 FRESH_S = 5.0

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from app.scan.copying import read_copy
-from app.scan.skill_records import SkillBatch, skill_reader
 from app.storage.catalogue import Catalogue
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.reader import read_copy
+from app.storage.copy.skill_ids import SkillBatch, skill_reader
 from app.storage.sides import job_side
 from app.storage.skill_counts import SkillCounts, greatest_skill_id, store_counts
 from app.storage.skills import stream_skill_ids, vocabulary_state
-from app.storage.transaction import Transaction
 
 # Skill ids that are counted at once.
 BUFFER_BYTES = 1 << 16

@@ -15,14 +15,14 @@ from app.backfill.isolation import Encoded, Refusal
 from app.backfill.patience import patiently
 from app.deadline import Deadline
 from app.errors import AppError, RowRejectedError
+from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.claims import Claims, Failure, Stored, TextRow
 from app.storage.codec import DIMENSION
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage, coverage
-from app.storage.database import Database
-from app.storage.ids import Id
 from app.storage.tables import JOBS, EmbeddedTable
-from app.storage.transaction import Transaction
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from app.backfill.worker import Backfill
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.errors import AppError
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.lease import Lease
 from app.storage.tables import JOBS, USERS
 from app.traffic import Traffic

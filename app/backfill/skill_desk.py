@@ -13,17 +13,17 @@ from app.backfill.counting import count_jobs
 from app.backfill.patience import patiently
 from app.deadline import Deadline
 from app.errors import RowRejectedError
-from app.scan.skill_records import SkillBatch, skill_reader
+from app.query.ids import Id
 from app.storage import skills
 from app.storage.catalogue import Catalogue
 from app.storage.claims import TextRow
-from app.storage.database import Database
-from app.storage.ids import Id
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.skill_ids import SkillBatch, skill_reader
 from app.storage.sides import Side, job_side, side_of, user_side
 from app.storage.skill_counts import jobs_counted
 from app.storage.skills import VocabularyState
 from app.storage.tables import JOBS, EmbeddedTable
-from app.storage.transaction import Transaction
 
 T = TypeVar("T")
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from app.backfill.isolation import encode_rows
 from app.backfill.skill_desk import SkillDesk
 from app.encoder import Encoder
+from app.query.ids import Id
 from app.skills.split import split_skills
 from app.storage.claims import TextRow
 from app.storage.codec import DIMENSION
-from app.storage.database import Database
-from app.storage.ids import Id
+from app.storage.connection.database import Database
 from app.storage.sides import Side
 from app.storage.tables import JOBS, USERS, EmbeddedTable
 

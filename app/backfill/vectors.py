@@ -7,10 +7,10 @@ from functools import partial
 from app.backfill.patience import patiently
 from app.backfill.worker import PATIENCE_S
 from app.deadline import Deadline
+from app.query.ids import Id
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database
-from app.storage.ids import Id
-from app.storage.transaction import Transaction
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
 from app.storage.vector_filling import fill_vectors, vectorless_jobs
 from app.storage.vectors import VectorQuery
 

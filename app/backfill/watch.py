@@ -10,7 +10,7 @@ from app.backfill.skills import SkillBackfill, SkillProgress
 from app.backfill.vectors import VectorFilling
 from app.backfill.worker import Backfill, Progress
 from app.errors import UnavailableError
-from app.storage.listener import Listener
+from app.storage.connection.listener import Listener
 
 log = logging.getLogger(__name__)
 

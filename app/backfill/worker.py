@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from app.backfill.desk import Batch, ClaimDesk
 from app.backfill.isolation import Encoded, Refusal, encode_rows
 from app.encoder import Encoder
+from app.query.ids import Id
 from app.storage.claims import Failure, TextRow
+from app.storage.connection.database import Database
 from app.storage.coverage import Coverage
-from app.storage.database import Database
-from app.storage.ids import Id
 from app.storage.tables import JOBS, EmbeddedTable
 
 # A dead worker's rows wait so long for another. A living one renews its claim.

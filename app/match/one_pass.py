@@ -21,19 +21,20 @@ from app.match.asked import (
 )
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.match.reasons import matches
+from app.query.ids import Id
 from app.questions import AbandonedError, PassObserver, Timings, Volume
 from app.scan.bounds import Bounds
-from app.scan.copying import read_copy
 from app.scan.pages import Page, page_of
 from app.scan.passes import PassScope
-from app.scan.skill_records import SkillBatch, skill_reader
 from app.skills.cache import VocabularyCache
 from app.skills.match import SkillQueries, SkillTopN
 from app.skills.query import skill_vectors
 from app.skills.rarity import to_bytes, weights_alone
 from app.skills.split import Skill
 from app.storage.catalogue import Catalogue
-from app.storage.ids import Id
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.reader import read_copy
+from app.storage.copy.skill_ids import SkillBatch, skill_reader
 from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import (
     SkilledRow,
@@ -41,7 +42,6 @@ from app.storage.skills import (
     skilled_rows,
     stream_skill_ids,
 )
-from app.storage.transaction import Transaction
 
 # Skill ids that are scored at once: some 1,400 jobs of six skills.
 BUFFER_BYTES = 1 << 16

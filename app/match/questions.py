@@ -3,10 +3,10 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.query.ids import Id
 from app.questions import Timings
 from app.selection import EVERYTHING, Selection
 from app.skills.explain import Explanation
-from app.storage.ids import Id
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from app.questions import PassObserver
 from app.scan.passes import PassScope, again_if_lost
 from app.skills.cache import VocabularyCache
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database
+from app.storage.connection.database import Database
 
 
 class SkillRanker:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.ids import IdColumn
 from app.selection import Selection
-from app.storage.ids import IdColumn
 
 # What float32 may lose of a bound.
 ROUNDING = 1e-6

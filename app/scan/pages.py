@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app import cursor
+from app.query.ids import Id, IdColumn
 from app.scan.bounds import Scored
 from app.selection import Position
-from app.storage.ids import Id, IdColumn
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from app.scan.best import DECIMALS, Best, Scored
 from app.scan.bounds import Bounds
-from app.scan.records import Batch
+from app.storage.copy.candidates import RESCORE_ROWS
+from app.storage.copy.embeddings import Batch
 
 __all__ = ["DECIMALS", "Scored", "TopN"]
 
@@ -24,9 +25,6 @@ MARGIN = 3e-5
 # Below this squared norm float32 loses digits to underflow; such a vector, the zero
 # vector among them, points nowhere.
 LEAST_SQUARED_NORM = 1e-30
-
-# Candidates that are scored again at once: 512 x 384 float64 are 1.5 MB.
-RESCORE_ROWS = 512
 
 
 class TopN:

@@ -7,13 +7,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.ids import Id
 from app.questions import Question, Volume
 from app.scan.best import Scored
 from app.scan.passes import PassScope
 from app.storage.catalogue import Catalogue
-from app.storage.ids import Id
+from app.storage.connection.transaction import Transaction
 from app.storage.jobs import Job
-from app.storage.transaction import Transaction
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.ids import Id
 from app.questions import AbandonedError, Question
 from app.scan.best import Scored
 from app.scan.bounds import Bounds
-from app.scan.copying import read_copy
 from app.scan.passes import PassScope
-from app.scan.records import Batch, RecordReader
 from app.scan.topn import TopN
-from app.search.candidates import Candidates, Gathered
 from app.search.ways import Way
-from app.storage.ids import Id
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.candidates import Candidates, Gathered
+from app.storage.copy.embeddings import Batch, RecordReader
+from app.storage.copy.reader import read_copy
 from app.storage.jobs import Job, job_from_json
-from app.storage.transaction import Transaction
 from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
 
 BUFFER_BYTES = 64 * 1024

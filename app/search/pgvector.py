@@ -19,7 +19,7 @@ from app.search.ways import DEEP, EXACT, NEAR, Way
 from app.selection import Condition
 from app.storage.catalogue import Catalogue
 from app.storage.conditions import and_matching
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 from app.storage.vectors import RememberedCounts, VectorQuery
 
 # Up to so many rows the database compares all of them in a few milliseconds, and

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from app.questions import AbandonedError, Question, Volume
 from app.scan.bounds import Bounds
-from app.scan.copying import read_copy
 from app.scan.passes import PassScope
-from app.scan.records import Batch, RecordReader
 from app.scan.topn import TopN
 from app.search.backend import Found
 from app.storage.catalogue import Catalogue
 from app.storage.conditions import and_matching
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.embeddings import Batch, RecordReader
+from app.storage.copy.reader import read_copy
 from app.storage.jobs import RECORD_BYTES, stream_embeddings
-from app.storage.transaction import Transaction
 
 
 class StreamSearch:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.search.candidates import Candidates
+from app.storage.copy.candidates import Candidates
 from app.storage.vectors import Reach
 
 # By how much a similarity of two vectors in half precision is off. At most: each

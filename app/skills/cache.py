@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import SkillCacheError
-from app.scan.copying import read_copy
-from app.scan.records import RecordReader
 from app.skills.files import Progress, VocabularyFiles, Writer
 from app.skills.vocabulary import Vocabulary
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.embeddings import RecordReader
+from app.storage.copy.reader import read_copy
 from app.storage.jobs import RECORD_BYTES
 from app.storage.skill_counts import read_counts
 from app.storage.skills import (
@@ -28,7 +29,6 @@ from app.storage.skills import (
     stream_skills,
     vocabulary_state,
 )
-from app.storage.transaction import Transaction
 
 # Read at once, 6 MB on the wire, and then safe: a deadline that passes while a large
 # vocabulary is read for the first time costs at most so many.

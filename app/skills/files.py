@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scan.records import Batch
 from app.skills.vocabulary import CODE, EXACT, Vocabulary, encode_rows
+from app.storage.copy.embeddings import Batch
 from app.storage.skills import Position, VocabularyState
 
 FORMAT = 1

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from app.scan.best import Best, Scored
 from app.scan.bounds import Bounds
-from app.scan.skill_records import SkillBatch
 from app.skills.rarity import query_weights
 from app.skills.split import MAX_SKILLS
 from app.skills.vocabulary import Vocabulary
 from app.skills.weights import STEEPNESS, SURPLUS_PRICE, discounts, weighted, worth
+from app.storage.copy.skill_ids import SkillBatch
 
 # Half a unit of the last published digit, and float32's rounding of a weighted mean of
 # 64 terms.

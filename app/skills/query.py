@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from app.encoder import Encoder
 from app.skills.split import Skill, split_skills
 from app.skills.vocabulary import Vocabulary
+from app.storage.connection.transaction import Transaction
 from app.storage.skills import known_skills
-from app.storage.transaction import Transaction
 
 # Each costs 4 bytes per skill of the vocabulary while a pass runs.
 MAX_QUERY_SKILLS = 64

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import SchemaError
+from app.query.ids import IdColumn
 from app.storage import queries
 from app.storage.columns import JobColumn, offered_columns
-from app.storage.ids import IdColumn
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 
 NEEDED = {
     "skill_job1": ("job_id", "skills", "embedding", "embedding_version"),

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed
 
+from app.query.ids import Id, IdColumn
 from app.storage import backfill_queries as queries
 from app.storage.codec import to_bytes
-from app.storage.ids import Id, IdColumn
+from app.storage.connection.transaction import NOTHING, Transaction
 from app.storage.tables import EmbeddedTable
-from app.storage.transaction import NOTHING, Transaction
 from app.storage.vectors import to_halfvec
 
 

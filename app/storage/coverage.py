@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from app.storage import queries
+from app.storage.connection.transaction import Transaction
 from app.storage.tables import EmbeddedTable
-from app.storage.transaction import Transaction
 
 # A count is good for so long, or for a hundred times what it took: counting never
 # costs the database more than a hundredth of its time.

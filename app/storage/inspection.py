@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg2.sql import SQL
 
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 
 TRIGGER = "zz_forget_embedding"
 INDEXES = ("skill_job1_unembedded_idx", "users_unembedded_idx")

@@ -4,16 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from psycopg2.sql import Composed
+from psycopg2.sql import SQL, Composed
 
+from app.query.ids import Id, IdColumn
 from app.storage import queries
 from app.storage.catalogue import Catalogue
 from app.storage.codec import EMBEDDING_BYTES
 from app.storage.columns import JobColumn, public
 from app.storage.conditions import EVERY_ROW, selected
-from app.storage.ids import Id, IdColumn
+from app.storage.connection.transaction import Sink, Transaction
 from app.storage.tables import JOBS
-from app.storage.transaction import Sink, Transaction
 
 # What one row of `stream_embeddings` takes with an integer id: the embedding and 24
 # bytes of ids, lengths and the spare field.
@@ -59,7 +59,7 @@ def jobs_by_id(
     """The jobs with these ids."""
     columns = catalogue.job_columns
     query = queries.JOBS_BY_ID.format(
-        id_type=catalogue.job_id.cast, columns=selected(columns)
+        id_type=SQL(catalogue.job_id.cast), columns=selected(columns)
     )
     rows = transaction.rows(query, {"ids": list(ids)})
     return {id_: Job(skills, public(columns, rest)) for id_, skills, *rest in rows}

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from app.storage import backfill_queries as queries
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 
 
 @dataclass(frozen=True)

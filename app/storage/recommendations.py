@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from psycopg2.sql import SQL, Composable, Identifier
 
 from app.errors import AppError
+from app.query.ids import Id
 from app.storage.catalogue import Catalogue
-from app.storage.ids import Id
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 
 # Row-level security without a policy shows strangers nothing: on Supabase every table
 # in `public` is served to them unless it is closed, and these are personal data.
@@ -92,8 +92,8 @@ class RecommendationTable:
         self._parts: dict[str, Composable] = {
             "table": Identifier(*parts),
             "runs": Identifier(*parts[:-1], f"{parts[-1]}_run"),
-            "user_type": catalogue.user_id.cast,
-            "job_type": catalogue.job_id.cast,
+            "user_type": SQL(catalogue.user_id.cast),
+            "job_type": SQL(catalogue.job_id.cast),
         }
 
     def create(self, transaction: Transaction) -> None:
@@ -154,7 +154,7 @@ def users_after(
     transaction: Transaction, catalogue: Catalogue, after: Id | None, *, limit: int
 ) -> list[Id]:
     """The ids of the next users, in order."""
-    query = USERS_AFTER.format(user_type=catalogue.user_id.cast)
+    query = USERS_AFTER.format(user_type=SQL(catalogue.user_id.cast))
     rows = transaction.rows(query, {"after": after, "limit": limit})
     return [row[0] for row in rows]
 
@@ -163,6 +163,6 @@ def count_users_after(
     transaction: Transaction, catalogue: Catalogue, after: Id | None
 ) -> int:
     """How many there are beyond `after`."""
-    query = COUNT_AFTER.format(user_type=catalogue.user_id.cast)
+    query = COUNT_AFTER.format(user_type=SQL(catalogue.user_id.cast))
     count: int = transaction.rows(query, {"after": after})[0][0]
     return count

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.query.ids import IdColumn
 from app.storage.catalogue import Catalogue
 from app.storage.columns import JobColumn
-from app.storage.ids import IdColumn
 from app.storage.tables import JOBS, USERS, EmbeddedTable
 
 

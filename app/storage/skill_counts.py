@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.storage import skill_queries
 from app.storage.codec import int32_from_bytes, int32_to_bytes
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 
 
 @dataclass(frozen=True)

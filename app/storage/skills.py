@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
+from app.query.ids import Id
 from app.selection import Condition
 from app.storage import skill_queries
 from app.storage.claims import TextRow
@@ -19,9 +20,8 @@ from app.storage.codec import (
 )
 from app.storage.columns import public
 from app.storage.conditions import and_matching, selected
-from app.storage.ids import Id
+from app.storage.connection.transaction import Sink, Transaction
 from app.storage.sides import Side
-from app.storage.transaction import Sink, Transaction
 
 
 @dataclass(frozen=True)
@@ -241,6 +241,6 @@ def _format(query: SQL, side: Side, **more: Composable) -> Composed:
     return query.format(
         table=Identifier(side.table),
         key=Identifier(side.key),
-        id_type=side.id_column.cast,
+        id_type=SQL(side.id_column.cast),
         **more,
     )

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
+from app.query.ids import IdColumn
 from app.storage.codec import EMBEDDING_BYTES
-from app.storage.ids import IdColumn
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EmbeddedTable:
             name=Literal(self.name),
             version=Literal(version),
             length=Literal(EMBEDDING_BYTES),
-            id_type=id_column.cast if id_column else SQL("text"),
+            id_type=SQL(id_column.cast if id_column else "text"),
             **parts,
         )
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.ids import Id
 from app.storage import queries
 from app.storage.catalogue import Catalogue
 from app.storage.codec import from_bytes
-from app.storage.ids import Id
+from app.storage.connection.transaction import Transaction
 from app.storage.tables import USERS
-from app.storage.transaction import Transaction
 
 # Norms whose squares float32 still holds; the zero vector is not among them.
 LEAST_NORM = 1e-15

@@ -7,10 +7,10 @@ left are rows from before the migration, and those that others wrote.
 import numpy as np
 from psycopg2.sql import SQL, Literal
 
+from app.query.ids import Id
 from app.storage import vector_queries as queries
 from app.storage.codec import DIMENSION, FLOAT32
-from app.storage.ids import Id
-from app.storage.transaction import Transaction
+from app.storage.connection.transaction import Transaction
 from app.storage.vectors import VectorQuery, to_halfvec
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Literal
 
+from app.query.ids import Id, IdColumn
 from app.storage import vector_queries as queries
 from app.storage.columns import JobColumn
 from app.storage.conditions import aliased, aliased_values
+from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.coverage import RememberedCount
-from app.storage.ids import Id, IdColumn
 from app.storage.tables import JOBS
-from app.storage.transaction import NOTHING, Sink, Transaction
 
 # A half holds 65,504 at most. Queries are sent as integers of this size: their text
 # is made, sent and parsed in a fraction of what fractions need.
@@ -83,7 +83,7 @@ class VectorQuery:
             comparable=JOBS.format(queries.COMPARABLE, version=self.version),
             vectorless=JOBS.format(queries.VECTORLESS, version=self.version),
             matching=self.matching or NOTHING,
-            id_type=self.job_id.cast,
+            id_type=SQL(self.job_id.cast),
             # As NumPy orders the bytes that come.
             bytewise=SQL(' COLLATE "C"') if self.job_id.kind == "text" else NOTHING,
             **parts,
@@ -100,12 +100,12 @@ def stream_nearest(
     shows: bool = False,
     is_last: bool = False,
 ) -> None:
-    """Stream the records of `app.search.candidates` for each question, numbered in
+    """Stream the records of `storage.copy.candidates` for each question, numbered in
     their order: questions of one size, under the same conditions. Without a `reach`
     every row is looked at. `shows`: with what an answer shows of each; `is_last`:
     nothing else is asked in this transaction.
     """
-    cast = rows.job_id.cast
+    cast = SQL(rows.job_id.cast)
     values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
     settings = (
         queries.WITHOUT_INDEX

@@ -13,7 +13,7 @@ import pytest
 from build_vector_index import main as build_vector_index
 
 from app.backfill.vectors import VectorFilling
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from benchmarks.cgroup import NoCgroupError, drop_caches, limited
 from benchmarks.load import closed_loop
 from benchmarks.memory import LIMIT_BYTES, inside

@@ -17,7 +17,7 @@ from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
 from app.match.questions import SkillQuestion
 from app.skills.split import split_skills
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.encoders import BlendEncoder
 from tests.support.naive import NaiveRows
 from tests.support.service import ROOT

@@ -10,7 +10,7 @@ import pytest
 
 from app.deadline import Deadline
 from app.errors import ConnectionLostError, DeadlineExceededError
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.faults.conftest import (
     QUESTION,
     TIMEOUT_S,

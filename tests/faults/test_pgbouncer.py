@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from app.backfill import Backfill
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.faults.conftest import (
     QUESTION,
     TIMEOUT_S,

@@ -11,7 +11,7 @@ from doctor import main as doctor
 from generate_embeddings import main as generate_embeddings
 from migrate import main as migrate
 
-from app.storage.hosts import primary
+from app.storage.connection.dsn import primary
 from benchmarks.load import closed_loop
 from tests.support.postgres import run
 from tests.support.replicas import Replicated, running_replicas

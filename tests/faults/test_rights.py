@@ -12,7 +12,7 @@ from psycopg2.sql import SQL
 from app.backfill import Backfill
 from app.backfill.skills import SkillBackfill
 from app.deadline import Deadline
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.faults.conftest import QUESTION, assert_unavailable, wait_for_answer
 from tests.support.cluster import Cluster
 from tests.support.encoders import HashEncoder

@@ -13,7 +13,7 @@ from app.errors import (
     DeadlineExceededError,
     SchemaError,
 )
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.postgres import run
 
 SOON = Deadline.after(3600)

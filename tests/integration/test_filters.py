@@ -18,7 +18,7 @@ from app.recommend import Recommender
 from app.scan.passes import PassScope
 from app.search.stream import StreamSearch
 from app.selection import Selection
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.columns import (
     NAMES,
     add_columns,

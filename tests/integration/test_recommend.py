@@ -11,7 +11,7 @@ from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
 from app.questions import AbandonedError, Answer, Question
 from app.scan.passes import PassScope
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
 from tests.support.ranking import streaming_recommender

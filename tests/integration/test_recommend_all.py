@@ -16,7 +16,7 @@ from app.deadline import Deadline
 from app.errors import AppError
 from app.storage.catalogue import Catalogue
 from app.storage.codec import to_bytes
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.recommendations import RecommendationTable, Recommended
 from tests.support.bulk import fill_jobs
 from tests.support.encoders import direction

@@ -7,7 +7,7 @@ from psycopg2.sql import SQL
 from app.deadline import Deadline
 from app.questions import Answer, Question
 from app.scan.passes import PassScope
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.queries import COUNT_UNEMBEDDED
 from app.storage.tables import JOBS
 from tests.support.encoders import HashEncoder, direction

@@ -3,7 +3,7 @@
 from app.encoder import Encoder
 from app.recommend import Recommender
 from app.search.stream import StreamSearch
-from app.storage.database import Database
+from app.storage.connection.database import Database
 
 
 def streaming_recommender(database: Database, encoder: Encoder) -> Recommender:

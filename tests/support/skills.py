@@ -13,7 +13,7 @@ from app.errors import AppError
 from app.match.questions import SkillAnswer, SkillQuestion
 from app.match.ranker import SkillRanker
 from app.scan.passes import PassScope
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.postgres import run
 
 

@@ -19,7 +19,7 @@ LAYERS = (
     ("app.main",),
     ("app.api",),
     ("app.services",),
-    ("app.readiness", "app.doctor", "app.telemetry", "app.offered"),
+    ("app.readiness", "app.doctor", "app.telemetry", "app.storage.offered_columns"),
     ("app.switching",),
     ("app.lines",),
     ("app.answers",),
@@ -31,6 +31,7 @@ LAYERS = (
     ("app.encoder", "app.scan", "app.skills"),
     ("app.storage",),
     (
+        "app.query",
         "app.deadline",
         "app.errors",
         "app.config",
@@ -111,7 +112,7 @@ def test_the_drivers_errors_are_caught_in_one_module() -> None:
         and node.type
         and "psycopg2" in ast.unparse(node.type)
     }
-    assert catching == {"app.storage.database"}
+    assert catching == {"app.storage.connection.database"}
 
 
 def test_settings_are_read_in_one_module() -> None:

@@ -13,8 +13,8 @@ from psycopg2.sql import SQL
 
 from app.backfill import Backfill, Progress
 from app.errors import DatabaseUnavailableError, ModelUnavailableError
+from app.storage.connection.database import Database
 from app.storage.coverage import Coverage
-from app.storage.database import Database
 from app.storage.tables import USERS
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run

@@ -16,8 +16,8 @@ from app.backfill.desk import Batch
 from app.backfill.skills import SkillBackfill
 from app.backfill.watch import Bell, watch
 from app.errors import DatabaseUnavailableError
-from app.storage.database import Database
-from app.storage.listener import Listener
+from app.storage.connection.database import Database
+from app.storage.connection.listener import Listener
 from app.storage.tables import JOBS
 from tests.integration.backfill.script import until
 from tests.support.encoders import HashEncoder, direction

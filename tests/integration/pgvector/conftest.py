@@ -8,7 +8,7 @@ from build_vector_index import main as build_vector_index
 from migrate import migrate
 from psycopg2.extensions import parse_dsn
 
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import add_jobs, clustered, fill
 from tests.support.postgres import Server, fresh_database, run
 

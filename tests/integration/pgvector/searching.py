@@ -14,7 +14,7 @@ from app.search.backend import Found, Search
 from app.search.pgvector import PgvectorSearch
 from app.search.stream import StreamSearch
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.postgres import run
 from tests.support.rows import VERSION
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import nearby, search, through_index
 from tests.integration.pgvector.test_quick import quick
 from tests.support.pgbouncer import running_pgbouncer

@@ -9,7 +9,7 @@ from app.recommend import Recommender
 from app.search.backend import Search
 from app.search.stream import StreamSearch
 from app.storage.catalogue import Catalogue
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.jobs import jobs_by_id
 from tests.integration.pgvector.searching import (
     WAITED_FOR,

@@ -8,7 +8,7 @@ from build_vector_index import main as build_vector_index
 from migrate import migrate
 
 from app.questions import Question
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
     add_jobs,

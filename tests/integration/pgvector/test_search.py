@@ -9,12 +9,12 @@ import pytest
 from app.errors import AppError, CrowdedError, SchemaError
 from app.match.questions import Match, SkillAnswer
 from app.neighbours import NeighbourQuestion, Neighbours
+from app.query.ids import IdColumn, Kind
 from app.questions import Question
 from app.scan.best import Scored
 from app.search.pgvector import PgvectorSearch
 from app.selection import EVERYTHING, AnyOf, Position, Selection
-from app.storage.database import Database
-from app.storage.ids import IdColumn, Kind
+from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
     WAITED_FOR,

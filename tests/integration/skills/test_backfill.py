@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from psycopg2.sql import SQL
 
 from app.backfill.skills import SkillBackfill
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.tables import USERS
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run

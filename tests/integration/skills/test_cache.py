@@ -19,7 +19,7 @@ from app.skills import cache as cache_module
 from app.skills.cache import VocabularyCache
 from app.skills.files import SETTLED_S
 from app.skills.vocabulary import Vocabulary
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.skills import known_skills, store_skills, stream_skills
 from tests.support.encoders import HashEncoder, direction
 from tests.support.service import ROOT
@@ -213,7 +213,7 @@ import sys
 from pathlib import Path
 from app.deadline import Deadline
 from app.skills import cache
-from app.storage.database import Database
+from app.storage.connection.database import Database
 cache.SLICE_ROWS = 8
 filled = cache.VocabularyCache(Path(sys.argv[2]), version=sys.argv[3])
 with Database(sys.argv[1], pool_size=1).snapshot(Deadline.after(60)) as transaction:

@@ -5,7 +5,7 @@ from uuid import UUID
 import numpy as np
 
 from app.backfill.skills import RECOUNT_ROWS, SkillBackfill
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from app.storage.tables import JOBS, USERS
 from tests.integration.skills.test_ranking import insert
 from tests.support.encoders import HashEncoder

@@ -13,7 +13,7 @@ from app.errors import JobNotFoundError, UserNotFoundError
 from app.match.questions import SkillQuestion
 from app.match.ranker import SkillRanker
 from app.skills.query import MAX_QUERY_SKILLS
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.support.encoders import BlendEncoder
 from tests.support.naive import naive_ranking
 from tests.support.skills import ask, fill, forget_counts, scope

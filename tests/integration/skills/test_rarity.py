@@ -10,7 +10,7 @@ from psycopg2.sql import SQL
 from app.match.questions import SkillQuestion
 from app.match.ranker import SkillRanker
 from app.storage import skill_counts
-from app.storage.database import Database
+from app.storage.connection.database import Database
 from tests.integration.skills.test_ranking import insert, some_jobs
 from tests.support.encoders import BlendEncoder
 from tests.support.postgres import run

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.query.ids import IdColumn
 from app.scan.best import Best
 from app.scan.bounds import Bounds, Scored
-from app.scan.records import Batch
 from app.scan.topn import TopN
 from app.selection import Position, Selection
-from app.storage.ids import IdColumn
+from app.storage.copy.embeddings import Batch
 
 Row = tuple[Any, float, float]
 

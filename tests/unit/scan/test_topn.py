@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.scan.records import Batch
 from app.scan.topn import TopN
+from app.storage.copy.embeddings import Batch
 
 
 def unit(count: int, seed: int) -> np.ndarray:

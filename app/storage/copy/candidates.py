@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scan.records import DIMENSION, Batch, CopyReader
-from app.scan.topn import RESCORE_ROWS
+from app.storage.copy.embeddings import DIMENSION, Batch, CopyReader
 
 FIELDS = 6  # question, full, last, job_id, embedding, shown
 # The count of fields, then for the first three a length and a value each.
@@ -123,3 +122,7 @@ class Gathered:
 
 def _matrix(embeddings: Sequence[bytes]) -> NDArray[np.float32]:
     return np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, DIMENSION)
+
+
+# Candidates that are scored again at once: 512 x 384 float64 are 1.5 MB.
+RESCORE_ROWS = 512

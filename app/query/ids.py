@@ -5,8 +5,6 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal
 
-from psycopg2.sql import SQL, Composable
-
 Id = int | str
 Kind = Literal["integer", "uuid", "text"]
 
@@ -28,11 +26,9 @@ class IdColumn:
         return cls("uuid" if type_name == "uuid" else "text")
 
     @property
-    def cast(self) -> Composable:
-        """The type that values are cast to on their way out and in."""
-        return {"integer": SQL("int8"), "uuid": SQL("uuid"), "text": SQL("text")}[
-            self.kind
-        ]
+    def cast(self) -> str:
+        """The SQL type that values are cast to on their way out and in."""
+        return {"integer": "int8", "uuid": "uuid", "text": "text"}[self.kind]
 
     def parse(self, value: Id) -> Id | None:
         """The value as this column holds it, or None when no row can have it.

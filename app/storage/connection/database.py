@@ -22,9 +22,9 @@ from app.errors import (
     RowRejectedError,
     SchemaError,
 )
-from app.storage.pool import ConnectionPool
-from app.storage.transaction import Transaction
-from app.storage.watchdog import Watchdog, shut_down
+from app.storage.connection.pool import ConnectionPool
+from app.storage.connection.transaction import Transaction
+from app.storage.connection.watchdog import Watchdog, shut_down
 
 # Sent as one simple query: one round trip. All of it is local to the transaction,
 # so it also holds behind a pooler that lends a server connection per transaction.

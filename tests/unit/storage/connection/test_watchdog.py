@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from app.deadline import Deadline
-from app.storage.watchdog import Watchdog
+from app.storage.connection.watchdog import Watchdog
 
 Stalled = Callable[[], socket.socket]
 

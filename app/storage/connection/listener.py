@@ -8,8 +8,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from app.storage.backfill_queries import LISTEN
-from app.storage.database import connection_errors
-from app.storage.pool import connection_parameters
+from app.storage.connection.database import connection_errors
+from app.storage.connection.pool import connection_parameters
 
 
 class Listener:

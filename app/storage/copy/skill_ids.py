@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scan.records import FIELDS, CopyReader, Kind
+from app.storage.copy.embeddings import FIELDS, CopyReader, Kind
 
 WORD = 4
 ID_BYTES = {"integer": 8, "uuid": 16}

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from app.errors import DatabaseUnavailableError
-from app.scan.records import CopyReader
-from app.storage.transaction import Sink
+from app.storage.connection.transaction import Sink
+from app.storage.copy.embeddings import CopyReader
 
 
 def read_copy(

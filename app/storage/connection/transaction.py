@@ -1,4 +1,4 @@
-"""Statements inside one transaction. `app.storage.database` begins and ends it."""
+"""Statements inside one transaction, which `database` begins and ends."""
 
 from typing import Any, Protocol
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scan.records import END_OF_DATA, SIGNATURE, Batch, RecordReader
+from app.storage.copy.embeddings import END_OF_DATA, SIGNATURE, Batch, RecordReader
 
 Kind = Literal["integer", "uuid", "text"]
 

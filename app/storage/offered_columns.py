@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.deadline import Deadline
 from app.storage.catalogue import Catalogue
 from app.storage.columns import JobColumn
-from app.storage.database import Database
+from app.storage.connection.database import Database
 
 
 class OfferedColumns:

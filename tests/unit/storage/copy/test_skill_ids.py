@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scan.records import END_OF_DATA, SIGNATURE, Kind
-from app.scan.skill_records import (
+from app.storage.copy.embeddings import END_OF_DATA, SIGNATURE, Kind
+from app.storage.copy.skill_ids import (
     FIRST_WORD,
     SPARE_WORD,
     SkillBatch,

@@ -1,0 +1,1 @@
+"""Codecs of the records that COPY streams."""
