@@ -5,7 +5,7 @@ from app.backfill.service import ServiceBackfill
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
-from app.encoder.lazy import LazyEncoder, QueryEncoder
+from app.encoder.lazy import DeterministicEncoder, LazyEncoder
 from app.lines import TwoLines
 from app.match.ranker import SkillRanker
 from app.neighbours import Neighbours
@@ -77,7 +77,7 @@ def _passes(
     telemetry: Telemetry,
     traffic: Traffic,
 ) -> Passes:
-    encoder: Encoder = QueryEncoder(model)
+    encoder: Encoder = DeterministicEncoder(model)
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
     search = _search(settings, encoder.version)

@@ -1,6 +1,6 @@
 """Put the pinned MiniLM checkpoint into its folder: `make model`.
 
-A file without its pinned SHA-256 is refused, whatever source it came from. Files are
+A file without its pinned SHA-256 is refused, from any source. Files are
 staged beside their place and renamed when all are complete, the manifest last; what
 an interrupted run leaves is removed by the next one.
 """

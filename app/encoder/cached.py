@@ -1,4 +1,4 @@
-"""Remembers the embeddings of recent texts: the same users ask again and again."""
+"""An LRU cache of embeddings: the same users ask again and again."""
 
 import hashlib
 import threading
@@ -14,7 +14,7 @@ from app.encoder import Encoder
 class CachedEncoder:
     """An encoder in front of another, with the least recently used entries dropped.
 
-    An entry costs about 1.7 KB whatever the text's length: texts are kept as digests.
+    An entry costs about 1.7 KB for a text of any length: texts are kept as digests.
     """
 
     def __init__(self, encoder: Encoder, *, entries: int) -> None:

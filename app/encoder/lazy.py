@@ -15,7 +15,7 @@ from app.host import give_memory_back
 class LazyEncoder:
     """An `Encoder` that verifies and loads `model_dir` at the first `encode`.
 
-    A load that failed is tried again at the next call, so that `make model` mends a
+    A load that failed is tried again at the next call, so that `make model` fixes a
     running service.
     """
 
@@ -42,9 +42,9 @@ class LazyEncoder:
         """As `Encoder.encode`; raises ModelUnavailableError if loading fails."""
         return self._loaded_encoder().encode(texts)
 
-    def encode_alone(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `NumpyEncoder.encode_alone`; raises as `encode` does."""
-        return self._loaded_encoder().encode_alone(texts)
+    def encode_deterministic(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `NumpyEncoder.encode_deterministic`; raises as `encode` does."""
+        return self._loaded_encoder().encode_deterministic(texts)
 
     def _loaded_encoder(self) -> NumpyEncoder:
         if self._encoder is not None:
@@ -59,9 +59,11 @@ class LazyEncoder:
             return self._encoder
 
 
-class QueryEncoder:
-    """The same model for texts that somebody asks with: an answer must not depend,
-    not even in its last digit, on who else asks at the same moment.
+class DeterministicEncoder:
+    """Encodes each text to the same bits in any batch: for the texts of queries.
+
+    An answer must not depend, not even in its last digit, on the other requests of
+    the moment.
     """
 
     def __init__(self, model: LazyEncoder) -> None:
@@ -76,8 +78,8 @@ class QueryEncoder:
         return self._model.dimension
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `LazyEncoder.encode_alone`."""
-        return self._model.encode_alone(texts)
+        """As `LazyEncoder.encode_deterministic`."""
+        return self._model.encode_deterministic(texts)
 
 
 def _load(model_dir: Path) -> NumpyEncoder:

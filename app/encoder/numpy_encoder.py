@@ -37,10 +37,8 @@ class NumpyEncoder:
         """As `Encoder.encode`; any number of threads may call it."""
         return self._embed(texts, self._max_tokens, lambda pack: [pack])
 
-    def encode_alone(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `encode`, at half its speed: each vector is the same to the last bit,
-        whatever texts are beside it.
-        """
+    def encode_deterministic(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `encode`, at half its speed; a vector's bits depend on its text alone."""
         return self._embed(texts, SWEEP_TOKENS, lambda pack: [[ids] for ids in pack])
 
     def _embed(

@@ -83,7 +83,7 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
     def handle(self) -> None:
-        # The client of a held page may have been killed meanwhile.
+        # The client of a held page may have been killed.
         try:
             super().handle()
         except (BrokenPipeError, ConnectionResetError):

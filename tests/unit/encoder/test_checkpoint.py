@@ -82,7 +82,7 @@ WRONG_HASH = f"does not have SHA-256 {PINNED.files['model.safetensors']}"
         ),
     ],
 )
-def test_damage_is_named_with_its_file_and_its_mending(
+def test_damage_is_named_with_its_file_and_its_fix(
     model_dir: Path, damage: Callable[[Path], None], name: str, fault: str
 ) -> None:
     damage(model_dir)

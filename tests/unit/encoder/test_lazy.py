@@ -75,7 +75,7 @@ def test_a_truncated_file_is_an_error_that_names_it(
     assert str(folder / name) in str(caught.value)
 
 
-def test_files_that_arrive_later_mend_a_running_service(
+def test_files_that_arrive_later_fix_a_running_service(
     model_dir: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"

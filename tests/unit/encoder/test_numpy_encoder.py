@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.encoder.lazy import LazyEncoder, QueryEncoder
+from app.encoder.lazy import DeterministicEncoder, LazyEncoder
 from app.encoder.numpy_encoder import NumpyEncoder
 from app.encoder.reference import ReferenceEncoder
 
@@ -96,12 +96,12 @@ def test_a_pack_is_never_larger_than_its_limit(model_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_text_that_somebody_asks_with_keeps_its_last_bit_in_any_company(
+def test_a_text_encoded_deterministically_has_the_same_bits_in_any_batch(
     encoder: LazyEncoder, seed: int
 ) -> None:
     # More tokens than one sweep takes, in another order each time.
     texts = [*EDGE_TEXTS, *("skill " * n for n in (250, 250, 249, 7, 30))]
     order = np.random.default_rng(seed).permutation(len(texts))
-    together = QueryEncoder(encoder).encode([texts[n] for n in order])
+    together = DeterministicEncoder(encoder).encode([texts[n] for n in order])
     alone = np.concatenate([encoder.encode([texts[n]]) for n in order])
     np.testing.assert_array_equal(together, alone)

@@ -1,4 +1,4 @@
-"""`app.encoder.vocabulary`: the longest token first, whatever is beside it."""
+"""`app.encoder.vocabulary`: greedy longest-match-first."""
 
 from collections.abc import Sequence
 from pathlib import Path
