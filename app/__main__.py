@@ -7,9 +7,8 @@ import sys
 
 from app.config import Settings, read_settings
 from app.errors import ConfigError
-from app.host import tame_malloc
-from app.imports import hasty_imports
-from app.logs import configure_logging
+from app.ops.logs import configure_logging
+from app.process import hasty_imports, tame_malloc
 
 log = logging.getLogger("app")
 

@@ -22,12 +22,12 @@ from app.api.recommending import Recommending
 from app.api.routes import build_router
 from app.api.schemas import MOST_USERS
 from app.config import Settings
-from app.readiness import Shared
+from app.ops.metrics import Telemetry
+from app.ops.readiness import Shared
 from app.services import Services, probe_timeout_s
-from app.telemetry import Telemetry
 
 # FastAPI's own would hand bodies and the inputs of failed validations to whatever
-# exporter the environment names; app.telemetry counts, and keeps nobody's text.
+# exporter the environment names; app.ops.metrics counts, and keeps nobody's text.
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
     "metrics": False,

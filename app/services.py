@@ -1,24 +1,23 @@
 """Wiring: settings to services. Nothing connects or loads before use."""
 
-from app.answers import Answers, AnyAnswer, AnyQuestion, Passes
 from app.backfill.service import ServiceBackfill
+from app.batching.activity import Traffic
+from app.batching.batcher import SharedPasses
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
 from app.encoder.lazy import DeterministicEncoder, LazyEncoder
-from app.lines import TwoLines
-from app.match.ranker import SkillRanker
-from app.neighbours import Neighbours
-from app.readiness import Readiness, ReadinessCheck, SharedReadiness
-from app.recommend import Recommender
-from app.scan.passes import SharedPasses
-from app.search.backend import Search
-from app.search.stream import StreamSearch
+from app.ops.metrics import Telemetry
+from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness
+from app.ranking.dispatch import Answers, AnyAnswer, AnyQuestion, Passes, TwoLines
+from app.ranking.item_to_item import Neighbours
+from app.ranking.retrieval.base import Search
+from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.similarity import Recommender
+from app.ranking.skills.ranker import SkillRanker
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.offered_columns import OfferedColumns
-from app.telemetry import Telemetry
-from app.traffic import Traffic
 
 # Probes give up sooner than requests: they come again by themselves.
 PROBE_TIMEOUT_S = 5.0
@@ -130,7 +129,7 @@ def _writer(settings: Settings, database: Database) -> Database:
 def _search(settings: Settings, version: str) -> Search:
     if settings.search_backend == "pgvector":
         # Imported on demand: 0.2 MB that the default does not need.
-        from app.search.pgvector import PgvectorSearch  # noqa: PLC0415
+        from app.ranking.retrieval.pgvector import PgvectorSearch  # noqa: PLC0415
 
         return PgvectorSearch(version=version, batch_rows=settings.batch_rows)
     return StreamSearch(version=version, batch_rows=settings.batch_rows)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Literal
 
 from app.encoder.checkpoint import MINILM
-from app.search.ways import NEAR
+from app.ranking.retrieval.search_params import NEAR
 from app.storage.tables import JOBS
 from app.storage.vector_queries import COMPARABLE, INDEX
 from benchmarks.nearest import THROUGH_INDEX, halfvec, last_of_best, measured

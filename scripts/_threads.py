@@ -7,7 +7,7 @@ import os
 
 import _path  # noqa: F401  (finds `app`)
 
-from app.host import available_cpus
+from app.process import available_cpus
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", str(available_cpus()))
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -14,12 +14,12 @@ from dataclasses import asdict
 import _path  # noqa: F401  (finds `app`)
 
 from app.config import Settings, read_settings
-from app.doctor import Examination, examine
 from app.errors import AppError
+from app.ops.backend_advice import Traffic
+from app.ops.doctor import Examination, examine
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.coverage import Coverage
-from app.switching import Traffic
 
 MEGABYTE = 1_000_000
 

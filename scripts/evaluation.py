@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder import Encoder
-from app.skills.split import split_skills
+from app.ranking.skills.parse import split_skills
 
 Scores = NDArray[np.float64]
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from evaluation import Dataset, Ranked, RememberingEncoder, Scores
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from app.skills.split import split_skills
-from app.skills.weights import FLOOR, RARITY, SAME, SURPLUS_PRICE, discounts
+from app.ranking.skills.parse import split_skills
+from app.ranking.skills.scoring import FLOOR, RARITY, SAME, SURPLUS_PRICE, discounts
 from app.storage.jobs import RECORD_BYTES
 
 Method = Callable[[], Iterator[Ranked]]

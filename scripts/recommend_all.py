@@ -22,19 +22,19 @@ import _path  # noqa: F401  (finds `app`)
 from _progress import shown
 from recommendation_targets import CsvTarget, TableTarget, Target
 
+from app.batching.batcher import PassScope
 from app.config import Settings, read_settings
 from app.deadline import Deadline
 from app.encoder.lazy import LazyEncoder
 from app.errors import AppError, ConfigError, UserNotFoundError
-from app.filters import read_filters
-from app.match.questions import SkillAnswer, SkillQuestion
-from app.match.ranker import SkillRanker
+from app.query.filters import read_filters
 from app.query.ids import Id
-from app.questions import Answer, Question
-from app.recommend import Recommender
-from app.scan.passes import PassScope
-from app.search.stream import StreamSearch
-from app.selection import Selection
+from app.query.query import Question, SkillQuestion
+from app.query.result import Answer, SkillAnswer
+from app.query.selection import Selection
+from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.similarity import Recommender
+from app.ranking.skills.ranker import SkillRanker
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary

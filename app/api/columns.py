@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse
 
 from app.api.matching import KEYS
 from app.api.schemas import ErrorResponse, RankBy
-from app.filters import BOUNDS, MOST_VALUES
-from app.readiness import Shared
+from app.ops.readiness import Shared
+from app.query.filters import BOUNDS, MOST_VALUES
 from app.storage.columns import ColumnType, JobColumn
 from app.storage.offered_columns import OfferedColumns
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Path, Query, Request, Response, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.answers import AnyQuestion, Passes
 from app.api.gone import unless_gone
 from app.api.schemas import (
     DEFAULT_TOP_N,
@@ -19,10 +18,9 @@ from app.api.schemas import (
     Whole,
 )
 from app.deadline import Deadline
-from app.match.questions import Match, SkillAnswer, SkillQuestion
-from app.neighbours import NeighbourQuestion
-from app.questions import Timings
-from app.skills.explain import Explanation, Pair
+from app.query.query import NeighbourQuestion, SkillQuestion
+from app.query.result import Explanation, Match, Pair, SkillAnswer, Timings
+from app.ranking.dispatch import AnyQuestion, Passes
 
 # For the document only: `app.api.guard` has refused everyone else by then.
 KEYS = [

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import error_response
 from app.api.gone import ClientGoneError
-from app.logs import fields
-from app.telemetry import Telemetry
+from app.ops.logs import fields
+from app.ops.metrics import Telemetry
 
 log = logging.getLogger("app.request")
 

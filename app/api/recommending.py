@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app import cursor
-from app.answers import Passes
 from app.api.matching import explained_job
 from app.api.schemas import (
     BatchBody,
@@ -16,10 +14,12 @@ from app.api.schemas import (
 )
 from app.deadline import Deadline
 from app.errors import AppError
-from app.filters import read_filters
-from app.match.questions import SkillAnswer, SkillQuestion
-from app.questions import Answer, Question, Timings
-from app.selection import Condition, Selection
+from app.query import cursor
+from app.query.filters import read_filters
+from app.query.query import Question, SkillQuestion
+from app.query.result import Answer, SkillAnswer, Timings
+from app.query.selection import Condition, Selection
+from app.ranking.dispatch import Passes
 
 Outcome = RecommendResponse | AppError
 

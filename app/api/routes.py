@@ -23,8 +23,8 @@ from app.api.schemas import (
 )
 from app.deadline import Deadline
 from app.errors import AppError
-from app.readiness import SharedReadiness
-from app.telemetry import Telemetry
+from app.ops.metrics import Telemetry
+from app.ops.readiness import SharedReadiness
 
 # Counting reads the whole table: a scrape every 15 s must not do it every time.
 COUNTS_AGE_S = 60.0

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.cursor import MAX_LENGTH
+from app.query.cursor import MAX_LENGTH
 
 MAX_ID_LENGTH = 200
 MAX_SKILLS_LENGTH = 50_000

@@ -13,13 +13,13 @@ from contextlib import suppress
 from app.backfill.skills import SkillBackfill
 from app.backfill.vectors import VectorFilling
 from app.backfill.worker import Backfill
+from app.batching.activity import Traffic
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.errors import AppError
 from app.storage.connection.database import Database
 from app.storage.lease import Lease
 from app.storage.tables import JOBS, USERS
-from app.traffic import Traffic
 
 log = logging.getLogger(__name__)
 

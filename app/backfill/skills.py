@@ -18,7 +18,7 @@ from app.backfill.isolation import encode_rows
 from app.backfill.skill_desk import SkillDesk
 from app.encoder import Encoder
 from app.query.ids import Id
-from app.skills.split import split_skills
+from app.ranking.skills.parse import split_skills
 from app.storage.claims import TextRow
 from app.storage.codec import DIMENSION
 from app.storage.connection.database import Database

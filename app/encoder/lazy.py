@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.encoder.checkpoint import MINILM, verify
 from app.encoder.numpy_encoder import NumpyEncoder
-from app.host import give_memory_back
+from app.process import give_memory_back
 
 
 class LazyEncoder:

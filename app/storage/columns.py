@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from app.errors import InvalidInputError, SchemaError
-from app.selection import Scalar
+from app.query.selection import Scalar
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 

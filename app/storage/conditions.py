@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError
-from app.filters import unknown_column
-from app.selection import AnyOf, Condition, Range
+from app.query.filters import unknown_column
+from app.query.selection import AnyOf, Condition, Range
 from app.storage.columns import JobColumn
 
 EVERY_ROW = Composed([])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id
-from app.selection import Condition
+from app.query.selection import Condition
 from app.storage import skill_queries
 from app.storage.claims import TextRow
 from app.storage.codec import (

@@ -157,7 +157,7 @@ class RememberedCounts:
 def to_halfvec(embeddings: NDArray[np.float32]) -> list[str]:
     """Embeddings, (n, 384), as texts of pgvector's type halfvec, made unit length.
 
-    Those that cannot be compared, as `app.scan.topn` has it, become zero vectors.
+    Those that cannot be compared, by the rule of `top_k.cosine`, become zero vectors.
     """
     exact = embeddings.astype(np.float64)
     with np.errstate(all="ignore"):
@@ -174,7 +174,7 @@ def to_halfvec(embeddings: NDArray[np.float32]) -> list[str]:
     ]
 
 
-# As in app.scan.topn, which lies further out.
+# As in app.ranking.top_k.cosine, which lies further out.
 LEAST_SQUARED_NORM = 1e-30
 
 

@@ -15,8 +15,8 @@ from psycopg2.sql import SQL
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
-from app.match.questions import SkillQuestion
-from app.skills.split import split_skills
+from app.query.query import SkillQuestion
+from app.ranking.skills.parse import split_skills
 from app.storage.connection.database import Database
 from tests.support.encoders import BlendEncoder
 from tests.support.naive import NaiveRows

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from app import cursor
+from app.batching.batcher import PassScope
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError, SchemaError
-from app.filters import read_filters
-from app.match.questions import SkillAnswer, SkillQuestion
-from app.match.ranker import SkillRanker
-from app.questions import Answer, Question
-from app.recommend import Recommender
-from app.scan.passes import PassScope
-from app.search.stream import StreamSearch
-from app.selection import Selection
+from app.query import cursor
+from app.query.filters import read_filters
+from app.query.query import Question, SkillQuestion
+from app.query.result import Answer, SkillAnswer
+from app.query.selection import Selection
+from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.similarity import Recommender
+from app.ranking.skills.ranker import SkillRanker
 from app.storage.connection.database import Database
 from tests.support.columns import (
     NAMES,

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from psycopg2.sql import SQL
 
+from app.batching.batcher import PassScope
 from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
-from app.questions import AbandonedError, Answer, Question
-from app.scan.passes import PassScope
+from app.query.query import AbandonedError, Question
+from app.query.result import Answer
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run

@@ -8,7 +8,7 @@ from tests.support.service import ROOT
 
 WIRED = """
 from app.config import Settings, read_settings
-from app.imports import hasty_imports
+from app.process import hasty_imports
 
 with hasty_imports():
     from app.main import create_app

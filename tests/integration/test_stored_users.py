@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from psycopg2.sql import SQL
 
+from app.batching.batcher import PassScope
 from app.deadline import Deadline
-from app.questions import Answer, Question
-from app.scan.passes import PassScope
+from app.query.query import Question
+from app.query.result import Answer
 from app.storage.connection.database import Database
 from app.storage.queries import COUNT_UNEMBEDDED
 from app.storage.tables import JOBS

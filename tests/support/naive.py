@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder import Encoder
-from app.skills.split import split_skills
+from app.ranking.skills.parse import split_skills
 
 FLOOR, SAME, PRICE, RARITY = 0.6, 0.99999, 0.15, 0.5
 

@@ -1,8 +1,8 @@
 """Recommenders over a real database, put together as the service does it."""
 
 from app.encoder import Encoder
-from app.recommend import Recommender
-from app.search.stream import StreamSearch
+from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.similarity import Recommender
 from app.storage.connection.database import Database
 
 

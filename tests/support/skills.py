@@ -7,12 +7,13 @@ import numpy as np
 from psycopg2.sql import SQL
 
 from app.backfill.skills import SkillBackfill
+from app.batching.batcher import PassScope
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.errors import AppError
-from app.match.questions import SkillAnswer, SkillQuestion
-from app.match.ranker import SkillRanker
-from app.scan.passes import PassScope
+from app.query.query import SkillQuestion
+from app.query.result import SkillAnswer
+from app.ranking.skills.ranker import SkillRanker
 from app.storage.connection.database import Database
 from tests.support.postgres import run
 

@@ -15,34 +15,15 @@ APP = ROOT / "app"
 
 # From the edge inwards: a module imports from its own layer or from those below it.
 LAYERS = (
-    ("app.__main__",),
-    ("app.main",),
+    ("app.__main__", "app.main", "app.commands"),
     ("app.api",),
     ("app.services",),
-    ("app.readiness", "app.doctor", "app.telemetry", "app.storage.offered_columns"),
-    ("app.switching",),
-    ("app.lines",),
-    ("app.answers",),
-    ("app.neighbours",),
-    ("app.match",),
-    ("app.recommend", "app.backfill"),
-    ("app.search",),
-    ("app.questions", "app.traffic"),
-    ("app.encoder", "app.scan", "app.skills"),
+    ("app.ops",),
+    ("app.backfill",),
+    ("app.ranking",),
+    ("app.encoder", "app.batching"),
     ("app.storage",),
-    (
-        "app.query",
-        "app.deadline",
-        "app.errors",
-        "app.config",
-        "app.host",
-        "app.imports",
-        "app.logs",
-        "app.text",
-        "app.selection",
-        "app.cursor",
-        "app.filters",
-    ),
+    ("app.query", "app.deadline", "app.errors", "app.config", "app.process"),
 )
 HTTP = ("fastapi", "starlette", "uvicorn")
 HEAVY = (

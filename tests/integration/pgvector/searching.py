@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.backfill.vectors import VectorFilling
+from app.batching.batcher import PassScope
 from app.deadline import Deadline
-from app.questions import Question
-from app.scan.passes import PassScope
-from app.search.backend import Found, Search
-from app.search.pgvector import PgvectorSearch
-from app.search.stream import StreamSearch
+from app.query.query import Question
+from app.ranking.retrieval.base import Found, Search
+from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.retrieval.pgvector import PgvectorSearch
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from tests.support.postgres import run

@@ -4,10 +4,11 @@ import pytest
 
 from app.deadline import Deadline
 from app.errors import AppError, CrowdedError
-from app.questions import Answer, Question
-from app.recommend import Recommender
-from app.search.backend import Search
-from app.search.stream import StreamSearch
+from app.query.query import Question
+from app.query.result import Answer
+from app.ranking.retrieval.base import Search
+from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.similarity import Recommender
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.jobs import jobs_by_id

@@ -7,7 +7,7 @@ import pytest
 from build_vector_index import main as build_vector_index
 from migrate import migrate
 
-from app.questions import Question
+from app.query.query import Question
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,

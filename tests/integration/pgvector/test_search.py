@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from app.errors import AppError, CrowdedError, SchemaError
-from app.match.questions import Match, SkillAnswer
-from app.neighbours import NeighbourQuestion, Neighbours
 from app.query.ids import IdColumn, Kind
-from app.questions import Question
-from app.scan.best import Scored
-from app.search.pgvector import PgvectorSearch
-from app.selection import EVERYTHING, AnyOf, Position, Selection
+from app.query.query import NeighbourQuestion, Question
+from app.query.result import Match, SkillAnswer
+from app.query.selection import EVERYTHING, AnyOf, Position, Selection
+from app.ranking.item_to_item import Neighbours
+from app.ranking.retrieval.pgvector import PgvectorSearch
+from app.ranking.top_k.heap import Scored
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,

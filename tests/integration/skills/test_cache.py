@@ -15,10 +15,10 @@ from psycopg2.sql import SQL
 
 from app.deadline import Deadline
 from app.errors import SkillCacheError
-from app.skills import cache as cache_module
-from app.skills.cache import VocabularyCache
-from app.skills.files import SETTLED_S
-from app.skills.vocabulary import Vocabulary
+from app.ranking.skills import vocabulary_cache as cache_module
+from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.skills.vocabulary_cache import VocabularyCache
+from app.ranking.skills.vocabulary_files import SETTLED_S
 from app.storage.connection.database import Database
 from app.storage.skills import known_skills, store_skills, stream_skills
 from tests.support.encoders import HashEncoder, direction
@@ -212,7 +212,7 @@ FILLER = """
 import sys
 from pathlib import Path
 from app.deadline import Deadline
-from app.skills import cache
+from app.ranking.skills import vocabulary_cache as cache
 from app.storage.connection.database import Database
 cache.SLICE_ROWS = 8
 filled = cache.VocabularyCache(Path(sys.argv[2]), version=sys.argv[3])

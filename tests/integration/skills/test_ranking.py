@@ -10,9 +10,9 @@ from psycopg2.sql import SQL
 
 from app.deadline import Deadline
 from app.errors import JobNotFoundError, UserNotFoundError
-from app.match.questions import SkillQuestion
-from app.match.ranker import SkillRanker
-from app.skills.query import MAX_QUERY_SKILLS
+from app.query.query import SkillQuestion
+from app.ranking.skills.prepare import MAX_QUERY_SKILLS
+from app.ranking.skills.ranker import SkillRanker
 from app.storage.connection.database import Database
 from tests.support.encoders import BlendEncoder
 from tests.support.naive import naive_ranking

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from psycopg2.sql import SQL
 
-from app.match.questions import SkillQuestion
-from app.match.ranker import SkillRanker
+from app.query.query import SkillQuestion
+from app.ranking.skills.ranker import SkillRanker
 from app.storage import skill_counts
 from app.storage.connection.database import Database
 from tests.integration.skills.test_ranking import insert, some_jobs
@@ -54,7 +54,7 @@ def test_a_pass_reads_the_counts_when_they_are_new_and_only_then(
         reads.append(transaction)
         return read(transaction)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("app.skills.cache.read_counts", noted)
+    monkeypatch.setattr("app.ranking.skills.vocabulary_cache.read_counts", noted)
     encoder = BlendEncoder()
     ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
     insert(database, "skill_job1", {1: "sql", 2: "sql, go"})

@@ -6,7 +6,7 @@ import pytest
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError, SchemaError
-from app.selection import AnyOf, Condition, Range, Scalar, Selection
+from app.query.selection import AnyOf, Condition, Range, Scalar, Selection
 from app.storage.columns import JobColumn, offered_columns
 from app.storage.conditions import and_matching
 

@@ -1,0 +1,69 @@
+"""What a request holds while its questions wait in the queue of the batcher."""
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from app.deadline import Deadline
+from app.errors import AppError
+
+
+class HasPassKey(Protocol):
+    """Questions with equal keys can share a pass."""
+
+    @property
+    def pass_key(self) -> Hashable: ...
+
+
+Question = TypeVar("Question", bound=HasPassKey)
+Answer = TypeVar("Answer")
+
+# Of one request: an answer or an error for each question, or the error of its pass.
+Outcome = Sequence[Answer | AppError] | Exception
+
+
+@dataclass(eq=False)
+class Ticket(Generic[Question, Answer]):
+    """Questions of one request in the line. Its future belongs to the event loop: it is
+    touched there only, so that a cancellation and a completion cannot race.
+    """
+
+    questions: Sequence[Question]
+    deadline: Deadline
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Sequence[Answer | AppError]]" = field(init=False)
+    departed: bool = False
+    in_line: bool = True
+
+    def __post_init__(self) -> None:
+        self.future = self.loop.create_future()
+
+    def settle(self, outcome: Outcome[Answer]) -> None:
+        """Hand the outcomes over, in the thread of the loop."""
+        if self.future.done():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+def settle(
+    settled: Sequence[tuple[Ticket[Question, Answer], Outcome[Answer]]],
+) -> None:
+    """Hand the outcomes over, from any thread: each loop is woken once."""
+    for loop in {ticket.loop for ticket, _ in settled}:
+        # RuntimeError: the loop was closed, so nobody waits any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle_here, loop, settled)
+
+
+def _settle_here(
+    loop: asyncio.AbstractEventLoop,
+    settled: Sequence[tuple[Ticket[Question, Answer], Outcome[Answer]]],
+) -> None:
+    for ticket, outcome in settled:
+        if ticket.loop is loop:
+            ticket.settle(outcome)

@@ -1,1 +1,0 @@
-"""Ranking by skills: jobs for a user, and users for a job."""

@@ -1,0 +1,106 @@
+"""What the service counts and measures, as Prometheus metrics.
+
+A registry of its own, so that two applications in one process do not share figures.
+It measures what it is told; it asks the database nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from app.query.result import Timings, Volume
+from app.storage.coverage import Coverage
+
+PREFIX = "recommender"
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PASS_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+STATUS = Path("/proc/self/status")
+
+
+class Telemetry:
+    """All metrics of one application."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._requests = self._counter(
+            "requests", "Requests by route and status.", ["route", "status"]
+        )
+        self._seconds = self._histogram(
+            "request_seconds", "Time to answer.", SECONDS, ["route"]
+        )
+        self._encode = self._histogram("encode_seconds", "Encoding, a pass.", SECONDS)
+        self._scan = self._histogram("scan_seconds", "Scanning, a pass.", SECONDS)
+        self._size = self._histogram("pass_size", "Questions in a pass.", PASS_SIZES)
+        self._rows = self._counter("rows_scanned", "Rows read by passes.")
+        self._bytes = self._counter("bytes_scanned", "Bytes that the scans streamed.")
+        self._jobs = self._gauge("jobs", "Jobs by state, when last counted.", ["state"])
+        self._ready = self._gauge("ready", "1 if the last check could answer, else 0.")
+        ProcessCollector(registry=self.registry)
+        self.watch("process_anonymous_bytes", "RssAnon.", anonymous_bytes)
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A gauge that is read whenever the metrics are."""
+        self._gauge(name, text).set_function(read)
+
+    def request_done(self, route: str, *, status: int, seconds: float) -> None:
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def ready(self, coverage: Coverage) -> None:
+        """The service can answer, and this is the state of its jobs."""
+        self._ready.set(1)
+        for state, count in asdict(coverage).items():
+            self._jobs.labels(state).set(count)
+
+    def not_ready(self) -> None:
+        self._ready.set(0)
+
+    def pass_done(self, questions: int, volume: Volume, timings: Timings) -> None:
+        """As `PassObserver.pass_done`."""
+        self._size.observe(questions)
+        self._encode.observe(timings.encode_ms / 1000)
+        self._scan.observe(timings.scan_ms / 1000)
+        self._rows.inc(volume.rows)
+        self._bytes.inc(volume.bytes)
+
+    def render(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(
+        self,
+        name: str,
+        text: str,
+        buckets: Sequence[float],
+        labels: Sequence[str] = (),
+    ) -> Histogram:
+        return Histogram(
+            f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry
+        )
+
+
+def anonymous_bytes() -> float:
+    """Memory of this process that the kernel cannot reclaim; 0 where it is unknown."""
+    try:
+        lines = STATUS.read_text().splitlines()
+    except OSError:
+        return 0.0
+    kilobytes = next((line.split()[1] for line in lines if "RssAnon" in line), "0")
+    return float(kilobytes) * 1024

@@ -1,0 +1,1 @@
+"""Rankings: from a batch of queries to their best rows."""

@@ -1,0 +1,1 @@
+"""Retrieval: where the rows of a ranking come from."""

@@ -1,0 +1,191 @@
+"""One pass of questions through the database: who is answered, and what came."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.batching.batcher import PassScope
+from app.query.ids import Id
+from app.query.query import AbandonedError, Question
+from app.ranking.retrieval.search_params import Way
+from app.ranking.top_k.bounds import Bounds
+from app.ranking.top_k.cosine import TopN
+from app.ranking.top_k.heap import Scored
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.candidates import Candidates, Gathered
+from app.storage.copy.embeddings import Batch, RecordReader
+from app.storage.copy.reader import read_copy
+from app.storage.jobs import Job, job_from_json
+from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
+
+BUFFER_BYTES = 64 * 1024
+# Scores are published with six digits.
+HALF_A_DIGIT = 0.5e-6
+
+
+class Look:
+    """Each candidate is scored for the question that it came for, and for no other:
+    what a question meets must not depend on who else asks.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        rows: VectorQuery,
+        questions: Sequence[Question],
+        queries: NDArray[np.float32],  # (q, 384)
+        scope: PassScope,
+        *,
+        shows: bool = False,
+    ) -> None:
+        """`shows`: with what an answer shows of each candidate, where these are few."""
+        self._transaction = transaction
+        self._rows = rows
+        self._questions = questions
+        self._scope = scope
+        exact = queries.astype(np.float64)
+        self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
+        self._queries = queries
+        # Of the questions that are answered: where their best are, and at which place.
+        self._tops: dict[int, tuple[TopN, int]] = {}
+        self._shows = shows
+        self._shown: dict[int | bytes, bytes] = {}
+        self.open = list(range(len(questions)))
+        self._crowded: set[int] = set()
+        # Whether there are rows without a vector.
+        self.vectorless = False
+        self.unusable = 0
+        self.rows_read = 0
+        self.bytes_read = 0
+
+    def go(self, way: Way, *, is_last: bool = False) -> None:
+        """Let the open questions try this way; `is_last`: the transaction may end."""
+        asked = {n: self._near(n, way) for n in self.open if self._tries(n, way)}
+        # What an index finds depends on how it is asked: not on what others ask of it.
+        groups = list(_alike(asked))
+        for number, group in enumerate(groups, 1):
+            self._take(group, way, is_last=is_last and number == len(groups))
+
+    def _take(self, asked: Mapping[int, Near], way: Way, *, is_last: bool) -> None:
+        gathered = self._gather(list(asked.values()), way, is_last=is_last)
+        self._shown |= gathered.shown()
+        top = self._top_of(list(asked))
+        for question, batch in gathered.batches():
+            top.consider(question, batch)
+        for place, (n, found) in enumerate(zip(asked, gathered.of, strict=True)):
+            is_short = found.full and self._is_short(n, top, place, found)
+            if found.last or is_short:
+                self._crowded.add(n)
+            if way.settles(found) and not is_short:
+                self.open.remove(n)
+                self._tops[n] = top, place
+
+    def ranked(self) -> dict[int, Sequence[Scored]]:
+        """The best of each question that is answered."""
+        return {n: top.result(place) for n, (top, place) in self._tops.items()}
+
+    @property
+    def questions(self) -> int:
+        return len(self._questions)
+
+    def jobs(self, ranked: Iterable[Sequence[Scored]]) -> dict[Id, Job]:
+        """What an answer shows of these, as far as it came along."""
+        column, columns = self._rows.job_id, self._rows.columns
+        best = {row.id for rows in ranked for row in rows}
+        return {
+            column.from_stream(id_): job_from_json(self._shown[id_], columns)
+            for id_ in best & self._shown.keys()
+        }
+
+    def read_vectorless(self) -> None:
+        """Compare the rows whose vectors are still to be made, should there be any."""
+        if not self.vectorless or not self._tops:
+            return
+        tops = {id(top): top for top, _ in self._tops.values()}
+
+        def consume(batch: Batch) -> None:
+            self._check_waiting()
+            for top in tops.values():
+                before = top.unusable
+                top.update(batch)
+                unusable = top.unusable - before
+            self.unusable += unusable
+            self.rows_read += len(batch.ids)
+
+        reader = RecordReader(self._rows.job_id.kind, consume)
+        stream = partial(stream_vectorless, self._transaction, rows=self._rows)
+        read_copy(stream, reader, buffer_bytes=BUFFER_BYTES)
+        self.bytes_read += reader.bytes_read
+
+    def _top_of(self, numbers: Sequence[int]) -> TopN:
+        asked = [self._questions[n] for n in numbers]
+        return TopN(
+            self._queries[numbers],
+            [question.top_n for question in asked],
+            bounds=[Bounds.of(each.selection, self._rows.job_id) for each in asked],
+        )
+
+    def _is_short(self, number: int, top: TopN, place: int, found: Candidates) -> bool:
+        """Whether rows of pages before took the places of those of this one."""
+        question = self._questions[number]
+        if question.selection.after is None:
+            return False
+        if len(top.result(place)) >= question.top_n:
+            return False
+        least = question.selection.min_score
+        if least is None:
+            return True
+        embeddings = found.matrix()
+        norms = np.linalg.norm(embeddings, axis=1)
+        lowest = float(np.min(embeddings @ self._units[number] / norms))
+        return lowest > least - HALF_A_DIGIT
+
+    def _tries(self, number: int, way: Way) -> bool:
+        if way.reach is None:
+            return True
+        if self._questions[number].exact:
+            return False
+        return number in self._crowded or not way.if_crowded
+
+    def _gather(self, asked: Sequence[Near], way: Way, *, is_last: bool) -> Gathered:
+        self._check_waiting()
+        gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
+        stream = partial(
+            stream_nearest, self._transaction, rows=self._rows, asked=asked,
+            reach=way.reach, shows=self._shows and way.shows, is_last=is_last,
+        )  # fmt: skip
+        read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
+        self.vectorless |= gathered.vectorless
+        self.rows_read += gathered.rows
+        self.bytes_read += gathered.reader.bytes_read
+        return gathered
+
+    def _near(self, number: int, way: Way) -> Near:
+        question = self._questions[number]
+        selection, column = question.selection, self._rows.job_id
+        excluded = [column.parse(id_) for id_ in selection.exclude]
+        last = selection.after
+        # Rows that tie with the last one of the page before may come again.
+        wanted = question.top_n + (way.spare // 2 if last else 0)
+        return Near(
+            self._units[number],
+            wanted=wanted,
+            size=wanted + way.spare,
+            margin=way.margin,
+            excluded=[id_ for id_ in excluded if id_ is not None],
+            at_most=None if last is None else last.score + HALF_A_DIGIT,
+        )
+
+    def _check_waiting(self) -> None:
+        if self._scope.abandoned():
+            raise AbandonedError
+
+
+def _alike(asked: Mapping[int, Near]) -> Iterable[Mapping[int, Near]]:
+    """Questions in groups of one size and the same conditions."""
+    groups: dict[object, dict[int, Near]] = {}
+    for n, near in asked.items():
+        groups.setdefault((near.size, near.conditions), {})[n] = near
+    return groups.values()

@@ -1,0 +1,1 @@
+"""Ranking skill by skill."""

@@ -1,0 +1,116 @@
+"""Why a row fits: which of the query's skills it has, nearly has, and lacks."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.query.result import Explanation, Match, Pair
+from app.ranking.skills.parse import split_skills
+from app.ranking.skills.prepare import Asked
+from app.ranking.skills.scoring import (
+    FLOOR,
+    MATCHED,
+    SURPLUS_PRICE,
+    discounts,
+    weighted,
+    worth,
+)
+from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.top_k.heap import DECIMALS
+from app.storage.skills import SkilledRow
+
+
+def explain(
+    skills: Sequence[str],
+    vectors: NDArray[np.float32],  # (k, 384), of `skills`
+    others: Sequence[str],
+    other_vectors: NDArray[np.float32],  # (n, 384), of `others`
+    *,
+    weights: NDArray[np.float64] | None = None,  # (k,), of `skills`; None: all alike
+    price: float = SURPLUS_PRICE,
+) -> Explanation:
+    """Compare a query's skills with a row's, both with vectors of unit length."""
+    if not skills or not others:
+        return Explanation(0.0, 0.0, missing=tuple(skills))
+    # Not by BLAS: the same digits as in SkillTopN, which scores many rows at once.
+    similarities = (
+        np.einsum("ij,kj->ik", other_vectors, vectors, dtype=np.float64, optimize=False)
+        .astype(np.float32)
+        .astype(np.float64)
+    )
+    best = similarities.max(axis=0)
+    pairs = [
+        Pair(skill, others[int(at)], round(float(similarity), DECIMALS))
+        for skill, at, similarity in zip(
+            skills, similarities.argmax(axis=0), best, strict=True
+        )
+    ]
+    if weights is None:
+        weights = np.full(len(skills), 1 / len(skills))
+    share = weighted(worth(best)[None, :], weights)[0]
+    left = discounts(len(skills), price=price, sizes=len(others))[-1]
+    return Explanation(
+        score=round(float(share * left), DECIMALS),
+        coverage=round(float(worth(similarities.max(axis=1)).mean()), DECIMALS),
+        matched=[pair for pair in pairs if pair.similarity >= MATCHED],
+        close=[pair for pair in pairs if FLOOR <= pair.similarity < MATCHED],
+        missing=[pair.skill for pair in pairs if pair.similarity < FLOOR],
+    )
+
+
+def matches(
+    asked: Asked,
+    vectors: Mapping[str, NDArray[np.float32]],  # (384,) by the key of a skill
+    text: NDArray[np.float32],  # (384,)
+    rows: Sequence[SkilledRow],
+    vocabulary: Vocabulary,
+    *,
+    weights: NDArray[np.float64],  # (k,), of the skills that are asked for
+    price: float,
+) -> list[Match]:
+    """What is told of each row."""
+    mine = np.stack([vectors[skill.key] for skill in asked.skills])
+    names = [skill.name for skill in asked.skills]
+    return [
+        Match(
+            row.id,
+            row.skills,
+            cosine(text, row.embedding),
+            explanation(names, mine, row, vocabulary, weights=weights, price=price),
+            row.columns,
+        )
+        for row in rows
+    ]
+
+
+def explanation(
+    names: Sequence[str],
+    vectors: NDArray[np.float32],
+    row: SkilledRow,
+    vocabulary: Vocabulary,
+    *,
+    weights: NDArray[np.float64],
+    price: float,
+) -> Explanation | None:
+    """The query's skills against the row's; None while these are still to be split."""
+    if row.skill_ids is None:
+        return None
+    # The ids were made from this text by this splitter, in its order; after a change
+    # of the splitter they wait for the backfill.
+    others = [skill.name for skill in split_skills(row.skills or "")]
+    if len(others) != len(row.skill_ids):
+        return None
+    mine = vocabulary.vectors(row.skill_ids)
+    return explain(names, vectors, others, mine, weights=weights, price=price)
+
+
+def cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:
+    """As scan.topn scores it; None where it cannot be compared."""
+    if b is None:
+        return None
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(all="ignore"):
+        x /= np.linalg.norm(x)
+        cosine = float(np.einsum("i,i->", x, y) / np.sqrt(np.einsum("i,i->", y, y)))
+    return round(cosine, DECIMALS) if np.isfinite(cosine) else None

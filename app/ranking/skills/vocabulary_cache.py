@@ -1,0 +1,149 @@
+"""The vocabulary's vectors in local files that follow the database.
+
+Before each pass one query tells whether anything is new; only that is read. How far
+the files have come is recorded after each slice, so that a crash costs one at most.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import SkillCacheError
+from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.skills.vocabulary_files import Progress, VocabularyFiles, Writer
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.embeddings import RecordReader
+from app.storage.copy.reader import read_copy
+from app.storage.jobs import RECORD_BYTES
+from app.storage.skill_counts import read_counts
+from app.storage.skills import (
+    Position,
+    VocabularyState,
+    revision_of,
+    stream_skills,
+    vocabulary_state,
+)
+
+# Read at once, 6 MB on the wire, and then safe: a deadline that passes while a large
+# vocabulary is read for the first time costs at most so many.
+SLICE_ROWS = 4096
+# Rows handed on at once while they are read.
+BUFFER_BYTES = 256 * RECORD_BYTES
+
+
+class VocabularyCache:
+    """Keeps the files of one model version; safe for several threads and processes.
+
+    One folder serves one database: files of another vocabulary are removed.
+    """
+
+    def __init__(self, folder: Path, *, version: str) -> None:
+        self._folder = folder
+        self._version = version
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._vocabulary: Vocabulary | None = None
+        self._counts_stamp: str | None = None
+
+    def refresh(self, transaction: Transaction, *, counted: bool = False) -> Vocabulary:
+        """The vocabulary as this transaction sees it, or a little newer; with the
+        counts that it sees where `Catalogue.skills_are_counted`.
+
+        Raises SkillCacheError when the folder cannot be used.
+        """
+        state = vocabulary_state(transaction, counted=counted)
+        with self._lock:
+            if self._vocabulary is None or not self._is_current(state):
+                try:
+                    with self._folder_lock():
+                        self._update(transaction, state)
+                except OSError as error:
+                    raise SkillCacheError(
+                        "The folder of SKILL_CACHE_DIR cannot be used"
+                        f" ({error.strerror}); point it at a folder that can be"
+                        " written, with 2 KB free for each skill."
+                    ) from error
+            assert self._vocabulary is not None  # noqa: S101  (set by _update)
+            if self._counts_stamp != state.counts_stamp:
+                self._count(transaction, state)
+            return self._vocabulary
+
+    def _is_current(self, state: VocabularyState) -> bool:
+        has = self._progress
+        return (
+            has is not None
+            and has.vocabulary == state.vocabulary
+            and has.revision == state.revision
+        )
+
+    def _update(self, transaction: Transaction, state: VocabularyState) -> None:
+        files = VocabularyFiles(self._folder, f"{self._version}.{state.vocabulary}")
+        progress = files.progress()
+        if progress is None or files.are_ahead_for_good(state):
+            files.remove()
+            progress = Progress(state.vocabulary)
+        files.remove_others(self._version)
+        with files.opened() as writer:
+            while progress.revision < state.revision:
+                progress = self._read_slice(transaction, state, writer, progress)
+                writer.sync()
+                files.set_progress(progress)
+        counts = None if self._vocabulary is None else self._vocabulary.counts
+        self._vocabulary = replace(files.mapped(progress), counts=counts)
+        self._progress = progress
+
+    def _count(self, transaction: Transaction, state: VocabularyState) -> None:
+        """Take over the counts of this state: 4 bytes a skill, kept in memory."""
+        has = state.counts_stamp is not None
+        counts = read_counts(transaction) if has else None
+        assert self._vocabulary is not None  # noqa: S101  (set by _update)
+        self._vocabulary = replace(self._vocabulary, counts=counts)
+        self._counts_stamp = state.counts_stamp
+
+    def _read_slice(
+        self,
+        transaction: Transaction,
+        state: VocabularyState,
+        writer: Writer,
+        progress: Progress,
+    ) -> Progress:
+        writer.read_rows, writer.last_id = 0, 0
+        reader = RecordReader("integer", writer.write)
+        read_copy(
+            lambda sink: stream_skills(
+                transaction,
+                sink,
+                after=progress.position,
+                limit=SLICE_ROWS,
+                version=self._version,
+            ),
+            reader,
+            buffer_bytes=BUFFER_BYTES,
+        )
+        progress = replace(
+            progress,
+            rows=max(progress.rows, writer.rows),
+            error=max(progress.error, writer.error),
+        )
+        if writer.read_rows < SLICE_ROWS:
+            end = Position(state.revision, np.iinfo(np.int32).max)
+            return replace(progress, revision=state.revision, position=end)
+        last = Position(revision_of(transaction, writer.last_id), writer.last_id)
+        return replace(progress, position=last)
+
+    @contextmanager
+    def _folder_lock(self) -> Iterator[None]:
+        """Another process that fills the same files is waited for."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

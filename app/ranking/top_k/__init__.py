@@ -1,0 +1,1 @@
+"""The running top-k of a stream, exact and with ties by id."""

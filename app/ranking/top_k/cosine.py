@@ -1,0 +1,93 @@
+"""The best N of a stream for each of several queries, by cosine similarity.
+
+BLAS scores every row in float32; its last digits depend on the shape of the batch
+and on the row's place in it. So these scores only choose candidates, with a margin
+above the rounding error, and each candidate is scored again in float64.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.ranking.top_k.bounds import Bounds
+from app.ranking.top_k.heap import DECIMALS, Best, Scored
+from app.storage.copy.candidates import RESCORE_ROWS
+from app.storage.copy.embeddings import Batch
+
+__all__ = ["DECIMALS", "Scored", "TopN"]
+
+# A float32 dot product of 384 terms errs by at most 384 * 2**-24 = 2.3e-5 for unit
+# vectors (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); half
+# a unit of the last published digit comes on top.
+MARGIN = 3e-5
+
+# Below this squared norm float32 loses digits to underflow; such a vector, the zero
+# vector among them, points nowhere.
+LEAST_SQUARED_NORM = 1e-30
+
+
+class TopN:
+    """A running top-N per query. Feed it batches, then ask for the results."""
+
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        sizes: Sequence[int],
+        *,
+        bounds: Sequence[Bounds] = (),
+    ) -> None:
+        """`queries`: (q, 384) float32, any length but zero; `sizes`: N of each;
+        `bounds`: one for each, or none at all.
+        """
+        exact = queries.astype(np.float64)
+        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+        self._exact = exact  # (q, 384) float64, unit length
+        self._queries = exact.astype(np.float32)
+        self._best = Best(sizes, margin=MARGIN, bounds=bounds)
+        self.analyzed = 0
+        self.unusable = 0
+
+    def update(self, batch: Batch) -> None:
+        """Take one batch into account. Rows whose norm in float32 is NaN,
+        infinite or below 1e-15 cannot be compared: they are counted as unusable.
+        """
+        scores = self._approximate(batch.embeddings)
+        query, row = self._best.candidates(scores, batch.ids)
+        for start in range(0, len(row), RESCORE_ROWS):
+            part = slice(start, start + RESCORE_ROWS)
+            chosen = Batch(batch.ids[row[part]], batch.embeddings[row[part]])
+            self.consider(query[part], chosen)
+
+    def consider(self, query: NDArray[np.int64], batch: Batch) -> None:
+        """Score rows exactly that were chosen for one query each, `query` (n,), and
+        are not excluded there; those that point nowhere belong to nobody's best.
+        """
+        exact = self._rescore(batch.embeddings, query)
+        self._best.keep(query, batch.ids, exact)
+
+    def result(self, query: int) -> list[Scored]:
+        """The best rows of one query: highest score first, equal ones by id."""
+        return self._best.result(query)
+
+    def _approximate(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine similarities, (q, n) float32; NaN for rows that are unusable."""
+        with np.errstate(all="ignore"):
+            squared = np.einsum("ij,ij->i", embeddings, embeddings)
+            usable = np.isfinite(squared) & (squared >= LEAST_SQUARED_NORM)
+            scores = self._queries @ embeddings.T
+            scores *= np.where(usable, 1 / np.sqrt(squared), np.float32(np.nan))
+        count = int(usable.sum())
+        self.analyzed += count
+        self.unusable += len(usable) - count
+        return scores
+
+    def _rescore(
+        self, embeddings: NDArray[np.float32], query: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        rows = embeddings.astype(np.float64)
+        with np.errstate(all="ignore"):
+            dots = np.einsum("ij,ij->i", rows, self._exact[query])
+            norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            scores: NDArray[np.float64] = dots / norms
+        return scores

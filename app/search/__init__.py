@@ -1,1 +1,0 @@
-"""What ranks all jobs by the similarity of their texts, wherever the work is done."""

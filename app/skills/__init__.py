@@ -1,1 +1,0 @@
-"""Skills texts to skills, and how well a job's skills cover a user's."""

@@ -1,0 +1,59 @@
+"""Cursors: what goes round, and what is refused."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidInputError
+from app.query import cursor
+from app.query.selection import Position
+
+QUESTION = cursor.fingerprint("similarity", "python", "the filters")
+scores = st.floats(-1, 1).map(lambda score: round(score, 6))
+ids = st.text(st.characters(exclude_categories=["Cs"])) | st.integers(-(2**63), 2**63)
+
+
+@given(score=scores, second=scores, id_=ids, basis=st.binary(max_size=512))
+def test_a_cursor_comes_back_as_the_place_that_it_was_made_of(
+    score: float, second: float, id_: int | str, basis: bytes
+) -> None:
+    text = cursor.to_text(Position(score, second, id_, basis), QUESTION)
+    back = cursor.from_text(text)
+    assert (back.score, back.second, back.id) == (score, second, str(id_))
+    assert back.basis == basis
+    cursor.check(back, QUESTION)
+    with pytest.raises(InvalidInputError, match="belongs to another question"):
+        cursor.check(back, cursor.fingerprint("similarity", "java", "the filters"))
+
+
+def test_no_cursor_is_the_first_page_of_any_question() -> None:
+    cursor.check(None, QUESTION)
+
+
+@given(st.text() | st.binary().map(lambda b: base64.urlsafe_b64encode(b).decode()))
+def test_what_was_made_up_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="ask without it for the first page"):
+        cursor.check(cursor.from_text(text), QUESTION)
+
+
+def test_a_cursor_of_which_a_byte_was_changed_is_refused() -> None:
+    text = cursor.to_text(Position(0.5, 0.25, 7), QUESTION)
+    for place in range(len(text)):
+        changed = (
+            text[:place] + ("B" if text[place] == "A" else "A") + text[place + 1 :]
+        )
+        if base64.urlsafe_b64decode(changed + "==") == base64.urlsafe_b64decode(
+            text + "=="
+        ):
+            continue  # the spare bits at the end
+        with pytest.raises(InvalidInputError):
+            cursor.check(cursor.from_text(changed), QUESTION)
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    for score in (float("nan"), float("inf")):
+        text = cursor.to_text(Position(score, 0.0, 1), QUESTION)
+        with pytest.raises(InvalidInputError):
+            cursor.from_text(text)

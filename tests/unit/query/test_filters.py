@@ -1,0 +1,66 @@
+"""Filters as requests write them: their one form, and what is refused."""
+
+import pytest
+
+from app.errors import InvalidInputError
+from app.query.filters import read_filters
+from app.query.selection import AnyOf, Range, Selection
+
+OFFERED = ["location", "salary"]
+
+
+def test_a_value_is_equality_a_list_any_of_and_an_object_a_range() -> None:
+    given = {"salary": {"lt": 9, "gte": 1.5}, "location": ["b", "a", None]}
+    assert read_filters(given, offered=OFFERED) == (
+        AnyOf("location", (None, "a", "b")),
+        Range("salary", (("gte", 1.5), ("lt", 9))),
+    )
+    assert read_filters({"location": None}, offered=OFFERED) == (
+        AnyOf("location", (None,)),
+    )
+    assert read_filters({"location": []}, offered=OFFERED) == (AnyOf("location", ()),)
+    assert read_filters({}, offered=[]) == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"location": "a", "salary": 1}, {"salary": 1, "location": "a"}),
+        ({"location": "a"}, {"location": ["a", "a"]}),
+        ({"location": ["a", "b"]}, {"location": ["b", "a", "b"]}),
+        ({"salary": {"gte": 1, "lte": 2}}, {"salary": {"lte": 2, "gte": 1}}),
+    ],
+)
+def test_equal_filters_share_a_scan_however_they_are_written(
+    one: dict[str, object], other: dict[str, object]
+) -> None:
+    keys = {
+        Selection(filters=read_filters(given, offered=OFFERED)).scan_key
+        for given in (one, other)
+    }
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"secret": 1}, "names a column that is not offered; there are location, sal"),
+        ({"salary": {}}, "filters.salary needs bounds among gt, gte, lt, lte"),
+        ({"salary": {"min": 1}}, "filters.salary needs bounds among"),
+        ({"salary": {"gte": None}}, "filters.salary should be a value, a list of"),
+        ({"salary": {"gte": [1]}}, "filters.salary should be a value, a list of"),
+        ({"salary": [[1]]}, "filters.salary should be a value, a list of values, or"),
+        ({"salary": [{"gte": 1}]}, "filters.salary should be a value, a list of"),
+        ({"salary": list(range(1001))}, "has 1001 values, and may have 1000"),
+    ],
+)
+def test_another_shape_is_refused(given: dict[str, object], reason: str) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        read_filters(given, offered=OFFERED)
+    assert reason in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_without_columns_there_is_nothing_to_filter_on() -> None:
+    with pytest.raises(InvalidInputError, match="no columns are offered"):
+        read_filters({"location": "a"}, offered=[])

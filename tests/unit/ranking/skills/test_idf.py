@@ -1,0 +1,150 @@
+"""Weights of skills: rare ones count for more, and everyone gets the same digits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from app.ranking.skills.idf import (
+    REMEMBERED,
+    from_bytes,
+    query_weights,
+    to_bytes,
+    weights_alone,
+)
+from app.ranking.skills.vocabulary import Vocabulary, encode_rows
+from app.storage.skill_counts import SkillCounts
+
+
+def near(count: int, seed: int) -> NDArray[np.float32]:
+    """Unit vectors of which many are alike."""
+    rng = np.random.default_rng(seed)
+    themes = rng.standard_normal((3, 384))
+    rows = themes[rng.integers(0, 3, count)] + 0.6 * rng.standard_normal((count, 384))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(np.float32)
+
+
+def vocabulary_of(
+    vectors: NDArray[np.float32], listed: list[int] | None, jobs: int
+) -> Vocabulary:
+    codes, exact = encode_rows(vectors)
+    counts = (
+        None if listed is None else SkillCounts(jobs, np.array(listed, dtype=np.int32))
+    )
+    return Vocabulary(codes, exact, float(codes["error"].max()), counts)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 400),
+    sizes=st.lists(st.integers(1, 20), min_size=1, max_size=6),
+    seed=st.integers(0, 2**31),
+)
+def test_weights_are_the_same_to_the_last_bit_alone_and_in_company(
+    rows: int, sizes: list[int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vocabulary = vocabulary_of(
+        near(rows, seed), rng.integers(0, 50_000, rows).tolist(), 100_000
+    )
+    queries = near(sum(sizes), seed + 1)
+    columns = np.split(rng.permutation(sum(sizes)), np.cumsum(sizes)[:-1])
+    table = vocabulary.similarities(queries)
+    together = query_weights(vocabulary, table, columns)
+    for own, weights in zip(columns, together, strict=True):
+        (alone,) = weights_alone(vocabulary, queries[own], [np.arange(len(own))])
+        assert weights.tobytes() == alone.tobytes()
+        assert weights.sum() == pytest.approx(1)
+        assert (weights > 0).all()
+        single = vocabulary.similarities(queries[own[:1]])
+        assert single[:, 0].tobytes() == table[:, own[0]].tobytes()
+
+
+def test_weights_that_are_remembered_are_those_that_were_computed() -> None:
+    rng = np.random.default_rng(3)
+    vocabulary = vocabulary_of(near(300, 3), rng.integers(0, 999, 300).tolist(), 1000)
+    queries = near(30, 4)
+    everyone = [np.arange(30)]
+    (first,) = weights_alone(vocabulary, queries[:20], [np.arange(20)])
+    assert len(vocabulary.rarities) == 20
+    (again,) = weights_alone(vocabulary, queries, everyone)
+    (fresh,) = query_weights(vocabulary, vocabulary.similarities(queries), everyone)
+    assert again.tobytes() == fresh.tobytes()
+    (same,) = weights_alone(vocabulary, queries[:20], [np.arange(20)])
+    assert same.tobytes() == first.tobytes()
+
+
+def test_other_counts_forget_what_was_remembered() -> None:
+    vocabulary = vocabulary_of(near(5, 5), [1, 2, 3, 4, 5], 10)
+    weights_alone(vocabulary, near(5, 5), [np.arange(5)])
+    counted = replace(vocabulary, counts=SkillCounts(20, np.arange(5, dtype=np.int32)))
+    assert not counted.rarities
+
+
+def test_no_more_is_remembered_than_its_bound() -> None:
+    vocabulary = vocabulary_of(near(5, 6), [1, 2, 3, 4, 5], 10)
+    for seed, asked in enumerate([400, 400, 400, REMEMBERED + 400, 1]):
+        weights_alone(vocabulary, near(asked, seed), [np.arange(asked)])
+        assert 0 < len(vocabulary.rarities) <= REMEMBERED
+
+
+def test_a_rare_skill_counts_for_more_and_an_unknown_one_as_its_relatives_do() -> None:
+    eye = np.eye(3, 384, dtype=np.float32)
+    vocabulary = vocabulary_of(eye, [0, 999, 9], 1000)
+    relative = (eye[1] + 0.2 * eye[2]) / np.float32(np.sqrt(1.04))
+    unlike = np.eye(1, 384, 7, dtype=np.float32)
+    queries = np.vstack([eye[1:], relative[None], unlike])
+    (weights,) = weights_alone(vocabulary, queries, [np.arange(4)])
+    common, rare, akin, unknown = weights.tolist()
+    # The square root of log(1 + 1000 / (1 + frequency)).
+    assert rare / common == pytest.approx(
+        (np.log(1 + 1000 / 10) / np.log(1 + 1000 / 1000)) ** 0.5, rel=5e-3
+    )
+    assert common < akin < rare < unknown
+    assert unknown / common == pytest.approx((np.log(1001) / np.log(2)) ** 0.5, 5e-3)
+
+
+@pytest.mark.parametrize("jobs", [None, 0])
+def test_without_counts_all_skills_count_alike(jobs: int | None) -> None:
+    rows = near(5, 1)
+    vocabulary = vocabulary_of(rows, None if jobs is None else [], 0)
+    (weights,) = weights_alone(vocabulary, rows, [np.array([3, 1, 2])])
+    assert weights.tolist() == [1 / 3] * 3
+
+
+def test_skills_newer_than_the_counts_and_counts_without_a_row_do_no_harm() -> None:
+    rows = near(6, 2)
+    known = vocabulary_of(rows, [5, 5, 5], 10)
+    (few,) = weights_alone(known, rows[:2], [np.arange(2)])
+    counts = SkillCounts(10, np.array([5, 5, 5, 0, 0, 0, 7, 7], np.int32))
+    (many,) = weights_alone(replace(known, counts=counts), rows[:2], [np.arange(2)])
+    assert few.tolist() == many.tolist()
+
+
+def test_the_greatest_product_of_codes_is_exact_in_float32() -> None:
+    # One grid cell everywhere: codes of 127, and a query that points the same way.
+    rows = np.full((1, 384), 384**-0.5, np.float32)
+    vocabulary = vocabulary_of(rows, None, 0)
+    found = vocabulary.similarities(rows)[0, 0]
+    whole = 384 * 127 * int(np.rint(rows[0, 0] * 4096))
+    scale = vocabulary.codes["scale"][0] / np.float32(4096)
+    assert whole < 2**24
+    assert found == np.float32(whole) * scale
+
+
+def test_weights_go_into_a_cursor_and_come_back_to_the_last_bit() -> None:
+    weights = np.array([1, 2, 4], np.float64) / 7
+    back = from_bytes(to_bytes(weights), 3)
+    assert back is not None
+    assert back.tolist() == weights.tolist()
+
+
+@pytest.mark.parametrize(
+    "weights", [[0.5, 0.5], [0.5, 0.5, 0.5], [2.0, -1.0, 0.0], [np.nan, 0.5, 0.5]]
+)
+def test_what_can_be_no_weights_is_refused(weights: list[float]) -> None:
+    assert from_bytes(to_bytes(np.array(weights)), 3) is None

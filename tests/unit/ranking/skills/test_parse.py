@@ -1,0 +1,125 @@
+"""What separates skills, what does not, and what makes two of them one."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.ranking.skills.parse import (
+    CLOSING,
+    INVISIBLE,
+    MAX_SKILL_CHARS,
+    MAX_SKILLS,
+    OPENING,
+    SEPARATOR,
+    skill_key,
+    split_skills,
+)
+
+TEXTS = st.one_of(
+    st.text(max_size=300),
+    st.text(alphabet="aBç/,;|()[]•- \n\t.1ﬁ", max_size=80),
+)
+
+
+def names(text: str) -> list[str]:
+    return [skill.name for skill in split_skills(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Python, SQL;R | Excel", ["Python", "SQL", "R", "Excel"]),
+        ("Python\nSQL\r\nR\u2028Go", ["Python", "SQL", "R", "Go"]),
+        ("• Python • SQL ● R", ["Python", "SQL", "R"]),
+        ("- Python\n* SQL\n1. R\n(2) Go", ["Python", "SQL", "R", "Go"]),
+        ("数据分析，机器学习、写作", ["数据分析", "机器学习", "写作"]),  # noqa: RUF001
+        # Not inside parentheses, unless they are never closed.
+        ("Cloud (AWS, GAE, Azure), Go", ["Cloud (AWS, GAE, Azure)", "Go"]),
+        ("a (b (c, d), e), f", ["a (b (c, d), e)", "f"]),
+        ("Cloud (AWS, Go", ["Cloud (AWS", "Go"]),
+        # Slashes between words, or with spaces around them.
+        ("Java/Scala/Kotlin", ["Java", "Scala", "Kotlin"]),
+        ("Arduino / Raspberry Pi", ["Arduino", "Raspberry Pi"]),
+        ("HTML/CSS/JS", ["HTML", "CSS", "JS"]),
+        # Slashes that are part of a name.
+        *(
+            (one, [one])
+            for one in ("C/C++", "CI/CD", "TCP/IP", "PL/SQL", "I/O", "UI/UX", "24/7")
+        ),
+        ("client/server, A/B testing", ["client/server", "A/B testing"]),
+        ("network/system administration", ["network/system administration"]),
+        (".NET, C#, Node.js, F#", [".NET", "C#", "Node.js", "F#"]),
+        ("10,000 rpm, 5", ["10,000 rpm", "5"]),
+        ("five years of building bridges", ["five years of building bridges"]),
+        ("Go, and Rust, etc.", ["Go", "Rust"]),
+        (" , ;; -- \n ... ", []),
+        ("", []),
+    ],
+)
+def test_skills_are_split_where_they_are_listed(text: str, expected: list[str]) -> None:
+    assert names(text) == expected
+
+
+def test_one_skill_written_in_several_ways_is_kept_once_as_first_written() -> None:
+    assert names("SQL, sql,  SQL , \uff33\uff31\uff2c, s\u200bql") == ["SQL"]
+    assert skill_key("  Straße\tBau ") == "strasse bau"
+    # "é" as one character and as two.
+    assert skill_key("Caf\u00e9") == skill_key("CAFE\u0301")
+
+
+@given(TEXTS)
+@example("İ" * 300)
+def test_the_key_of_a_key_is_itself(text: str) -> None:
+    key = skill_key(text)
+    assert skill_key(key) == key
+    assert len(key) <= MAX_SKILL_CHARS
+
+
+@given(TEXTS)
+def test_each_skill_is_a_part_of_the_text_once_and_within_its_bounds(text: str) -> None:
+    found = split_skills(text)
+    keys = [skill.key for skill in found]
+    assert len(set(keys)) == len(keys)
+    for skill in found:
+        assert skill.key == skill_key(skill.name)
+        assert 0 < len(skill.name) <= MAX_SKILL_CHARS
+        assert "\0" not in skill.key
+        assert skill.name in INVISIBLE.sub("", text)
+
+
+@given(TEXTS)
+def test_splitting_what_was_split_gives_the_same_keys(text: str) -> None:
+    unbracketed = text.translate(dict.fromkeys(map(ord, OPENING + CLOSING)))
+    keys = [skill.key for skill in split_skills(unbracketed)]
+    names = [skill.name for skill in split_skills(unbracketed)]
+    assert not any(SEPARATOR.search(name) for name in names)
+    assert [skill.key for skill in split_skills(";".join(names))] == keys
+
+
+@given(
+    st.lists(st.sampled_from(["C/C++", "Go", "R (base, tidy)", ".NET", "data base"]))
+)
+def test_a_list_of_skills_is_found_again_whatever_separates_it(
+    names: list[str],
+) -> None:
+    wanted = list(dict.fromkeys(names))
+    for separator in (", ", ";", " | ", "\n• ", " / "):
+        assert [skill.name for skill in split_skills(separator.join(names))] == wanted
+
+
+def test_the_number_and_the_length_of_skills_are_bounded() -> None:
+    assert len(split_skills(", ".join(map(str, range(1000))))) == MAX_SKILLS
+    (long,) = split_skills("x" * 10_000)
+    assert len(long.name) == len(long.key) == MAX_SKILL_CHARS
+
+
+@pytest.mark.timeout(20)
+def test_a_hostile_text_takes_time_in_proportion_to_its_length() -> None:
+    for text in (
+        "(" * 50_000,
+        "(,)" * 16_000,
+        "/a" * 25_000,
+        "- " * 25_000,
+        "1." * 25_000,
+    ):
+        split_skills(text)
