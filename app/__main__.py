@@ -43,7 +43,7 @@ def _serve(settings: Settings) -> None:
     with hasty_imports():
         import uvicorn  # noqa: PLC0415
 
-        from app.api.protocol import BoundedHttp  # noqa: PLC0415
+        from app.api.http_protocol import BoundedHttp  # noqa: PLC0415
         from app.main import create_app  # noqa: PLC0415
 
         app = create_app(settings)
@@ -56,7 +56,7 @@ def _serve(settings: Settings) -> None:
         http=BoundedHttp,
         # Nothing here speaks it, and a connection that does would leave the bounds.
         ws="none",
-        # Its lines go through our handler; requests are logged by app.api.observe.
+        # Its lines go through our handler; requests are logged by AccessLogMiddleware.
         log_config=None,
         access_log=False,
         server_header=False,

@@ -8,19 +8,20 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.api.body import BoundedBody
-from app.api.columns import build_columns_router, describe_filters
-from app.api.docs import build_docs
 from app.api.errors import add_error_handlers
-from app.api.guard import Guard
-from app.api.headers import PAGE_POLICY, SecurityHeaders
-from app.api.keys import ApiKeys, TokenBuckets
-from app.api.matching import build_matching_router
-from app.api.observe import Observe
-from app.api.page import build_page
-from app.api.recommending import Recommending
-from app.api.routes import build_router
-from app.api.schemas import MOST_USERS
+from app.api.mapping import Recommending
+from app.api.middleware.access_log import Observe
+from app.api.middleware.api_keys import ApiKeys, TokenBuckets
+from app.api.middleware.auth import Guard
+from app.api.middleware.body_limit import BoundedBody
+from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeaders
+from app.api.openapi import build_docs, describe_filters
+from app.api.requests import MOST_USERS
+from app.api.routes.columns import build_columns_router
+from app.api.routes.health import build_health_router
+from app.api.routes.jobs import build_matching_router
+from app.api.routes.recommend import build_recommend_router
+from app.api.static_files import build_page
 from app.config import Settings
 from app.ops.metrics import Telemetry
 from app.ops.readiness import Shared
@@ -69,9 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     needs_key = bool(settings.keys)
     app.include_router(
-        build_router(
-            services.readiness,
-            services.telemetry,
+        build_recommend_router(
             max_top_n=settings.max_top_n,
             timeout_s=settings.request_timeout_s,
             needs_key=needs_key,
@@ -81,6 +80,9 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             # Each counts in the line: more could never come in.
             most_users=min(MOST_USERS, settings.max_waiting),
         )
+    )
+    app.include_router(
+        build_health_router(services.readiness, services.telemetry, needs_key=needs_key)
     )
     app.include_router(
         build_columns_router(

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.api.recommending import Outcome
+from app.api.mapping import Outcome
 from app.errors import AppError
 from app.query.ids import Id
 

@@ -1,6 +1,6 @@
 """Errors to JSON: one handler for each family, none of which echoes the input.
 
-What is no error of ours is answered by `app.api.observe`.
+What is no error of ours is answered by `app.api.middleware.access_log`.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.api.docs import INLINE_SCRIPT, docs_policy
+from app.api.openapi import INLINE_SCRIPT, docs_policy
 from tests.support.bulk import fill_jobs
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_user

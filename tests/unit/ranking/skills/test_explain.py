@@ -1,7 +1,6 @@
 """What counts as the same skill, with the real model."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from app.query.result import Explanation
 from app.ranking.skills.explain import explain
 from app.ranking.skills.parse import skill_key
 from app.ranking.skills.scoring import FLOOR, MATCHED, discounts, worth
+from tests.support.service import ROOT
 
-MODEL = Path(__file__).resolve().parents[3] / "models" / "all-MiniLM-L6-v2"
+MODEL = ROOT / "models" / "all-MiniLM-L6-v2"
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.disconnect import ClientGoneError
 from app.api.errors import error_response
-from app.api.gone import ClientGoneError
 from app.ops.logs import fields
 from app.ops.metrics import Telemetry
 

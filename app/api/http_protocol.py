@@ -59,7 +59,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """What becomes of a body is bounded by app.api.body."""
+        """What becomes of a body is bounded by app.api.middleware.body_limit."""
         self._held_bytes = 0
         super().on_body(body)
 

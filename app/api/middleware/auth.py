@@ -4,7 +4,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import error_response
-from app.api.keys import ApiKeys, TokenBuckets
+from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 
 # Everything else needs a key once keys are set, what does not exist included: a new
 # route is closed unless somebody opens it here. A host's health check sends no key.

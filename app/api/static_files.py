@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
-from app.api.guard import OPEN_FOLDER
+from app.api.middleware.auth import OPEN_FOLDER
 
 FOLDER = Path(__file__).resolve().parents[1] / "web"
 INDEX = "index.html"
@@ -28,7 +28,7 @@ KEPT = "public, max-age=31536000, immutable"
 
 
 def build_page(folder: Path = FOLDER) -> APIRouter:
-    """`/` and `/static/{version}/{name}`; neither needs a key, see `app.api.guard`."""
+    """`/` and `/static/{version}/{name}`; neither needs a key, see `is_open`."""
     router = APIRouter(include_in_schema=False)
     names = frozenset(path.name for path in folder.iterdir() if path.suffix in TYPES)
     version = folder_version(folder)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.api.errors import add_error_handlers
-from app.api.page import FOLDER, build_page, folder_version
+from app.api.static_files import FOLDER, build_page, folder_version
 
 INDEX = (FOLDER / "index.html").read_text()
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))

@@ -1,4 +1,4 @@
-"""What comes in and goes out as JSON."""
+"""What comes in as JSON."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -7,7 +7,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SerializeAsAny,
     model_validator,
 )
 
@@ -161,75 +160,12 @@ def _top_n(most: int) -> Any:
     )
 
 
-class Recommended(BaseModel):
-    """One job of an answer."""
+class CandidatesRequest(BaseModel):
+    """Which users fit a job."""
 
-    job_id: PublicId
-    similarity_score: float = Field(
-        description="Cosine similarity of the texts, -1 to 1, to six decimals."
-    )
-    skills: str | None
-    columns: dict[str, Any] | None = Field(
-        None,
-        exclude_if=lambda columns: columns is None,
-        description="The columns of JOB_COLUMNS, where that is set.",
-    )
+    # Not built itself, only with the bound of the setting: validators take memory.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
-
-class RecommendResponse(BaseModel):
-    """The best jobs, highest similarity first, equal ones by job_id."""
-
-    success: bool = True
-    recommendations: list[SerializeAsAny[Recommended]]
-    total_jobs_analyzed: int = Field(
-        description="Jobs that were compared: those that match the filters and have a"
-        " sound embedding of the current model."
-    )
-    total_jobs_pending: int = Field(
-        description="Jobs with a text that were not compared, because their embedding"
-        " is still to be made. Counted at most every few seconds."
-    )
-    detail: str | None = Field(
-        None, description="A remark, for example that the user has no skills yet."
-    )
-    next_cursor: str | None = Field(
-        None, description="Goes on after these jobs; null where there are no more."
-    )
-
-
-class ErrorResponse(BaseModel):
-    """Every error looks like this."""
-
-    success: bool = False
-    detail: str = Field(description="One sentence that says what to do.")
-
-
-class JobCounts(BaseModel):
-    """Jobs by state; each is in exactly one."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    embedded: int
-    pending: int
-    stale: int
-    malformed: int
-    quarantined: int
-    blank: int
-
-
-class ReadyResponse(BaseModel):
-    """The service can answer."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    success: bool = True
-    jobs: JobCounts
-    users: int
-    model: str
-    model_loaded: bool
-
-
-class AliveResponse(BaseModel):
-    """The process is alive."""
-
-    success: bool = True
+    job_id: Integer64 | TextId
+    top_n: Whole = Field(DEFAULT_TOP_N, ge=1)
+    rank_by: Annotated[str, Field(pattern="^(similarity|skills)$")] = "skills"

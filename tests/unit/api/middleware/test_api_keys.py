@@ -4,7 +4,7 @@ import hmac
 
 import pytest
 
-from app.api.keys import ApiKeys, TokenBuckets
+from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 
 
 def test_a_known_key_is_found_whatever_its_place() -> None:

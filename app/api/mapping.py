@@ -1,14 +1,19 @@
 """From requests for recommendations to questions, and from their answers to JSON."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.api.matching import explained_job
-from app.api.schemas import (
+from app.api.requests import (
     BatchBody,
     Choice,
     RankBy,
     RecommendBody,
+)
+from app.api.responses import (
+    Candidate,
+    ExplainedJob,
+    MatchedSkill,
     Recommended,
     RecommendResponse,
 )
@@ -17,7 +22,7 @@ from app.errors import AppError
 from app.query import cursor
 from app.query.filters import read_filters
 from app.query.query import Question, SkillQuestion
-from app.query.result import Answer, SkillAnswer, Timings
+from app.query.result import Answer, Explanation, Match, Pair, SkillAnswer, Timings
 from app.query.selection import Condition, Selection
 from app.ranking.dispatch import Passes
 
@@ -155,3 +160,50 @@ def _recommended(answer: Answer, reasons: SkillAnswer | None) -> list[Recommende
         )
         for job in answer.recommendations
     ]
+
+
+def explained_job(match: Match, score: float | None = None) -> ExplainedJob:
+    """The public form of a job with its reasons; `score` where it was ranked by it."""
+    return ExplainedJob(
+        job_id=match.id,
+        similarity_score=match.similarity_score if score is None else score,
+        skills=match.text,
+        columns=match.columns,
+        **_reasons(match.explanation),
+    )
+
+
+def candidate(match: Match) -> Candidate:
+    return Candidate(
+        user_id=match.id,
+        similarity_score=match.similarity_score,
+        skills=match.text,
+        **_reasons(match.explanation),
+    )
+
+
+def _reasons(why: Explanation | None) -> dict[str, object]:
+    if why is None:
+        return {}
+    return {
+        "match_score": why.score,
+        "coverage": why.coverage,
+        "matched": [_pair(pair) for pair in why.matched],
+        "close": [_pair(pair) for pair in why.close],
+        "missing": list(why.missing),
+    }
+
+
+def _pair(pair: Pair) -> MatchedSkill:
+    return MatchedSkill(
+        skill=pair.skill, job_skill=pair.other, similarity=pair.similarity
+    )
+
+
+def server_timing(timings: Timings, start: float) -> str:
+    """The value of the header Server-Timing."""
+    total_ms = (time.perf_counter() - start) * 1000
+    return (
+        f"encode;dur={timings.encode_ms:.1f}, scan;dur={timings.scan_ms:.1f},"
+        f" total;dur={total_ms:.1f}"
+    )

@@ -1,0 +1,166 @@
+"""The OpenAPI document: what FastAPI does not know of it, and its page."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from app.api.responses import (
+    ErrorResponse,
+)
+from app.query.filters import BOUNDS, MOST_VALUES
+from app.storage.columns import ColumnType
+from app.storage.offered_columns import OfferedColumns
+
+Schema = dict[str, Any]
+
+
+VALUES: Mapping[ColumnType, Schema] = {
+    "text": {"type": "string", "pattern": r"^[^\u0000]*$"},
+    "integer": {"type": "integer", "minimum": -(2**63), "exclusiveMaximum": 2**63},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "date": {"type": "string", "format": "date"},
+    "timestamp": {"type": "string", "format": "date-time"},
+}
+
+
+BOUNDS_OF_INTEGERS = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+)
+
+
+NULL: Schema = {"type": "null"}
+
+
+def describe_filters(app: FastAPI, columns: OfferedColumns) -> None:
+    """Let the OpenAPI document say which filters there are: their types, too, as soon
+    as the database has told them.
+    """
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        schemas = document["components"]["schemas"]
+        for name in ("RecommendRequest", "BatchRequest"):
+            schemas[name]["properties"]["filters"] |= _filters_schema(columns)
+        _make_bounds_exact(schemas)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual has it
+
+
+def _make_bounds_exact(node: object) -> None:
+    """FastAPI writes the bounds of integers as floats, which programs that read them
+    cannot tell from their neighbours near 2**63.
+    """
+    if isinstance(node, dict):
+        for key in BOUNDS_OF_INTEGERS & node.keys():
+            if node.get("type") == "integer":
+                node[key] = int(node[key])
+        for value in node.values():
+            _make_bounds_exact(value)
+    elif isinstance(node, list):
+        for value in node:
+            _make_bounds_exact(value)
+
+
+def _filters_schema(columns: OfferedColumns) -> Schema:
+    types = {column.name: column.type for column in columns.known}
+    return {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {
+                    name: _filter_schema(types.get(name)) for name in columns.names
+                },
+                "additionalProperties": False,
+            },
+            NULL,
+        ]
+    }
+
+
+def _filter_schema(kind: ColumnType | None) -> Schema:
+    value = VALUES[kind] if kind else {"type": ["string", "number", "boolean"]}
+    several = {
+        "type": "array",
+        "items": {"anyOf": [value, NULL]},
+        "maxItems": MOST_VALUES,
+    }
+    within = {
+        "type": "object",
+        "properties": dict.fromkeys(BOUNDS, value),
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    ordered = kind not in ("text", "boolean")
+    return {"anyOf": [value, NULL, several, *([within] if ordered else [])]}
+
+
+# For the document only: `app.api.middleware.auth` has refused everyone else by then.
+KEYS = [
+    Security(HTTPBearer(auto_error=False)),
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
+]
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "The body cannot be parsed."},
+    401: {"model": ErrorResponse, "description": "No API key, or a wrong one."},
+    404: {"model": ErrorResponse, "description": "Unknown user."},
+    408: {"model": ErrorResponse, "description": "The body did not arrive in time."},
+    413: {"model": ErrorResponse, "description": "The body is too large."},
+    422: {"model": ErrorResponse, "description": "The request is not valid."},
+    429: {"model": ErrorResponse, "description": "The key's rate is used up."},
+    503: {"model": ErrorResponse, "description": "Try again after Retry-After."},
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of these error answers."""
+    return {status: ERRORS[status] for status in statuses}
+
+
+CDN = "https://cdn.jsdelivr.net"
+
+
+INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def build_docs(*, title: str, openapi_url: str) -> APIRouter:
+    """`/docs`, which loads Swagger UI from its usual CDN."""
+    page = get_swagger_ui_html(openapi_url=openapi_url, title=title)
+    html = bytes(page.body).decode()
+    policy = docs_policy(html)
+    router = APIRouter()
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(html, headers={"Content-Security-Policy": policy})
+
+    return router
+
+
+def docs_policy(html: str) -> str:
+    """Allows the CDN and exactly the inline scripts of this page, by their hashes.
+
+    Swagger UI sets styles from its script, hence 'unsafe-inline' for those.
+    """
+    hashes = " ".join(_hash(script) for script in INLINE_SCRIPT.findall(html))
+    return (
+        f"default-src 'none'; script-src {CDN} {hashes};"
+        f" style-src {CDN} 'unsafe-inline'; img-src https://fastapi.tiangolo.com data:;"
+        " connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

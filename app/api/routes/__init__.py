@@ -1,0 +1,1 @@
+"""One resource a module: each route parses, makes one call, and returns."""

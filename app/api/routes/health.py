@@ -1,0 +1,55 @@
+"""Whether the service is alive and ready, and what it measures."""
+
+from contextlib import suppress
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from app.api.openapi import KEYS, errors
+from app.api.responses import AliveResponse, JobCounts, ReadyResponse
+from app.errors import AppError
+from app.ops.metrics import Telemetry
+from app.ops.readiness import SharedReadiness
+
+# Counting reads the whole table: a scrape every 15 s must not do it every time.
+COUNTS_AGE_S = 60.0
+
+
+def build_health_router(
+    readiness: SharedReadiness, telemetry: Telemetry, *, needs_key: bool
+) -> APIRouter:
+    """`/healthz`, `/readyz` and `/metrics`."""
+    router = APIRouter()
+    keys = KEYS if needs_key else []
+
+    @router.get("/healthz")
+    async def alive() -> AliveResponse:
+        """The process is alive. Touches nothing else."""
+        return AliveResponse()
+
+    @router.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses=errors(401, 429),
+        dependencies=keys,
+    )
+    async def metrics() -> Response:
+        """Everything the service measures, in Prometheus' text format."""
+        # A failure is a figure here: the gauge `recommender_ready` becomes 0.
+        with suppress(AppError):
+            await readiness(at_most_age_s=COUNTS_AGE_S)
+        return Response(telemetry.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    @router.get("/readyz", responses=errors(401, 429, 503), dependencies=keys)
+    async def ready() -> ReadyResponse:
+        """Database, schema and model are in place; how many rows are in which state."""
+        found = await readiness()
+        return ReadyResponse(
+            jobs=JobCounts.model_validate(found.jobs),
+            users=found.users,
+            model=found.model,
+            model_loaded=found.model_loaded,
+        )
+
+    return router
