@@ -4,51 +4,58 @@
     for job in client.recommend(user_id=42, filters={"remote": True}).jobs:
         print(job.job_id, job.similarity_score)
 
-Connections are kept open and may be used from several threads. When the service is
-busy (503) or the key's rate is used up (429), a request waits as long as the service
-says, and a little longer by chance; other refusals are raised at once as `ApiError`.
+Threads may share a client, which keeps its connections open; a forked process and a
+pickled copy open their own. When the service is busy (503) or the key's rate is used
+up (429), a request waits as long as the service says, plus a random backoff. Every
+other refusal is raised at once. An integer id of 2**53 or more arrives as a string.
 """
 
 import http.client
+import io
 import json
+import os
 import random
+import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from typing import Any, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
-__all__ = [
-    "ApiError",
-    "Candidate",
-    "Client",
-    "Column",
-    "Job",
-    "Pair",
-    "Recommendations",
-    "ServiceUnreachableError",
-    "UserResult",
-]
-
 Id = int | str
+Request = tuple[str, str, bytes | None, Mapping[str, str]]
+T = TypeVar("T")
+Response = tuple[http.client.HTTPResponse, bytes]
 
+OK, BAD_REQUEST, NOT_FOUND = 200, 400, 404
 PASSING = frozenset({429, 502, 503, 504})
 BROKEN = (http.client.HTTPException, OSError)
 
 
-class ApiError(Exception):
+class ServiceError(Exception):
+    """Base of the errors that a call raises."""
+
+
+class ApiError(ServiceError):
     """The service refused: `status` is HTTP's, `detail` its own sentence."""
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(f"{status}: {detail}")
-        self.status = status
-        self.detail = detail
+    def __init__(self, status: int, detail: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(status, detail, retry_after_s)
+        self.status, self.detail, self.retry_after_s = status, detail, retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.detail}"
 
 
-class ServiceUnreachableError(Exception):
-    """No answer came, however often it was tried."""
+class ServiceUnreachableError(ServiceError):
+    """No answer arrived in time."""
+
+
+class UnexpectedAnswerError(ServiceError):
+    """Something else answered, for example a sign-in page or a redirect."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,20 @@ class UserResult:
 
 @dataclass(frozen=True)
 class Column:
-    """What `filters` may name; `type` is text, integer, number, boolean, date or
-    timestamp.
-    """
+    """What `filters` may name; `type` is for example integer or date."""
 
     name: str
     type: str
+
+
+class Choice(TypedDict, total=False):
+    """How many jobs, which of them, and how they are ranked."""
+
+    top_n: int
+    rank_by: str | None
+    explain: bool
+    filters: Mapping[str, Any] | None
+    min_score: float | None
 
 
 class Client:
@@ -130,43 +145,46 @@ class Client:
         give_up_after_s: float = 60.0,
         backoff_s: float = 0.25,
     ) -> None:
-        """`timeout_s` is for one attempt, `give_up_after_s` for all and their waits."""
+        """`timeout_s` limits one attempt, `give_up_after_s` all attempts and waits; a
+        look-up of the host's name has the resolver's own limit.
+        """
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("base_url is an address such as https://jobs.example.org")
+        if api_key and not (api_key.isascii() and api_key.isprintable()):
+            raise ValueError("api_key has a character that no HTTP header may have")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._host, self._port = parts.hostname, parts.port
-        self._prefix = parts.path.rstrip("/")
+        self._address = parts.hostname, parts.port or (443 if self._tls else 80)
+        self._prefix = quote(parts.path.rstrip("/"), safe="/%")
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["X-API-Key"] = api_key
-        self._timeout_s = timeout_s
-        self._give_up_after_s = give_up_after_s
+        self._timeout_s, self._give_up_after_s = timeout_s, give_up_after_s
         self._backoff_s = backoff_s
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._idle: deque[socket.socket] = deque()
+        self._process = os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_idle": deque(), "_tls": self._tls is not None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _process=os.getpid())
+        self._tls = ssl.create_default_context() if state["_tls"] else None
 
     def recommend(
         self,
         *,
         user_id: Id | None = None,
         skills: str | None = None,
-        top_n: int = 10,
-        rank_by: str | None = None,
-        explain: bool = False,
-        filters: Mapping[str, Any] | None = None,
         exclude_job_ids: Sequence[Id] = (),
-        min_score: float | None = None,
         cursor: str | None = None,
+        **choice: Unpack[Choice],
     ) -> Recommendations:
         """The jobs that fit a user, or a skills text."""
-        body = {
-            **({"user_id": user_id} if user_id is not None else {}),
-            **({"skills": skills} if skills is not None else {}),
-            **_choice(top_n, rank_by, filters, min_score, explain=explain),
-            "exclude_job_ids": list(exclude_job_ids),
-            "cursor": cursor,
-        }
-        return _recommendations(self._call("POST", "/api/recommend", body))
+        body = {"user_id": user_id, "skills": skills, "cursor": cursor, **choice}
+        body["exclude_job_ids"] = list(exclude_job_ids)
+        answer = self._call("POST", "/api/recommend", "recommendations", body)
+        return _recommendations(answer)
 
     def every_job(self, **question: Any) -> Iterator[Job]:
         """All jobs in their order, page after page; arguments as of `recommend`."""
@@ -178,53 +196,44 @@ class Client:
             question["cursor"] = page.next_cursor
 
     def recommend_batch(
-        self,
-        user_ids: Sequence[Id],
-        *,
-        top_n: int = 10,
-        rank_by: str | None = None,
-        explain: bool = False,
-        filters: Mapping[str, Any] | None = None,
-        min_score: float | None = None,
+        self, user_ids: Sequence[Id], **choice: Unpack[Choice]
     ) -> list[UserResult]:
-        """The jobs that fit each of up to 64 users, from one pass over the table."""
-        body = {
-            "user_ids": list(user_ids),
-            **_choice(top_n, rank_by, filters, min_score, explain=explain),
-        }
-        answer = self._call("POST", "/api/recommend/batch", body)
+        """The jobs that fit each of up to 64 users, from one scan of the table."""
+        body = {"user_ids": list(user_ids), **choice}
+        answer = self._call("POST", "/api/recommend/batch", "results", body)
+        # With the caller's own ids: the answer may hold them as strings.
         return [
-            UserResult(one["user_id"], _recommendations(one), None)
+            UserResult(user_id, _recommendations(one), None)
             if one["success"]
-            else UserResult(one["user_id"], None, one["detail"])
-            for one in answer["results"]
+            else UserResult(user_id, None, one["detail"])
+            for user_id, one in zip(user_ids, answer["results"], strict=True)
         ]
 
     def similar_jobs(self, job_id: Id, *, top_n: int = 10) -> list[Job]:
         """Jobs like this one."""
         path = f"/api/jobs/{quote(str(job_id), safe='')}/similar?top_n={top_n}"
-        return [_job(one) for one in self._call("GET", path)["similar"]]
+        return [
+            _made(Job, one) for one in self._call("GET", path, "similar")["similar"]
+        ]
 
     def candidates(
         self, job_id: Id, *, top_n: int = 10, rank_by: str = "skills"
     ) -> list[Candidate]:
         """The users who fit a job."""
         body = {"job_id": job_id, "top_n": top_n, "rank_by": rank_by}
-        answer = self._call("POST", "/api/candidates", body)
-        return [
-            Candidate(user_id=one["user_id"], **_fit(one))
-            for one in answer["candidates"]
-        ]
+        answer = self._call("POST", "/api/candidates", "candidates", body)
+        return [_made(Candidate, one) for one in answer["candidates"]]
 
     def columns(self) -> list[Column]:
         """What each job shows in `columns`, and `filters` may name."""
-        answer = self._call("GET", "/api/columns")
-        return [Column(one["name"], one["type"]) for one in answer["columns"]]
+        answer = self._call("GET", "/api/columns", "columns")
+        return [_made(Column, one) for one in answer["columns"]]
 
     def close(self) -> None:
         """Close the connections that are open."""
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                self._idle.pop().close()
 
     def __enter__(self) -> "Client":
         return self
@@ -232,117 +241,152 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """The answer's JSON, after as many attempts as it takes."""
+    def _call(
+        self, method: str, path: str, gives: str, body: Mapping[str, Any] = {}
+    ) -> dict[str, Any]:
+        """The answer's JSON, which has the field `gives`."""
         give_up_at = time.monotonic() + self._give_up_after_s
-        attempt = 0
+        given = {name: each for name, each in body.items() if each is not None}
+        data = json.dumps(given, default=str).encode() if body else None
+        request = method, self._prefix + path, data, self._headers
+        attempt, refusal = 0, ServiceError()
         while True:
-            refusal: Exception
+            until = min(give_up_at, time.monotonic() + self._timeout_s)
+            wait_s = self._backoff_s * 2 ** min(attempt, 8) * random.random()  # noqa: S311
             try:
-                status, retry_after_s, text = self._send(method, path, body)
+                return _parsed(*self._send(request, until), gives)
+            except ApiError as error:
+                refusal = error
+                if error.status not in PASSING:
+                    raise
+                # By chance, or all that were refused together come back together.
+                wait_s += error.retry_after_s
             except BROKEN as error:
-                retry_after_s = 0.0
                 refusal = ServiceUnreachableError(f"{type(error).__name__}: {error}")
-            else:
-                if status == http.HTTPStatus.OK:
-                    answer: dict[str, Any] = json.loads(text)
-                    return answer
-                refusal = ApiError(status, _detail(text))
-                if status not in PASSING:
-                    raise refusal
-            # By chance, so that those who were refused together do not come together.
-            wait_s = retry_after_s + self._backoff_s * 2**attempt * random.random()  # noqa: S311
-            if time.monotonic() + wait_s > give_up_at:
+                if isinstance(error, ssl.SSLCertVerificationError):
+                    raise refusal from error
+            if time.monotonic() + wait_s >= give_up_at:
                 raise refusal
             time.sleep(wait_s)
-            attempt = min(attempt + 1, 8)
+            attempt += 1
 
-    def _send(self, method: str, path: str, body: object) -> tuple[int, float, bytes]:
-        """Status, seconds of Retry-After, and body."""
-        data = None if body is None else json.dumps(body).encode()
-        while True:
-            try:
-                connection, is_used = self._idle.pop(), True
-            except IndexError:
-                connection, is_used = self._connect(), False
-            try:
-                connection.request(method, self._prefix + path, data, self._headers)
-                response = connection.getresponse()
-                text = response.read()
-            except BROKEN as error:
-                connection.close()
-                # The service may have closed it while it idled: that is no failure.
-                if is_used and not isinstance(error, TimeoutError):
-                    continue
-                raise
-            if response.will_close:
-                connection.close()
+    def _send(self, request: Request, until: float) -> Response:
+        """The answer to one attempt; raises one of BROKEN."""
+        is_sent = is_kept = False
+        connected = self._take_idle() or self._connect(until)
+        connection = http.client.HTTPConnection(*self._address)
+        connection.default_port = 443 if self._tls else 80
+        connection.sock = _Timed(connected, until)
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                # A refusal may come before all is sent; then its answer says why.
+                connection.request(*request)
+                is_sent = True
+            response = connection.getresponse()
+            text = response.read()
+            # After an interim answer (103) the real one would still come.
+            is_kept = is_sent and not response.will_close and response.status >= OK
+            return response, text
+        finally:
+            if is_kept:
+                self._idle.append(connected)
             else:
-                self._idle.append(connection)
-            return response.status, _seconds(response.getheader("Retry-After")), text
+                connected.close()
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _take_idle(self) -> socket.socket | None:
+        """A connection on which nothing came since, neither bytes nor the end."""
+        if self._process != os.getpid():
+            self.close()  # after a fork they are the parent's
+            self._process = os.getpid()
+        with suppress(IndexError):
+            while True:
+                connected = self._idle.pop()
+                try:
+                    connected.settimeout(0)
+                    connected.recv(1)
+                except (BlockingIOError, ssl.SSLWantReadError):
+                    return connected
+                except OSError:
+                    pass
+                connected.close()
+        return None
+
+    def _connect(self, until: float) -> socket.socket:
+        found = socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM)
+        # Each of the host's addresses, and the handshake, may take this long.
+        timeout_s = _left_s(until) / (len(found) + 1)
+        connected = socket.create_connection(self._address, timeout_s)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is None:
-            return http.client.HTTPConnection(
-                self._host, self._port, timeout=self._timeout_s
-            )
-        return http.client.HTTPSConnection(
-            self._host, self._port, timeout=self._timeout_s, context=self._tls
-        )
+            return connected
+        return self._tls.wrap_socket(connected, server_hostname=self._address[0])
 
 
-def _choice(
-    top_n: int,
-    rank_by: str | None,
-    filters: Mapping[str, Any] | None,
-    min_score: float | None,
-    *,
-    explain: bool,
+class _Timed(io.RawIOBase):
+    """A socket for `http.client`: reads and writes end at `until`, however slow."""
+
+    def __init__(self, connected: socket.socket, until: float) -> None:
+        self._socket, self._until = connected, until
+
+    def sendall(self, data: bytes) -> None:
+        self._socket.settimeout(_left_s(self._until))
+        self._socket.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._socket.settimeout(_left_s(self._until))
+        return self._socket.recv_into(buffer)
+
+    def close(self) -> None:
+        """The client closes the socket itself, or keeps it."""
+
+
+def _left_s(until: float) -> float:
+    left_s = until - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("timed out")
+    return left_s
+
+
+def _parsed(
+    response: http.client.HTTPResponse, text: bytes, gives: str
 ) -> dict[str, Any]:
-    return {
-        "top_n": top_n,
-        "rank_by": rank_by,
-        "explain": explain,
-        "filters": None if filters is None else dict(filters),
-        "min_score": min_score,
-    }
-
-
-def _recommendations(answer: Mapping[str, Any]) -> Recommendations:
-    return Recommendations(
-        jobs=[_job(one) for one in answer["recommendations"]],
-        total_jobs_analyzed=answer["total_jobs_analyzed"],
-        total_jobs_pending=answer["total_jobs_pending"],
-        detail=answer["detail"],
-        next_cursor=answer["next_cursor"],
+    """The JSON of an answer. Raises what the answer is instead: a proxy before the
+    service may answer with anything.
+    """
+    answer: Any = None
+    with suppress(ValueError, RecursionError):
+        answer = json.loads(text)
+    fields = answer if isinstance(answer, dict) else {}
+    status, detail = response.status, fields.get("detail")
+    if status == OK and fields.get("success") is True and gives in fields:
+        return fields
+    if status >= BAD_REQUEST and (detail or status != NOT_FOUND):
+        after = response.getheader("Retry-After", "")  # a date is left to the backoff
+        retry_after_s = float(after) if after.isdecimal() else 0.0
+        raise ApiError(status, str(detail or "no reason was given"), retry_after_s)
+    what = response.getheader("Location") or response.getheader("Content-Type")
+    raise UnexpectedAnswerError(
+        f"{status} ({what}) is not an answer of the service; check base_url"
     )
 
 
-def _job(one: Mapping[str, Any]) -> Job:
-    return Job(job_id=one["job_id"], columns=one.get("columns") or {}, **_fit(one))
+def _recommendations(answer: Mapping[str, Any]) -> Recommendations:
+    jobs = [_made(Job, one) for one in answer["recommendations"]]
+    return _made(Recommendations, {**answer, "jobs": jobs})
 
 
-def _fit(one: Mapping[str, Any]) -> dict[str, Any]:
+def _made(kind: type[T], one: Mapping[str, Any]) -> T:
+    """From the JSON; fields that only a newer service knows are left out."""
     pairs = {
-        name: None if one.get(name) is None else [_pair(pair) for pair in one[name]]
+        name: [_made(Pair, pair) for pair in one[name]]
         for name in ("matched", "close")
+        if one.get(name) is not None
     }
-    plain = ("similarity_score", "skills", "match_score", "coverage", "missing")
-    return {name: one.get(name) for name in plain} | pairs
-
-
-def _pair(one: Mapping[str, Any]) -> Pair:
-    return Pair(one["skill"], one["job_skill"], one["similarity"])
-
-
-def _detail(text: bytes) -> str:
-    """The service's sentence; a proxy before it may answer with anything."""
-    try:
-        return str(json.loads(text)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return "no reason was given"
-
-
-def _seconds(header: str | None) -> float:
-    """Of Retry-After; a date is left to the backoff."""
-    return float(header) if header and header.isdigit() else 0.0
+    names = {each.name for each in fields(kind)} & one.keys()  # type: ignore[arg-type]
+    return kind(**{name: one[name] for name in names} | pairs)
