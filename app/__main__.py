@@ -8,7 +8,7 @@ import sys
 from app.config import Settings, read_settings
 from app.errors import ConfigError
 from app.ops.logs import configure_logging
-from app.process import hasty_imports, tame_malloc
+from app.process import configure_malloc, defer_model_build
 
 log = logging.getLogger("app")
 
@@ -34,13 +34,13 @@ def _prepare_process(settings: Settings) -> None:
     # OpenBLAS and the tokenizer read these once, when they are loaded.
     os.environ["OPENBLAS_NUM_THREADS"] = str(settings.blas_threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    tame_malloc()
+    configure_malloc()
     configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
 
 
 def _serve(settings: Settings) -> None:
     # Imported here, after the environment they read was set.
-    with hasty_imports():
+    with defer_model_build():
         import uvicorn  # noqa: PLC0415
 
         from app.api.http_protocol import BoundedHttp  # noqa: PLC0415

@@ -47,12 +47,12 @@ class Settings(ScriptSettings):
     port: int = Field(8000, ge=1, le=65535)
     host: str = "127.0.0.1"
     db_pool_size: Count = 4
-    batch_rows: int = Field(1000, ge=16, le=100_000)
+    scan_chunk_rows: int = Field(1000, ge=16, le=100_000)
     max_top_n: int = Field(100, ge=1, le=1000)
     request_timeout_s: float = Field(10.0, gt=0, le=300)
-    max_waiting: Count = 256
-    concurrent_passes: int = Field(1, ge=1, le=8)
-    max_pass_size: int = Field(64, ge=1, le=1024)
+    max_queue_size: Count = 256
+    scan_workers: int = Field(1, ge=1, le=8)
+    max_batch_size: int = Field(64, ge=1, le=1024)
     query_cache_size: int = Field(1000, ge=0, le=100_000)
     embed_in_service: bool = False
     # Waiting OpenBLAS threads spin: with a second one, an encode on a busy machine
@@ -79,7 +79,7 @@ class Settings(ScriptSettings):
         return _items(self.cors_origins)
 
     @property
-    def offered_columns(self) -> Sequence[str]:
+    def filterable_columns(self) -> Sequence[str]:
         """Columns of `skill_job1` that are shown with each job and filtered on."""
         return _items(self.job_columns)
 

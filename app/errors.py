@@ -24,9 +24,9 @@ class InvalidInputError(AppError):
     status = 422
 
 
-class CrowdedError(AppError):
-    """A quick look did not find all that may belong: the question is to be asked
-    again, and not to be quick.
+class InconclusiveError(AppError):
+    """A shallow look did not find all that may belong: the question is to be asked
+    again, and not to be shallow.
     """
 
     def __init__(self) -> None:

@@ -10,11 +10,11 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.api.errors import add_error_handlers
 from app.api.mapping import Recommending
-from app.api.middleware.access_log import Observe
+from app.api.middleware.access_log import AccessLogMiddleware
 from app.api.middleware.api_keys import ApiKeys, TokenBuckets
-from app.api.middleware.auth import Guard
-from app.api.middleware.body_limit import BoundedBody
-from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeaders
+from app.api.middleware.auth import AuthMiddleware
+from app.api.middleware.body_limit import BodyLimitMiddleware
+from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
 from app.api.openapi import build_docs, describe_filters
 from app.api.requests import MOST_USERS
 from app.api.routes.columns import build_columns_router
@@ -24,7 +24,7 @@ from app.api.routes.recommend import build_recommend_router
 from app.api.static_files import build_page
 from app.config import Settings
 from app.ops.metrics import Telemetry
-from app.ops.readiness import Shared
+from app.ops.readiness import SingleFlight
 from app.services import Services, probe_timeout_s
 
 # FastAPI's own would hand bodies and the inputs of failed validations to whatever
@@ -75,10 +75,10 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             timeout_s=settings.request_timeout_s,
             needs_key=needs_key,
             recommending=Recommending(
-                services.passes, settings.rank_by, settings.offered_columns
+                services.passes, settings.rank_by, settings.filterable_columns
             ),
             # Each counts in the line: more could never come in.
-            most_users=min(MOST_USERS, settings.max_waiting),
+            most_users=min(MOST_USERS, settings.max_queue_size),
         )
     )
     app.include_router(
@@ -86,7 +86,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     )
     app.include_router(
         build_columns_router(
-            Shared(services.columns, timeout_s=probe_timeout_s(settings)),
+            SingleFlight(services.columns, timeout_s=probe_timeout_s(settings)),
             rank_by=settings.rank_by,
             needs_key=needs_key,
         )
@@ -107,11 +107,11 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
 
 def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
     """From the inside out: what is added last sees a request first."""
-    app.add_middleware(BoundedBody, timeout_s=settings.request_timeout_s)
+    app.add_middleware(BodyLimitMiddleware, timeout_s=settings.request_timeout_s)
     if settings.keys:
         per_minute = settings.rate_limit_per_minute
         app.add_middleware(
-            Guard,
+            AuthMiddleware,
             keys=ApiKeys(settings.keys),
             buckets=TokenBuckets(per_minute) if per_minute else None,
         )
@@ -123,5 +123,5 @@ def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> N
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
             expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
         )
-    app.add_middleware(SecurityHeaders, policies={"/": PAGE_POLICY})
-    app.add_middleware(Observe, telemetry=telemetry)
+    app.add_middleware(SecurityHeadersMiddleware, policies={"/": PAGE_POLICY})
+    app.add_middleware(AccessLogMiddleware, telemetry=telemetry)

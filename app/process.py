@@ -36,7 +36,7 @@ def available_cpus() -> int:
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
 
 
-def tame_malloc() -> None:
+def configure_malloc() -> None:
     """Have glibc give memory back; elsewhere do nothing.
 
     Each thread would otherwise get a heap of its own, and what one frees no other
@@ -50,7 +50,7 @@ def tame_malloc() -> None:
         mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
 
 
-def give_memory_back() -> None:
+def trim_malloc() -> None:
     """Have glibc return what a large piece of work left free inside its heaps."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -77,7 +77,7 @@ def _quota_v1() -> float | None:
 
 
 @contextmanager
-def hasty_imports() -> Iterator[None]:
+def defer_model_build() -> Iterator[None]:
     """For the imports and the wiring of the service: a seventh of the start.
 
     Validators are built when they are first used; FastAPI has many that only the

@@ -1,8 +1,8 @@
 """Wiring: settings to services. Nothing connects or loads before use."""
 
 from app.backfill.service import ServiceBackfill
-from app.batching.activity import Traffic
-from app.batching.batcher import SharedPasses
+from app.batching.activity import IdleTracker
+from app.batching.batcher import Batcher
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
@@ -17,7 +17,7 @@ from app.ranking.similarity import Recommender
 from app.ranking.skills.ranker import SkillRanker
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
-from app.storage.offered_columns import OfferedColumns
+from app.storage.filterable_columns import FilterableColumns
 
 # Probes give up sooner than requests: they come again by themselves.
 PROBE_TIMEOUT_S = 5.0
@@ -25,9 +25,9 @@ PROBE_TIMEOUT_S = 5.0
 # With SEARCH_BACKEND=pgvector: passes at the same time, questions in each, and how long
 # one that is not full waits while the other runs. Others were tried: see
 # docs/pgvector-choices.md.
-LOOKS = 2
-LOOKS_A_PASS = 8
-GATHER_S = 0.002
+INDEX_SEARCH_WORKERS = 2
+INDEX_SEARCH_BATCH_SIZE = 8
+BATCH_WINDOW_S = 0.002
 
 
 def probe_timeout_s(settings: Settings) -> float:
@@ -46,13 +46,13 @@ class Services:
             settings.database_url.get_secret_value(), pool_size=settings.db_pool_size
         )
         model = LazyEncoder(settings.model_dir)
-        traffic = Traffic()
-        self.passes = _passes(settings, self._database, model, self.telemetry, traffic)
+        activity = IdleTracker()
+        self.passes = _passes(settings, self._database, model, self.telemetry, activity)
         _watch(self.telemetry, self._database, model, self.passes)
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
-        self.columns = OfferedColumns(self._database, settings.offered_columns)
+        self.columns = FilterableColumns(self._database, settings.filterable_columns)
         self._writer = _writer(settings, self._database)
-        self._backfill = ServiceBackfill(self._writer, model, traffic)
+        self._backfill = ServiceBackfill(self._writer, model, activity)
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
@@ -74,13 +74,13 @@ def _passes(
     database: Database,
     model: LazyEncoder,
     telemetry: Telemetry,
-    traffic: Traffic,
+    activity: IdleTracker,
 ) -> Passes:
     encoder: Encoder = DeterministicEncoder(model)
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
     search = _search(settings, encoder.version)
-    columns = settings.offered_columns
+    columns = settings.filterable_columns
     answers = Answers(
         Recommender(database, encoder, search, observer=telemetry, job_columns=columns),
         SkillRanker(
@@ -94,26 +94,28 @@ def _passes(
             database,
             search,
             version=encoder.version,
-            batch_rows=settings.batch_rows,
+            scan_chunk_rows=settings.scan_chunk_rows,
             observer=telemetry,
             job_columns=columns,
         ),
     )
-    run = traffic.observed(answers.answer_all)
-    scans: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+    run = activity.observed(answers.answer_all)
+    scans: Batcher[AnyQuestion, AnyAnswer] = Batcher(
         run,
-        threads=settings.concurrent_passes,
-        most_per_pass=settings.max_pass_size,
-        max_waiting=settings.max_waiting,
+        threads=settings.scan_workers,
+        max_batch_size=settings.max_batch_size,
+        max_queue_size=settings.max_queue_size,
     )
     if settings.search_backend == "stream":
         return scans
-    looks: SharedPasses[AnyQuestion, AnyAnswer] = SharedPasses(
+    looks: Batcher[AnyQuestion, AnyAnswer] = Batcher(
         run,
-        threads=max(settings.concurrent_passes, min(LOOKS, settings.db_pool_size)),
-        most_per_pass=LOOKS_A_PASS,
-        max_waiting=settings.max_waiting,
-        gather_s=GATHER_S,
+        threads=max(
+            settings.scan_workers, min(INDEX_SEARCH_WORKERS, settings.db_pool_size)
+        ),
+        max_batch_size=INDEX_SEARCH_BATCH_SIZE,
+        max_queue_size=settings.max_queue_size,
+        batch_window_s=BATCH_WINDOW_S,
     )
     return TwoLines(looks, scans)
 
@@ -131,8 +133,8 @@ def _search(settings: Settings, version: str) -> Search:
         # Imported on demand: 0.2 MB that the default does not need.
         from app.ranking.retrieval.pgvector import PgvectorSearch  # noqa: PLC0415
 
-        return PgvectorSearch(version=version, batch_rows=settings.batch_rows)
-    return StreamSearch(version=version, batch_rows=settings.batch_rows)
+        return PgvectorSearch(version=version, scan_chunk_rows=settings.scan_chunk_rows)
+    return StreamSearch(version=version, scan_chunk_rows=settings.scan_chunk_rows)
 
 
 def _readiness(
@@ -149,7 +151,7 @@ def _readiness(
             database,
             model,
             settings.model_dir,
-            job_columns=settings.offered_columns,
+            job_columns=settings.filterable_columns,
             needs_vectors=settings.search_backend == "pgvector",
         ),
         timeout_s=probe_timeout_s(settings),
@@ -164,5 +166,5 @@ def _watch(
     telemetry.watch("pool_size", "Connections at most.", lambda: pool.size)
     telemetry.watch("pool_in_use", "Connections lent out.", lambda: pool.in_use)
     telemetry.watch("pool_waiting", "Waiting for a connection.", lambda: pool.waiting)
-    telemetry.watch("waiting", "Requests in the line.", lambda: passes.waiting)
+    telemetry.watch("queue_depth", "Requests in the queue.", lambda: passes.waiting)
     telemetry.watch("model_loaded", "1 once it is in memory.", lambda: model.loaded)

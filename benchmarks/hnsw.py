@@ -75,7 +75,7 @@ def look(user: NDArray[np.float32], top_n: int) -> Composable:
         comparable=JOBS.format(COMPARABLE, version=MINILM.name),
         query=halfvec(user),
         # One more than is shown tells whether there is a next page.
-        limit=Literal(top_n + 1 + NEAR.spare),
+        limit=Literal(top_n + 1 + NEAR.oversampling),
     )
 
 

@@ -15,7 +15,7 @@ import _path  # noqa: F401  (finds `app`)
 
 from app.config import Settings, read_settings
 from app.errors import AppError
-from app.ops.backend_advice import Traffic
+from app.ops.backend_advice import EgressEstimate
 from app.ops.doctor import Examination, examine
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
@@ -68,7 +68,7 @@ def _counts(counts: Coverage) -> str:
     return ", ".join(f"{count} {state}" for state, count in asdict(counts).items())
 
 
-def _traffic(traffic: Traffic) -> str:
+def _traffic(traffic: EgressEstimate) -> str:
     return (
         f"{traffic.bytes_per_recommendation / MEGABYTE:.1f} MB a recommendation, at"
         f" most {traffic.bytes_per_month / MEGABYTE:.0f} MB a month for"
@@ -76,7 +76,7 @@ def _traffic(traffic: Traffic) -> str:
     )
 
 
-def _advice(traffic: Traffic) -> str:
+def _advice(traffic: EgressEstimate) -> str:
     return (
         f"{traffic.jobs} jobs, and {traffic.usd_per_month:.0f} USD a month; with"
         f" SEARCH_BACKEND=pgvector a recommendation moves"

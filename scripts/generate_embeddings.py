@@ -26,7 +26,7 @@ from vector_filling import fill_vectors
 from app.backfill import Backfill, Progress
 from app.backfill.skills import SkillBackfill, SkillProgress
 from app.backfill.vectors import VectorFilling
-from app.backfill.watch import Bell, watch
+from app.backfill.watch import WakeUp, watch
 from app.backfill.worker import PATIENCE_S
 from app.config import ScriptSettings, read_settings
 from app.encoder import Encoder
@@ -174,7 +174,7 @@ def _watch(
     print("Watching for texts; Ctrl-C ends it.", flush=True)
     with closing(Listener(dsn)) as listener:
         for done in watch(
-            work.backfills, work.skills, work.vectors, Bell(listener), stop
+            work.backfills, work.skills, work.vectors, WakeUp(listener), stop
         ):
             if isinstance(done, SkillProgress):
                 print(watched(done), flush=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from app.ranking.skills.parse import split_skills
-from app.ranking.skills.scoring import FLOOR, RARITY, SAME, SURPLUS_PRICE, discounts
+from app.ranking.skills.scoring import FLOOR, LENGTH_PENALTY, RARITY, SAME, discounts
 from app.storage.jobs import RECORD_BYTES
 
 Method = Callable[[], Iterator[Ranked]]
@@ -54,7 +54,7 @@ class BySkills:
         self,
         *,
         floor: float = FLOOR,
-        price: float = SURPLUS_PRICE,
+        price: float = LENGTH_PENALTY,
         rarity: float = RARITY,
     ) -> Iterator[Ranked]:
         """As the service ranks, with these weights. `rarity`: the power of a skill's
@@ -69,7 +69,9 @@ class BySkills:
             frequency = listed @ _worth(self._similarities[:, columns], floor)
             rare = np.log(1 + len(worth) / (1 + frequency)) ** rarity
             shares = worth @ (rare / rare.sum())
-            left = discounts(len(columns), price=price, sizes=longest)[self._sizes]
+            left = discounts(len(columns), length_penalty=price, sizes=longest)[
+                self._sizes
+            ]
             yield Ranked(shares * left, covered, shares)
 
     def alone(self) -> Iterator[Ranked]:

@@ -22,16 +22,16 @@ import _path  # noqa: F401  (finds `app`)
 from _progress import shown
 from recommendation_targets import CsvTarget, TableTarget, Target
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.config import Settings, read_settings
 from app.deadline import Deadline
 from app.encoder.lazy import LazyEncoder
 from app.errors import AppError, ConfigError, UserNotFoundError
+from app.query.constraints import Constraints
 from app.query.filters import read_filters
 from app.query.ids import Id
 from app.query.query import Question, SkillQuestion
 from app.query.result import Answer, SkillAnswer
-from app.query.selection import Selection
 from app.ranking.retrieval.full_scan import StreamSearch
 from app.ranking.similarity import Recommender
 from app.ranking.skills.ranker import SkillRanker
@@ -49,11 +49,11 @@ class Wanted:
 
     top_n: int
     rank_by: str
-    selection: Selection
+    selection: Constraints
 
     def of(self, user_id: Id) -> Any:
         kind = SkillQuestion if self.rank_by == "skills" else Question
-        return kind(self.top_n, user_id, selection=self.selection)
+        return kind(self.top_n, user_id, constraints=self.selection)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _recommend(args: argparse.Namespace, settings: Settings, database: Database) -> int:
-    columns = settings.offered_columns
+    columns = settings.filterable_columns
     filters = read_filters(_json_object(args.filters), offered=columns)
-    selection = Selection(filters=filters, min_score=args.min_score)
+    selection = Constraints(filters=filters, min_score=args.min_score)
     wanted = Wanted(args.top_n, args.rank_by or settings.rank_by, selection)
     with database.snapshot(_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
@@ -124,7 +124,7 @@ def _blocks(
             users = users_after(transaction, catalogue, after, limit=size)
         if not users:
             return
-        scope = PassScope(_deadline(), lambda: False)
+        scope = BatchScope(_deadline(), lambda: False)
         answers = service.answer_all([wanted.of(user) for user in users], scope)
         rows = [
             row
@@ -153,11 +153,13 @@ def _rows(user: Id, answer: Answer | SkillAnswer | AppError) -> Iterator[Recomme
 def _service(
     settings: Settings, database: Database, encoder: LazyEncoder, wanted: Wanted
 ) -> Recommender | SkillRanker:
-    columns = settings.offered_columns
+    columns = settings.filterable_columns
     if wanted.rank_by == "skills":
         folder = settings.skill_cache_dir
         return SkillRanker(database, encoder, cache_folder=folder, job_columns=columns)
-    search = StreamSearch(version=encoder.version, batch_rows=settings.batch_rows)
+    search = StreamSearch(
+        version=encoder.version, scan_chunk_rows=settings.scan_chunk_rows
+    )
     return Recommender(database, encoder, search, job_columns=columns)
 
 

@@ -9,21 +9,21 @@ from fastapi import Request
 T = TypeVar("T")
 
 
-class ClientGoneError(Exception):
+class ClientDisconnectedError(Exception):
     """The client closed the connection; there is nobody to answer."""
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled when the client leaves first.
 
-    Raises ClientGoneError then. The body of the request must have been read.
+    Raises ClientDisconnectedError then. The body of the request must have been read.
     """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_leaves(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ClientGoneError
+            raise ClientDisconnectedError
         return await working
     finally:
         working.cancel()

@@ -20,10 +20,10 @@ from app.api.responses import (
 from app.deadline import Deadline
 from app.errors import AppError
 from app.query import cursor
+from app.query.constraints import Condition, Constraints
 from app.query.filters import read_filters
 from app.query.query import Question, SkillQuestion
 from app.query.result import Answer, Explanation, Match, Pair, SkillAnswer, Timings
-from app.query.selection import Condition, Selection
 from app.ranking.dispatch import Passes
 
 Outcome = RecommendResponse | AppError
@@ -42,14 +42,14 @@ class Recommending:
     ) -> tuple[RecommendResponse, Timings]:
         """The answer to a request, and where its time went."""
         position = None if asked.cursor is None else cursor.from_text(asked.cursor)
-        selection = Selection(
+        constraints = Constraints(
             filters=self._filters(asked),
             exclude=frozenset(asked.exclude_job_ids),
             min_score=asked.min_score,
             after=position,
         )
         question = Question(
-            asked.top_n, asked.user_id, asked.skills, selection, asked.exact
+            asked.top_n, asked.user_id, asked.skills, constraints, asked.exact
         )
         (outcome,), timings = await self._ask([question], asked, deadline)
         if isinstance(outcome, AppError):
@@ -60,9 +60,11 @@ class Recommending:
         self, asked: BatchBody, deadline: Deadline
     ) -> tuple[Sequence[Outcome], Timings]:
         """An answer, or the error that is its own, for each user, in one pass."""
-        selection = Selection(filters=self._filters(asked), min_score=asked.min_score)
+        constraints = Constraints(
+            filters=self._filters(asked), min_score=asked.min_score
+        )
         questions = [
-            Question(asked.top_n, user_id, selection=selection, exact=asked.exact)
+            Question(asked.top_n, user_id, constraints=constraints, exact=asked.exact)
             for user_id in asked.user_ids
         ]
         return await self._ask(questions, asked, deadline)
@@ -121,7 +123,7 @@ def _skill_question(question: Question) -> SkillQuestion:
         question.top_n,
         question.user_id,
         question.skills,
-        selection=question.selection,
+        constraints=question.constraints,
     )
 
 

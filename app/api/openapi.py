@@ -16,7 +16,7 @@ from app.api.responses import (
 )
 from app.query.filters import BOUNDS, MOST_VALUES
 from app.storage.columns import ColumnType
-from app.storage.offered_columns import OfferedColumns
+from app.storage.filterable_columns import FilterableColumns
 
 Schema = dict[str, Any]
 
@@ -39,7 +39,7 @@ BOUNDS_OF_INTEGERS = frozenset(
 NULL: Schema = {"type": "null"}
 
 
-def describe_filters(app: FastAPI, columns: OfferedColumns) -> None:
+def describe_filters(app: FastAPI, columns: FilterableColumns) -> None:
     """Let the OpenAPI document say which filters there are: their types, too, as soon
     as the database has told them.
     """
@@ -71,7 +71,7 @@ def _make_bounds_exact(node: object) -> None:
             _make_bounds_exact(value)
 
 
-def _filters_schema(columns: OfferedColumns) -> Schema:
+def _filters_schema(columns: FilterableColumns) -> Schema:
     types = {column.name: column.type for column in columns.known}
     return {
         "anyOf": [

@@ -5,7 +5,7 @@ import numpy as np
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.reader import read_copy
-from app.storage.copy.skill_ids import SkillBatch, skill_reader
+from app.storage.copy.skill_ids import SkillIdChunk, skill_reader
 from app.storage.sides import job_side
 from app.storage.skill_counts import SkillCounts, greatest_skill_id, store_counts
 from app.storage.skills import stream_skill_ids, vocabulary_state
@@ -38,7 +38,7 @@ class _Tally:
         self.jobs = 0
         self.listed = np.zeros(greatest_id + 1, np.int32)  # by skill id
 
-    def add(self, batch: SkillBatch) -> None:
+    def add(self, batch: SkillIdChunk) -> None:
         # A list names a skill once. Ids beyond the vocabulary cost nobody memory.
         ids = batch.skill_ids
         known = ids[(ids >= 0) & (ids < len(self.listed))]

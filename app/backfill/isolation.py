@@ -15,7 +15,7 @@ TRIES_ALONE = 2
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RowFailure:
     """A row that goes into quarantine, and the sentence that says why."""
 
     row: TextRow
@@ -28,7 +28,7 @@ class Encoded:
 
     rows: list[TextRow] = field(default_factory=list)
     embeddings: list[NDArray[np.float32]] = field(default_factory=list)  # (384,) each
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RowFailure] = field(default_factory=list)
 
     def __iadd__(self, other: "Encoded") -> "Encoded":
         self.rows += other.rows
@@ -63,7 +63,7 @@ def _encode_alone(encoder: Encoder, row: TextRow) -> Encoded:
         except Exception as error:  # noqa: BLE001  (as above)
             # The class alone: a message may quote the text.
             reason = f"The encoder failed with {type(error).__name__}."
-    return Encoded(refusals=[Refusal(row, reason)])
+    return Encoded(refusals=[RowFailure(row, reason)])
 
 
 def _encode(encoder: Encoder, rows: Sequence[TextRow]) -> list[NDArray[np.float32]]:

@@ -16,7 +16,7 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 
 
-def patiently(
+def retry_with_backoff(
     action: Callable[[], T], *, stop: threading.Event, patience_s: float
 ) -> T:
     """The result of `action`, called again while the database is away.

@@ -13,7 +13,7 @@ from contextlib import suppress
 from app.backfill.skills import SkillBackfill
 from app.backfill.vectors import VectorFilling
 from app.backfill.worker import Backfill
-from app.batching.activity import Traffic
+from app.batching.activity import IdleTracker
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.errors import AppError
@@ -32,7 +32,7 @@ PAUSE_S = 15.0
 LEASE_S = 60.0
 # A batch is stored when its last text is done: few, or a busy service would hold
 # finished ones back for minutes.
-BATCH_ROWS = 4
+SCAN_CHUNK_ROWS = 4
 # Their skills need no such haste: each is stored by itself.
 SKILL_PAGE_ROWS = 32
 # Vectors are a hundred times cheaper than embeddings: some ten milliseconds.
@@ -52,9 +52,11 @@ NICENESS = 10
 class ServiceBackfill:
     """Embeds what waits while requests leave time for it."""
 
-    def __init__(self, database: Database, encoder: Encoder, traffic: Traffic) -> None:
+    def __init__(
+        self, database: Database, encoder: Encoder, activity: IdleTracker
+    ) -> None:
         self._database = database
-        self._traffic = traffic
+        self._activity = activity
         self._stop = threading.Event()
         self._lease = Lease("service", LEASE_S)
         self._backfills: Sequence[Backfill] = [
@@ -62,12 +64,12 @@ class ServiceBackfill:
                 database,
                 encoder,
                 table=table,
-                batch_size=BATCH_ROWS,
+                batch_size=SCAN_CHUNK_ROWS,
                 slice_rows=1,
                 patience_s=0.0,
                 stop=self._stop,
-                admit=self._take_lease,
-                pace=self._pace,
+                may_run=self._take_lease,
+                throttle=self._pace,
             )
             for table in (JOBS, USERS)
         ]
@@ -78,14 +80,14 @@ class ServiceBackfill:
             slice_skills=1,
             stays_up=True,
             stop=self._stop,
-            admit=self._take_lease,
-            pace=self._pace,
+            may_run=self._take_lease,
+            throttle=self._pace,
         )
         self._vectors = VectorFilling(
             database,
             version=encoder.version,
             stop=self._stop,
-            batch_rows=VECTOR_ROWS,
+            scan_chunk_rows=VECTOR_ROWS,
             patience_s=0.0,
         )
         self._thread = threading.Thread(target=self._work, name="backfill", daemon=True)
@@ -134,7 +136,7 @@ class ServiceBackfill:
 
     def _run(self, backfill: Backfill) -> None:
         embedded = 0
-        for done in backfill.run(linger=False):
+        for done in backfill.run(wait_for_claims=False):
             embedded += done.embedded
         if embedded:
             log.info("%d %s embedded.", embedded, backfill.table.rows)
@@ -147,14 +149,14 @@ class ServiceBackfill:
     def _make_vectors(self) -> None:
         """For SEARCH_BACKEND=pgvector, of embeddings that others have stored."""
         for _ in self._vectors.run():
-            self._traffic.wait_for_gap(STARVED_S)
+            self._activity.wait_for_gap(STARVED_S)
             if not self._take_lease():
                 return
 
     def _pace(self, spent_s: float) -> None:
-        if self._traffic.idle_s() < RECENT_S:
+        if self._activity.idle_s() < RECENT_S:
             self._stop.wait(min(spent_s / SHARE, LONGEST_PAUSE_S))
-        self._traffic.wait_for_gap(STARVED_S)
+        self._activity.wait_for_gap(STARVED_S)
 
     def _is_elsewhere(self) -> bool:
         with self._database.snapshot(Deadline.after(TIMEOUT_S)) as transaction:

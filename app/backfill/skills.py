@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.backfill.isolation import encode_rows
-from app.backfill.skill_desk import SkillDesk
+from app.backfill.skill_store import SkillStore
 from app.encoder import Encoder
 from app.query.ids import Id
 from app.ranking.skills.parse import split_skills
@@ -47,7 +47,7 @@ class SkillBackfill:
     """Splits the texts of jobs and users that have no skill ids yet.
 
     `stop` ends `run` after the slice that is being embedded, whose skills are kept.
-    `admit` is asked before a page, `pace` called after a slice, as in `Backfill`.
+    `may_run` is asked before a page, `throttle` called after a slice, as in `Backfill`.
 
     At the end of a run that changed jobs it counts how many list each skill: of one
     that `stays_up` only where many did, or each edit would have every list read.
@@ -64,19 +64,19 @@ class SkillBackfill:
         stays_up: bool = False,
         patience_s: float = 0.0,
         stop: threading.Event | None = None,
-        admit: Callable[[], bool] = lambda: True,
-        pace: Callable[[float], None] = lambda _spent_s: None,
+        may_run: Callable[[], bool] = lambda: True,
+        throttle: Callable[[float], None] = lambda _spent_s: None,
     ) -> None:
         self._encoder = encoder
         self._page_rows = page_rows
         self._slice_skills = slice_skills
         self._stop = stop or threading.Event()
-        self._admit = admit
-        self._pace = pace
+        self._admit = may_run
+        self._pace = throttle
         self._stays_up = stays_up
         # Jobs that were split since the last count.
         self._uncounted = 0
-        self._desk = SkillDesk(
+        self._store = SkillStore(
             database,
             tables,
             version=encoder.version,
@@ -86,20 +86,20 @@ class SkillBackfill:
 
     def remaining(self) -> int:
         """Rows to split, and skills to embed for the current model."""
-        return self._desk.remaining()
+        return self._store.remaining()
 
     def any_waiting(self) -> bool:
         """Whether there may be something to do; asked without a write or a scan."""
-        return self._desk.any_waiting()
+        return self._store.any_waiting()
 
     def remove_unused(self) -> int:
         """Delete the skills that no row has; returns how many there were.
 
         Every cache of the vocabulary is then built anew: not for every day.
         """
-        removed = self._desk.remove_unused()
+        removed = self._store.remove_unused()
         if removed:
-            self._desk.count()
+            self._store.count()
         return removed
 
     def run(self, *, limit: int | None = None) -> Iterator[SkillProgress]:
@@ -109,12 +109,12 @@ class SkillBackfill:
         yield from self._renew_stale_skills()
         yield from self._split_all(limit)
         if self._count_is_due() and self._goes_on():
-            self._desk.count()
+            self._store.count()
             self._uncounted = 0
 
     def _split_all(self, limit: int | None) -> Iterator[SkillProgress]:
         rows = 0
-        for side in self._desk.sides():
+        for side in self._store.sides():
             for done in self._split(side):
                 if side.table == JOBS.name:
                     self._uncounted += done.rows
@@ -124,7 +124,7 @@ class SkillBackfill:
                     return
 
     def _count_is_due(self) -> bool:
-        counted = self._desk.counted()
+        counted = self._store.counted()
         if counted is None:
             return True
         if self._stays_up:
@@ -132,7 +132,7 @@ class SkillBackfill:
         return self._uncounted > 0
 
     def _renew_stale_skills(self) -> Iterator[SkillProgress]:
-        while stale := self._desk.stale(limit=self._page_rows):
+        while stale := self._store.stale(limit=self._page_rows):
             if not self._goes_on():
                 return
             yield SkillProgress(skills=self._embed(stale))
@@ -140,7 +140,7 @@ class SkillBackfill:
     def _split(self, side: Side) -> Iterator[SkillProgress]:
         after: Id | None = None
         while True:
-            page = self._desk.page(side, after=after, limit=self._page_rows)
+            page = self._store.page(side, after=after, limit=self._page_rows)
             if not page or not self._goes_on():
                 return
             yield self._split_page(side, page)
@@ -149,11 +149,11 @@ class SkillBackfill:
     def _split_page(self, side: Side, page: Sequence[TextRow]) -> SkillProgress:
         keys = [[skill.key for skill in split_skills(row.skills)] for row in page]
         wanted = list(dict.fromkeys(key for row in keys for key in row))
-        embedded = self._embed(self._desk.unknown(wanted))
+        embedded = self._embed(self._store.unknown(wanted))
         if self._stop.is_set():
             return SkillProgress(skills=embedded)
         start = time.monotonic()
-        stored = self._desk.store(side, page, keys)
+        stored = self._store.store(side, page, keys)
         self._pace(time.monotonic() - start)
         return SkillProgress(stored, embedded, changed=len(page) - stored)
 
@@ -164,7 +164,7 @@ class SkillBackfill:
                 return first
             start = time.monotonic()
             part = new[first : first + self._slice_skills]
-            self._desk.add(part, self._vectors(part))
+            self._store.add(part, self._vectors(part))
             self._pace(time.monotonic() - start)
         return len(new)
 

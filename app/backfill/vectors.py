@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 
-from app.backfill.patience import patiently
+from app.backfill.patience import retry_with_backoff
 from app.backfill.worker import PATIENCE_S
 from app.deadline import Deadline
 from app.query.ids import Id
@@ -15,7 +15,7 @@ from app.storage.vector_filling import fill_vectors, vectorless_jobs
 from app.storage.vectors import VectorQuery
 
 # A thousand rows take a quarter of a second, and so long are they locked.
-BATCH_ROWS = 1000
+SCAN_CHUNK_ROWS = 1000
 STATEMENT_TIMEOUT_S = 60.0
 
 
@@ -28,13 +28,13 @@ class VectorFilling:
         *,
         version: str,
         stop: threading.Event,
-        batch_rows: int = BATCH_ROWS,
+        scan_chunk_rows: int = SCAN_CHUNK_ROWS,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._database = database
         self._version = version
         self._stop = stop
-        self._batch_rows = batch_rows
+        self._batch_rows = scan_chunk_rows
         self._patience_s = patience_s
 
     def waiting(self) -> int:
@@ -47,7 +47,7 @@ class VectorFilling:
         """How many rows each batch filled, until none is left or it is stopped."""
         after: Id | None = None
         while not self._stop.is_set():
-            filled, after = patiently(
+            filled, after = retry_with_backoff(
                 partial(self._fill, after),
                 stop=self._stop,
                 patience_s=self._patience_s,

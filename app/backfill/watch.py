@@ -27,7 +27,7 @@ def watch(
     backfills: Sequence[Backfill],
     skills: SkillBackfill,
     vectors: VectorFilling | None,
-    bell: "Bell",
+    bell: "WakeUp",
     stop: threading.Event,
 ) -> Iterator[Progress | SkillProgress]:
     """Embed what waits, table after table, then the skills of both, and then whatever
@@ -35,14 +35,14 @@ def watch(
     """
     while not stop.is_set():
         for backfill in backfills:
-            yield from backfill.run(linger=False)
+            yield from backfill.run(wait_for_claims=False)
         yield from skills.run()
         if vectors is not None:
             deque(vectors.run(), maxlen=0)
         bell.wait(stop)
 
 
-class Bell:
+class WakeUp:
     """Rings when a text may have appeared."""
 
     def __init__(self, listener: Listener) -> None:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.backfill.desk import Batch, ClaimDesk
-from app.backfill.isolation import Encoded, Refusal, encode_rows
+from app.backfill.claim_store import Batch, ClaimStore
+from app.backfill.isolation import Encoded, RowFailure, encode_rows
 from app.encoder import Encoder
 from app.query.ids import Id
 from app.storage.claims import Failure, TextRow
@@ -61,8 +61,8 @@ def _at_once(_spent_s: float) -> None:
 class Backfill:
     """Embeds rows of one table that have no sound embedding of this model.
 
-    `stop` ends `run` after the slice that is being encoded. `admit` is asked before
-    a claimed batch is encoded, and `pace` is called after a slice with the seconds
+    `stop` ends `run` after the slice that is being encoded. `may_run` is asked before
+    a claimed batch is encoded, and `throttle` is called after a slice with the seconds
     that it took: the service uses both to keep out of its requests' way.
     """
 
@@ -77,8 +77,8 @@ class Backfill:
         lease_s: float = LEASE_S,
         patience_s: float = PATIENCE_S,
         stop: threading.Event | None = None,
-        admit: Callable[[], bool] = _always,
-        pace: Callable[[float], None] = _at_once,
+        may_run: Callable[[], bool] = _always,
+        throttle: Callable[[float], None] = _at_once,
     ) -> None:
         self.table = table
         self._stop = stop or threading.Event()
@@ -86,9 +86,9 @@ class Backfill:
         self._batch_size = batch_size
         self._slice_rows = slice_rows
         self._lease_s = lease_s
-        self._admit = admit
-        self._pace = pace
-        self._desk = ClaimDesk(
+        self._admit = may_run
+        self._pace = throttle
+        self._store = ClaimStore(
             database,
             table,
             version=encoder.version,
@@ -101,7 +101,7 @@ class Backfill:
 
     def coverage(self) -> Coverage:
         """The rows by state."""
-        return self._desk.coverage()
+        return self._store.coverage()
 
     def remaining(self) -> int:
         """How many rows wait for an embedding; those in quarantine do not."""
@@ -109,35 +109,35 @@ class Backfill:
 
     def any_waiting(self) -> bool:
         """Whether there may be something to do; asked without a write or a scan."""
-        return self._desk.any_waiting()
+        return self._store.any_waiting()
 
     def failures(self) -> list[Failure]:
         """The rows in quarantine."""
-        return self._desk.failures()
+        return self._store.failures()
 
     def retry_failures(self) -> int:
         """Let all rows out of quarantine; the next `run` tries them again."""
-        return self._desk.forget_failures()
+        return self._store.forget_failures()
 
     def run(
-        self, *, limit: int | None = None, linger: bool = True
+        self, *, limit: int | None = None, wait_for_claims: bool = True
     ) -> Iterator[Progress]:
         """Embed batch after batch until no row waits; at most `limit` rows.
 
-        Each batch is committed on its own. With `linger` it also waits for rows that
-        other workers have claimed: these may die, and their claims run out.
+        Each batch is committed on its own. With `wait_for_claims` it also waits for
+        rows that other workers have claimed: their claims may run out.
         """
         left = limit
         self._tries.clear()
         while not self._stop.is_set() and (left is None or left > 0):
             batch = self._next(left)
             if batch is None:
-                if not (linger and self._desk.others_hold_rows()):
+                if not (wait_for_claims and self._store.others_hold_rows()):
                     return
                 self._stop.wait(POLL_S)
                 continue
             if not self._admit():
-                self._desk.give_back(batch)
+                self._store.give_back(batch)
                 return
             done = self._finish(batch)
             left = None if left is None else left - done.seen
@@ -148,25 +148,27 @@ class Backfill:
         rows edited or given back meanwhile lie behind.
         """
         size = self._batch_size if left is None else min(left, self._batch_size)
-        batch = self._desk.take(after=self._after, limit=size)
+        batch = self._store.take(after=self._after, limit=size)
         if batch is None and self._after is not None:
-            batch = self._desk.take(after=None, limit=size)
+            batch = self._store.take(after=None, limit=size)
         self._after = batch.rows[-1].id if batch else None
         return batch
 
     def _finish(self, batch: Batch) -> Progress:
         try:
             encoded = self._encode(batch)
-            handed_in = self._desk.store(batch, encoded) if encoded else None
+            handed_in = self._store.store(batch, encoded) if encoded else None
         except BaseException:
-            self._desk.give_back(batch)
+            self._store.give_back(batch)
             raise
         if encoded is None or handed_in is None:
             return Progress(changed=len(batch.rows))
         stored = handed_in.stored
-        swallowed = [row for row in encoded.rows if str(row.id) in stored.swallowed]
+        not_persisted = [
+            row for row in encoded.rows if str(row.id) in stored.not_persisted
+        ]
         refusals = handed_in.refusals
-        quarantined = len(refusals) + self._pass_over(swallowed, refusals)
+        quarantined = len(refusals) + self._pass_over(not_persisted, refusals)
         embedded = len(stored.ids)
         seen = len(encoded.rows) + len(encoded.refusals)
         return Progress(embedded, seen - embedded - quarantined, quarantined)
@@ -183,20 +185,22 @@ class Backfill:
                 break
             start = time.monotonic()
             if start - renewed_at > self._lease_s / 3:
-                if not self._desk.renew(batch):
+                if not self._store.renew(batch):
                     return None
                 renewed_at = start
         return encoded
 
-    def _pass_over(self, swallowed: list[TextRow], refusals: Sequence[Refusal]) -> int:
+    def _pass_over(
+        self, not_persisted: list[TextRow], refusals: Sequence[RowFailure]
+    ) -> int:
         """Count the failures of rows that are not in quarantine yet, put those that
         fail for ever into it, and say how many these were.
         """
         known = {refusal.row for refusal in refusals}
-        swallowed = [row for row in swallowed if row not in known]
-        for row in swallowed:
+        not_persisted = [row for row in not_persisted if row not in known]
+        for row in not_persisted:
             self._tries[row] = self._tries.get(row, 0) + 1
-        stubborn = [row for row in swallowed if self._tries[row] >= MOST_TRIES]
+        stubborn = [row for row in not_persisted if self._tries[row] >= MOST_TRIES]
         for row in stubborn:
-            self._desk.quarantine(Refusal(row, PASSED_OVER))
+            self._store.quarantine(RowFailure(row, PASSED_OVER))
         return len(stubborn)

@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 
 Question = TypeVar("Question")
 Outcome = TypeVar("Outcome")
-RunPass = Callable[[Sequence[Question], PassScope], Sequence[Outcome]]
+RunBatch = Callable[[Sequence[Question], BatchScope], Sequence[Outcome]]
 
 # Requests of one client follow one another within milliseconds: a gap must last so
 # long before it counts as one.
 GAP_S = 0.03
 
 
-class Traffic:
+class IdleTracker:
     """Knows when passes run. Safe to use from several threads."""
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class Traffic:
         self._running = 0
         self._ended_at = float("-inf")
 
-    def observed(self, run: RunPass[Question, Outcome]) -> RunPass[Question, Outcome]:
+    def observed(self, run: RunBatch[Question, Outcome]) -> RunBatch[Question, Outcome]:
         """The same function, whose calls are noticed from now on."""
 
         def observed_run(
-            questions: Sequence[Question], scope: PassScope
+            questions: Sequence[Question], scope: BatchScope
         ) -> Sequence[Outcome]:
             self._begin()
             try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
-from app.batching.pending import Answer, Question, Ticket, settle
+from app.batching.pending import Answer, PendingRequest, Question, settle
 from app.deadline import Deadline
 from app.errors import (
     AppError,
@@ -24,7 +24,7 @@ from app.errors import (
 
 
 @dataclass(frozen=True)
-class PassScope:
+class BatchScope:
     """What a running pass must respect: the latest deadline among its questions,
     and whether anybody still waits for it.
     """
@@ -33,11 +33,11 @@ class PassScope:
     abandoned: Callable[[], bool]
 
 
-RunPass = Callable[[Sequence[Question], PassScope], Sequence[Answer | AppError]]
+RunBatch = Callable[[Sequence[Question], BatchScope], Sequence[Answer | AppError]]
 
 
-def again_if_lost(
-    run: RunPass[Question, Answer], questions: Sequence[Question], scope: PassScope
+def retry_once_if_lost(
+    run: RunBatch[Question, Answer], questions: Sequence[Question], scope: BatchScope
 ) -> Sequence[Answer | AppError]:
     """Run a pass; a connection that breaks is replaced once, while there is time.
 
@@ -50,27 +50,27 @@ def again_if_lost(
         return run(questions, scope)
 
 
-class SharedPasses(Generic[Question, Answer]):
+class Batcher(Generic[Question, Answer]):
     """The line of waiting questions and the threads that answer it."""
 
     def __init__(
         self,
-        run: RunPass[Question, Answer],
+        run: RunBatch[Question, Answer],
         *,
         threads: int = 1,
-        most_per_pass: int = 64,
-        max_waiting: int = 256,
-        gather_s: float = 0.0,
+        max_batch_size: int = 64,
+        max_queue_size: int = 256,
+        batch_window_s: float = 0.0,
     ) -> None:
-        """`gather_s`: while other passes run, one that is not full waits so long for
-        more questions; what all passes cost, however small, is then paid less often.
+        """`batch_window_s`: while other batches run, one that is not full waits this
+        long for more requests; the fixed cost of a batch is then paid less often.
         """
         self._run = run
-        self._gather_s = gather_s
+        self._gather_s = batch_window_s
         self._running = 0
-        self._most_per_pass = most_per_pass
-        self._max_waiting = max_waiting
-        self._line: deque[Ticket[Question, Answer]] = deque()
+        self._most_per_pass = max_batch_size
+        self._max_waiting = max_queue_size
+        self._line: deque[PendingRequest[Question, Answer]] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
         self._closed = False
@@ -101,14 +101,14 @@ class SharedPasses(Generic[Question, Answer]):
     async def ask_all(
         self, questions: Sequence[Question], deadline: Deadline
     ) -> Sequence[Answer | AppError]:
-        """As `ask`, for questions of one `pass_key`: an answer, or the error that is
-        its own, for each. They share one pass if `most_per_pass` allows, and count in
+        """As `ask`, for questions of one `batch_key`: an answer, or the error that is
+        its own, for each. They share one pass if `max_batch_size` allows, and count in
         the line as so many.
         """
-        ticket: Ticket[Question, Answer] = Ticket(
+        ticket: PendingRequest[Question, Answer] = PendingRequest(
             questions, deadline, asyncio.get_running_loop()
         )
-        self._join_line(ticket)
+        self._enqueue(ticket)
         try:
             async with asyncio.timeout(deadline.remaining_s()):
                 return await ticket.future
@@ -118,7 +118,7 @@ class SharedPasses(Generic[Question, Answer]):
                 " moment."
             ) from None
         finally:
-            self._depart(ticket)
+            self._cancel(ticket)
 
     def close(self, *, timeout_s: float = 5.0) -> None:
         """Let running passes finish, and fail what still waits in the line."""
@@ -135,7 +135,7 @@ class SharedPasses(Generic[Question, Answer]):
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _join_line(self, ticket: Ticket[Question, Answer]) -> None:
+    def _enqueue(self, ticket: PendingRequest[Question, Answer]) -> None:
         with self._changed:
             if self._waiting + len(ticket.questions) > self._max_waiting:
                 raise TooManyWaitingError(
@@ -146,10 +146,10 @@ class SharedPasses(Generic[Question, Answer]):
             self._waiting += len(ticket.questions)
             self._changed.notify()
 
-    def _depart(self, ticket: Ticket[Question, Answer]) -> None:
-        ticket.departed = True
+    def _cancel(self, ticket: PendingRequest[Question, Answer]) -> None:
+        ticket.cancelled = True
         with self._changed:
-            # Else a pass has taken it, and sees `departed`.
+            # Else a pass has taken it, and sees `cancelled`.
             if ticket.in_line:
                 self._line.remove(ticket)
                 self._waiting -= len(ticket.questions)
@@ -173,18 +173,18 @@ class SharedPasses(Generic[Question, Answer]):
             time.sleep(self._gather_s)
         return True
 
-    def _next_group(self) -> list[Ticket[Question, Answer]]:
+    def _next_group(self) -> list[PendingRequest[Question, Answer]]:
         """The oldest ticket and those that fit into its pass, which runs from now on;
         empty where another thread took them.
         """
         with self._changed:
             if not self._line:
                 return []
-            key = self._line[0].questions[0].pass_key
-            group: list[Ticket[Question, Answer]] = []
+            key = self._line[0].questions[0].batch_key
+            group: list[PendingRequest[Question, Answer]] = []
             size = 0
             for ticket in self._line:
-                if ticket.questions[0].pass_key == key:
+                if ticket.questions[0].batch_key == key:
                     size += len(ticket.questions)
                     # A request alone may be too large: it takes several passes.
                     if group and size > self._most_per_pass:
@@ -197,10 +197,10 @@ class SharedPasses(Generic[Question, Answer]):
             self._running += 1
             return group
 
-    def _answer(self, tickets: Sequence[Ticket[Question, Answer]]) -> None:
-        scope = PassScope(
+    def _answer(self, tickets: Sequence[PendingRequest[Question, Answer]]) -> None:
+        scope = BatchScope(
             deadline=max(ticket.deadline for ticket in tickets),
-            abandoned=lambda: all(ticket.departed for ticket in tickets),
+            abandoned=lambda: all(ticket.cancelled for ticket in tickets),
         )
         questions = [question for ticket in tickets for question in ticket.questions]
         outcomes: list[Answer | AppError] = []

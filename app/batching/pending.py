@@ -14,7 +14,7 @@ class HasPassKey(Protocol):
     """Questions with equal keys can share a pass."""
 
     @property
-    def pass_key(self) -> Hashable: ...
+    def batch_key(self) -> Hashable: ...
 
 
 Question = TypeVar("Question", bound=HasPassKey)
@@ -25,7 +25,7 @@ Outcome = Sequence[Answer | AppError] | Exception
 
 
 @dataclass(eq=False)
-class Ticket(Generic[Question, Answer]):
+class PendingRequest(Generic[Question, Answer]):
     """Questions of one request in the line. Its future belongs to the event loop: it is
     touched there only, so that a cancellation and a completion cannot race.
     """
@@ -34,7 +34,7 @@ class Ticket(Generic[Question, Answer]):
     deadline: Deadline
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Sequence[Answer | AppError]]" = field(init=False)
-    departed: bool = False
+    cancelled: bool = False
     in_line: bool = True
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class Ticket(Generic[Question, Answer]):
 
 
 def settle(
-    settled: Sequence[tuple[Ticket[Question, Answer], Outcome[Answer]]],
+    settled: Sequence[tuple[PendingRequest[Question, Answer], Outcome[Answer]]],
 ) -> None:
     """Hand the outcomes over, from any thread: each loop is woken once."""
     for loop in {ticket.loop for ticket, _ in settled}:
@@ -62,7 +62,7 @@ def settle(
 
 def _settle_here(
     loop: asyncio.AbstractEventLoop,
-    settled: Sequence[tuple[Ticket[Question, Answer], Outcome[Answer]]],
+    settled: Sequence[tuple[PendingRequest[Question, Answer], Outcome[Answer]]],
 ) -> None:
     for ticket, outcome in settled:
         if ticket.loop is loop:

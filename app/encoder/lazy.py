@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.encoder.checkpoint import MINILM, verify
 from app.encoder.numpy_encoder import NumpyEncoder
-from app.process import give_memory_back
+from app.process import trim_malloc
 
 
 class LazyEncoder:
@@ -55,7 +55,7 @@ class LazyEncoder:
             if self._encoder is None:
                 self._encoder = _load(self._model_dir)
                 # Hashing and sorting leave two megabytes of holes.
-                give_memory_back()
+                trim_malloc()
             return self._encoder
 
 

@@ -17,7 +17,7 @@ GIGABYTE = 1_000_000_000
 # benchmarks/RESULTS.md: a few requests a second wait for one another.
 MANY_JOBS = 100_000
 # What a month of traffic may cost before the steps of docs/pgvector.md are less.
-DEAR_USD = 10.0
+EXPENSIVE_USD_PER_MONTH = 10.0
 
 # One candidate more than is shown, and a few that cannot be told apart.
 CANDIDATE_BYTES = 1_572
@@ -25,7 +25,7 @@ CANDIDATES = 12
 
 
 @dataclass(frozen=True)
-class Traffic:
+class EgressEstimate:
     """What recommendations cost on the database's wire. Requests that wait at the
     same moment share a scan, so busy services need less.
     """
@@ -48,7 +48,9 @@ class Traffic:
     def should_switch(self) -> bool:
         """Whether SEARCH_BACKEND=pgvector is worth its index."""
         is_less = self.bytes_with_pgvector < self.bytes_per_recommendation
-        return is_less and (self.jobs >= MANY_JOBS or self.usd_per_month >= DEAR_USD)
+        return is_less and (
+            self.jobs >= MANY_JOBS or self.usd_per_month >= EXPENSIVE_USD_PER_MONTH
+        )
 
 
 def missing_for_vectors(

@@ -10,7 +10,7 @@ from app.errors import ModelUnavailableError, SchemaError
 from app.ops.backend_advice import (
     CANDIDATE_BYTES,
     CANDIDATES,
-    Traffic,
+    EgressEstimate,
     missing_for_vectors,
 )
 from app.storage import inspection
@@ -49,7 +49,7 @@ class Examination:
     findings: Sequence[Finding]
     jobs: Coverage | None = None
     users: Coverage | None = None
-    traffic: Traffic | None = None
+    traffic: EgressEstimate | None = None
     limits: Limits | None = None
 
 
@@ -81,7 +81,7 @@ def _look(
 ) -> Examination:
     catalogue = Catalogue.read(transaction)
     findings += _schema(transaction, catalogue)
-    findings += _columns(transaction, settings.offered_columns)
+    findings += _columns(transaction, settings.filterable_columns)
     findings += _exposed(inspection.exposures(transaction))
     limits = inspection.limits(transaction)
     findings += _connections(limits, settings.db_pool_size)
@@ -185,10 +185,10 @@ def _traffic(
     jobs: Coverage,
     settings: Settings,
     usage: tuple[int, float],
-) -> Traffic:
+) -> EgressEstimate:
     texts = TOP_N * inspection.typical_text_bytes(transaction)
     rest = texts + REQUEST_OVERHEAD_BYTES
     with_pgvector = CANDIDATES * CANDIDATE_BYTES + rest
     streamed = jobs.embedded * RECORD_BYTES + rest
     now = with_pgvector if settings.search_backend == "pgvector" else streamed
-    return Traffic(jobs.embedded, now, with_pgvector, *usage)
+    return EgressEstimate(jobs.embedded, now, with_pgvector, *usage)

@@ -23,7 +23,7 @@ from app.storage.coverage import Coverage
 
 PREFIX = "recommender"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-PASS_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 STATUS = Path("/proc/self/status")
 
 
@@ -39,10 +39,10 @@ class Telemetry:
         self._seconds = self._histogram(
             "request_seconds", "Time to answer.", SECONDS, ["route"]
         )
-        self._encode = self._histogram("encode_seconds", "Encoding, a pass.", SECONDS)
-        self._scan = self._histogram("scan_seconds", "Scanning, a pass.", SECONDS)
-        self._size = self._histogram("pass_size", "Questions in a pass.", PASS_SIZES)
-        self._rows = self._counter("rows_scanned", "Rows read by passes.")
+        self._encode = self._histogram("encode_seconds", "Encoding, by batch.", SECONDS)
+        self._scan = self._histogram("scan_seconds", "Scanning, by batch.", SECONDS)
+        self._size = self._histogram("batch_size", "Queries in a batch.", BATCH_SIZES)
+        self._rows = self._counter("rows_scanned", "Rows that the scans read.")
         self._bytes = self._counter("bytes_scanned", "Bytes that the scans streamed.")
         self._jobs = self._gauge("jobs", "Jobs by state, when last counted.", ["state"])
         self._ready = self._gauge("ready", "1 if the last check could answer, else 0.")
@@ -66,8 +66,8 @@ class Telemetry:
     def not_ready(self) -> None:
         self._ready.set(0)
 
-    def pass_done(self, questions: int, volume: Volume, timings: Timings) -> None:
-        """As `PassObserver.pass_done`."""
+    def batch_done(self, questions: int, volume: Volume, timings: Timings) -> None:
+        """As `BatchObserver.batch_done`."""
         self._size.observe(questions)
         self._encode.observe(timings.encode_ms / 1000)
         self._scan.observe(timings.scan_ms / 1000)

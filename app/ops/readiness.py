@@ -97,7 +97,7 @@ class ReadinessCheck:
         return counts
 
 
-class Shared(Generic[Found]):
+class SingleFlight(Generic[Found]):
     """A check for the event loop: one at a time, for all who ask meanwhile.
 
     A database that is a black hole holds one thread, however many probes come.
@@ -144,4 +144,4 @@ class Shared(Generic[Found]):
             self._on_checked(found)
 
 
-SharedReadiness = Shared[Readiness]
+SharedReadiness = SingleFlight[Readiness]

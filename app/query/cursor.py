@@ -6,27 +6,27 @@ import math
 import struct
 
 from app.errors import InvalidInputError
-from app.query.selection import Position
+from app.query.constraints import CursorPosition
 
 CHECKSUM_BYTES = 12
-# Both scores, and how long the basis is.
+# Both scores, and how long the ranking_state is.
 PLACE = struct.Struct(">ddH")
 MAX_LENGTH = 4096
 
 
-def fingerprint(*parts: object) -> bytes:
+def query_hash(*parts: object) -> bytes:
     """Of what orders the jobs of a question; values that look alike are alike."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=CHECKSUM_BYTES).digest()
 
 
-def to_text(position: Position, question: bytes) -> str:
-    """The cursor of a place in the answer to the question with this fingerprint."""
+def to_text(position: CursorPosition, question: bytes) -> str:
+    """The cursor of a place in the answer to the question with this query_hash."""
     place = _place(position)
     data = _checksum(place, question) + place
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def from_text(text: str) -> Position:
+def from_text(text: str) -> CursorPosition:
     """The place; that it belongs to the question, `check` must tell.
 
     Raises InvalidInputError for what is no cursor.
@@ -36,15 +36,15 @@ def from_text(text: str) -> Position:
         checksum, place = data[:CHECKSUM_BYTES], data[CHECKSUM_BYTES:]
         score, second, length = PLACE.unpack_from(place)
         rest = place[PLACE.size :]
-        basis, id_ = rest[:length], rest[length:].decode()
+        ranking_state, id_ = rest[:length], rest[length:].decode()
     except (ValueError, struct.error):
         raise foreign() from None
     if not (math.isfinite(score) and math.isfinite(second)):
         raise foreign()
-    return Position(score, second, id_, basis, checksum)
+    return CursorPosition(score, second, id_, ranking_state, checksum)
 
 
-def check(position: Position | None, question: bytes) -> None:
+def check(position: CursorPosition | None, question: bytes) -> None:
     """Raises InvalidInputError for a place in the answer to another question."""
     if position is None:
         return
@@ -60,9 +60,9 @@ def foreign() -> InvalidInputError:
     )
 
 
-def _place(position: Position) -> bytes:
-    head = PLACE.pack(position.score, position.second, len(position.basis))
-    return head + position.basis + str(position.id).encode()
+def _place(position: CursorPosition) -> bytes:
+    head = PLACE.pack(position.score, position.second, len(position.ranking_state))
+    return head + position.ranking_state + str(position.id).encode()
 
 
 def _checksum(place: bytes, question: bytes) -> bytes:

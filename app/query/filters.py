@@ -6,7 +6,7 @@ That a value is of its column's type, `app.storage.columns` must tell.
 from collections.abc import Iterable, Mapping, Sequence
 
 from app.errors import InvalidInputError
-from app.query.selection import AnyOf, Condition, Range, Scalar
+from app.query.constraints import AnyOf, Condition, Range, Scalar
 
 BOUNDS = ("gt", "gte", "lt", "lte")
 MOST_VALUES = 1000

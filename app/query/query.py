@@ -3,8 +3,8 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from app.query.constraints import NO_CONSTRAINTS, Constraints
 from app.query.ids import Id
-from app.query.selection import EVERYTHING, Selection
 
 
 @dataclass(frozen=True)
@@ -14,18 +14,18 @@ class Question:
     top_n: int
     user_id: Id | None = None
     skills: str | None = None
-    selection: Selection = EVERYTHING
+    constraints: Constraints = NO_CONSTRAINTS
     # Compare all rows, also where an index could choose candidates.
     exact: bool = False
-    # Rather a CrowdedError than a search that takes many times as long as most.
-    quick: bool = False
+    # Rather a InconclusiveError than a search that takes many times as long as most.
+    shallow: bool = False
 
     @property
-    def pass_key(self) -> Hashable:
-        """Who reads the same rows can share a pass; a quick look into an index does
+    def batch_key(self) -> Hashable:
+        """Who reads the same rows can share a pass; a shallow look into an index does
         not wait for an exact scan, nor for a long search.
         """
-        return ("similarity", self.selection.scan_key, self.exact, self.quick)
+        return ("similarity", self.constraints.scan_key, self.exact, self.shallow)
 
 
 class AbandonedError(Exception):
@@ -45,13 +45,13 @@ class SkillQuestion:
     skills: str | None = None
     job_id: Id | None = None
     only: Sequence[Id] | None = None
-    selection: Selection = EVERYTHING
+    constraints: Constraints = NO_CONSTRAINTS
 
     @property
-    def pass_key(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """Who reads the same rows can share a pass."""
         side = ("skills", self.job_id is None, self.only is None)
-        return (*side, self.selection.scan_key)
+        return (*side, self.constraints.scan_key)
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class NeighbourQuestion:
     top_n: int
     job_id: Id
     finds_users: bool = False
-    selection: Selection = EVERYTHING
+    constraints: Constraints = NO_CONSTRAINTS
     # As that of a `Question`.
-    quick: bool = False
+    shallow: bool = False
 
     @property
-    def pass_key(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """Who reads the same rows can share a pass."""
-        return ("neighbours", self.finds_users, self.selection.scan_key, self.quick)
+        return ("neighbours", self.finds_users, self.constraints.scan_key, self.shallow)

@@ -54,10 +54,10 @@ class Answer:
     next_cursor: str | None = None
 
 
-class PassObserver(Protocol):
+class BatchObserver(Protocol):
     """Is told of every pass that came to its end, on the thread of the pass."""
 
-    def pass_done(self, questions: int, volume: Volume, timings: Timings) -> None: ...
+    def batch_done(self, questions: int, volume: Volume, timings: Timings) -> None: ...
 
 
 @dataclass

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, TypeGuard, cast
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
-from app.errors import AppError, CrowdedError
+from app.errors import AppError, InconclusiveError
 from app.query.query import NeighbourQuestion, Question, SkillQuestion
 from app.query.result import Answer, SkillAnswer
 from app.ranking.item_to_item import Neighbours
@@ -33,7 +33,7 @@ class Passes(Protocol):
 
 
 class Answers:
-    """Hands each group of questions, whose `pass_key` is one, to its service."""
+    """Hands each group of questions, whose `batch_key` is one, to its service."""
 
     def __init__(
         self, recommender: Recommender, ranker: SkillRanker, neighbours: Neighbours
@@ -43,7 +43,7 @@ class Answers:
         self._neighbours = neighbours
 
     def answer_all(
-        self, questions: Sequence[AnyQuestion], scope: PassScope
+        self, questions: Sequence[AnyQuestion], scope: BatchScope
     ) -> Sequence[AnyAnswer | AppError]:
         """As each service's own `answer_all`."""
         first = questions[0]
@@ -73,7 +73,7 @@ class TwoLines:
         return self._looks.waiting + self._scans.waiting
 
     async def ask(self, question: AnyQuestion, deadline: Deadline) -> AnyAnswer:
-        """As `SharedPasses.ask`."""
+        """As `Batcher.ask`."""
         (outcome,) = await self.ask_all([question], deadline)
         if isinstance(outcome, AppError):
             raise outcome
@@ -82,19 +82,19 @@ class TwoLines:
     async def ask_all(
         self, questions: Sequence[AnyQuestion], deadline: Deadline
     ) -> Sequence[AnyAnswer | AppError]:
-        """As `SharedPasses.ask_all`: the questions are of one kind. Several stay
+        """As `Batcher.ask_all`: the questions are of one kind. Several stay
         together in the line whose passes are large.
         """
         question = questions[0]
         if len(questions) > 1 or not _asks_index(question):
             return await self._scans.ask_all(questions, deadline)
-        quickly = await self._looks.ask_all([replace(question, quick=True)], deadline)
-        if isinstance(quickly[0], CrowdedError):
+        quickly = await self._looks.ask_all([replace(question, shallow=True)], deadline)
+        if isinstance(quickly[0], InconclusiveError):
             return await self._looks.ask_all(questions, deadline)
         return quickly
 
     def close(self) -> None:
-        """As `SharedPasses.close`, both."""
+        """As `Batcher.close`, both."""
         self._looks.close()
         self._scans.close()
 

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching.batcher import PassScope, again_if_lost
-from app.errors import AppError, CrowdedError, JobNotFoundError
+from app.batching.batcher import BatchScope, retry_once_if_lost
+from app.errors import AppError, InconclusiveError, JobNotFoundError
 from app.query.ids import Id
 from app.query.query import AbandonedError, NeighbourQuestion, Question
-from app.query.result import Match, PassObserver, SkillAnswer, Timings, Volume
+from app.query.result import BatchObserver, Match, SkillAnswer, Timings, Volume
 from app.ranking.retrieval.base import Found, Search
 from app.ranking.top_k.bounds import Bounds
-from app.ranking.top_k.cosine import Scored, TopN
+from app.ranking.top_k.cosine import CosineTopK, Scored
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION, EMBEDDING_BYTES
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.copy.embeddings import Batch, RecordReader
+from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.reader import read_copy
 from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import SkilledRow, skilled_rows, stream_side_embeddings
@@ -35,28 +35,28 @@ class Neighbours:
         search: Search,
         *,
         version: str,
-        batch_rows: int,
-        observer: PassObserver | None = None,
+        scan_chunk_rows: int,
+        observer: BatchObserver | None = None,
         job_columns: Sequence[str] = (),
     ) -> None:
-        """`search` ranks jobs, `batch_rows` is for users; `job_columns`: the names of
-        JOB_COLUMNS.
+        """`search` ranks jobs, `scan_chunk_rows` is for users; `job_columns`: the names
+        of JOB_COLUMNS.
         """
         self._search = search
         self._observer = observer
         self._job_columns = job_columns
         self._database = database
         self._version = version
-        self._buffer_bytes = batch_rows * EMBEDDING_BYTES
+        self._buffer_bytes = scan_chunk_rows * EMBEDDING_BYTES
 
     def answer_all(
-        self, questions: Sequence[NeighbourQuestion], scope: PassScope
+        self, questions: Sequence[NeighbourQuestion], scope: BatchScope
     ) -> Sequence[SkillAnswer | AppError]:
-        """As `Recommender.answer_all`; the questions have one `pass_key`."""
-        return again_if_lost(self._pass, questions, scope)
+        """As `Recommender.answer_all`; the questions have one `batch_key`."""
+        return retry_once_if_lost(self._pass, questions, scope)
 
     def _pass(
-        self, questions: Sequence[NeighbourQuestion], scope: PassScope
+        self, questions: Sequence[NeighbourQuestion], scope: BatchScope
     ) -> Sequence[SkillAnswer | AppError]:
         start = time.perf_counter()
         with self._database.snapshot(scope.deadline) as transaction:
@@ -82,11 +82,11 @@ class Neighbours:
             texts = self._rows(transaction, side, list(ids))
         timings = Timings(0.0, (time.perf_counter() - start) * 1000)
         if self._observer:
-            self._observer.pass_done(len(questions), found.volume, timings)
-        crowded = {asked[place] for place in found.crowded}
+            self._observer.batch_done(len(questions), found.volume, timings)
+        inconclusive = {asked[place] for place in found.inconclusive}
         return [
-            CrowdedError()
-            if n in crowded
+            InconclusiveError()
+            if n in inconclusive
             else _answer(
                 rows,
                 key,
@@ -107,14 +107,14 @@ class Neighbours:
         self,
         transaction: Transaction,
         catalogue: Catalogue,
-        scope: PassScope,
+        scope: BatchScope,
         *,
         vectors: NDArray[np.float32],  # (q, 384)
         questions: Sequence[NeighbourQuestion],
     ) -> Found:
         # One more than asked for: the job itself is among the best.
         asked = [
-            Question(each.top_n + 1, selection=each.selection, quick=each.quick)
+            Question(each.top_n + 1, constraints=each.constraints, shallow=each.shallow)
             for each in questions
         ]
         if not questions or not questions[0].finds_users:
@@ -127,17 +127,17 @@ class Neighbours:
         self,
         transaction: Transaction,
         side: Side,
-        scope: PassScope,
+        scope: BatchScope,
         vectors: NDArray[np.float32],
         questions: Sequence[Question],
     ) -> Found:
-        top = TopN(
+        top = CosineTopK(
             vectors,
             [question.top_n for question in questions],
-            bounds=[Bounds.of(each.selection, side.id_column) for each in questions],
+            bounds=[Bounds.of(each.constraints, side.id_column) for each in questions],
         )
 
-        def consume(batch: Batch) -> None:
+        def consume(batch: EmbeddingChunk) -> None:
             if scope.abandoned():
                 raise AbandonedError
             top.update(batch)
@@ -149,7 +149,7 @@ class Neighbours:
                 sink,
                 side,
                 version=self._version,
-                filters=questions[0].selection.filters,
+                filters=questions[0].constraints.filters,
             ),
             reader,
             buffer_bytes=self._buffer_bytes,

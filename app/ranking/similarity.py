@@ -10,19 +10,19 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching.batcher import PassScope, again_if_lost
+from app.batching.batcher import BatchScope, retry_once_if_lost
 from app.encoder import Encoder
-from app.errors import AppError, CrowdedError, InvalidInputError, UserNotFoundError
+from app.errors import AppError, InconclusiveError, InvalidInputError, UserNotFoundError
 from app.query import cursor
 from app.query.ids import Id, IdColumn
 from app.query.query import Question
-from app.query.result import Answer, PassObserver, Recommendation, Stopwatch
+from app.query.result import Answer, BatchObserver, Recommendation, Stopwatch
 from app.ranking.retrieval.base import Found, Search
 from app.ranking.top_k.pages import Page, page_of
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.coverage import RememberedCount, count_unembedded
+from app.storage.coverage import CachedCount, count_unembedded
 from app.storage.jobs import Job, jobs_by_id
 from app.storage.tables import JOBS
 from app.storage.users import User, users_by_id
@@ -35,10 +35,10 @@ Query = str | NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a question looks for; the fingerprint is that of its cursors."""
+    """What a question looks for; the query_hash is that of its cursors."""
 
     query: Query
-    fingerprint: bytes
+    query_hash: bytes
 
 
 class Recommender:
@@ -50,7 +50,7 @@ class Recommender:
         encoder: Encoder,
         search: Search,
         *,
-        observer: PassObserver | None = None,
+        observer: BatchObserver | None = None,
         job_columns: Sequence[str] = (),
     ) -> None:
         """`job_columns`: the names of JOB_COLUMNS."""
@@ -59,14 +59,14 @@ class Recommender:
         self._search = search
         self._observer = observer
         self._job_columns = job_columns
-        self._pending = RememberedCount(
+        self._pending = CachedCount(
             partial(count_unembedded, table=JOBS, version=encoder.version)
         )
         # Two threads may both read it at first; they read the same.
         self._catalogue: Catalogue | None = None
 
     def answer_all(
-        self, questions: Sequence[Question], scope: PassScope
+        self, questions: Sequence[Question], scope: BatchScope
     ) -> Sequence[Answer | AppError]:
         """An answer, or the error that is its own, for each question.
 
@@ -74,14 +74,14 @@ class Recommender:
         model.
         """
         try:
-            return again_if_lost(self._pass, questions, scope)
+            return retry_once_if_lost(self._pass, questions, scope)
         except AppError:
             # A column may have changed its type since the catalogue was read.
             self._catalogue = None
             raise
 
     def _pass(
-        self, questions: Sequence[Question], scope: PassScope
+        self, questions: Sequence[Question], scope: BatchScope
     ) -> Sequence[Answer | AppError]:
         watch = Stopwatch()
         with self._database.snapshot(scope.deadline) as transaction:
@@ -103,7 +103,7 @@ class Recommender:
                 pages = _pages(questions, wanted, found, catalogue.job_id)
                 jobs = _jobs(transaction, catalogue, pages.values(), found.jobs)
         if self._observer:
-            self._observer.pass_done(len(questions), found.volume, watch.timings())
+            self._observer.batch_done(len(questions), found.volume, watch.timings())
         none = Answer((), 0, pending, watch.timings(), NO_SKILLS)
         answered = {
             n: replace(
@@ -120,7 +120,7 @@ class Recommender:
             if isinstance(each, AppError)
             else none
             if each is None
-            else answered.get(n) or CrowdedError()
+            else answered.get(n) or InconclusiveError()
             for n, each in enumerate(looked_up)
         ]
 
@@ -175,13 +175,15 @@ def _wanted(
             return None
         text = user.skills
         query = text if user.embedding is None else user.embedding
-    selection = question.selection
-    mark = cursor.fingerprint("similarity", version, key, text, selection.scan_key)
+    constraints = question.constraints
+    query_hash = cursor.query_hash(
+        "similarity", version, key, text, constraints.scan_key
+    )
     try:
-        cursor.check(selection.after, mark)
+        cursor.check(constraints.after, query_hash)
     except InvalidInputError as error:
         return error
-    return Wanted(query, mark)
+    return Wanted(query, query_hash)
 
 
 def _one_more(question: Question) -> Question:
@@ -197,9 +199,9 @@ def _pages(
 ) -> dict[int, Page]:
     """Those of the questions that are answered."""
     return {
-        n: page_of(ranked, questions[n].top_n, column, wanted[n].fingerprint)
+        n: page_of(ranked, questions[n].top_n, column, wanted[n].query_hash)
         for place, (n, ranked) in enumerate(zip(wanted, found.ranked, strict=True))
-        if place not in found.crowded
+        if place not in found.inconclusive
     }
 
 

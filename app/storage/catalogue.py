@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.errors import SchemaError
 from app.query.ids import IdColumn
 from app.storage import queries
-from app.storage.columns import JobColumn, offered_columns
+from app.storage.columns import JobColumn, filterable_columns
 from app.storage.connection.transaction import Transaction
 
 NEEDED = {
@@ -50,7 +50,7 @@ class Catalogue:
             user_id=IdColumn.of_type(types["users"]["user_id"]),
             users_have_embeddings=types["users"].keys()
             >= {"embedding", "embedding_version"},
-            job_columns=offered_columns(types["skill_job1"], job_columns),
+            job_columns=filterable_columns(types["skill_job1"], job_columns),
             # The schema that the extension lives in may come before it.
             jobs_have_vectors=types["skill_job1"]
             .get("embedding_vec", "")

@@ -46,10 +46,10 @@ class Stored:
     """
 
     ids: frozenset[str] = frozenset()
-    swallowed: frozenset[str] = frozenset()
+    not_persisted: frozenset[str] = frozenset()
 
     def __or__(self, other: "Stored") -> "Stored":
-        return Stored(self.ids | other.ids, self.swallowed | other.swallowed)
+        return Stored(self.ids | other.ids, self.not_persisted | other.not_persisted)
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ class Claims:
             "version": self.version,
             "vectors": to_halfvec(embeddings) if self.has_vectors else None,
         }
-        held, stored, swallowed = transaction.rows(query, parameters)[0]
-        return Stored(frozenset(stored), frozenset(swallowed)) if held else None
+        held, stored, not_persisted = transaction.rows(query, parameters)[0]
+        return Stored(frozenset(stored), frozenset(not_persisted)) if held else None
 
     def add_failure(self, transaction: Transaction, row: TextRow, reason: str) -> None:
         """Put a row into quarantine, with the digest of the text that failed."""

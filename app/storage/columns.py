@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from app.errors import InvalidInputError, SchemaError
-from app.query.selection import Scalar
+from app.query.constraints import Scalar
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 
@@ -107,7 +107,7 @@ class JobColumn:
         return text
 
 
-def offered_columns(
+def filterable_columns(
     types: Mapping[str, str], names: Sequence[str]
 ) -> tuple[JobColumn, ...]:
     """The columns with these names; `types` are those of the table's columns.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError
+from app.query.constraints import AnyOf, Condition, Range
 from app.query.filters import unknown_column
-from app.query.selection import AnyOf, Condition, Range
 from app.storage.columns import JobColumn
 
 EVERY_ROW = Composed([])
@@ -53,7 +53,7 @@ def _alias(number: int) -> Identifier:
     return Identifier(f"column_{number}")
 
 
-def and_matching(
+def where_clause(
     filters: Sequence[Condition], columns: Sequence[JobColumn]
 ) -> Composed:
     """` AND …` for each filter, to follow a condition on skill_job1.

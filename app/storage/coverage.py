@@ -55,7 +55,7 @@ def count_unembedded(
     return count
 
 
-class RememberedCount:
+class CachedCount:
     """A count that is asked for again only when the last answer is some seconds old.
 
     Several threads may ask at once; then they may count twice.

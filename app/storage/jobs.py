@@ -31,7 +31,7 @@ def stream_embeddings(
     """Stream (job_id, spare int2, embedding) of every row of this version, as COPY
     BINARY. Every embedding has 1,536 bytes; its values are not checked here.
 
-    `matching` are more conditions, as `conditions.and_matching` writes them.
+    `matching` are more conditions, as `conditions.where_clause` writes them.
     """
     query = JOBS.format(queries.STREAM_EMBEDDINGS, version=version, id_column=job_id)
     transaction.copy_out(query + matching, sink)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
+from app.query.constraints import Condition
 from app.query.ids import Id
-from app.query.selection import Condition
 from app.storage import skill_queries
 from app.storage.claims import TextRow
 from app.storage.codec import (
@@ -19,7 +19,7 @@ from app.storage.codec import (
     to_bytes,
 )
 from app.storage.columns import public
-from app.storage.conditions import and_matching, selected
+from app.storage.conditions import selected, where_clause
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.sides import Side
 
@@ -147,7 +147,7 @@ def stream_skill_ids(
     COPY BINARY.
     """
     query = _format(skill_queries.STREAM_SKILL_IDS, side)
-    transaction.copy_out(query + and_matching(filters, side.columns), sink)
+    transaction.copy_out(query + where_clause(filters, side.columns), sink)
 
 
 def stream_side_embeddings(
@@ -160,7 +160,7 @@ def stream_side_embeddings(
 ) -> None:
     """Stream the embeddings of a table as `jobs.stream_embeddings` does."""
     query = _format(skill_queries.STREAM_SIDE_EMBEDDINGS, side, **_version(version))
-    transaction.copy_out(query + and_matching(filters, side.columns), sink)
+    transaction.copy_out(query + where_clause(filters, side.columns), sink)
 
 
 def skilled_rows(

@@ -13,7 +13,7 @@ from app.storage import vector_queries as queries
 from app.storage.columns import JobColumn
 from app.storage.conditions import aliased, aliased_values
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
-from app.storage.coverage import RememberedCount
+from app.storage.coverage import CachedCount
 from app.storage.tables import JOBS
 
 # A half holds 65,504 at most. Queries are sent as integers of this size: their text
@@ -28,7 +28,7 @@ MOST_COUNTS = 100
 
 
 @dataclass(frozen=True)
-class Near:
+class NearestQuery:
     """What one question wants of the index: its `size` nearest rows, less those that
     cannot be among the best `wanted`, scores being off by `margin` at most. Of these
     none that is excluded or scores more than `at_most`.
@@ -48,7 +48,7 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Reach:
+class HnswParams:
     """How far an index is searched: candidates that it keeps in mind, at least and for
     each row that is wanted of it, and rows that it visits at most for a condition.
     """
@@ -94,14 +94,14 @@ def stream_nearest(
     transaction: Transaction,
     sink: Sink,
     rows: VectorQuery,
-    asked: Sequence[Near],
+    asked: Sequence[NearestQuery],
     *,
-    reach: Reach | None,
+    hnsw: HnswParams | None,
     shows: bool = False,
     is_last: bool = False,
 ) -> None:
     """Stream the records of `storage.copy.candidates` for each question, numbered in
-    their order: questions of one size, under the same conditions. Without a `reach`
+    their order: questions of one size, under the same conditions. Without a `hnsw`
     every row is looked at. `shows`: with what an answer shows of each; `is_last`:
     nothing else is asked in this transaction.
     """
@@ -109,8 +109,8 @@ def stream_nearest(
     values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
     settings = (
         queries.WITHOUT_INDEX
-        if reach is None
-        else _through_index(reach, asked[0], is_filtered=rows.matching is not None)
+        if hnsw is None
+        else _through_index(hnsw, asked[0], is_filtered=rows.matching is not None)
     )
     query = rows.format(
         queries.CANDIDATES,
@@ -137,11 +137,11 @@ def count_comparable(transaction: Transaction, rows: VectorQuery) -> int:
     return count
 
 
-class RememberedCounts:
+class CachedCounts:
     """`count_comparable`, one remembered count for each set of conditions."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, RememberedCount] = {}
+        self._counts: dict[str, CachedCount] = {}
 
     def __call__(self, transaction: Transaction, rows: VectorQuery) -> int:
         # Not the rows themselves: composed SQL has no hash.
@@ -149,7 +149,7 @@ class RememberedCounts:
         if key not in self._counts and len(self._counts) >= MOST_COUNTS:
             self._counts.clear()
         count = self._counts.setdefault(
-            key, RememberedCount(partial(count_comparable, rows=rows))
+            key, CachedCount(partial(count_comparable, rows=rows))
         )
         return count(transaction)
 
@@ -190,7 +190,7 @@ def _texts_of_halves() -> Sequence[str]:
     return [repr(float(half)) for half in every]
 
 
-def _values(number: int, near: Near, id_type: Composable) -> Composed:
+def _values(number: int, near: NearestQuery, id_type: Composable) -> Composed:
     scale = LARGEST / float(max(near.query.max(), -near.query.min()))
     scaled: list[int] = (near.query * scale).round().astype(int).tolist()
     # The distance is the negative product.
@@ -211,7 +211,7 @@ def _shown(columns: Sequence[JobColumn]) -> Composed:
     return queries.SHOWN.format(values=aliased_values(columns))
 
 
-def _conditions(near: Near) -> Composed:
+def _conditions(near: NearestQuery) -> Composed:
     excludes, goes_on = near.conditions
     return Composed(
         [
@@ -221,9 +221,11 @@ def _conditions(near: Near) -> Composed:
     )
 
 
-def _through_index(reach: Reach, near: Near, *, is_filtered: bool) -> Composable:
+def _through_index(
+    hnsw: HnswParams, near: NearestQuery, *, is_filtered: bool
+) -> Composable:
     has_conditions = is_filtered or any(near.conditions)
-    candidates = reach.candidates(near.size, in_steps=has_conditions)
+    candidates = hnsw.candidates(near.size, in_steps=has_conditions)
     # To go on where it stopped, a search keeps every row that it looked at: a fifth
     # of its time. Where no condition takes rows away, twice as many candidates as are
     # wanted do, rows among them that were deleted since.
@@ -231,7 +233,7 @@ def _through_index(reach: Reach, near: Near, *, is_filtered: bool) -> Composable
     return queries.THROUGH_INDEX.format(
         ef_search=Literal(candidates),
         iterative=SQL("relaxed_order" if goes_on else "off"),
-        max_scan_tuples=Literal(reach.max_scan_tuples),
+        max_scan_tuples=Literal(hnsw.max_scan_tuples),
         # With a filter the planner may find a better way than the index of vectors.
         may_sort=SQL("on" if is_filtered else "off"),
     )

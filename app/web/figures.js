@@ -146,7 +146,7 @@ export function createPasses() {
   return {
     element: card("passes-title", "Passes", "", big, el("p", { class: "hint" }, "passes over the table; who waits together shares one"), rest.element),
     show(samples) {
-      const size = histogram(samples, "recommender_pass_size");
+      const size = histogram(samples, "recommender_batch_size");
       const median = (name) => milliseconds(quantile(histogram(samples, name), 0.5));
       const whole = (name) => count(value(samples, name) ?? 0);
       big.textContent = count(size.count);
@@ -155,7 +155,7 @@ export function createPasses() {
       rest.set("Scanning, median", median("recommender_scan_seconds"));
       rest.set("Rows read", whole("recommender_rows_scanned_total"));
       rest.set("Data read", megabytes(value(samples, "recommender_bytes_scanned_total")));
-      rest.set("Requests in line", whole("recommender_waiting"));
+      rest.set("Requests in line", whole("recommender_queue_depth"));
       rest.set("Connections in use", `${whole("recommender_pool_in_use")} of ${whole("recommender_pool_size")}`);
     },
   };

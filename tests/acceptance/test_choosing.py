@@ -294,7 +294,7 @@ def test_a_batch_gives_each_user_the_answer_of_a_request_alone(
 def test_a_batch_is_one_pass(offering: Service) -> None:
     def passes() -> float:
         lines = offering.client.get("/metrics").text.splitlines()
-        name = "recommender_pass_size_count "
+        name = "recommender_batch_size_count "
         return next(float(x.removeprefix(name)) for x in lines if x.startswith(name))
 
     before = passes()

@@ -279,9 +279,9 @@ def test_f19_a_scan_that_somebody_else_waits_for_goes_on(
         staying.start()
         with socket.create_connection(("127.0.0.1", service.port)) as leaving:
             leaving.sendall(post(json.dumps(QUESTION).encode()))
-            wait_for_metric(service, "recommender_waiting", 2, within_s=5)
+            wait_for_metric(service, "recommender_queue_depth", 2, within_s=5)
             first.join()
-            wait_for_metric(service, "recommender_waiting", 0, within_s=5)
+            wait_for_metric(service, "recommender_queue_depth", 0, within_s=5)
         staying.join()
         proxy.restore()
     assert stayed == [expected]

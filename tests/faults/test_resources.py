@@ -134,7 +134,7 @@ def test_f51_descriptors_and_slots_are_flat_after_1000_database_failures(
 def narrow(proxy: Proxy, tmp_path: Path) -> Iterator[Service]:
     """A service whose line holds four."""
     with running_service(
-        proxy.url(DATABASE), tmp_path / "log", MAX_WAITING="4", MAX_PASS_SIZE="2"
+        proxy.url(DATABASE), tmp_path / "log", MAX_QUEUE_SIZE="4", MAX_BATCH_SIZE="2"
     ) as service:
         wait_for_answer(service)
         yield service
@@ -215,19 +215,19 @@ def test_f53_64_requests_in_parallel_give_the_answers_of_64_in_a_row(
         in_a_row = [answer(user) for user in range(CLIENTS)]
         assert {status for status, _ in in_a_row} == {200}
         assert len(set(in_a_row)) == CLIENTS
-        before = metric(service, "recommender_pass_size_count")
+        before = metric(service, "recommender_batch_size_count")
         with ThreadPoolExecutor(CLIENTS) as pool:
             together = list(pool.map(answer, range(CLIENTS)))
         assert together == in_a_row
         # They did share passes, or this would have shown nothing.
-        assert metric(service, "recommender_pass_size_count") - before < CLIENTS
+        assert metric(service, "recommender_batch_size_count") - before < CLIENTS
 
 
 def test_f54_first_requests_that_arrive_together_load_the_model_once(
     small_url: str, tmp_path: Path
 ) -> None:
     with running_service(
-        small_url, tmp_path / "log", CONCURRENT_PASSES="4", MAX_PASS_SIZE="4"
+        small_url, tmp_path / "log", SCAN_WORKERS="4", MAX_BATCH_SIZE="4"
     ) as service:
         assert metric(service, "recommender_model_loaded") == 0
         with ThreadPoolExecutor(16) as pool:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError, SchemaError
 from app.query import cursor
+from app.query.constraints import Constraints
 from app.query.filters import read_filters
 from app.query.query import Question, SkillQuestion
 from app.query.result import Answer, SkillAnswer
-from app.query.selection import Selection
 from app.ranking.retrieval.full_scan import StreamSearch
 from app.ranking.similarity import Recommender
 from app.ranking.skills.ranker import SkillRanker
@@ -34,7 +34,7 @@ from tests.support.skills import fill
 
 JOBS = 150
 COLUMNS = NAMES.split(",")
-SCOPE = PassScope(Deadline.after(3600), lambda: False)
+SCOPE = BatchScope(Deadline.after(3600), lambda: False)
 SKILLS = ["python", "sql", "welding", "nursing", "baking", "driving", "teaching"]
 
 
@@ -51,14 +51,14 @@ class Ranking:
             )
             self.question: Any = SkillQuestion
         else:
-            search = StreamSearch(version=encoder.version, batch_rows=16)
+            search = StreamSearch(version=encoder.version, scan_chunk_rows=16)
             self.service = Recommender(database, encoder, search, job_columns=COLUMNS)
             self.question = Question
 
-    def ask(self, *selections: Selection, top_n: int = JOBS) -> Sequence[Any]:
+    def ask(self, *selections: Constraints, top_n: int = JOBS) -> Sequence[Any]:
         questions = [
-            self.question(top_n, skills="python, sql", selection=selection)
-            for selection in selections
+            self.question(top_n, skills="python, sql", constraints=constraints)
+            for constraints in selections
         ]
         outcomes: Sequence[Any] = self.service.answer_all(questions, SCOPE)
         for outcome in outcomes:
@@ -100,22 +100,22 @@ def ranking(
 ROWS = dict(enumerate(made_rows(JOBS, seed=2), start=1))
 
 
-def selection(given: dict[str, Any], **more: Any) -> Selection:
-    return Selection(filters=read_filters(given, offered=COLUMNS), **more)
+def constraints(given: dict[str, Any], **more: Any) -> Constraints:
+    return Constraints(filters=read_filters(given, offered=COLUMNS), **more)
 
 
 def test_every_filter_gives_the_whole_ranking_less_what_does_not_match(
     ranking: Ranking,
 ) -> None:
-    (whole,) = ranking.ask(Selection())
+    (whole,) = ranking.ask(Constraints())
     everything = ranking.rows(whole)
     rng = random.Random(3)
     for _ in range(60):
         given = made_filters(rng, list(ROWS.values()))
         wanted = [row for row in everything if matches(given, ROWS[row[0]])]
         short, found = (
-            ranking.ask(selection(given), selection(given), top_n=7)[0],
-            ranking.ask(selection(given))[0],
+            ranking.ask(constraints(given), constraints(given), top_n=7)[0],
+            ranking.ask(constraints(given))[0],
         )
         assert ranking.rows(found) == wanted, given
         assert ranking.rows(short) == wanted[:7], given
@@ -123,7 +123,7 @@ def test_every_filter_gives_the_whole_ranking_less_what_does_not_match(
 
 
 def test_the_columns_come_with_each_job_as_json(ranking: Ranking) -> None:
-    (whole,) = ranking.ask(Selection())
+    (whole,) = ranking.ask(Constraints())
     for id_, _, columns in ranking.rows(whole):
         expected = {name: as_json(value) for name, value in ROWS[id_].items()}
         assert columns == expected
@@ -134,11 +134,11 @@ def test_pages_after_one_another_are_the_whole_answer(ranking: Ranking) -> None:
     rng = random.Random(4)
     for size in (1, 7, 50, JOBS - 1, JOBS, JOBS + 1):
         given = rng.choice([{}, made_filters(rng, list(ROWS.values()))])
-        (whole,) = ranking.ask(selection(given))
+        (whole,) = ranking.ask(constraints(given))
         pages: list[Any] = []
         after = None
         while True:
-            (page,) = ranking.ask(selection(given, after=after), top_n=size)
+            (page,) = ranking.ask(constraints(given, after=after), top_n=size)
             pages += ranking.rows(page)
             if page.next_cursor is None:
                 break
@@ -149,13 +149,13 @@ def test_pages_after_one_another_are_the_whole_answer(ranking: Ranking) -> None:
 def test_jobs_that_appear_meanwhile_make_neither_gaps_nor_duplicates(
     ranking: Ranking, database: Database, database_url: str
 ) -> None:
-    (whole,) = ranking.ask(Selection())
+    (whole,) = ranking.ask(Constraints())
     rng = random.Random(5)
     seen: list[Any] = []
     after = None
     number = 10_000
     while True:
-        (page,) = ranking.ask(Selection(after=after), top_n=9)
+        (page,) = ranking.ask(Constraints(after=after), top_n=9)
         seen += [row[0] for row in ranking.rows(page)]
         if page.next_cursor is None:
             break
@@ -176,14 +176,14 @@ def test_jobs_that_appear_meanwhile_make_neither_gaps_nor_duplicates(
 def test_excluded_jobs_and_low_scores_leave_the_others_as_they_are(
     ranking: Ranking,
 ) -> None:
-    (whole,) = ranking.ask(Selection())
+    (whole,) = ranking.ask(Constraints())
     everything = ranking.rows(whole)
     excluded = frozenset(row[0] for row in everything[:20:2])
     least = everything[30][1]
     one, other, both = ranking.ask(
-        Selection(exclude=excluded | {"no such job", 2**63}),
-        Selection(min_score=least),
-        Selection(exclude=excluded, min_score=least),
+        Constraints(exclude=excluded | {"no such job", 2**63}),
+        Constraints(min_score=least),
+        Constraints(exclude=excluded, min_score=least),
         top_n=40,
     )
     left = [row for row in everything if row[0] not in excluded]
@@ -194,11 +194,13 @@ def test_excluded_jobs_and_low_scores_leave_the_others_as_they_are(
 
 
 def test_a_cursor_belongs_to_its_question_alone(ranking: Ranking) -> None:
-    (page,) = ranking.ask(Selection(), top_n=5)
+    (page,) = ranking.ask(Constraints(), top_n=5)
     after = cursor.from_text(page.next_cursor)
-    ranking.ask(Selection(after=after, min_score=0.1, exclude=frozenset({3})), top_n=9)
+    ranking.ask(
+        Constraints(after=after, min_score=0.1, exclude=frozenset({3})), top_n=9
+    )
     with pytest.raises(InvalidInputError, match="belongs to another question"):
-        ranking.ask(selection({"remote": True}, after=after))
+        ranking.ask(constraints({"remote": True}, after=after))
 
 
 def test_a_filter_of_another_type_fails_with_the_name_of_its_column(
@@ -207,21 +209,21 @@ def test_a_filter_of_another_type_fails_with_the_name_of_its_column(
     with pytest.raises(
         InvalidInputError, match=r"filters\.salary should be an integer"
     ):
-        ranking.ask(selection({"salary": "high"}))
+        ranking.ask(constraints({"salary": "high"}))
 
 
 def test_a_column_that_is_dropped_is_named_until_it_is_back(
     ranking: Ranking, database_url: str
 ) -> None:
-    ranking.ask(selection({"remote": True}))
+    ranking.ask(constraints({"remote": True}))
     run(database_url, "ALTER TABLE skill_job1 DROP remote")
     for given in ({"remote": True}, {}):
         with pytest.raises(SchemaError, match="names the column remote, which the"):
-            ranking.ask(selection(given))
+            ranking.ask(constraints(given))
     run(database_url, "ALTER TABLE skill_job1 ADD remote text")
-    ranking.ask(selection({"remote": "yes"}))
+    ranking.ask(constraints({"remote": "yes"}))
     with pytest.raises(InvalidInputError, match=r"filters\.remote should be text"):
-        ranking.ask(selection({"remote": True}))
+        ranking.ask(constraints({"remote": True}))
 
 
 VALUES = [
@@ -268,12 +270,12 @@ def test_every_type_is_shown_and_found(
     add_job(database_url, 2, "python")
     run(database_url, f'ALTER TABLE skill_job1 ADD "a B" {sql_type}')
     run(database_url, f'UPDATE skill_job1 SET "a B" = {stored} WHERE job_id = 1')
-    search = StreamSearch(version="all-MiniLM-L6-v2", batch_rows=16)
+    search = StreamSearch(version="all-MiniLM-L6-v2", scan_chunk_rows=16)
     recommender = Recommender(database, HashEncoder(), search, job_columns=["a B"])
 
     def ask(given: dict[str, object]) -> list[tuple[object, object]]:
         filters = read_filters(given, offered=["a B"])
-        question = Question(5, skills="x", selection=Selection(filters=filters))
+        question = Question(5, skills="x", constraints=Constraints(filters=filters))
         (answer,) = recommender.answer_all([question], SCOPE)
         assert isinstance(answer, Answer), answer
         return [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from psycopg2.sql import SQL
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
 from app.query.query import AbandonedError, Question
@@ -18,7 +18,7 @@ from tests.support.postgres import run
 from tests.support.ranking import streaming_recommender
 from tests.support.rows import add_job, add_pending_jobs, add_user
 
-WAITED_FOR = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+WAITED_FOR = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 
 
 def ask(database: Database, *questions: Question) -> Sequence[Answer | AppError]:
@@ -229,7 +229,7 @@ def test_a_pass_that_nobody_waits_for_ends_early_and_frees_its_connection(
     for number in range(2, 100):
         add_job(database_url, number, "python")
     recommender = streaming_recommender(database, HashEncoder())
-    scope = PassScope(deadline=Deadline.after(60), abandoned=lambda: True)
+    scope = BatchScope(deadline=Deadline.after(60), abandoned=lambda: True)
     with pytest.raises(AbandonedError):
         recommender.answer_all([Question(skills="python", top_n=1)], scope)
     assert database.pool.in_use == 0
@@ -247,7 +247,7 @@ def test_f31_a_scan_sees_one_snapshot(database: Database, database_url: str) -> 
         return False
 
     recommender = streaming_recommender(database, HashEncoder())
-    scope = PassScope(deadline=Deadline.after(60), abandoned=delete_once(delete_all))
+    scope = BatchScope(deadline=Deadline.after(60), abandoned=delete_once(delete_all))
     (found,) = recommender.answer_all([Question(skills="python", top_n=2)], scope)
 
     assert isinstance(found, Answer)

@@ -8,9 +8,9 @@ from tests.support.service import ROOT
 
 WIRED = """
 from app.config import Settings, read_settings
-from app.process import hasty_imports
+from app.process import defer_model_build
 
-with hasty_imports():
+with defer_model_build():
     from app.main import create_app
     app = create_app(read_settings(Settings))
 """
@@ -38,7 +38,7 @@ def test_what_no_request_needs_yet_is_not_built() -> None:
 
 def test_models_built_late_make_the_same_document() -> None:
     in_haste = printed_by(WIRED + "print(app.openapi())")
-    import_only = WIRED.replace("with hasty_imports()", "if True")
+    import_only = WIRED.replace("with defer_model_build()", "if True")
     assert in_haste == printed_by(import_only + "print(app.openapi())")
     assert "/api/recommend" in in_haste
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from psycopg2.sql import SQL
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.query.query import Question
 from app.query.result import Answer
@@ -16,7 +16,7 @@ from tests.support.postgres import run
 from tests.support.ranking import streaming_recommender
 from tests.support.rows import VERSION, add_job, add_pending_jobs, add_user
 
-SCOPE = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+SCOPE = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 
 
 def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Answer]:

@@ -42,7 +42,7 @@ def test_a_pass_is_measured_with_its_size_rows_and_bytes(measured: Service) -> N
     assert metric(measured, "recommender_bytes_scanned_total") == pytest.approx(
         3 * JOBS * 1560, rel=0.01
     )
-    assert metric(measured, "recommender_pass_size_sum") == 4
+    assert metric(measured, "recommender_batch_size_sum") == 4
     assert metric(measured, "recommender_model_loaded") == 1
     for name in ("encode_seconds", "scan_seconds"):
         assert metric(measured, f"recommender_{name}_sum") > 0

@@ -47,14 +47,14 @@ class NaiveRows:
         counted by rounded vectors: exact ones change a score by 2e-5.
         """
         asked = np.rint(query * 4096) / 4096
-        worth = np.clip((asked @ self._listed.T - FLOOR) / (SAME - FLOOR), 0, 1)
-        inverse = 1 + len(self._rows) / (1 + worth.sum(axis=1))
+        match_credit = np.clip((asked @ self._listed.T - FLOOR) / (SAME - FLOOR), 0, 1)
+        inverse = 1 + len(self._rows) / (1 + match_credit.sum(axis=1))
         rare = np.log(inverse) ** RARITY
         weights: NDArray[np.float64] = rare / rare.sum()
         return weights
 
     def best(
-        self, text: str, *, size: int, price: float = PRICE
+        self, text: str, *, size: int, length_penalty: float = PRICE
     ) -> list[tuple[int, float]]:
         """(id, score) of the best rows: each skill of each row against each of `text`,
         equal scores by coverage, then by id.
@@ -63,7 +63,9 @@ class NaiveRows:
         weights = self._jobs.weights(query)
         scored = []
         for id_, row in self._rows.items():
-            score, coverage = naive_scores(query, row, weights, price=price)
+            score, coverage = naive_scores(
+                query, row, weights, length_penalty=length_penalty
+            )
             scored.append((-round(score, 6), -round(coverage, 6), id_))
         return [(id_, -score) for score, _, id_ in sorted(scored)[:size]]
 
@@ -74,12 +76,14 @@ def naive_ranking(
     rows: Mapping[int, str],
     *,
     size: int,
-    price: float = PRICE,
+    length_penalty: float = PRICE,
     jobs: Mapping[int, str] | None = None,
 ) -> list[tuple[int, float]]:
     """(id, score) of the best rows for one text; `jobs` as in `NaiveRows`."""
     counted = None if jobs is None else NaiveRows(encoder, jobs)
-    return NaiveRows(encoder, rows, jobs=counted).best(text, size=size, price=price)
+    return NaiveRows(encoder, rows, jobs=counted).best(
+        text, size=size, length_penalty=length_penalty
+    )
 
 
 def naive_scores(
@@ -87,13 +91,15 @@ def naive_scores(
     row: NDArray[np.float64],  # (n, 384)
     weights: NDArray[np.float64],  # (k,)
     *,
-    price: float = PRICE,
+    length_penalty: float = PRICE,
 ) -> tuple[float, float]:
     """Score and coverage of one row."""
-    worth = np.clip((query @ row.T - FLOOR) / (SAME - FLOOR), 0, 1)
+    match_credit = np.clip((query @ row.T - FLOOR) / (SAME - FLOOR), 0, 1)
     surplus = max(0, len(row) - len(query))
-    share = float(worth.max(axis=1) @ weights)
-    return share / (1 + price * math.log2(1 + surplus)), float(worth.max(axis=0).mean())
+    share = float(match_credit.max(axis=1) @ weights)
+    return share / (1 + length_penalty * math.log2(1 + surplus)), float(
+        match_credit.max(axis=0).mean()
+    )
 
 
 def _rounded(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,5 +8,5 @@ from app.storage.connection.database import Database
 
 def streaming_recommender(database: Database, encoder: Encoder) -> Recommender:
     """One that reads its batches 16 rows at a time, so that small tables have some."""
-    search = StreamSearch(version=encoder.version, batch_rows=16)
+    search = StreamSearch(version=encoder.version, scan_chunk_rows=16)
     return Recommender(database, encoder, search)

@@ -7,7 +7,7 @@ import numpy as np
 from psycopg2.sql import SQL
 
 from app.backfill.skills import SkillBackfill
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.errors import AppError
@@ -59,8 +59,8 @@ def skills_of(url: str, table: str = "skill_job1", key: str = "job_id") -> list[
     ]
 
 
-def scope() -> PassScope:
-    return PassScope(Deadline.after(30), lambda: False)
+def scope() -> BatchScope:
+    return BatchScope(Deadline.after(30), lambda: False)
 
 
 def ask(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.disconnect import ClientGoneError
+from app.api.disconnect import ClientDisconnectedError
 from app.api.errors import error_response
 from app.ops.logs import fields
 from app.ops.metrics import Telemetry
@@ -20,7 +20,7 @@ log = logging.getLogger("app.request")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # nginx's number for a client that closed the connection; it is never sent.
-CLIENT_GONE = 499
+CLIENT_DISCONNECTED = 499
 
 
 @dataclass
@@ -32,7 +32,7 @@ class _Seen:
     status: int = 0
 
 
-class Observe:
+class AccessLogMiddleware:
     """ASGI middleware, the outermost of ours.
 
     A path is logged and counted by its route only: what a stranger types as a path
@@ -66,8 +66,8 @@ class Observe:
     ) -> None:
         try:
             await self._app(scope, receive, send)
-        except ClientGoneError:
-            seen.status = CLIENT_GONE
+        except ClientDisconnectedError:
+            seen.status = CLIENT_DISCONNECTED
         except Exception:
             log.exception("unexpected error", extra=fields(request_id=seen.request_id))
             if seen.status:
@@ -79,7 +79,7 @@ class Observe:
 
     def _record(self, scope: Scope, seen: _Seen) -> None:
         seconds = time.perf_counter() - seen.start
-        status = seen.status or CLIENT_GONE
+        status = seen.status or CLIENT_DISCONNECTED
         route = _route(scope)
         self._telemetry.request_done(route, status=status, seconds=seconds)
         state: Mapping[str, object] = scope["state"]

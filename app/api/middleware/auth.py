@@ -14,7 +14,7 @@ OPEN_FOLDER = "/static/"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="job recommendations"'}
 
 
-class Guard:
+class AuthMiddleware:
     """ASGI middleware that lets known keys through, each at its own rate.
 
     Rates are per key only: behind a host's proxy all strangers share one address,

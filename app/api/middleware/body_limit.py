@@ -14,7 +14,7 @@ class BodyTooLargeError(Exception):
     """More than the limit was announced or sent."""
 
 
-class BoundedBody:
+class BodyLimitMiddleware:
     """ASGI middleware: 413 beyond 64 KB, 408 for a body that trickles in.
 
     The framework would read a body of any size whole, and wait for ever.

@@ -22,7 +22,7 @@ DEFAULTS = {
 }
 
 
-class SecurityHeaders:
+class SecurityHeadersMiddleware:
     """ASGI middleware; a header that a route sets itself is left as it is.
 
     `policies`: the content security policy of paths that are not plain JSON.

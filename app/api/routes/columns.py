@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from app.api.openapi import KEYS, VALUES, Schema
 from app.api.requests import RankBy
 from app.api.responses import ErrorResponse
-from app.ops.readiness import Shared
+from app.ops.readiness import SingleFlight
 from app.storage.columns import JobColumn
 
 # A column that appears or changes its type is seen so much later by who asks here.
@@ -37,7 +37,7 @@ ANSWER: Schema = {
 
 
 def build_columns_router(
-    columns: Shared[Sequence[JobColumn]], *, rank_by: RankBy, needs_key: bool
+    columns: SingleFlight[Sequence[JobColumn]], *, rank_by: RankBy, needs_key: bool
 ) -> APIRouter:
     """`GET /api/columns`."""
     router = APIRouter(dependencies=KEYS if needs_key else [])

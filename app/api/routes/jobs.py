@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
-from app.api.disconnect import unless_gone
+from app.api.disconnect import cancel_on_disconnect
 from app.api.mapping import candidate, server_timing
 from app.api.openapi import KEYS
 from app.api.requests import DEFAULT_TOP_N, CandidatesRequest, Whole
@@ -42,7 +42,9 @@ def build_matching_router(
 
     async def ask(request: Request, response: Response, q: AnyQuestion) -> SkillAnswer:
         start = time.perf_counter()
-        answer = await unless_gone(request, passes.ask(q, Deadline.after(timeout_s)))
+        answer = await cancel_on_disconnect(
+            request, passes.ask(q, Deadline.after(timeout_s))
+        )
         request.state.timings = answer.timings
         response.headers["Server-Timing"] = server_timing(answer.timings, start)
         assert isinstance(answer, SkillAnswer)  # noqa: S101  (by the question's type)

@@ -5,7 +5,7 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from app.api.batch import BATCH_ANSWER, batch_json
-from app.api.disconnect import unless_gone
+from app.api.disconnect import cancel_on_disconnect
 from app.api.mapping import Recommending, server_timing
 from app.api.openapi import ERRORS, KEYS
 from app.api.requests import batch_request, recommend_request
@@ -39,7 +39,7 @@ def build_recommend_router(
         start = time.perf_counter()
         deadline = Deadline.after(timeout_s)
         work = recommending.one(asked, deadline)
-        found, timings = await unless_gone(request, work)
+        found, timings = await cancel_on_disconnect(request, work)
         request.state.timings = timings
         response.headers["Server-Timing"] = server_timing(timings, start)
         return found
@@ -58,7 +58,7 @@ def build_recommend_router(
         start = time.perf_counter()
         deadline = Deadline.after(timeout_s)
         work = recommending.many(asked, deadline)
-        outcomes, timings = await unless_gone(request, work)
+        outcomes, timings = await cancel_on_disconnect(request, work)
         request.state.timings = timings
         ids = asked.user_ids  # type: ignore[attr-defined]  # as above
         return Response(

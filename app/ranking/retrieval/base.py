@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.query.ids import Id
 from app.query.query import Question
 from app.query.result import Volume
@@ -19,16 +19,17 @@ from app.storage.jobs import Job
 
 @dataclass(frozen=True)
 class Found:
-    """The best jobs of each query, highest score first, equal ones by id, and how
-    many jobs were compared. `crowded`: the quick questions that take a longer search,
-    by their places; of them nothing else is known. `jobs`: what an answer shows of
-    those that are ranked, as far as it came along.
+    """The best jobs of each query, highest score first, equal ones by id.
+
+    `analyzed`: how many were compared. `inconclusive`: places of the shallow queries
+    that need a deeper search; nothing else is known of them. `jobs`: texts of the
+    ranked jobs, as far as they came along.
     """
 
     ranked: Sequence[Sequence[Scored]]
     analyzed: int
     volume: Volume
-    crowded: Collection[int] = ()
+    inconclusive: Collection[int] = ()
     jobs: Mapping[Id, Job] = field(default_factory=dict)
 
 
@@ -41,13 +42,13 @@ class Search(Protocol):
         catalogue: Catalogue,
         questions: Sequence[Question],
         queries: NDArray[np.float32],
-        scope: PassScope,
+        scope: BatchScope,
         *,
         shows: bool = False,
     ) -> Found:
         """The answer to each question, `queries` (q, 384) float32 being their vectors.
 
-        The questions have one `pass_key`. `shows`: with `jobs`, where these can come
+        The questions have one `batch_key`. `shows`: with `jobs`, where these can come
         along; the transaction may be committed then, if no others are missing. Raises
         AbandonedError once nobody waits.
         """

@@ -6,16 +6,16 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.query.query import AbandonedError, Question
 from app.query.result import Volume
 from app.ranking.retrieval.base import Found
 from app.ranking.top_k.bounds import Bounds
-from app.ranking.top_k.cosine import TopN
+from app.ranking.top_k.cosine import CosineTopK
 from app.storage.catalogue import Catalogue
-from app.storage.conditions import and_matching
+from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Transaction
-from app.storage.copy.embeddings import Batch, RecordReader
+from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.reader import read_copy
 from app.storage.jobs import RECORD_BYTES, stream_embeddings
 
@@ -23,9 +23,9 @@ from app.storage.jobs import RECORD_BYTES, stream_embeddings
 class StreamSearch:
     """Reads the whole table once for all questions; keeps a running top-N of each."""
 
-    def __init__(self, *, version: str, batch_rows: int) -> None:
+    def __init__(self, *, version: str, scan_chunk_rows: int) -> None:
         self._version = version
-        self._buffer_bytes = batch_rows * RECORD_BYTES
+        self._buffer_bytes = scan_chunk_rows * RECORD_BYTES
 
     def best(
         self,
@@ -33,21 +33,21 @@ class StreamSearch:
         catalogue: Catalogue,
         questions: Sequence[Question],
         queries: NDArray[np.float32],  # (q, 384)
-        scope: PassScope,
+        scope: BatchScope,
         *,
         shows: bool = False,  # noqa: ARG002  (a scan keeps ids only)
     ) -> Found:
         """As `Search.best`, exactly."""
         if not questions:
             return Found((), 0, Volume(rows=0, bytes=0))
-        selections = [question.selection for question in questions]
-        top = TopN(
+        selections = [question.constraints for question in questions]
+        top = CosineTopK(
             queries,
             [question.top_n for question in questions],
             bounds=[Bounds.of(each, catalogue.job_id) for each in selections],
         )
 
-        def consume(batch: Batch) -> None:
+        def consume(batch: EmbeddingChunk) -> None:
             if scope.abandoned():
                 raise AbandonedError
             top.update(batch)
@@ -58,7 +58,7 @@ class StreamSearch:
             transaction,
             job_id=catalogue.job_id,
             version=self._version,
-            matching=and_matching(selections[0].filters, catalogue.job_columns),
+            matching=where_clause(selections[0].filters, catalogue.job_columns),
         )
         read_copy(stream, reader, buffer_bytes=self._buffer_bytes)
         return Found(

@@ -6,26 +6,31 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.query.ids import Id
 from app.query.query import AbandonedError, Question
-from app.ranking.retrieval.search_params import Way
+from app.ranking.retrieval.search_params import SearchStep
 from app.ranking.top_k.bounds import Bounds
-from app.ranking.top_k.cosine import TopN
+from app.ranking.top_k.cosine import CosineTopK
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.candidates import Candidates, Gathered
-from app.storage.copy.embeddings import Batch, RecordReader
+from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.reader import read_copy
 from app.storage.jobs import Job, job_from_json
-from app.storage.vectors import Near, VectorQuery, stream_nearest, stream_vectorless
+from app.storage.vectors import (
+    NearestQuery,
+    VectorQuery,
+    stream_nearest,
+    stream_vectorless,
+)
 
 BUFFER_BYTES = 64 * 1024
 # Scores are published with six digits.
 HALF_A_DIGIT = 0.5e-6
 
 
-class Look:
+class IndexSearch:
     """Each candidate is scored for the question that it came for, and for no other:
     what a question meets must not depend on who else asks.
     """
@@ -36,7 +41,7 @@ class Look:
         rows: VectorQuery,
         questions: Sequence[Question],
         queries: NDArray[np.float32],  # (q, 384)
-        scope: PassScope,
+        scope: BatchScope,
         *,
         shows: bool = False,
     ) -> None:
@@ -49,7 +54,7 @@ class Look:
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
         self._queries = queries
         # Of the questions that are answered: where their best are, and at which place.
-        self._tops: dict[int, tuple[TopN, int]] = {}
+        self._tops: dict[int, tuple[CosineTopK, int]] = {}
         self._shows = shows
         self._shown: dict[int | bytes, bytes] = {}
         self.open = list(range(len(questions)))
@@ -60,16 +65,18 @@ class Look:
         self.rows_read = 0
         self.bytes_read = 0
 
-    def go(self, way: Way, *, is_last: bool = False) -> None:
-        """Let the open questions try this way; `is_last`: the transaction may end."""
-        asked = {n: self._near(n, way) for n in self.open if self._tries(n, way)}
+    def go(self, step: SearchStep, *, is_last: bool = False) -> None:
+        """Let the open questions try this step; `is_last`: the transaction may end."""
+        asked = {n: self._near(n, step) for n in self.open if self._tries(n, step)}
         # What an index finds depends on how it is asked: not on what others ask of it.
         groups = list(_alike(asked))
         for number, group in enumerate(groups, 1):
-            self._take(group, way, is_last=is_last and number == len(groups))
+            self._take(group, step, is_last=is_last and number == len(groups))
 
-    def _take(self, asked: Mapping[int, Near], way: Way, *, is_last: bool) -> None:
-        gathered = self._gather(list(asked.values()), way, is_last=is_last)
+    def _take(
+        self, asked: Mapping[int, NearestQuery], step: SearchStep, *, is_last: bool
+    ) -> None:
+        gathered = self._gather(list(asked.values()), step, is_last=is_last)
         self._shown |= gathered.shown()
         top = self._top_of(list(asked))
         for question, batch in gathered.batches():
@@ -78,7 +85,7 @@ class Look:
             is_short = found.full and self._is_short(n, top, place, found)
             if found.last or is_short:
                 self._crowded.add(n)
-            if way.settles(found) and not is_short:
+            if step.settles(found) and not is_short:
                 self.open.remove(n)
                 self._tops[n] = top, place
 
@@ -105,7 +112,7 @@ class Look:
             return
         tops = {id(top): top for top, _ in self._tops.values()}
 
-        def consume(batch: Batch) -> None:
+        def consume(batch: EmbeddingChunk) -> None:
             self._check_waiting()
             for top in tops.values():
                 before = top.unusable
@@ -119,22 +126,24 @@ class Look:
         read_copy(stream, reader, buffer_bytes=BUFFER_BYTES)
         self.bytes_read += reader.bytes_read
 
-    def _top_of(self, numbers: Sequence[int]) -> TopN:
+    def _top_of(self, numbers: Sequence[int]) -> CosineTopK:
         asked = [self._questions[n] for n in numbers]
-        return TopN(
+        return CosineTopK(
             self._queries[numbers],
             [question.top_n for question in asked],
-            bounds=[Bounds.of(each.selection, self._rows.job_id) for each in asked],
+            bounds=[Bounds.of(each.constraints, self._rows.job_id) for each in asked],
         )
 
-    def _is_short(self, number: int, top: TopN, place: int, found: Candidates) -> bool:
+    def _is_short(
+        self, number: int, top: CosineTopK, place: int, found: Candidates
+    ) -> bool:
         """Whether rows of pages before took the places of those of this one."""
         question = self._questions[number]
-        if question.selection.after is None:
+        if question.constraints.after is None:
             return False
         if len(top.result(place)) >= question.top_n:
             return False
-        least = question.selection.min_score
+        least = question.constraints.min_score
         if least is None:
             return True
         embeddings = found.matrix()
@@ -142,19 +151,21 @@ class Look:
         lowest = float(np.min(embeddings @ self._units[number] / norms))
         return lowest > least - HALF_A_DIGIT
 
-    def _tries(self, number: int, way: Way) -> bool:
-        if way.reach is None:
+    def _tries(self, number: int, step: SearchStep) -> bool:
+        if step.hnsw is None:
             return True
         if self._questions[number].exact:
             return False
-        return number in self._crowded or not way.if_crowded
+        return number in self._crowded or not step.if_crowded
 
-    def _gather(self, asked: Sequence[Near], way: Way, *, is_last: bool) -> Gathered:
+    def _gather(
+        self, asked: Sequence[NearestQuery], step: SearchStep, *, is_last: bool
+    ) -> Gathered:
         self._check_waiting()
         gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
         stream = partial(
             stream_nearest, self._transaction, rows=self._rows, asked=asked,
-            reach=way.reach, shows=self._shows and way.shows, is_last=is_last,
+            hnsw=step.hnsw, shows=self._shows and step.shows, is_last=is_last,
         )  # fmt: skip
         read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
         self.vectorless |= gathered.vectorless
@@ -162,18 +173,18 @@ class Look:
         self.bytes_read += gathered.reader.bytes_read
         return gathered
 
-    def _near(self, number: int, way: Way) -> Near:
+    def _near(self, number: int, step: SearchStep) -> NearestQuery:
         question = self._questions[number]
-        selection, column = question.selection, self._rows.job_id
-        excluded = [column.parse(id_) for id_ in selection.exclude]
-        last = selection.after
+        constraints, column = question.constraints, self._rows.job_id
+        excluded = [column.parse(id_) for id_ in constraints.exclude]
+        last = constraints.after
         # Rows that tie with the last one of the page before may come again.
-        wanted = question.top_n + (way.spare // 2 if last else 0)
-        return Near(
+        wanted = question.top_n + (step.oversampling // 2 if last else 0)
+        return NearestQuery(
             self._units[number],
             wanted=wanted,
-            size=wanted + way.spare,
-            margin=way.margin,
+            size=wanted + step.oversampling,
+            margin=step.margin,
             excluded=[id_ for id_ in excluded if id_ is not None],
             at_most=None if last is None else last.score + HALF_A_DIGIT,
         )
@@ -183,9 +194,9 @@ class Look:
             raise AbandonedError
 
 
-def _alike(asked: Mapping[int, Near]) -> Iterable[Mapping[int, Near]]:
+def _alike(asked: Mapping[int, NearestQuery]) -> Iterable[Mapping[int, NearestQuery]]:
     """Questions in groups of one size and the same conditions."""
-    groups: dict[object, dict[int, Near]] = {}
+    groups: dict[object, dict[int, NearestQuery]] = {}
     for n, near in asked.items():
         groups.setdefault((near.size, near.conditions), {})[n] = near
     return groups.values()

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
+from app.query.constraints import Condition
 from app.query.query import Question
 from app.query.result import Volume
-from app.query.selection import Condition
 from app.ranking.retrieval.base import Found
 from app.ranking.retrieval.full_scan import StreamSearch
-from app.ranking.retrieval.index_search import Look
-from app.ranking.retrieval.search_params import DEEP, EXACT, NEAR, Way
+from app.ranking.retrieval.index_search import IndexSearch
+from app.ranking.retrieval.search_params import DEEP, EXACT, NEAR, SearchStep
 from app.storage.catalogue import Catalogue
-from app.storage.conditions import and_matching
+from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Transaction
-from app.storage.vectors import RememberedCounts, VectorQuery
+from app.storage.vectors import CachedCounts, VectorQuery
 
 # Up to so many rows the database compares all of them in a few milliseconds, and
 # misses none.
@@ -31,15 +31,15 @@ FEW_MATCHES = 1_000
 
 
 class PgvectorSearch:
-    """A look into the index per question, all those of a pass in one statement."""
+    """A search into the index per question, all those of a pass in one statement."""
 
     def __init__(
-        self, *, version: str, batch_rows: int, exact_below: int = EXACT_BELOW
+        self, *, version: str, scan_chunk_rows: int, exact_below: int = EXACT_BELOW
     ) -> None:
         self._version = version
-        self._stream = StreamSearch(version=version, batch_rows=batch_rows)
+        self._stream = StreamSearch(version=version, scan_chunk_rows=scan_chunk_rows)
         self._exact_below = exact_below
-        self._counts = RememberedCounts()
+        self._counts = CachedCounts()
         # Whether every row had a vector when that was last seen.
         self._is_complete = False
 
@@ -49,7 +49,7 @@ class PgvectorSearch:
         catalogue: Catalogue,
         questions: Sequence[Question],
         queries: NDArray[np.float32],  # (q, 384)
-        scope: PassScope,
+        scope: BatchScope,
         *,
         shows: bool = False,
     ) -> Found:
@@ -57,64 +57,64 @@ class PgvectorSearch:
         catalogue.require_vectors()
         if not questions:
             return Found((), 0, Volume(rows=0, bytes=0))
-        filters = questions[0].selection.filters
+        filters = questions[0].constraints.filters
         rows = self._rows(catalogue, filters)
         count = self._counts(transaction, rows)
-        look = Look(transaction, rows, questions, queries, scope, shows=shows)
+        search = IndexSearch(transaction, rows, questions, queries, scope, shows=shows)
         few = FEW_MATCHES if filters else self._exact_below
-        is_quick = questions[0].quick and count > few
+        is_quick = questions[0].shallow and count > few
         if is_quick and shows and self._is_complete:
-            return self._at_one_look(look, count)
-        for way in _ways(is_quick=is_quick, is_small=count <= few):
-            look.go(way)
-        look.read_vectorless()
-        self._is_complete = not look.vectorless
-        ranked = look.ranked()
-        analyzed = count - look.unusable
-        volume = Volume(look.rows_read, look.bytes_read)
-        if look.open and not is_quick:
+            return self._at_one_look(search, count)
+        for step in _ways(is_quick=is_quick, is_small=count <= few):
+            search.go(step)
+        search.read_vectorless()
+        self._is_complete = not search.vectorless
+        ranked = search.ranked()
+        analyzed = count - search.unusable
+        volume = Volume(search.rows_read, search.bytes_read)
+        if search.open and not is_quick:
             # Hundreds of jobs tie at the last place, and all were asked for.
             rest = self._stream.best(
                 transaction,
                 catalogue,
-                [questions[n] for n in look.open],
-                queries[look.open],
+                [questions[n] for n in search.open],
+                queries[search.open],
                 scope,
             )
-            ranked |= zip(look.open, rest.ranked, strict=True)
+            ranked |= zip(search.open, rest.ranked, strict=True)
             analyzed, volume = rest.analyzed, volume + rest.volume
         return Found(
             [ranked.get(n, ()) for n in range(len(questions))],
             analyzed,
             volume,
-            look.open if is_quick else (),
-            look.jobs(ranked.values()),
+            search.open if is_quick else (),
+            search.jobs(ranked.values()),
         )
 
     def _rows(self, catalogue: Catalogue, filters: Sequence[Condition]) -> VectorQuery:
         columns = catalogue.job_columns
-        matching = and_matching(filters, columns) if filters else None
+        matching = where_clause(filters, columns) if filters else None
         return VectorQuery(catalogue.job_id, self._version, matching, columns)
 
-    def _at_one_look(self, look: Look, count: int) -> Found:
-        """The answers of a look whose message ended the transaction. Rows without a
-        vector, should some have come since the look before, need another one: then all
-        questions are crowded.
+    def _at_one_look(self, search: IndexSearch, count: int) -> Found:
+        """The answers of a search whose message ended the transaction. Rows without a
+        vector, should some have come since the search before, need another one: then
+        all questions are inconclusive.
         """
-        look.go(NEAR, is_last=True)
-        self._is_complete = not look.vectorless
-        ranked = look.ranked() if self._is_complete else {}
-        everyone = range(look.questions)
+        search.go(NEAR, is_last=True)
+        self._is_complete = not search.vectorless
+        ranked = search.ranked() if self._is_complete else {}
+        everyone = range(search.questions)
         return Found(
             [ranked.get(n, ()) for n in everyone],
             count,
-            Volume(look.rows_read, look.bytes_read),
+            Volume(search.rows_read, search.bytes_read),
             [n for n in everyone if n not in ranked],
-            look.jobs(ranked.values()),
+            search.jobs(ranked.values()),
         )
 
 
-def _ways(*, is_quick: bool, is_small: bool) -> Sequence[Way]:
+def _ways(*, is_quick: bool, is_small: bool) -> Sequence[SearchStep]:
     if is_small:
         return (EXACT,)
     return (NEAR,) if is_quick else (NEAR, DEEP, EXACT)

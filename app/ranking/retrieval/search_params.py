@@ -1,9 +1,9 @@
-"""The ways to find candidates, and when one has found all that matter."""
+"""The steps to find candidates, and when one has found all that matter."""
 
 from dataclasses import dataclass
 
 from app.storage.copy.candidates import Candidates
-from app.storage.vectors import Reach
+from app.storage.vectors import HnswParams
 
 # By how much a similarity of two vectors in half precision is off. At most: each
 # factor by 2**-11 of itself, twice, and float32 sums on top. Usually: eight standard
@@ -13,13 +13,13 @@ USUAL_ERROR = 1.3e-4
 
 
 @dataclass(frozen=True)
-class Way:
-    """One look: `spare` rows more than wanted; `reach` None compares all rows."""
+class SearchStep:
+    """One search: `oversampling` rows beyond those wanted; without `hnsw`, exact."""
 
-    spare: int
+    oversampling: int
     margin: float
-    reach: Reach | None
-    # Only for questions whose look before found more rows that may belong.
+    hnsw: HnswParams | None
+    # Only for questions whose search before found more rows that may belong.
     if_crowded: bool = False
     # Its candidates are few: what an answer shows of them may come along.
     shows: bool = False
@@ -27,10 +27,10 @@ class Way:
     def settles(self, found: Candidates) -> bool:
         """Whether no row beyond these can be among the best, as far as an index tells.
 
-        Where hundreds of equal texts tie, an index gives some of them and no way round
+        Where hundreds of equal texts tie, an index gives some of them and no step round
         them; comparing all rows for the lowest ids would cost seconds.
         """
-        if self.reach is None and not found.full:
+        if self.hnsw is None and not found.full:
             return True
         if self.if_crowded and found.last:
             return len(found.ids) > 0
@@ -39,12 +39,17 @@ class Way:
 
 # Tried in turn by the questions that are still open: many equal texts need more
 # candidates, and a filter can leave an index too few of them.
-# Of real postings 2 % of the questions tie beyond 20 spare rows, and 5 % beyond 10.
-NEAR = Way(
-    spare=20,
+# Of real postings 2 % of the queries tie beyond 20 rows, and 5 % beyond 10.
+NEAR = SearchStep(
+    oversampling=20,
     margin=USUAL_ERROR,
-    reach=Reach(ef_search=80, per_row=2, per_row_of_steps=3),
+    hnsw=HnswParams(ef_search=80, per_row=2, per_row_of_steps=3),
     shows=True,
 )
-DEEP = Way(spare=400, margin=USUAL_ERROR, reach=Reach(ef_search=500), if_crowded=True)
-EXACT = Way(spare=400, margin=LARGEST_ERROR, reach=None)
+DEEP = SearchStep(
+    oversampling=400,
+    margin=USUAL_ERROR,
+    hnsw=HnswParams(ef_search=500),
+    if_crowded=True,
+)
+EXACT = SearchStep(oversampling=400, margin=LARGEST_ERROR, hnsw=None)

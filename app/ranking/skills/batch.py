@@ -8,33 +8,33 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.encoder import Encoder
 from app.errors import AppError
 from app.query.ids import Id
 from app.query.query import AbandonedError, SkillQuestion
-from app.query.result import PassObserver, SkillAnswer, Timings, Volume
+from app.query.result import BatchObserver, SkillAnswer, Timings, Volume
 from app.ranking.skills.explain import matches
-from app.ranking.skills.idf import to_bytes, weights_alone
+from app.ranking.skills.idf import cached_idf_weights, to_bytes
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import (
     Asked,
     Found,
     asked_by,
+    length_penalty_of,
     no_skills,
-    price_of,
     rounds,
     skill_vectors,
     wanted_by,
 )
-from app.ranking.skills.scorer import SkillQueries, SkillTopN
+from app.ranking.skills.scorer import SkillQueries, SkillTopK
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.pages import Page, page_of
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.reader import read_copy
-from app.storage.copy.skill_ids import SkillBatch, skill_reader
+from app.storage.copy.skill_ids import SkillIdChunk, skill_reader
 from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import (
     SkilledRow,
@@ -47,7 +47,7 @@ from app.storage.skills import (
 BUFFER_BYTES = 1 << 16
 
 
-class OnePass:
+class SkillBatch:
     """One pass: everything that its questions share."""
 
     def __init__(
@@ -55,10 +55,10 @@ class OnePass:
         transaction: Transaction,
         encoder: Encoder,
         cache: VocabularyCache,
-        scope: PassScope,
+        scope: BatchScope,
         *,
         catalogue: Catalogue,
-        observer: PassObserver | None = None,
+        observer: BatchObserver | None = None,
     ) -> None:
         self._observer = observer
         self._volume = Volume(rows=0, bytes=0)
@@ -82,7 +82,7 @@ class OnePass:
         target = self._jobs if questions[0].job_id is None else self._users
         found = self._find(questions, asked, vectors, target)
         pending = count_unsplit(self._transaction, target)
-        price = price_of(questions[0])
+        length_penalty = length_penalty_of(questions[0])
         told = {
             n: matches(
                 one,
@@ -91,14 +91,14 @@ class OnePass:
                 found.rows[n],
                 self._vocabulary,
                 weights=found.weights[n],
-                price=price,
+                length_penalty=length_penalty,
             )
             for (n, one), text in zip(asked.items(), texts, strict=True)
         }
         scanned = time.perf_counter()
         timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
         if self._observer and questions[0].only is None:
-            self._observer.pass_done(len(questions), self._volume, timings)
+            self._observer.batch_done(len(questions), self._volume, timings)
         return [
             outcome
             if isinstance(outcome, AppError)
@@ -177,8 +177,8 @@ class OnePass:
                     top.result(rank),
                     questions[n].top_n,
                     target.id_column,
-                    asked[n].fingerprint,
-                    basis=to_bytes(top.weights[rank]),
+                    asked[n].query_hash,
+                    ranking_state=to_bytes(top.weights[rank]),
                 )
             total = top.analyzed
         rows = self._rows(target, list({id_ for p in pages.values() for id_ in p.ids}))
@@ -202,7 +202,7 @@ class OnePass:
         weights: dict[int, NDArray[np.float64]] = {}
         for group in rounds(asked):
             wanted, columns = wanted_by(group, asked, vectors)
-            own = weights_alone(self._vocabulary, wanted, columns)
+            own = cached_idf_weights(self._vocabulary, wanted, columns)
             weights |= zip(group, own, strict=True)
         return Found(found, weights)
 
@@ -213,20 +213,22 @@ class OnePass:
         questions: Sequence[SkillQuestion],
         vectors: dict[str, NDArray[np.float32]],
         target: Side,
-    ) -> SkillTopN:
+    ) -> SkillTopK:
         wanted, columns = wanted_by(group, asked, vectors)
         queries = SkillQueries(
             vectors=wanted,
             columns=columns,
             # One more than is shown tells whether there is a next page.
             sizes=[questions[n].top_n + 1 for n in group],
-            bounds=[Bounds.of(questions[n].selection, target.id_column) for n in group],
-            price=price_of(questions[group[0]]),
+            bounds=[
+                Bounds.of(questions[n].constraints, target.id_column) for n in group
+            ],
+            length_penalty=length_penalty_of(questions[group[0]]),
             weights=[asked[n].weights for n in group],
         )
-        top = SkillTopN(self._vocabulary, queries)
+        top = SkillTopK(self._vocabulary, queries)
 
-        def consume(batch: SkillBatch) -> None:
+        def consume(batch: SkillIdChunk) -> None:
             if self._scope.abandoned():
                 raise AbandonedError
             top.update(batch)
@@ -237,7 +239,7 @@ class OnePass:
                 self._transaction,
                 sink,
                 target,
-                filters=questions[0].selection.filters,
+                filters=questions[0].constraints.filters,
             ),
             reader,
             buffer_bytes=BUFFER_BYTES,

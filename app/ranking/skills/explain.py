@@ -10,11 +10,11 @@ from app.ranking.skills.parse import split_skills
 from app.ranking.skills.prepare import Asked
 from app.ranking.skills.scoring import (
     FLOOR,
+    LENGTH_PENALTY,
     MATCHED,
-    SURPLUS_PRICE,
     discounts,
+    match_credit,
     weighted,
-    worth,
 )
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.heap import DECIMALS
@@ -28,12 +28,12 @@ def explain(
     other_vectors: NDArray[np.float32],  # (n, 384), of `others`
     *,
     weights: NDArray[np.float64] | None = None,  # (k,), of `skills`; None: all alike
-    price: float = SURPLUS_PRICE,
+    length_penalty: float = LENGTH_PENALTY,
 ) -> Explanation:
     """Compare a query's skills with a row's, both with vectors of unit length."""
     if not skills or not others:
         return Explanation(0.0, 0.0, missing=tuple(skills))
-    # Not by BLAS: the same digits as in SkillTopN, which scores many rows at once.
+    # Not by BLAS: the same digits as in SkillTopK, which scores many rows at once.
     similarities = (
         np.einsum("ij,kj->ik", other_vectors, vectors, dtype=np.float64, optimize=False)
         .astype(np.float32)
@@ -48,11 +48,11 @@ def explain(
     ]
     if weights is None:
         weights = np.full(len(skills), 1 / len(skills))
-    share = weighted(worth(best)[None, :], weights)[0]
-    left = discounts(len(skills), price=price, sizes=len(others))[-1]
+    share = weighted(match_credit(best)[None, :], weights)[0]
+    left = discounts(len(skills), length_penalty=length_penalty, sizes=len(others))[-1]
     return Explanation(
         score=round(float(share * left), DECIMALS),
-        coverage=round(float(worth(similarities.max(axis=1)).mean()), DECIMALS),
+        coverage=round(float(match_credit(similarities.max(axis=1)).mean()), DECIMALS),
         matched=[pair for pair in pairs if pair.similarity >= MATCHED],
         close=[pair for pair in pairs if FLOOR <= pair.similarity < MATCHED],
         missing=[pair.skill for pair in pairs if pair.similarity < FLOOR],
@@ -67,7 +67,7 @@ def matches(
     vocabulary: Vocabulary,
     *,
     weights: NDArray[np.float64],  # (k,), of the skills that are asked for
-    price: float,
+    length_penalty: float,
 ) -> list[Match]:
     """What is told of each row."""
     mine = np.stack([vectors[skill.key] for skill in asked.skills])
@@ -77,7 +77,14 @@ def matches(
             row.id,
             row.skills,
             cosine(text, row.embedding),
-            explanation(names, mine, row, vocabulary, weights=weights, price=price),
+            explanation(
+                names,
+                mine,
+                row,
+                vocabulary,
+                weights=weights,
+                length_penalty=length_penalty,
+            ),
             row.columns,
         )
         for row in rows
@@ -91,7 +98,7 @@ def explanation(
     vocabulary: Vocabulary,
     *,
     weights: NDArray[np.float64],
-    price: float,
+    length_penalty: float,
 ) -> Explanation | None:
     """The query's skills against the row's; None while these are still to be split."""
     if row.skill_ids is None:
@@ -102,7 +109,9 @@ def explanation(
     if len(others) != len(row.skill_ids):
         return None
     mine = vocabulary.vectors(row.skill_ids)
-    return explain(names, vectors, others, mine, weights=weights, price=price)
+    return explain(
+        names, vectors, others, mine, weights=weights, length_penalty=length_penalty
+    )
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from app.ranking.skills.scoring import FLOOR, RARITY, worth
+from app.ranking.skills.scoring import FLOOR, RARITY, match_credit
 from app.ranking.skills.vocabulary import Vocabulary
 from app.storage.skill_counts import SkillCounts
 
@@ -18,7 +18,7 @@ from app.storage.skill_counts import SkillCounts
 # whatever order they are added.
 PARTS = 1 << 16
 
-# Skills whose rarity is kept: 150 KB.
+# Skills whose idf is kept: 150 KB.
 REMEMBERED = 1_000
 
 # Shares add up to 1 but for rounding.
@@ -39,7 +39,7 @@ def query_weights(
     return _weights(_rarities(similarities, counts), columns)
 
 
-def weights_alone(
+def cached_idf_weights(
     vocabulary: Vocabulary,
     queries: NDArray[np.float32],  # (k, 384)
     columns: Sequence[NDArray[np.intp]],
@@ -100,7 +100,7 @@ def _frequencies(similarities: NDArray[np.float32], counts: SkillCounts) -> list
     """
     counted = similarities[:-1][: len(counts.listed)]
     skill, column = np.nonzero(counted > FLOOR)
-    parts = np.rint(worth(counted[skill, column]) * PARTS)
+    parts = np.rint(match_credit(counted[skill, column]) * PARTS)
     jobs = parts.astype(np.float64) * counts.listed[skill]
     sums = np.bincount(column, weights=jobs, minlength=similarities.shape[1])
     found: list[float] = (sums / PARTS).tolist()

@@ -12,7 +12,7 @@ from app.query import cursor
 from app.query.query import SkillQuestion
 from app.ranking.skills.idf import from_bytes
 from app.ranking.skills.parse import Skill, split_skills
-from app.ranking.skills.scoring import SURPLUS_PRICE
+from app.ranking.skills.scoring import LENGTH_PENALTY
 from app.ranking.skills.vocabulary import Vocabulary
 from app.storage.connection.transaction import Transaction
 from app.storage.skills import SkilledRow, known_skills
@@ -28,7 +28,7 @@ class Asked:
     text: str
     skills: Sequence[Skill]
     embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
-    fingerprint: bytes  # of the question's cursors
+    query_hash: bytes  # of the question's cursors
     # How much each skill counted on the page before: new counts must not reorder what
     # is half read.
     weights: NDArray[np.float64] | None = None
@@ -51,18 +51,18 @@ def asked_by(
     skills = query_skills(text)
     if not skills:
         return None
-    selection, id_ = question.selection, None if row is None else row.id
-    mark = cursor.fingerprint("skills", version, id_, text, selection.scan_key)
+    constraints, id_ = question.constraints, None if row is None else row.id
+    query_hash = cursor.query_hash("skills", version, id_, text, constraints.scan_key)
     weights = None
-    if selection.after is not None:
+    if constraints.after is not None:
         try:
-            cursor.check(selection.after, mark)
+            cursor.check(constraints.after, query_hash)
         except InvalidInputError as error:
             return error
-        weights = from_bytes(selection.after.basis, len(skills))
+        weights = from_bytes(constraints.after.ranking_state, len(skills))
         if weights is None:
             return cursor.foreign()
-    return Asked(text, skills, embedding, mark, weights)
+    return Asked(text, skills, embedding, query_hash, weights)
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ def wanted_by(
     return np.stack([vectors[key] for key in keys]), columns
 
 
-def price_of(question: SkillQuestion) -> float:
+def length_penalty_of(question: SkillQuestion) -> float:
     """What a job asks for beyond a user's skills is a gap; what a user has beyond a
     job's is none.
     """
-    return SURPLUS_PRICE if question.job_id is None else 0.0
+    return LENGTH_PENALTY if question.job_id is None else 0.0
 
 
 # Each costs 4 bytes per skill of the vocabulary while a pass runs.

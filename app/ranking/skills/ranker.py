@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.batching.batcher import PassScope, again_if_lost
+from app.batching.batcher import BatchScope, retry_once_if_lost
 from app.encoder import Encoder
 from app.errors import AppError
 from app.query.query import SkillQuestion
-from app.query.result import PassObserver, SkillAnswer
-from app.ranking.skills.batch import OnePass
+from app.query.result import BatchObserver, SkillAnswer
+from app.ranking.skills.batch import SkillBatch
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
@@ -23,7 +23,7 @@ class SkillRanker:
         encoder: Encoder,
         *,
         cache_folder: Path,
-        observer: PassObserver | None = None,
+        observer: BatchObserver | None = None,
         job_columns: Sequence[str] = (),
     ) -> None:
         """`job_columns`: the names of JOB_COLUMNS."""
@@ -34,20 +34,20 @@ class SkillRanker:
         self._cache = VocabularyCache(cache_folder, version=encoder.version)
 
     def answer_all(
-        self, questions: Sequence[SkillQuestion], scope: PassScope
+        self, questions: Sequence[SkillQuestion], scope: BatchScope
     ) -> Sequence[SkillAnswer | AppError]:
         """An answer, or the error that is its own, for each question, all of one
-        `pass_key`. Errors that concern all are raised, as `Recommender.answer_all`
+        `batch_key`. Errors that concern all are raised, as `Recommender.answer_all`
         does, and a lost connection is replaced once as there.
         """
-        return again_if_lost(self._pass, questions, scope)
+        return retry_once_if_lost(self._pass, questions, scope)
 
     def _pass(
-        self, questions: Sequence[SkillQuestion], scope: PassScope
+        self, questions: Sequence[SkillQuestion], scope: BatchScope
     ) -> Sequence[SkillAnswer | AppError]:
         with self._database.snapshot(scope.deadline) as transaction:
             catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
-            run = OnePass(
+            run = SkillBatch(
                 transaction,
                 self._encoder,
                 self._cache,

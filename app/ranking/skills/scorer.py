@@ -1,9 +1,9 @@
 """The best rows of a stream by skills: how well each row's skills match a query's.
 
-The score of a row is the mean, over the query's skills and weighted by their rarity, of
-what the most similar of the row's skills is worth, less a discount for a list longer
+The score of a row is the mean, over the query's skills and weighted by their idf, of
+the credit of the most similar of the row's skills, less a discount for a list longer
 than the query's. Equal scores are ordered by coverage, the mean over the row's skills
-of what the most similar of the query's is worth.
+of the credit of the most similar of the query's.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from app.ranking.skills.idf import query_weights
 from app.ranking.skills.parse import MAX_SKILLS
 from app.ranking.skills.scoring import (
+    LENGTH_PENALTY,
     STEEPNESS,
-    SURPLUS_PRICE,
     discounts,
+    match_credit,
     weighted,
-    worth,
 )
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.bounds import Bounds
-from app.ranking.top_k.heap import Best, Scored
-from app.storage.copy.skill_ids import SkillBatch
+from app.ranking.top_k.heap import Scored, TopK
+from app.storage.copy.skill_ids import SkillIdChunk
 
 # Half a unit of the last published digit, and float32's rounding of a weighted mean of
 # 64 terms.
@@ -41,20 +41,20 @@ class SkillQueries:
 
     `vectors`: (k, 384) float32 of unit length. `columns`: for each query which of
     them are its own, at least one. `sizes`: the N of each query. `bounds`: one for
-    each query, or none at all. `price`: what a row's list costs that is longer than
-    the query's. `weights`: for each query those that pages before had, None for a first
-    page; or none at all.
+    each query, or none at all. `length_penalty`: what a list longer than the
+    query's costs. `weights`: for each query those of the page before, None for a
+    first page; or none at all.
     """
 
     vectors: NDArray[np.float32]
     columns: Sequence[NDArray[np.intp]]
     sizes: Sequence[int]
     bounds: Sequence[Bounds] = ()
-    price: float = SURPLUS_PRICE
+    length_penalty: float = LENGTH_PENALTY
     weights: Sequence[NDArray[np.float64] | None] = ()
 
 
-class SkillTopN:
+class SkillTopK:
     """A running top-N per query. Feed it batches, then ask for the results."""
 
     def __init__(self, vocabulary: Vocabulary, queries: SkillQueries) -> None:
@@ -72,17 +72,21 @@ class SkillTopN:
         self._weights = table  # (q, k)
         self._discounts = np.array(  # (q, MAX_SKILLS + 1) float64, by a row's length
             [
-                discounts(len(columns), price=queries.price, sizes=MAX_SKILLS)
+                discounts(
+                    len(columns),
+                    length_penalty=queries.length_penalty,
+                    sizes=MAX_SKILLS,
+                )
                 for columns in queries.columns
             ]
         )
         # A mean, weighted or not, is off by no more than the worst of its terms.
         error = vocabulary.similarity_error(queries.vectors)
         margin = error * STEEPNESS + ROUNDING
-        self._best = Best(queries.sizes, margin=margin, bounds=queries.bounds)
+        self._best = TopK(queries.sizes, margin=margin, bounds=queries.bounds)
         self.analyzed = 0
 
-    def update(self, batch: SkillBatch) -> None:
+    def update(self, batch: SkillIdChunk) -> None:
         """Take one batch into account."""
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
@@ -115,7 +119,7 @@ class SkillTopN:
         """Scores, (q, n) float32."""
         found = self._similarities.take(skill_ids, axis=0)  # (m, k)
         best = np.maximum.reduceat(found, starts, axis=0)  # (n, k)
-        shares: NDArray[np.float32] = self._weights @ worth(best).T
+        shares: NDArray[np.float32] = self._weights @ match_credit(best).T
         listed = _listed(skill_ids, starts)
         shares *= self._discounts[:, np.minimum(listed, MAX_SKILLS)]
         return shares
@@ -130,7 +134,7 @@ class SkillTopN:
         """Score and coverage of pairs of a query and a row's place in `starts`."""
         self._refine(np.unique(skill_ids))
         found = self._similarities[skill_ids].astype(np.float64)  # (m, k)
-        best = worth(np.maximum.reduceat(found, starts, axis=0))
+        best = match_credit(np.maximum.reduceat(found, starts, axis=0))
         listed = _listed(skill_ids, starts)
         left = self._discounts[:, np.minimum(listed, MAX_SKILLS)]  # (q, n)
         scores = np.empty(len(query))
@@ -141,7 +145,7 @@ class SkillTopN:
             at = place[mine]
             shares = weighted(best[np.ix_(at, columns)], self.weights[number])
             scores[mine] = shares * left[number, at]
-            covered = worth(found[:, columns].max(axis=1))
+            covered = match_credit(found[:, columns].max(axis=1))
             coverage[mine] = (np.add.reduceat(covered, starts) / listed)[at]
         return scores, coverage
 

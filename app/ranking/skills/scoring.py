@@ -1,5 +1,6 @@
-"""What a similarity of two skills is worth, and what a long list costs. The numbers
-come from `make eval`; the reasons and the figures are in docs/skills.md.
+"""Match credit of a similarity, and what a long list costs.
+
+The numbers come from `make eval`; docs/skills.md has the reasons and the figures.
 """
 
 from typing import TypeVar
@@ -19,12 +20,12 @@ MATCHED = 0.8
 # decide between jobs that have the same of the user's skills.
 SAME = 0.99999
 
-# The steepest that `worth` rises: errors of similarities grow by no more than this.
+# The steepest rise of `match_credit`: errors of similarities grow by at most this.
 STEEPNESS = 1 / (SAME - FLOOR)
 
 # A job that lists one skill more than the user keeps 1 / 1.15 of its score, and each
 # doubling beyond takes as much again: a list of everything fits everyone a little.
-SURPLUS_PRICE = 0.15
+LENGTH_PENALTY = 0.15
 
 # A user's skill counts by this power of its inverse document frequency: 0 would be all
 # alike, 1 lets what hardly any job lists decide alone.
@@ -33,20 +34,20 @@ RARITY = 0.5
 Float = TypeVar("Float", np.float32, np.float64)
 
 
-def worth(similarity: NDArray[Float]) -> NDArray[Float]:
+def match_credit(similarity: NDArray[Float]) -> NDArray[Float]:
     """From 0 at FLOOR to 1 for the same skill: about the probability, among skills
     that look alike, that one does for the other.
     """
-    worth: NDArray[Float] = np.clip((similarity - FLOOR) * STEEPNESS, 0, 1)
-    return worth
+    credit: NDArray[Float] = np.clip((similarity - FLOOR) * STEEPNESS, 0, 1)
+    return credit
 
 
-def discounts(asked: int, *, price: float, sizes: int) -> NDArray[np.float64]:
+def discounts(asked: int, *, length_penalty: float, sizes: int) -> NDArray[np.float64]:
     """(sizes + 1,): what is left of the score of a row that lists so many skills when
     `asked` are looked for. 1 for a list that is no longer than that.
     """
     surplus = np.maximum(np.arange(sizes + 1) - asked, 0)
-    left: NDArray[np.float64] = 1 / (1 + price * np.log2(1 + surplus))
+    left: NDArray[np.float64] = 1 / (1 + length_penalty * np.log2(1 + surplus))
     return left
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.vocabulary import CODE, EXACT, Vocabulary, encode_rows
-from app.storage.copy.embeddings import Batch
+from app.storage.copy.embeddings import EmbeddingChunk
 from app.storage.skills import Position, VocabularyState
 
 FORMAT = 1
@@ -121,7 +121,7 @@ class Writer:
         self.read_rows = 0
         self.last_id = 0
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: EmbeddingChunk) -> None:
         """A consumer of records: skills in the order of writing, ids mostly so too."""
         codes, exact = encode_rows(batch.embeddings)
         ids = batch.ids

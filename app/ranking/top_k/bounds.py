@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.constraints import Constraints
 from app.query.ids import IdColumn
-from app.query.selection import Selection
 
 # What float32 may lose of a bound.
 ROUNDING = 1e-6
@@ -36,21 +36,21 @@ class Bounds:
     excluded: Sequence[Any] = ()
 
     @classmethod
-    def of(cls, selection: Selection, column: IdColumn) -> "Bounds":
+    def of(cls, constraints: Constraints, column: IdColumn) -> "Bounds":
         """An excluded id that no row can have excludes nothing."""
-        excluded = [column.parse(id_) for id_ in selection.exclude]
-        after, last = None, selection.after
+        excluded = [column.parse(id_) for id_ in constraints.exclude]
+        after, last = None, constraints.after
         if last is not None and (id_ := column.parse(last.id)) is not None:
             after = Scored(column.to_stream(id_), last.score, last.second)
         return cls(
-            least=-np.inf if selection.min_score is None else selection.min_score,
+            least=-np.inf if constraints.min_score is None else constraints.min_score,
             after=after,
             excluded=[column.to_stream(id_) for id_ in excluded if id_ is not None],
         )
 
 
 class BoundsOfAll:
-    """Those of several queries; `margin` as in `Best`."""
+    """Those of several queries; `margin` as in `TopK`."""
 
     def __init__(self, bounds: Sequence[Bounds], *, margin: float) -> None:
         margin += ROUNDING

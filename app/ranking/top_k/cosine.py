@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.top_k.bounds import Bounds
-from app.ranking.top_k.heap import DECIMALS, Best, Scored
+from app.ranking.top_k.heap import DECIMALS, Scored, TopK
 from app.storage.copy.candidates import RESCORE_ROWS
-from app.storage.copy.embeddings import Batch
+from app.storage.copy.embeddings import EmbeddingChunk
 
-__all__ = ["DECIMALS", "Scored", "TopN"]
+__all__ = ["DECIMALS", "CosineTopK", "Scored"]
 
 # A float32 dot product of 384 terms errs by at most 384 * 2**-24 = 2.3e-5 for unit
 # vectors (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); half
@@ -27,7 +27,7 @@ MARGIN = 3e-5
 LEAST_SQUARED_NORM = 1e-30
 
 
-class TopN:
+class CosineTopK:
     """A running top-N per query. Feed it batches, then ask for the results."""
 
     def __init__(
@@ -44,11 +44,11 @@ class TopN:
         exact /= np.linalg.norm(exact, axis=1, keepdims=True)
         self._exact = exact  # (q, 384) float64, unit length
         self._queries = exact.astype(np.float32)
-        self._best = Best(sizes, margin=MARGIN, bounds=bounds)
+        self._best = TopK(sizes, margin=MARGIN, bounds=bounds)
         self.analyzed = 0
         self.unusable = 0
 
-    def update(self, batch: Batch) -> None:
+    def update(self, batch: EmbeddingChunk) -> None:
         """Take one batch into account. Rows whose norm in float32 is NaN,
         infinite or below 1e-15 cannot be compared: they are counted as unusable.
         """
@@ -56,10 +56,10 @@ class TopN:
         query, row = self._best.candidates(scores, batch.ids)
         for start in range(0, len(row), RESCORE_ROWS):
             part = slice(start, start + RESCORE_ROWS)
-            chosen = Batch(batch.ids[row[part]], batch.embeddings[row[part]])
+            chosen = EmbeddingChunk(batch.ids[row[part]], batch.embeddings[row[part]])
             self.consider(query[part], chosen)
 
-    def consider(self, query: NDArray[np.int64], batch: Batch) -> None:
+    def consider(self, query: NDArray[np.int64], batch: EmbeddingChunk) -> None:
         """Score rows exactly that were chosen for one query each, `query` (n,), and
         are not excluded there; those that point nowhere belong to nobody's best.
         """

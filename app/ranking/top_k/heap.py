@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from app.ranking.top_k.bounds import Bounds, BoundsOfAll, Scored
 
-__all__ = ["DECIMALS", "Best", "Scored"]
+__all__ = ["DECIMALS", "Scored", "TopK"]
 
 # Published digits. Equal published scores are ordered by a second score if there is
 # one, then by id.
 DECIMALS = 6
 
 
-class Best:
+class TopK:
     """Keeps the best rows. `margin` bounds how far an approximate score may be off
     the exact one, half a unit of the last published digit included. `bounds`: one for
     each size, or none at all.

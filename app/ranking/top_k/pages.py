@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.query import cursor
+from app.query.constraints import CursorPosition
 from app.query.ids import Id, IdColumn
-from app.query.selection import Position
 from app.ranking.top_k.bounds import Scored
 
 
@@ -22,16 +22,16 @@ def page_of(
     ranked: Sequence[Scored],
     size: int,
     column: IdColumn,
-    fingerprint: bytes,
+    query_hash: bytes,
     *,
-    basis: bytes = b"",
+    ranking_state: bytes = b"",
 ) -> Page:
     """The first `size` rows; one more tells that there is a next page, which goes on
-    from the same `basis`.
+    from the same `ranking_state`.
     """
     shown = ranked[:size]
     ids = [column.from_stream(row.id) for row in shown]
     if len(ranked) <= size:
         return Page(ids, shown, None)
-    last = Position(shown[-1].score, shown[-1].second, ids[-1], basis)
-    return Page(ids, shown, cursor.to_text(last, fingerprint))
+    last = CursorPosition(shown[-1].score, shown[-1].second, ids[-1], ranking_state)
+    return Page(ids, shown, cursor.to_text(last, query_hash))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.storage.copy.embeddings import DIMENSION, Batch, CopyReader
+from app.storage.copy.embeddings import DIMENSION, CopyReader, EmbeddingChunk
 
 FIELDS = 6  # question, full, last, job_id, embedding, shown
 # The count of fields, then for the first three a length and a value each.
@@ -51,7 +51,7 @@ class Gathered:
         self._integer_ids = integer_ids
         self.reader: CopyReader[None] = CopyReader(self._frame, lambda _: None)
 
-    def batches(self) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+    def batches(self) -> Iterator[tuple[NDArray[np.int64], EmbeddingChunk]]:
         """All candidates, some at a time, as a scan would have read them; before each
         batch the question of each of its rows.
         """
@@ -62,7 +62,7 @@ class Gathered:
         )
         while part := list(islice(rows, RESCORE_ROWS)):
             question, ids, embeddings = zip(*part, strict=True)
-            yield np.array(question), Batch(np.array(ids), _matrix(embeddings))
+            yield np.array(question), EmbeddingChunk(np.array(ids), _matrix(embeddings))
 
     def shown(self) -> dict[int | bytes, bytes]:
         """By id, where it came along."""

@@ -28,7 +28,7 @@ EMBEDDING_BYTES = DIMENSION * 4
 
 
 @dataclass(frozen=True)
-class Batch:
+class EmbeddingChunk:
     """Rows of one COPY, in the order of their arrival.
 
     `ids`: (n,) int64, or the bytes of uuids or UTF-8 texts as NumPy `S`, which sort
@@ -40,7 +40,7 @@ class Batch:
     embeddings: NDArray[np.float32]
 
 
-Consumer = Callable[[Batch], None]
+Consumer = Callable[[EmbeddingChunk], None]
 Kind = Literal["integer", "uuid", "text"]
 SomeBatch = TypeVar("SomeBatch")
 
@@ -103,7 +103,7 @@ class CopyReader(io.RawIOBase, Generic[SomeBatch]):
         return used
 
 
-class RecordReader(CopyReader[Batch]):
+class RecordReader(CopyReader[EmbeddingChunk]):
     """Reads the records of embeddings."""
 
     def __init__(self, kind: Kind, consume: Consumer) -> None:
@@ -127,7 +127,7 @@ class _FixedFrame:
             ]
         )
 
-    def __call__(self, data: memoryview) -> tuple[int, Batch | None]:
+    def __call__(self, data: memoryview) -> tuple[int, EmbeddingChunk | None]:
         count = len(data) // self._record.itemsize
         if count == 0:
             return 0, None
@@ -139,10 +139,10 @@ class _FixedFrame:
         ids = rows["id"]
         if ids.dtype.kind == "i":
             ids = ids.astype(np.int64)  # native byte order: (n,) int64
-        return count * self._record.itemsize, Batch(ids, rows["embedding"])
+        return count * self._record.itemsize, EmbeddingChunk(ids, rows["embedding"])
 
 
-def _frame_text(data: memoryview) -> tuple[int, Batch | None]:
+def _frame_text(data: memoryview) -> tuple[int, EmbeddingChunk | None]:
     """Records of varying size, one by one: some 20 times the cost of fixed ones."""
     ids: list[bytes] = []
     embeddings: list[NDArray[np.float32]] = []
@@ -153,7 +153,7 @@ def _frame_text(data: memoryview) -> tuple[int, Batch | None]:
         used = end
     if not ids:
         return 0, None
-    return used, Batch(np.array(ids), np.stack(embeddings))
+    return used, EmbeddingChunk(np.array(ids), np.stack(embeddings))
 
 
 def _text_records(data: memoryview) -> Iterator[tuple[bytes, int, int]]:

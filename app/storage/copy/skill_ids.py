@@ -30,10 +30,10 @@ TEXT_TAIL = struct.Struct(">ihi")  # spare length, spare, length of the skill id
 
 
 @dataclass(frozen=True)
-class SkillBatch:
+class SkillIdChunk:
     """Rows of one COPY, in the order of their arrival; each has a skill.
 
-    `ids`: (n,) as in `records.Batch`. `skill_ids`: (m,) int32, those of all rows one
+    `ids`: (n,) as in `EmbeddingChunk`. `skill_ids`: (m,) int32, those of all rows one
     after the other. `starts`: (n,) intp, where each row's begin.
     """
 
@@ -42,7 +42,9 @@ class SkillBatch:
     starts: NDArray[np.intp]
 
 
-def skill_reader(kind: Kind, consume: Callable[[SkillBatch], None]) -> CopyReader[Any]:
+def skill_reader(
+    kind: Kind, consume: Callable[[SkillIdChunk], None]
+) -> CopyReader[Any]:
     """A reader of records whose ids are of this kind."""
     return CopyReader(_walk if kind == "text" else _WordFrame(kind), consume)
 
@@ -55,7 +57,7 @@ class _WordFrame:
         self._id_type = ">i8" if kind == "integer" else "S16"
         self._head = (ID_START + self._id_bytes + TEXT_TAIL.size) // WORD
 
-    def __call__(self, data: memoryview) -> tuple[int, SkillBatch | None]:
+    def __call__(self, data: memoryview) -> tuple[int, SkillIdChunk | None]:
         count = len(data) // WORD
         words = np.frombuffer(data, dtype="<u4", count=count)
         first = self._candidates(words)
@@ -88,7 +90,7 @@ class _WordFrame:
         words: NDArray[np.uint32],
         first: NDArray[np.intp],
         sizes: NDArray[np.uint32],
-    ) -> SkillBatch:
+    ) -> SkillIdChunk:
         octets = np.frombuffer(data, dtype=np.uint8)
         places = (first * WORD + ID_START)[:, None] + np.arange(self._id_bytes)
         ids = octets[places].view(self._id_type)[:, 0]
@@ -96,12 +98,12 @@ class _WordFrame:
         keep[first[:, None] + np.arange(self._head)] = False
         starts = np.zeros(len(first), dtype=np.intp)
         np.cumsum(sizes[:-1], out=starts[1:])
-        return SkillBatch(_native(ids), words[keep].astype(np.int32), starts)
+        return SkillIdChunk(_native(ids), words[keep].astype(np.int32), starts)
 
 
 def _walk(
     data: memoryview, id_type: str | None = None
-) -> tuple[int, SkillBatch | None]:
+) -> tuple[int, SkillIdChunk | None]:
     """Record by record: for ids of varying size, and where heads are in doubt."""
     ids: list[bytes] = []
     lists: list[NDArray[np.int32]] = []
@@ -115,7 +117,7 @@ def _walk(
     sizes = [len(skill_ids) for skill_ids in lists]
     starts = np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.intp)])
     column = np.frombuffer(b"".join(ids), id_type) if id_type else np.array(ids)
-    batch = SkillBatch(_native(column), np.concatenate(lists), starts.astype(np.intp))
+    batch = SkillIdChunk(_native(column), np.concatenate(lists), starts.astype(np.intp))
     return used, batch
 
 

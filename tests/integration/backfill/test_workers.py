@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from app.backfill import Backfill, Progress
-from app.backfill.desk import Batch
+from app.backfill.claim_store import Batch
 from app.backfill.skills import SkillBackfill
-from app.backfill.watch import Bell, watch
+from app.backfill.watch import WakeUp, watch
 from app.errors import DatabaseUnavailableError
 from app.storage.connection.database import Database
 from app.storage.connection.listener import Listener
@@ -135,7 +135,7 @@ def test_without_lingering_it_leaves_claimed_rows_to_their_worker(
     add_pending_jobs(database_url, ["a", "b"])
     claim_for_a_dead_worker(database_url, [1], expires_in="1 hour")
     backfill = Backfill(database, HashEncoder(), batch_size=4)
-    assert list(backfill.run(linger=False)) == [Progress(embedded=1)]
+    assert list(backfill.run(wait_for_claims=False)) == [Progress(embedded=1)]
 
 
 def test_a_slow_worker_renews_its_claim(database: Database, database_url: str) -> None:
@@ -208,7 +208,7 @@ def test_watching_embeds_what_appears_or_changes_within_two_seconds(
     backfill = Backfill(database, HashEncoder(), batch_size=4, stop=stop)
     skills = SkillBackfill(database, HashEncoder(), tables=[JOBS], stop=stop)
     watching = threading.Thread(
-        target=lambda: list(watch([backfill], skills, None, Bell(listener), stop))
+        target=lambda: list(watch([backfill], skills, None, WakeUp(listener), stop))
     )
     watching.start()
     try:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.backfill.vectors import VectorFilling
-from app.batching.batcher import PassScope
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.query.query import Question
 from app.ranking.retrieval.base import Found, Search
@@ -18,13 +18,13 @@ from app.storage.connection.database import Database
 from tests.support.postgres import run
 from tests.support.rows import VERSION
 
-WAITED_FOR = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
-STREAM = StreamSearch(version=VERSION, batch_rows=100)
+WAITED_FOR = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+STREAM = StreamSearch(version=VERSION, scan_chunk_rows=100)
 
 
 def through_index() -> Search:
     """However small the table is."""
-    return PgvectorSearch(version=VERSION, batch_rows=100, exact_below=0)
+    return PgvectorSearch(version=VERSION, scan_chunk_rows=100, exact_below=0)
 
 
 def search(

@@ -10,7 +10,7 @@ from psycopg2.extensions import parse_dsn
 
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import nearby, search, through_index
-from tests.integration.pgvector.test_quick import quick
+from tests.integration.pgvector.test_quick import shallow
 from tests.support.pgbouncer import running_pgbouncer
 from tests.support.postgres import run
 
@@ -25,13 +25,13 @@ def pooled_url(filled_url: str) -> Iterator[str]:
 def test_f47_quick_looks_leave_nothing_on_the_poolers_connections(
     filled: Database, pooled_url: str
 ) -> None:
-    backend, queries, questions = through_index(), nearby(4)[1:], quick(*"abc")
+    backend, queries, questions = through_index(), nearby(4)[1:], shallow(*"abc")
     wanted = search(filled, backend, queries, questions, shows=True)
     pooled = Database(pooled_url, pool_size=4)
     for _ in range(8):  # more than the pooler has connections
         found = search(pooled, backend, queries, questions, shows=True)
         assert (found.ranked, found.jobs) == (wanted.ranked, wanted.jobs)
-        assert not found.crowded
+        assert not found.inconclusive
     pooled.close()
     assert run(pooled_url, "SHOW enable_seqscan") == [("on",)]
     open_ = (

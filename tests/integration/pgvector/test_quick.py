@@ -3,7 +3,7 @@
 import pytest
 
 from app.deadline import Deadline
-from app.errors import AppError, CrowdedError
+from app.errors import AppError, InconclusiveError
 from app.query.query import Question
 from app.query.result import Answer
 from app.ranking.retrieval.base import Search
@@ -36,8 +36,8 @@ def columned(filled: Database, filled_url: str) -> Database:
     return filled
 
 
-def quick(*skills: str) -> list[Question]:
-    return [Question(top_n=9, skills=each, quick=True) for each in skills]
+def shallow(*skills: str) -> list[Question]:
+    return [Question(top_n=9, skills=each, shallow=True) for each in skills]
 
 
 def recommender(
@@ -48,7 +48,7 @@ def recommender(
 
 def test_what_comes_along_is_what_the_rows_hold(columned: Database) -> None:
     backend, queries = through_index(), nearby(6)
-    questions = quick(*"abcdef")
+    questions = shallow(*"abcdef")
     for _ in range(2):  # the second look ends its transaction
         found = search(columned, backend, queries, questions, COLUMNS, shows=True)
         ids = {job.id for ranked in found.ranked for job in ranked}
@@ -60,7 +60,7 @@ def test_what_comes_along_is_what_the_rows_hold(columned: Database) -> None:
 
 
 def test_nothing_comes_along_where_nobody_shows_it(filled: Database) -> None:
-    assert search(filled, through_index(), nearby(1), quick("a")).jobs == {}
+    assert search(filled, through_index(), nearby(1), shallow("a")).jobs == {}
 
 
 def test_a_quick_answer_is_the_answer_of_the_stream(
@@ -73,8 +73,8 @@ def test_a_quick_answer_is_the_answer_of_the_stream(
         " FROM unnest(%s::bytea[]) WITH ORDINALITY AS new (vector, n)",
         (VERSION, [row.tobytes() for row in nearby(20)]),
     )
-    stream = StreamSearch(version=VERSION, batch_rows=100)
-    questions = [Question(top_n=9, user_id=n, quick=True) for n in range(1, 21)]
+    stream = StreamSearch(version=VERSION, scan_chunk_rows=100)
+    questions = [Question(top_n=9, user_id=n, shallow=True) for n in range(1, 21)]
     wanted = shown(recommender(columned, stream).answer_all(questions, WAITED_FOR))
     ours = recommender(columned, through_index())
     for _ in range(3):
@@ -88,7 +88,7 @@ def shown(outcomes: object) -> list[object]:
     assert isinstance(outcomes, list)
     return [
         None
-        if isinstance(each, CrowdedError)
+        if isinstance(each, InconclusiveError)
         else (each.recommendations, each.total_jobs_analyzed, each.next_cursor)
         for each in outcomes
     ]
@@ -98,7 +98,7 @@ def test_a_row_that_lost_its_vector_is_missed_by_no_quick_look(
     filled: Database, filled_url: str
 ) -> None:
     # The first cluster holds many equal texts: its questions take a longer search.
-    backend, queries, questions = through_index(), nearby(4)[1:], quick(*"abc")
+    backend, queries, questions = through_index(), nearby(4)[1:], shallow(*"abc")
     before = search(filled, backend, queries, questions, shows=True)
     best = before.ranked[0][0].id
     run(
@@ -108,16 +108,16 @@ def test_a_row_that_lost_its_vector_is_missed_by_no_quick_look(
     )
     # This look had ended its transaction when it saw that there is such a row …
     found = search(filled, backend, queries, questions, shows=True)
-    assert list(found.crowded) == [0, 1, 2]
+    assert list(found.inconclusive) == [0, 1, 2]
     # … and the next one reads it.
     again = search(filled, backend, queries, questions, shows=True)
     assert again.ranked == before.ranked
-    assert not again.crowded
+    assert not again.inconclusive
 
 
 def test_an_error_is_none_of_a_neighbour(filled: Database) -> None:
     outcomes = recommender(filled, through_index(), ["level"]).answer_all(
-        [Question(top_n=9, user_id=5, quick=True), *quick("w1")], WAITED_FOR
+        [Question(top_n=9, user_id=5, shallow=True), *shallow("w1")], WAITED_FOR
     )
     assert isinstance(outcomes[0], AppError)
     assert isinstance(outcomes[1], Answer)

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.errors import AppError, CrowdedError, SchemaError
+from app.errors import AppError, InconclusiveError, SchemaError
+from app.query.constraints import NO_CONSTRAINTS, AnyOf, Constraints, CursorPosition
 from app.query.ids import IdColumn, Kind
 from app.query.query import NeighbourQuestion, Question
 from app.query.result import Match, SkillAnswer
-from app.query.selection import EVERYTHING, AnyOf, Position, Selection
 from app.ranking.item_to_item import Neighbours
 from app.ranking.retrieval.pgvector import PgvectorSearch
 from app.ranking.top_k.heap import Scored
@@ -28,7 +28,7 @@ from tests.integration.pgvector.searching import (
 from tests.support.postgres import run
 from tests.support.rows import VERSION, add_job
 
-BACKENDS = [through_index(), PgvectorSearch(version=VERSION, batch_rows=100)]
+BACKENDS = [through_index(), PgvectorSearch(version=VERSION, scan_chunk_rows=100)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=["index", "small"])
@@ -57,20 +57,22 @@ def test_a_quick_question_that_takes_a_longer_search_leaves_the_others_alone(
     filled: Database,
 ) -> None:
     queries = np.concatenate([clustered(3000)[:1], nearby(2)[1:]])
-    questions = [Question(top_n=7, skills="any", quick=True)] * 2
+    questions = [Question(top_n=7, skills="any", shallow=True)] * 2
     found = search(filled, through_index(), queries, questions)
-    assert list(found.crowded) == [0]
+    assert list(found.inconclusive) == [0]
     assert found.ranked[0] == ()
     assert found.ranked[1] == search(filled, STREAM, queries, questions).ranked[1]
 
 
 def test_nor_does_a_quick_question_about_similar_jobs(filled: Database) -> None:
-    neighbours = Neighbours(filled, through_index(), version=VERSION, batch_rows=100)
-    questions = [NeighbourQuestion(top_n=7, job_id=id_) for id_ in (0, 1)]
-    crowded, answered = neighbours.answer_all(
-        [replace(question, quick=True) for question in questions], WAITED_FOR
+    neighbours = Neighbours(
+        filled, through_index(), version=VERSION, scan_chunk_rows=100
     )
-    assert isinstance(crowded, CrowdedError)
+    questions = [NeighbourQuestion(top_n=7, job_id=id_) for id_ in (0, 1)]
+    inconclusive, answered = neighbours.answer_all(
+        [replace(question, shallow=True) for question in questions], WAITED_FOR
+    )
+    assert isinstance(inconclusive, InconclusiveError)
     in_the_end = neighbours.answer_all(questions, WAITED_FOR)
     assert matches(answered) == matches(in_the_end[1])
     assert [match.id for match in matches(in_the_end[0])] == list(range(60, 421, 60))
@@ -83,9 +85,11 @@ def matches(answer: SkillAnswer | AppError) -> Sequence[Match]:
 
 def test_who_else_asks_changes_no_answer(filled: Database) -> None:
     queries = nearby(20)
-    without = Selection(exclude=frozenset(range(0, 3000, 7)))
+    without = Constraints(exclude=frozenset(range(0, 3000, 7)))
     questions = [
-        Question(top_n=(5, 25, 60)[n % 3], selection=without if n % 5 else EVERYTHING)
+        Question(
+            top_n=(5, 25, 60)[n % 3], constraints=without if n % 5 else NO_CONSTRAINTS
+        )
         for n in range(20)
     ]
     alone = [
@@ -188,10 +192,10 @@ def test_ids_of_every_type(
     questions = [Question(top_n=20)] * 5
     wanted = search(vector_database, STREAM, queries, questions).ranked
     backend = through_index()
-    for each in (questions, [replace(q, quick=True) for q in questions]):
+    for each in (questions, [replace(q, shallow=True) for q in questions]):
         found = search(vector_database, backend, queries, each, shows=True)
         assert [r for r in found.ranked if r] == [
-            r for n, r in enumerate(wanted) if n not in found.crowded
+            r for n, r in enumerate(wanted) if n not in found.inconclusive
         ]
         shown = {
             IdColumn(KINDS[id_type]).from_stream(job.id)
@@ -241,25 +245,25 @@ RARE = AnyOf("level", (9,))
 
 
 @pytest.mark.parametrize(
-    "selection",
+    "constraints",
     [
-        Selection(filters=(EVERY_THIRD,)),
-        Selection(filters=(RARE,)),  # fewer than are asked for, and none is lost
-        Selection(filters=(AnyOf("level", ()),)),
-        Selection(exclude=frozenset(range(1500))),
-        Selection(exclude=frozenset({"no id at all"})),
-        Selection(min_score=0.5),
-        Selection(min_score=2.0),
-        Selection(filters=(EVERY_THIRD,), min_score=0.1, exclude=frozenset({1})),
-        Selection(after=Position(0.52, 0.0, 17)),
+        Constraints(filters=(EVERY_THIRD,)),
+        Constraints(filters=(RARE,)),  # fewer than are asked for, and none is lost
+        Constraints(filters=(AnyOf("level", ()),)),
+        Constraints(exclude=frozenset(range(1500))),
+        Constraints(exclude=frozenset({"no id at all"})),
+        Constraints(min_score=0.5),
+        Constraints(min_score=2.0),
+        Constraints(filters=(EVERY_THIRD,), min_score=0.1, exclude=frozenset({1})),
+        Constraints(after=CursorPosition(0.52, 0.0, 17)),
     ],
     ids=range(9),
 )
 def test_a_selection_has_the_answers_of_the_stream(
-    filled: Database, selection: Selection
+    filled: Database, constraints: Constraints
 ) -> None:
     queries = nearby(8)
-    questions = [Question(top_n=5, selection=selection)] * 8
+    questions = [Question(top_n=5, constraints=constraints)] * 8
     columns = ["level"]
     found = search(filled, through_index(), queries, questions, columns)
     wanted = search(filled, STREAM, queries, questions, columns)
@@ -271,13 +275,15 @@ def test_page_after_page_gives_the_whole_order(filled: Database) -> None:
     query = nearby(1)
     (wanted,) = search(filled, STREAM, query, [Question(top_n=200)]).ranked
     seen: list[Scored] = []
-    selection = Selection()
+    constraints = Constraints()
     while len(seen) < 200:
-        questions = [Question(top_n=20, selection=selection)]
+        questions = [Question(top_n=20, constraints=constraints)]
         (page,) = search(filled, through_index(), query, questions).ranked
         seen += page
         last = page[-1]
-        selection = Selection(after=Position(last.score, last.second, last.id))
+        constraints = Constraints(
+            after=CursorPosition(last.score, last.second, last.id)
+        )
     found = {job.id for job in seen}
     assert len(found) == len(seen), "a job came twice"
     assert seen == sorted(seen, key=lambda job: (-job.score, job.id))

@@ -210,7 +210,7 @@ def test_a_stop_keeps_the_skills_that_are_embedded_and_the_row_waits(
         encoder,
         slice_skills=2,
         stop=stop,
-        pace=lambda _spent_s: stop.set() if len(encoder.seen) >= 4 else None,
+        throttle=lambda _spent_s: stop.set() if len(encoder.seen) >= 4 else None,
     )
     (page,) = backfill.run()
     assert (page.rows, page.skills) == (0, 4)

@@ -138,7 +138,7 @@ def test_users_are_ranked_for_a_job_by_the_same_machinery(
         "word1 word2, word3, word4",
         users,
         size=10,
-        price=0,
+        length_penalty=0,
         jobs={5: "word1 word2, word3, word4"},
     )
     assert [m.id for m in found.matches] == [id_ for id_, _ in expected]

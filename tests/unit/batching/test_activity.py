@@ -6,33 +6,33 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.batching.activity import GAP_S, Traffic
-from app.batching.batcher import PassScope
+from app.batching.activity import GAP_S, IdleTracker
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 
-SCOPE = PassScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+SCOPE = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 
 
 def test_a_service_that_answered_nothing_yet_has_always_been_idle() -> None:
-    traffic = Traffic()
-    assert traffic.idle_s() == float("inf")
-    traffic.wait_for_gap(0)
+    activity = IdleTracker()
+    assert activity.idle_s() == float("inf")
+    activity.wait_for_gap(0)
 
 
 def test_results_and_errors_pass_through() -> None:
-    traffic = Traffic()
+    activity = IdleTracker()
 
-    def double(questions: Sequence[int], _scope: PassScope) -> list[int]:
+    def double(questions: Sequence[int], _scope: BatchScope) -> list[int]:
         return [question * 2 for question in questions]
 
-    assert traffic.observed(double)([1, 2], SCOPE) == [2, 4]
+    assert activity.observed(double)([1, 2], SCOPE) == [2, 4]
     with pytest.raises(ZeroDivisionError):
-        traffic.observed(lambda _q, _s: [1 // 0])([1], SCOPE)
-    assert traffic.idle_s() < 10
+        activity.observed(lambda _q, _s: [1 // 0])([1], SCOPE)
+    assert activity.idle_s() < 10
 
 
 def test_a_running_pass_is_no_gap_and_its_end_is_noticed() -> None:
-    traffic = Traffic()
+    activity = IdleTracker()
     running, may_end = threading.Event(), threading.Event()
 
     def last(_questions: object, _scope: object) -> list[int]:
@@ -40,14 +40,14 @@ def test_a_running_pass_is_no_gap_and_its_end_is_noticed() -> None:
         may_end.wait()
         return []
 
-    thread = threading.Thread(target=traffic.observed(last), args=([1], SCOPE))
+    thread = threading.Thread(target=activity.observed(last), args=([1], SCOPE))
     thread.start()
     running.wait()
-    assert traffic.idle_s() == 0.0
+    assert activity.idle_s() == 0.0
     start = time.monotonic()
-    traffic.wait_for_gap(0.05)
+    activity.wait_for_gap(0.05)
     assert time.monotonic() - start >= 0.05
     may_end.set()
-    traffic.wait_for_gap(60)
+    activity.wait_for_gap(60)
     thread.join()
-    assert traffic.idle_s() >= GAP_S
+    assert activity.idle_s() >= GAP_S

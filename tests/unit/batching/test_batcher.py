@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.batching.batcher import PassScope, SharedPasses
+from app.batching.batcher import Batcher, BatchScope
 from app.deadline import Deadline
 from app.errors import DeadlineExceededError, TooManyWaitingError
 
@@ -15,7 +15,7 @@ from app.errors import DeadlineExceededError, TooManyWaitingError
 @dataclass(frozen=True)
 class Asked:
     text: str
-    pass_key: int = 0
+    batch_key: int = 0
 
 
 class Gate:
@@ -25,9 +25,9 @@ class Gate:
         self.opened = threading.Semaphore(0)
         self.begun = threading.Event()
         self.groups: list[list[str]] = []
-        self.scopes: list[PassScope] = []
+        self.scopes: list[BatchScope] = []
 
-    def run(self, asked: Sequence[Asked], scope: PassScope) -> Sequence[str]:
+    def run(self, asked: Sequence[Asked], scope: BatchScope) -> Sequence[str]:
         self.groups.append([question.text for question in asked])
         self.scopes.append(scope)
         self.begun.set()
@@ -41,10 +41,8 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def passes(gate: Gate) -> Iterator[SharedPasses[Asked, str]]:
-    passes: SharedPasses[Asked, str] = SharedPasses(
-        gate.run, most_per_pass=3, max_waiting=4
-    )
+def passes(gate: Gate) -> Iterator[Batcher[Asked, str]]:
+    passes: Batcher[Asked, str] = Batcher(gate.run, max_batch_size=3, max_queue_size=4)
     yield passes
     gate.opened.release(100)
     passes.close()
@@ -58,7 +56,7 @@ async def begun(gate: Gate) -> None:
 
 
 async def ask(
-    passes: SharedPasses[Asked, str], *asked: Asked, timeout_s: float = LATER
+    passes: Batcher[Asked, str], *asked: Asked, timeout_s: float = LATER
 ) -> list[asyncio.Task[str]]:
     deadline = Deadline.after(timeout_s)
     tasks = [asyncio.create_task(passes.ask(each, deadline)) for each in asked]
@@ -67,13 +65,13 @@ async def ask(
 
 
 def test_those_who_wait_share_the_next_pass_by_key_and_size(
-    gate: Gate, passes: SharedPasses[Asked, str]
+    gate: Gate, passes: Batcher[Asked, str]
 ) -> None:
     async def story() -> list[str]:
         first = await ask(passes, Asked("a"))
         await begun(gate)
         rest = await ask(
-            passes, Asked("b"), Asked("c", pass_key=1), Asked("d"), Asked("e")
+            passes, Asked("b"), Asked("c", batch_key=1), Asked("d"), Asked("e")
         )
         gate.opened.release(100)
         return await asyncio.gather(*first, *rest)
@@ -83,7 +81,7 @@ def test_those_who_wait_share_the_next_pass_by_key_and_size(
 
 
 def test_beside_a_running_pass_one_waits_for_company(gate: Gate) -> None:
-    async def story(passes: SharedPasses[Asked, str]) -> list[str]:
+    async def story(passes: Batcher[Asked, str]) -> list[str]:
         first = await ask(passes, Asked("a"))
         await begun(gate)
         second = await ask(passes, Asked("b"))
@@ -92,14 +90,14 @@ def test_beside_a_running_pass_one_waits_for_company(gate: Gate) -> None:
         gate.opened.release(100)
         return await asyncio.gather(*first, *second, *third)
 
-    passes: SharedPasses[Asked, str] = SharedPasses(gate.run, threads=2, gather_s=0.5)
+    passes: Batcher[Asked, str] = Batcher(gate.run, threads=2, batch_window_s=0.5)
     assert asyncio.run(story(passes)) == ["A", "B", "C"]
     assert gate.groups == [["a"], ["b", "c"]]
     passes.close()
 
 
 def test_neither_a_question_alone_nor_a_full_pass_waits_for_company(gate: Gate) -> None:
-    async def story(passes: SharedPasses[Asked, str]) -> None:
+    async def story(passes: Batcher[Asked, str]) -> None:
         first = await ask(passes, Asked("a"))
         await begun(gate)
         gate.begun.clear()
@@ -109,8 +107,8 @@ def test_neither_a_question_alone_nor_a_full_pass_waits_for_company(gate: Gate) 
         gate.opened.release(100)
         await asyncio.gather(*first, full)
 
-    passes: SharedPasses[Asked, str] = SharedPasses(
-        gate.run, threads=2, most_per_pass=2, gather_s=2 * LATER
+    passes: Batcher[Asked, str] = Batcher(
+        gate.run, threads=2, max_batch_size=2, batch_window_s=2 * LATER
     )
     asyncio.run(story(passes))
     assert gate.groups == [["a"], ["b", "c"]]
@@ -118,7 +116,7 @@ def test_neither_a_question_alone_nor_a_full_pass_waits_for_company(gate: Gate) 
 
 
 def test_f50_beyond_the_line_it_refuses_at_once(
-    gate: Gate, passes: SharedPasses[Asked, str]
+    gate: Gate, passes: Batcher[Asked, str]
 ) -> None:
     async def story() -> None:
         running = await ask(passes, Asked("a"))
@@ -133,7 +131,7 @@ def test_f50_beyond_the_line_it_refuses_at_once(
 
 
 def test_f19_a_pass_is_abandoned_only_when_the_last_one_left(
-    gate: Gate, passes: SharedPasses[Asked, str]
+    gate: Gate, passes: Batcher[Asked, str]
 ) -> None:
     async def story() -> None:
         running = await ask(passes, Asked("a"))
@@ -156,7 +154,7 @@ def test_f19_a_pass_is_abandoned_only_when_the_last_one_left(
 
 
 def test_a_question_taken_back_is_never_asked(
-    gate: Gate, passes: SharedPasses[Asked, str]
+    gate: Gate, passes: Batcher[Asked, str]
 ) -> None:
     async def story() -> None:
         running = await ask(passes, Asked("a"))
@@ -173,7 +171,7 @@ def test_a_question_taken_back_is_never_asked(
 
 
 def test_a_deadline_passes_while_the_pass_goes_on(
-    gate: Gate, passes: SharedPasses[Asked, str]
+    gate: Gate, passes: Batcher[Asked, str]
 ) -> None:
     async def story() -> None:
         (late,) = await ask(passes, Asked("a"), timeout_s=0.05)
@@ -188,10 +186,10 @@ def test_f55_to_cancel_at_the_moment_of_completion_harms_nobody() -> None:
     """Callers leave just when their shared pass ends; those who stay get theirs."""
     failures: list[object] = []
 
-    def run(asked: Sequence[Asked], _scope: PassScope) -> Sequence[str]:
+    def run(asked: Sequence[Asked], _scope: BatchScope) -> Sequence[str]:
         return [question.text.upper() for question in asked]
 
-    passes: SharedPasses[Asked, str] = SharedPasses(run, threads=2)
+    passes: Batcher[Asked, str] = Batcher(run, threads=2)
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
@@ -215,10 +213,10 @@ def test_f55_to_cancel_at_the_moment_of_completion_harms_nobody() -> None:
 
 
 def test_an_error_of_a_pass_reaches_everyone_who_shares_it() -> None:
-    def run(_asked: Sequence[Asked], _scope: PassScope) -> Sequence[str]:
+    def run(_asked: Sequence[Asked], _scope: BatchScope) -> Sequence[str]:
         raise ZeroDivisionError
 
-    passes: SharedPasses[Asked, str] = SharedPasses(run)
+    passes: Batcher[Asked, str] = Batcher(run)
 
     async def story() -> list[str | BaseException]:
         tasks = await ask(passes, Asked("a"), Asked("b"))
@@ -230,7 +228,7 @@ def test_an_error_of_a_pass_reaches_everyone_who_shares_it() -> None:
 
 
 def test_closing_fails_what_waits_and_lets_the_pass_finish(gate: Gate) -> None:
-    passes: SharedPasses[Asked, str] = SharedPasses(gate.run)
+    passes: Batcher[Asked, str] = Batcher(gate.run)
 
     async def story() -> None:
         (running,) = await ask(passes, Asked("a"))
@@ -247,7 +245,7 @@ def test_closing_fails_what_waits_and_lets_the_pass_finish(gate: Gate) -> None:
 
 
 def test_the_questions_of_one_request_share_a_pass_and_count_in_the_line(
-    gate: Gate, passes: SharedPasses[Asked, str]
+    gate: Gate, passes: Batcher[Asked, str]
 ) -> None:
     async def story() -> list[object]:
         running = await ask(passes, Asked("a"))
@@ -270,7 +268,7 @@ def test_the_questions_of_one_request_share_a_pass_and_count_in_the_line(
 
 
 def test_more_questions_than_a_pass_may_have_take_several(
-    gate: Gate, passes: SharedPasses[Asked, str]
+    gate: Gate, passes: Batcher[Asked, str]
 ) -> None:
     gate.opened.release(100)
     asked = [Asked(letter) for letter in "abcd"]

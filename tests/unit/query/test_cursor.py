@@ -8,24 +8,24 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInputError
 from app.query import cursor
-from app.query.selection import Position
+from app.query.constraints import CursorPosition
 
-QUESTION = cursor.fingerprint("similarity", "python", "the filters")
+QUESTION = cursor.query_hash("similarity", "python", "the filters")
 scores = st.floats(-1, 1).map(lambda score: round(score, 6))
 ids = st.text(st.characters(exclude_categories=["Cs"])) | st.integers(-(2**63), 2**63)
 
 
-@given(score=scores, second=scores, id_=ids, basis=st.binary(max_size=512))
+@given(score=scores, second=scores, id_=ids, ranking_state=st.binary(max_size=512))
 def test_a_cursor_comes_back_as_the_place_that_it_was_made_of(
-    score: float, second: float, id_: int | str, basis: bytes
+    score: float, second: float, id_: int | str, ranking_state: bytes
 ) -> None:
-    text = cursor.to_text(Position(score, second, id_, basis), QUESTION)
+    text = cursor.to_text(CursorPosition(score, second, id_, ranking_state), QUESTION)
     back = cursor.from_text(text)
     assert (back.score, back.second, back.id) == (score, second, str(id_))
-    assert back.basis == basis
+    assert back.ranking_state == ranking_state
     cursor.check(back, QUESTION)
     with pytest.raises(InvalidInputError, match="belongs to another question"):
-        cursor.check(back, cursor.fingerprint("similarity", "java", "the filters"))
+        cursor.check(back, cursor.query_hash("similarity", "java", "the filters"))
 
 
 def test_no_cursor_is_the_first_page_of_any_question() -> None:
@@ -39,7 +39,7 @@ def test_what_was_made_up_is_refused(text: str) -> None:
 
 
 def test_a_cursor_of_which_a_byte_was_changed_is_refused() -> None:
-    text = cursor.to_text(Position(0.5, 0.25, 7), QUESTION)
+    text = cursor.to_text(CursorPosition(0.5, 0.25, 7), QUESTION)
     for place in range(len(text)):
         changed = (
             text[:place] + ("B" if text[place] == "A" else "A") + text[place + 1 :]
@@ -54,6 +54,6 @@ def test_a_cursor_of_which_a_byte_was_changed_is_refused() -> None:
 
 def test_scores_that_are_no_numbers_are_refused() -> None:
     for score in (float("nan"), float("inf")):
-        text = cursor.to_text(Position(score, 0.0, 1), QUESTION)
+        text = cursor.to_text(CursorPosition(score, 0.0, 1), QUESTION)
         with pytest.raises(InvalidInputError):
             cursor.from_text(text)

@@ -3,8 +3,8 @@
 import pytest
 
 from app.errors import InvalidInputError
+from app.query.constraints import AnyOf, Constraints, Range
 from app.query.filters import read_filters
-from app.query.selection import AnyOf, Range, Selection
 
 OFFERED = ["location", "salary"]
 
@@ -35,7 +35,7 @@ def test_equal_filters_share_a_scan_however_they_are_written(
     one: dict[str, object], other: dict[str, object]
 ) -> None:
     keys = {
-        Selection(filters=read_filters(given, offered=OFFERED)).scan_key
+        Constraints(filters=read_filters(given, offered=OFFERED)).scan_key
         for given in (one, other)
     }
     assert len(keys) == 1

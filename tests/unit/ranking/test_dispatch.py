@@ -1,4 +1,4 @@
-"""Which line a question waits in, and how one comes again that was not quick."""
+"""Which line a question waits in, and how one comes again that was not shallow."""
 
 import asyncio
 import threading
@@ -8,18 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-from app.batching.batcher import PassScope, SharedPasses
+from app.batching.batcher import Batcher, BatchScope
 from app.deadline import Deadline
-from app.errors import AppError, CrowdedError
+from app.errors import AppError, InconclusiveError
 from app.query.query import NeighbourQuestion, Question
 from app.query.result import Answer, Timings
 from app.ranking.dispatch import AnyAnswer, AnyQuestion, TwoLines
 
-Line = SharedPasses[AnyQuestion, AnyAnswer]
+Line = Batcher[AnyQuestion, AnyAnswer]
 
 SIMILAR_TO_MANY = NeighbourQuestion(top_n=3, job_id="one of hundreds of equal texts")
 FITTING_MANY = Question(top_n=1, skills="a text that hundreds of jobs have")
-CROWDED = (FITTING_MANY, SIMILAR_TO_MANY)
+INCONCLUSIVE = (FITTING_MANY, SIMILAR_TO_MANY)
 PLAIN = Question(top_n=2, skills="another")
 
 
@@ -28,22 +28,22 @@ def answer_to(question: AnyQuestion) -> Answer:
 
 
 class Service:
-    """Takes its time for crowded questions: until `go_on` is set."""
+    """Takes its time for inconclusive questions: until `go_on` is set."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
         self.passes: list[Sequence[AnyQuestion]] = []
 
     def run(
-        self, questions: Sequence[AnyQuestion], _: PassScope
+        self, questions: Sequence[AnyQuestion], _: BatchScope
     ) -> list[AnyAnswer | AppError]:
         self.passes.append(questions)
         return [self._one(question) for question in questions]
 
     def _one(self, question: AnyQuestion) -> AnyAnswer | AppError:
-        if question in [replace(each, quick=True) for each in CROWDED]:
-            return CrowdedError()
-        if question in CROWDED:
+        if question in [replace(each, shallow=True) for each in INCONCLUSIVE]:
+            return InconclusiveError()
+        if question in INCONCLUSIVE:
             assert self.go_on.wait(10)
         return answer_to(question)
 
@@ -53,11 +53,11 @@ def two_lines(service: Service, stack: ExitStack, *, looks: int = 1) -> TwoLines
 
 
 def line(service: Service, stack: ExitStack, *, threads: int = 1) -> Line:
-    passes: Line = SharedPasses(service.run, threads=threads)
+    passes: Line = Batcher(service.run, threads=threads)
     return stack.enter_context(closing(passes))
 
 
-@pytest.mark.parametrize("long", CROWDED, ids=["user", "similar jobs"])
+@pytest.mark.parametrize("long", INCONCLUSIVE, ids=["user", "similar jobs"])
 def test_who_shares_a_pass_with_a_long_search_does_not_wait_for_it(
     long: AnyQuestion,
 ) -> None:
@@ -65,11 +65,11 @@ def test_who_shares_a_pass_with_a_long_search_does_not_wait_for_it(
 
     async def ask() -> tuple[AnyAnswer, AnyAnswer]:
         deadline = Deadline.after(10)
-        crowded = asyncio.create_task(lines.ask(long, deadline))
+        inconclusive = asyncio.create_task(lines.ask(long, deadline))
         plain = await lines.ask(PLAIN, deadline)
-        assert not crowded.done()
+        assert not inconclusive.done()
         service.go_on.set()
-        return await crowded, plain
+        return await inconclusive, plain
 
     with ExitStack() as stack:
         lines = two_lines(service, stack, looks=2)

@@ -6,9 +6,9 @@ import pytest
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError, SchemaError
-from app.query.selection import AnyOf, Condition, Range, Scalar, Selection
-from app.storage.columns import JobColumn, offered_columns
-from app.storage.conditions import and_matching
+from app.query.constraints import AnyOf, Condition, Constraints, Range, Scalar
+from app.storage.columns import JobColumn, filterable_columns
+from app.storage.conditions import where_clause
 
 COLUMNS = [
     JobColumn("location", "character varying"),
@@ -39,7 +39,7 @@ def sql(*filters: Condition) -> tuple[str, list[object]]:
         assert isinstance(part, SQL)
         return part.string
 
-    return write(and_matching(filters, COLUMNS)), literals
+    return write(where_clause(filters, COLUMNS)), literals
 
 
 def test_no_filters_are_no_conditions() -> None:
@@ -149,15 +149,15 @@ def test_an_unknown_column_is_not_echoed() -> None:
 
 def test_a_column_that_is_absent_or_of_another_kind_is_named() -> None:
     types = {"salary": "integer", "vector": "vector"}
-    assert offered_columns(types, ["salary"]) == (JobColumn("salary", "integer"),)
+    assert filterable_columns(types, ["salary"]) == (JobColumn("salary", "integer"),)
     for name, reason in (("town", "does not have"), ("vector", "type vector cannot")):
         with pytest.raises(SchemaError, match=f"the column {name}, .*{reason}"):
-            offered_columns(types, ["salary", name])
+            filterable_columns(types, ["salary", name])
 
 
 def test_values_that_python_takes_for_equal_do_not_share_a_scan() -> None:
     keys = {
-        Selection(filters=(AnyOf("remote", (value,)),)).scan_key
+        Constraints(filters=(AnyOf("remote", (value,)),)).scan_key
         for value in (1, True, 1.0)
     }
     assert len(keys) == 3

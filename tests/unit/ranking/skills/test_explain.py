@@ -9,7 +9,7 @@ from app.encoder.lazy import LazyEncoder
 from app.query.result import Explanation
 from app.ranking.skills.explain import explain
 from app.ranking.skills.parse import skill_key
-from app.ranking.skills.scoring import FLOOR, MATCHED, discounts, worth
+from app.ranking.skills.scoring import FLOOR, MATCHED, discounts, match_credit
 from tests.support.service import ROOT
 
 MODEL = ROOT / "models" / "all-MiniLM-L6-v2"
@@ -76,21 +76,24 @@ def test_nothing_to_compare_with_is_a_share_of_nothing() -> None:
 
 
 def test_worth_rises_from_nothing_at_the_floor_to_one_for_the_same() -> None:
-    assert worth(
+    assert match_credit(
         np.array([-1, 0.3, FLOOR, MATCHED, 0.999995, 1.0])
     ).tolist() == pytest.approx([0, 0, 0, 0.5, 1, 1], abs=1e-4)
 
 
 def test_a_list_costs_what_it_has_beyond_the_length_of_what_is_asked_for() -> None:
-    left = discounts(2, price=0.2, sizes=9)
+    left = discounts(2, length_penalty=0.2, sizes=9)
     assert left[[0, 1, 2, 3, 5, 9]].tolist() == pytest.approx(
         [1, 1, 1, 1 / 1.2, 1 / 1.4, 1 / 1.6]
     )
-    assert (discounts(2, price=0, sizes=9) == 1).all()
+    assert (discounts(2, length_penalty=0, sizes=9) == 1).all()
 
 
 def test_the_explained_score_has_the_discount_and_the_coverage_has_none() -> None:
     rows = np.eye(4, 384, dtype=np.float32)
     why = explain(["a"], rows[:1], ["a", "b", "c", "d"], rows)
     assert (why.score, why.coverage) == (round(1 / 1.3, 6), 0.25)
-    assert explain(["a"], rows[:1], ["a", "b", "c", "d"], rows, price=0).score == 1
+    assert (
+        explain(["a"], rows[:1], ["a", "b", "c", "d"], rows, length_penalty=0).score
+        == 1
+    )

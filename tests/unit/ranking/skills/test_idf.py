@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from app.ranking.skills.idf import (
     REMEMBERED,
+    cached_idf_weights,
     from_bytes,
     query_weights,
     to_bytes,
-    weights_alone,
 )
 from app.ranking.skills.vocabulary import Vocabulary, encode_rows
 from app.storage.skill_counts import SkillCounts
@@ -56,7 +56,7 @@ def test_weights_are_the_same_to_the_last_bit_alone_and_in_company(
     table = vocabulary.similarities(queries)
     together = query_weights(vocabulary, table, columns)
     for own, weights in zip(columns, together, strict=True):
-        (alone,) = weights_alone(vocabulary, queries[own], [np.arange(len(own))])
+        (alone,) = cached_idf_weights(vocabulary, queries[own], [np.arange(len(own))])
         assert weights.tobytes() == alone.tobytes()
         assert weights.sum() == pytest.approx(1)
         assert (weights > 0).all()
@@ -69,18 +69,18 @@ def test_weights_that_are_remembered_are_those_that_were_computed() -> None:
     vocabulary = vocabulary_of(near(300, 3), rng.integers(0, 999, 300).tolist(), 1000)
     queries = near(30, 4)
     everyone = [np.arange(30)]
-    (first,) = weights_alone(vocabulary, queries[:20], [np.arange(20)])
+    (first,) = cached_idf_weights(vocabulary, queries[:20], [np.arange(20)])
     assert len(vocabulary.rarities) == 20
-    (again,) = weights_alone(vocabulary, queries, everyone)
+    (again,) = cached_idf_weights(vocabulary, queries, everyone)
     (fresh,) = query_weights(vocabulary, vocabulary.similarities(queries), everyone)
     assert again.tobytes() == fresh.tobytes()
-    (same,) = weights_alone(vocabulary, queries[:20], [np.arange(20)])
+    (same,) = cached_idf_weights(vocabulary, queries[:20], [np.arange(20)])
     assert same.tobytes() == first.tobytes()
 
 
 def test_other_counts_forget_what_was_remembered() -> None:
     vocabulary = vocabulary_of(near(5, 5), [1, 2, 3, 4, 5], 10)
-    weights_alone(vocabulary, near(5, 5), [np.arange(5)])
+    cached_idf_weights(vocabulary, near(5, 5), [np.arange(5)])
     counted = replace(vocabulary, counts=SkillCounts(20, np.arange(5, dtype=np.int32)))
     assert not counted.rarities
 
@@ -88,7 +88,7 @@ def test_other_counts_forget_what_was_remembered() -> None:
 def test_no_more_is_remembered_than_its_bound() -> None:
     vocabulary = vocabulary_of(near(5, 6), [1, 2, 3, 4, 5], 10)
     for seed, asked in enumerate([400, 400, 400, REMEMBERED + 400, 1]):
-        weights_alone(vocabulary, near(asked, seed), [np.arange(asked)])
+        cached_idf_weights(vocabulary, near(asked, seed), [np.arange(asked)])
         assert 0 < len(vocabulary.rarities) <= REMEMBERED
 
 
@@ -98,7 +98,7 @@ def test_a_rare_skill_counts_for_more_and_an_unknown_one_as_its_relatives_do() -
     relative = (eye[1] + 0.2 * eye[2]) / np.float32(np.sqrt(1.04))
     unlike = np.eye(1, 384, 7, dtype=np.float32)
     queries = np.vstack([eye[1:], relative[None], unlike])
-    (weights,) = weights_alone(vocabulary, queries, [np.arange(4)])
+    (weights,) = cached_idf_weights(vocabulary, queries, [np.arange(4)])
     common, rare, akin, unknown = weights.tolist()
     # The square root of log(1 + 1000 / (1 + frequency)).
     assert rare / common == pytest.approx(
@@ -112,16 +112,18 @@ def test_a_rare_skill_counts_for_more_and_an_unknown_one_as_its_relatives_do() -
 def test_without_counts_all_skills_count_alike(jobs: int | None) -> None:
     rows = near(5, 1)
     vocabulary = vocabulary_of(rows, None if jobs is None else [], 0)
-    (weights,) = weights_alone(vocabulary, rows, [np.array([3, 1, 2])])
+    (weights,) = cached_idf_weights(vocabulary, rows, [np.array([3, 1, 2])])
     assert weights.tolist() == [1 / 3] * 3
 
 
 def test_skills_newer_than_the_counts_and_counts_without_a_row_do_no_harm() -> None:
     rows = near(6, 2)
     known = vocabulary_of(rows, [5, 5, 5], 10)
-    (few,) = weights_alone(known, rows[:2], [np.arange(2)])
+    (few,) = cached_idf_weights(known, rows[:2], [np.arange(2)])
     counts = SkillCounts(10, np.array([5, 5, 5, 0, 0, 0, 7, 7], np.int32))
-    (many,) = weights_alone(replace(known, counts=counts), rows[:2], [np.arange(2)])
+    (many,) = cached_idf_weights(
+        replace(known, counts=counts), rows[:2], [np.arange(2)]
+    )
     assert few.tolist() == many.tolist()
 
 

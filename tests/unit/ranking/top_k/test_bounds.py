@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.query.constraints import Constraints, CursorPosition
 from app.query.ids import IdColumn
-from app.query.selection import Position, Selection
 from app.ranking.top_k.bounds import Bounds, Scored
-from app.ranking.top_k.cosine import TopN
-from app.ranking.top_k.heap import Best
-from app.storage.copy.embeddings import Batch
+from app.ranking.top_k.cosine import CosineTopK
+from app.ranking.top_k.heap import TopK
+from app.storage.copy.embeddings import EmbeddingChunk
 
 Row = tuple[Any, float, float]
 
@@ -43,10 +43,12 @@ def test_pages_after_one_another_are_the_whole_answer(
 
     def best(wanted: int, bounds: Bounds) -> list[Scored]:
         # A second query, without bounds, shares the scan.
-        top = TopN(np.vstack([query, query]), [wanted, 3], bounds=[bounds, Bounds()])
+        top = CosineTopK(
+            np.vstack([query, query]), [wanted, 3], bounds=[bounds, Bounds()]
+        )
         for start in range(0, count, chunk):
             part = slice(start, start + chunk)
-            top.update(Batch(ids[part], rows[part]))
+            top.update(EmbeddingChunk(ids[part], rows[part]))
         assert [row.id for row in top.result(1)] == [row.id for row in whole[:3]]
         return top.result(0)
 
@@ -60,8 +62,8 @@ def test_pages_after_one_another_are_the_whole_answer(
 
 
 def best_of_all(query: np.ndarray, ids: np.ndarray, rows: np.ndarray) -> list[Scored]:
-    top = TopN(query, [max(1, len(ids))])
-    top.update(Batch(ids, rows))
+    top = CosineTopK(query, [max(1, len(ids))])
+    top.update(EmbeddingChunk(ids, rows))
     return top.result(0)
 
 
@@ -115,7 +117,7 @@ def test_the_best_within_bounds_equal_a_full_sort_of_what_is_within(
         after=last,
         excluded=[KINDS[kind](n) for n in excluded],
     )
-    best = Best([size], margin=margin, bounds=[bounds])
+    best = TopK([size], margin=margin, bounds=[bounds])
     for start in range(0, 100, chunk):
         part = slice(start, start + chunk)
         scores = rough[None, part].copy()
@@ -140,7 +142,7 @@ def raw_of(id_: Any, kind: str) -> Any:
 
 
 def test_a_score_that_is_published_as_the_least_one_is_enough() -> None:
-    best = Best([9], margin=0.001, bounds=[Bounds(least=0.812345)])
+    best = TopK([9], margin=0.001, bounds=[Bounds(least=0.812345)])
     exact = np.array([0.8123454, 0.8123446, 0.8123444])
     query, row = best.candidates(exact[None].astype(np.float32), np.arange(3))
     best.keep(query, row, exact[row])
@@ -151,7 +153,7 @@ def test_a_score_that_is_published_as_the_least_one_is_enough() -> None:
 
 
 def test_the_last_row_of_a_page_does_not_come_again_with_another_last_digit() -> None:
-    best = Best([9], margin=0.001, bounds=[Bounds(after=Scored(7, 0.5))])
+    best = TopK([9], margin=0.001, bounds=[Bounds(after=Scored(7, 0.5))])
     exact = np.array([0.499999, 0.499999])
     best.keep(np.zeros(2, np.int64), np.array([7, 8]), exact)
     assert [row.id for row in best.result(0)] == [8]
@@ -168,7 +170,9 @@ def test_the_last_row_of_a_page_does_not_come_again_with_another_last_digit() ->
 def test_ids_are_understood_as_anywhere_else_and_impossible_ones_left_aside(
     kind: Any, given_ids: set[int | str], raw: set[int | bytes]
 ) -> None:
-    selection = Selection(exclude=frozenset(given_ids), after=Position(0.5, 0.25, "8"))
-    bounds = Bounds.of(selection, IdColumn(kind))
+    constraints = Constraints(
+        exclude=frozenset(given_ids), after=CursorPosition(0.5, 0.25, "8")
+    )
+    bounds = Bounds.of(constraints, IdColumn(kind))
     assert set(bounds.excluded) == raw
     assert (bounds.after is None) == (kind == "uuid")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.ranking.top_k.cosine import TopN
-from app.storage.copy.embeddings import Batch
+from app.ranking.top_k.cosine import CosineTopK
+from app.storage.copy.embeddings import EmbeddingChunk
 
 
 def unit(count: int, seed: int) -> np.ndarray:
@@ -26,11 +26,13 @@ def full_sort(
     return [(ids[i].item(), float(scores[i])) for i in order]
 
 
-def feed(top: TopN, ids: np.ndarray, rows: np.ndarray, sizes: list[int]) -> None:
+def feed(top: CosineTopK, ids: np.ndarray, rows: np.ndarray, sizes: list[int]) -> None:
     start = 0
     while start < len(ids):
         size = sizes.pop() if sizes else len(ids)
-        top.update(Batch(ids[start : start + size], rows[start : start + size]))
+        top.update(
+            EmbeddingChunk(ids[start : start + size], rows[start : start + size])
+        )
         start += size
 
 
@@ -52,7 +54,7 @@ def test_it_equals_a_full_sort_however_the_stream_is_cut(
     rows *= rng.choice([1, 2, 8], (count, 1)).astype(np.float32)
     queries = unit(len(sizes), seed + 1)
 
-    top = TopN(queries, sizes)
+    top = CosineTopK(queries, sizes)
     feed(top, ids, rows, chunks)
 
     assert top.analyzed == count
@@ -63,10 +65,10 @@ def test_it_equals_a_full_sort_however_the_stream_is_cut(
 
 def test_an_answer_does_not_depend_on_who_shares_the_pass() -> None:
     ids, rows, queries = np.arange(3000), unit(3000, 1), unit(64, 2)
-    together = TopN(queries, [10] * 64)
+    together = CosineTopK(queries, [10] * 64)
     feed(together, ids, rows, [1000, 1000])
     for number in range(64):
-        alone = TopN(queries[number : number + 1], [10])
+        alone = CosineTopK(queries[number : number + 1], [10])
         feed(alone, ids, rows, [77, 300])
         assert alone.result(0) == together.result(number)
 
@@ -78,34 +80,34 @@ def test_f24_and_f25_rows_that_point_nowhere_are_counted_and_never_ranked() -> N
     rows[3] = 0
     rows[4] = 1e30  # its squared norm overflows float32
     rows[5] = 1e-20  # its squared norm underflows
-    top = TopN(unit(1, 4), [10])
-    top.update(Batch(np.arange(8), rows))
+    top = CosineTopK(unit(1, 4), [10])
+    top.update(EmbeddingChunk(np.arange(8), rows))
     assert sorted(row.id for row in top.result(0)) == [0, 6, 7]
     assert (top.analyzed, top.unusable) == (3, 5)
 
 
 def test_f26_equal_scores_are_ordered_by_id_even_across_batches() -> None:
     row = unit(1, 5)
-    top = TopN(row, [2])
+    top = CosineTopK(row, [2])
     for id_ in (9, 3, 7, 1):
-        top.update(Batch(np.array([id_]), row))
+        top.update(EmbeddingChunk(np.array([id_]), row))
     assert [row.id for row in top.result(0)] == [1, 3]
 
 
 @pytest.mark.parametrize("ids", [[b"b", b"aa", b"a"], [b"\x02", b"\x01\x01", b"\x01"]])
 def test_text_and_uuid_ids_are_ordered_by_their_bytes(ids: list[bytes]) -> None:
     row = unit(1, 5)
-    top = TopN(row, [3])
+    top = CosineTopK(row, [3])
     for id_ in ids:
-        top.update(Batch(np.array([id_]), row))
+        top.update(EmbeddingChunk(np.array([id_]), row))
     assert [scored.id for scored in top.result(0)] == sorted(ids)
 
 
 def test_f27_fewer_rows_than_wanted_are_all_returned() -> None:
-    top = TopN(unit(2, 1), [10, 2])
-    top.update(Batch(np.arange(3), unit(3, 2)))
+    top = CosineTopK(unit(2, 1), [10, 2])
+    top.update(EmbeddingChunk(np.arange(3), unit(3, 2)))
     assert [len(top.result(0)), len(top.result(1))] == [3, 2]
 
 
 def test_f28_no_rows_give_an_empty_result() -> None:
-    assert TopN(unit(1, 1), [10]).result(0) == []
+    assert CosineTopK(unit(1, 1), [10]).result(0) == []

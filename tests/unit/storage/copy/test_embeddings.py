@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.copy.embeddings import END_OF_DATA, SIGNATURE, Batch, RecordReader
+from app.storage.copy.embeddings import (
+    END_OF_DATA,
+    SIGNATURE,
+    EmbeddingChunk,
+    RecordReader,
+)
 
 Kind = Literal["integer", "uuid", "text"]
 
@@ -41,12 +46,14 @@ def encoded_ids(kind: Kind, count: int) -> list[bytes]:
     return [f"job-{n}-é".encode() * (1 + n % 3) for n in range(count)]
 
 
-def read(kind: Kind, stream: bytes, cuts: list[int]) -> tuple[list[Batch], bool]:
-    batches: list[Batch] = []
+def read(
+    kind: Kind, stream: bytes, cuts: list[int]
+) -> tuple[list[EmbeddingChunk], bool]:
+    batches: list[EmbeddingChunk] = []
 
-    def keep(batch: Batch) -> None:
+    def keep(batch: EmbeddingChunk) -> None:
         # A batch is valid only until the consumer returns.
-        batches.append(Batch(batch.ids.copy(), batch.embeddings.copy()))
+        batches.append(EmbeddingChunk(batch.ids.copy(), batch.embeddings.copy()))
 
     reader = RecordReader(kind, keep)
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]

@@ -13,7 +13,7 @@ from app.storage.copy.embeddings import END_OF_DATA, SIGNATURE, Kind
 from app.storage.copy.skill_ids import (
     FIRST_WORD,
     SPARE_WORD,
-    SkillBatch,
+    SkillIdChunk,
     skill_reader,
 )
 
@@ -46,7 +46,7 @@ def expected_id(kind: Kind, raw: bytes) -> object:
     return struct.unpack(">q", raw)[0] if kind == "integer" else raw.rstrip(b"\0")
 
 
-def rows_of(batch: SkillBatch) -> list[Row]:
+def rows_of(batch: SkillIdChunk) -> list[Row]:
     lists = np.split(batch.skill_ids, batch.starts[1:])
     return [
         (id_, skill_ids.tolist())

@@ -31,23 +31,23 @@ Condition = AnyOf | Range
 
 
 @dataclass(frozen=True)
-class Position:
+class CursorPosition:
     """A row's place in an answer: its published scores, which order it, and its id.
 
-    `basis` is what the scores rest on beside the question, where that may change
-    between two pages, as the ranking wrote it; `checksum` what the cursor carried that
-    it came from, see `app.query.cursor`.
+    `ranking_state` is what the scores rest on beside the query, where that may change
+    between two pages, as the ranking wrote it; `checksum` is the cursor's, see
+    `app.query.cursor`.
     """
 
     score: float
     second: float
     id: int | str
-    basis: bytes = b""
+    ranking_state: bytes = b""
     checksum: bytes = b""
 
 
 @dataclass(frozen=True)
-class Selection:
+class Constraints:
     """The rows that match every filter, have a published score of at least `min_score`,
     come after `after` in the order of the answer, and are not excluded: of these the
     answer has the best N.
@@ -56,7 +56,7 @@ class Selection:
     filters: tuple[Condition, ...] = ()
     exclude: frozenset[int | str] = frozenset()
     min_score: float | None = None
-    after: Position | None = None
+    after: CursorPosition | None = None
 
     @property
     def scan_key(self) -> Hashable:
@@ -65,4 +65,4 @@ class Selection:
         return repr(self.filters)
 
 
-EVERYTHING = Selection()
+NO_CONSTRAINTS = Constraints()

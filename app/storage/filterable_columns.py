@@ -8,7 +8,7 @@ from app.storage.columns import JobColumn
 from app.storage.connection.database import Database
 
 
-class OfferedColumns:
+class FilterableColumns:
     """Reads their types from the database, and remembers the last."""
 
     def __init__(self, database: Database, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.backfill.counting import count_jobs
-from app.backfill.patience import patiently
+from app.backfill.patience import retry_with_backoff
 from app.deadline import Deadline
 from app.errors import RowRejectedError
 from app.query.ids import Id
@@ -19,7 +19,7 @@ from app.storage.catalogue import Catalogue
 from app.storage.claims import TextRow
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.copy.skill_ids import SkillBatch, skill_reader
+from app.storage.copy.skill_ids import SkillIdChunk, skill_reader
 from app.storage.sides import Side, job_side, side_of, user_side
 from app.storage.skill_counts import jobs_counted
 from app.storage.skills import VocabularyState
@@ -31,7 +31,7 @@ T = TypeVar("T")
 STATEMENT_TIMEOUT_S = 60.0
 
 
-class SkillDesk:
+class SkillStore:
     """The vocabulary, and the skill ids of some tables, for one model's version."""
 
     def __init__(
@@ -195,18 +195,18 @@ class SkillDesk:
             with self._database.snapshot(_deadline()) as transaction:
                 return action(transaction)
 
-        return patiently(read, stop=self._stop, patience_s=self._patience_s)
+        return retry_with_backoff(read, stop=self._stop, patience_s=self._patience_s)
 
     def _write(self, action: Callable[[Transaction], T]) -> T:
         def write() -> T:
             with self._database.write(_deadline()) as transaction:
                 return action(transaction)
 
-        return patiently(write, stop=self._stop, patience_s=self._patience_s)
+        return retry_with_backoff(write, stop=self._stop, patience_s=self._patience_s)
 
 
-def _collect(used: set[int]) -> Callable[[SkillBatch], None]:
-    def consume(batch: SkillBatch) -> None:
+def _collect(used: set[int]) -> Callable[[SkillIdChunk], None]:
+    def consume(batch: SkillIdChunk) -> None:
         distinct: NDArray[np.int32] = np.unique(batch.skill_ids)
         used.update(distinct.tolist())
 

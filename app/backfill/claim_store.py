@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from app.backfill.isolation import Encoded, Refusal
-from app.backfill.patience import patiently
+from app.backfill.isolation import Encoded, RowFailure
+from app.backfill.patience import retry_with_backoff
 from app.deadline import Deadline
 from app.errors import AppError, RowRejectedError
 from app.query.ids import Id
@@ -41,14 +41,14 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class HandedIn:
+class StoreResult:
     """What became of a batch's rows, and those refused."""
 
     stored: Stored
-    refusals: Sequence[Refusal]
+    refusals: Sequence[RowFailure]
 
 
-class ClaimDesk:
+class ClaimStore:
     """Claims rows of one table for the embeddings of one model."""
 
     def __init__(
@@ -104,12 +104,12 @@ class ClaimDesk:
                 lambda tx, claims: claims.release(tx, batch.claim), PARTING_TIMEOUT_S
             )
 
-    def store(self, batch: Batch, encoded: Encoded) -> HandedIn | None:
+    def store(self, batch: Batch, encoded: Encoded) -> StoreResult | None:
         """Store what was encoded, note what was refused, and release the claim, in
         one transaction. None when the claim was lost: then nothing is stored.
         """
 
-        def store(transaction: Transaction, claims: Claims) -> HandedIn | None:
+        def store(transaction: Transaction, claims: Claims) -> StoreResult | None:
             vectors = np.array(encoded.embeddings, np.float32).reshape(-1, DIMENSION)
             stored = claims.store(transaction, batch.claim, encoded.rows, vectors)
             if stored is None:
@@ -117,14 +117,14 @@ class ClaimDesk:
             for refusal in encoded.refusals:
                 claims.add_failure(transaction, refusal.row, refusal.reason)
             claims.release(transaction, batch.claim)
-            return HandedIn(stored, encoded.refusals)
+            return StoreResult(stored, encoded.refusals)
 
         try:
             return self._patiently(store)
         except RowRejectedError:
             return self._store_each(batch, encoded)
 
-    def quarantine(self, refusal: Refusal) -> None:
+    def quarantine(self, refusal: RowFailure) -> None:
         """Pass a row over until its text changes or somebody retries it."""
         self._patiently(
             lambda tx, claims: claims.add_failure(tx, refusal.row, refusal.reason)
@@ -138,7 +138,7 @@ class ClaimDesk:
         """Let all rows out of quarantine: how many they were."""
         return self._patiently(lambda tx, claims: claims.forget_failures(tx))
 
-    def _store_each(self, batch: Batch, encoded: Encoded) -> HandedIn | None:
+    def _store_each(self, batch: Batch, encoded: Encoded) -> StoreResult | None:
         """The database refused a row: find out which, one transaction a row."""
         stored = Stored()
         refusals = list(encoded.refusals)
@@ -146,13 +146,13 @@ class ClaimDesk:
             try:
                 one = self._store_one(batch, row, vector[np.newaxis])
             except RowRejectedError as error:
-                refusals.append(Refusal(row, str(error)))
+                refusals.append(RowFailure(row, str(error)))
                 continue
             if one is None:
                 return None
             stored |= one
         rest = self.store(batch, Encoded(refusals=refusals))
-        return rest and HandedIn(stored, rest.refusals)
+        return rest and StoreResult(stored, rest.refusals)
 
     def _store_one(
         self, batch: Batch, row: TextRow, vector: np.ndarray
@@ -162,7 +162,7 @@ class ClaimDesk:
         )
 
     def _patiently(self, action: Callable[[Transaction, Claims], T]) -> T:
-        return patiently(
+        return retry_with_backoff(
             lambda: self._write(action, STATEMENT_TIMEOUT_S),
             stop=self._stop,
             patience_s=self._patience_s,
