@@ -6,7 +6,6 @@ Ctrl-C stops all that was started.
 """
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -20,6 +19,9 @@ from pathlib import Path
 
 from _path import ROOT
 
+from app.config import read_environment
+from app.errors import ConfigError
+
 HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
 
@@ -32,14 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     # SIGTERM ends it as Ctrl-C does, so that the database is stopped too.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with _database(data) as (url, is_ours):
-            environment = os.environ | {"DATABASE_URL": url}
+        given = read_environment()
+        with _database(data, given.get("DATABASE_URL")) as (url, is_ours):
+            environment = {**given, "DATABASE_URL": url}
             if is_ours:
                 environment.setdefault("JOB_COLUMNS", SAMPLE_COLUMNS)
             _prepare(environment, sample_marker=data / "sample" if is_ours else None)
             return _serve(environment, is_ours=is_ours)
     except KeyboardInterrupt:
         return 0
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
     except subprocess.CalledProcessError as error:
         return error.returncode  # it has said why itself
 
@@ -49,9 +55,9 @@ def _interrupt(*_: object) -> None:
 
 
 @contextmanager
-def _database(data: Path) -> Iterator[tuple[str, bool]]:
+def _database(data: Path, given: str | None) -> Iterator[tuple[str, bool]]:
     """The connection string, and whether the database is the embedded one."""
-    if given := os.environ.get("DATABASE_URL"):
+    if given:
         yield given, False
         return
     # It warns under containers, about a folder that the server then does not use.

@@ -6,6 +6,9 @@ import os
 # the processors from the servers under test.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Nor may what a contributor's `.env` says reach a service under test.
+os.environ["ENV_FILE"] = os.devnull
+
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,0 +1,97 @@
+"""Settings come from the environment, and below it from `.env`."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.config import ScriptSettings, Settings, read_settings
+from app.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, empty; no variable of ours is set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENV_FILE")
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "DATABASE_URL=postgresql://of-the-file/x",
+        "export DATABASE_URL='postgresql://of-the-file/x'  # ours\n",
+        '\n# a comment\nOTHER=1\nDATABASE_URL = "postgresql://of-the-file/x"\r\n',
+        "\ufeffDATABASE_URL=postgresql://of-the-file/x\n",  # as Windows saves it
+        "HOST_OF_IT=of-the-file\nDATABASE_URL=postgresql://${HOST_OF_IT}/x\n",
+    ],
+)
+def test_a_setting_is_read_from_the_file(folder: Path, content: str) -> None:
+    (folder / ".env").write_text(content, encoding="utf-8", newline="")
+    settings = read_settings(Settings)
+    assert settings.database_url.get_secret_value() == "postgresql://of-the-file/x"
+    assert "DATABASE_URL" not in os.environ
+    assert "OTHER" not in os.environ
+
+
+@pytest.mark.parametrize(("real", "expected"), [("7", 7), ("", 100)])
+def test_the_environment_wins_even_where_it_is_empty(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, real: str, expected: int
+) -> None:
+    (folder / ".env").write_text("DATABASE_URL=postgresql://x\nMAX_TOP_N=5\n")
+    assert read_settings(Settings).max_top_n == 5
+    monkeypatch.setenv("MAX_TOP_N", real)
+    assert read_settings(Settings).max_top_n == expected
+
+
+def test_an_empty_line_of_the_file_counts_as_unset(folder: Path) -> None:
+    (folder / ".env").write_text("DATABASE_URL=postgresql://x\nMAX_TOP_N=\nDOCS\n")
+    assert read_settings(Settings).max_top_n == 100
+    assert read_settings(Settings).docs is True
+
+
+def test_another_file_may_be_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".env").write_text("DATABASE_URL=postgresql://here\n")
+    (folder / "staging").write_text("DATABASE_URL=postgresql://there\n")
+    monkeypatch.setenv("ENV_FILE", "staging")
+    settings = read_settings(ScriptSettings)
+    assert settings.database_url.get_secret_value() == "postgresql://there"
+    monkeypatch.setenv("ENV_FILE", os.devnull)
+    with pytest.raises(ConfigError, match="DATABASE_URL: it is required"):
+        read_settings(ScriptSettings)
+
+
+def test_a_named_file_that_is_absent_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ENV_FILE", "nowhere")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(ScriptSettings)
+    assert str(caught.value) == "ENV_FILE names nowhere, which does not exist."
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_that_is_not_utf_8_is_one_sentence(folder: Path, encoding: str) -> None:
+    (folder / ".env").write_text("DATABASE_URL=postgresql://ü\n", encoding=encoding)
+    with pytest.raises(ConfigError) as caught:
+        read_settings(ScriptSettings)
+    assert str(caught.value) == "The file .env cannot be read: it is not UTF-8."
+
+
+def test_a_bad_value_of_the_file_is_named_without_it(folder: Path) -> None:
+    (folder / ".env").write_text("DATABASE_URL=postgresql://x\nMAX_TOP_N=hush-hush\n")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(Settings)
+    assert str(caught.value).startswith("The environment is not usable: MAX_TOP_N: ")
+    assert "hush-hush" not in str(caught.value)
+
+
+def test_a_folder_of_that_name_is_no_file_of_settings(folder: Path) -> None:
+    (folder / ".env").mkdir()
+    with pytest.raises(ConfigError, match="DATABASE_URL: it is required"):
+        read_settings(ScriptSettings)
