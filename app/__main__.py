@@ -1,16 +1,12 @@
 """`python -m app`: the service, with the process prepared for a small host."""
 
-import logging
 import math
-import os
 import sys
 
 from app.config import Settings, read_settings
 from app.errors import ConfigError
 from app.ops.logs import configure_logging
-from app.process import configure_malloc, defer_model_build
-
-log = logging.getLogger("app")
+from app.process import defer_model_build, prepare_process
 
 # After SIGTERM no request needs longer than its deadline; a client that holds half a
 # body open might stay for ever. The host kills after 30 seconds.
@@ -22,7 +18,8 @@ def main() -> int:
     """Serve until a signal; 2 when a setting is missing or malformed."""
     try:
         settings = read_settings(Settings)
-        _prepare_process(settings)
+        prepare_process(blas_threads=settings.blas_threads)
+        configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
         _serve(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -30,25 +27,15 @@ def main() -> int:
     return 0
 
 
-def _prepare_process(settings: Settings) -> None:
-    # OpenBLAS and the tokenizer read these once, when they are loaded.
-    os.environ["OPENBLAS_NUM_THREADS"] = str(settings.blas_threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    configure_malloc()
-    configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
-
-
 def _serve(settings: Settings) -> None:
     # Imported here, after the environment they read was set.
     with defer_model_build():
         import uvicorn  # noqa: PLC0415
 
+        from app.api.application import create_app  # noqa: PLC0415
         from app.api.http_protocol import BoundedHttp  # noqa: PLC0415
-        from app.main import create_app  # noqa: PLC0415
 
         app = create_app(settings)
-    if not settings.keys:
-        log.warning("API_KEYS is not set: everyone who reaches this port may ask.")
     uvicorn.run(
         app,
         host=settings.host,

@@ -1,127 +1,50 @@
-"""Wiring: settings to services to routes."""
+"""The application for any ASGI server: `uvicorn app.main:app`, `fastapi run`.
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+Importing it connects to nothing and loads no model. `python -m app` adds what only a
+server's own settings can: see `app.__main__`.
+"""
 
-from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
-from starlette.middleware.cors import CORSMiddleware
+import sys
+from typing import TYPE_CHECKING
 
-from app import __version__
-from app.api.errors import add_error_handlers
-from app.api.mapping import Recommending
-from app.api.middleware.access_log import AccessLogMiddleware
-from app.api.middleware.api_keys import ApiKeys, TokenBuckets
-from app.api.middleware.auth import AuthMiddleware
-from app.api.middleware.body_limit import BodyLimitMiddleware
-from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
-from app.api.openapi import build_docs, describe_filters
-from app.api.requests import MOST_USERS
-from app.api.routes.columns import build_columns_router
-from app.api.routes.health import build_health_router
-from app.api.routes.jobs import build_matching_router
-from app.api.routes.recommend import build_recommend_router
-from app.api.static_files import build_page
-from app.config import Settings
-from app.ops.metrics import Telemetry
-from app.ops.readiness import SingleFlight
-from app.services import Services, probe_timeout_s
+from app.config import Settings, read_settings
+from app.errors import ConfigError
+from app.ops.logs import configure_logging
+from app.process import defer_model_build, prepare_process
 
-# FastAPI's own would hand bodies and the inputs of failed validations to whatever
-# exporter the environment names; app.ops.metrics counts, and keeps nobody's text.
-NO_TELEMETRY: TelemetryConfig = {
-    "tracing": False,
-    "metrics": False,
-    "logs": False,
-    "operation_spans": False,
-    "auto_configure": False,
-}
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application; its lifespan closes what it opened.
+def _build() -> "FastAPI":
+    """Raises ConfigError when a setting is missing or malformed."""
+    settings = read_settings(Settings)
+    prepare_process(blas_threads=settings.blas_threads)
+    configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
+    # Imported here, after the environment they read was set.
+    with defer_model_build():
+        from app.api.application import create_app  # noqa: PLC0415
 
-    Raises ConfigError when a setting turns out to be malformed.
+        _prefer_bounded_http()
+        return create_app(settings)
+
+
+def _prefer_bounded_http() -> None:
+    """Make our protocol uvicorn's default, as `python -m app` chooses it.
+
+    A single process loads its protocol after the application; one of several workers
+    has loaded it before, which is said in the log.
     """
-    services = Services(settings)
+    from uvicorn.config import HTTP_PROTOCOLS  # noqa: PLC0415
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        services.start()
-        yield
-        services.close()
+    from app.api.application import HTTP_PROTOCOL  # noqa: PLC0415
 
-    app = FastAPI(
-        title="Job recommendations",
-        description="Which jobs fit a user, by meaning.",
-        version=__version__,
-        lifespan=lifespan,
-        openapi_url="/openapi.json" if settings.docs else None,
-        docs_url=None,
-        redoc_url=None,
-        telemetry=NO_TELEMETRY,
-    )
-    _add_middleware(app, settings, services.telemetry)
-    add_error_handlers(app)
-    _add_routes(app, settings, services)
-    return app
+    HTTP_PROTOCOLS["auto"] = HTTP_PROTOCOL
 
 
-def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
-    needs_key = bool(settings.keys)
-    app.include_router(
-        build_recommend_router(
-            max_top_n=settings.max_top_n,
-            timeout_s=settings.request_timeout_s,
-            needs_key=needs_key,
-            recommending=Recommending(
-                services.passes, settings.rank_by, settings.filterable_columns
-            ),
-            # Each counts in the line: more could never come in.
-            most_users=min(MOST_USERS, settings.max_queue_size),
-        )
-    )
-    app.include_router(
-        build_health_router(services.readiness, services.telemetry, needs_key=needs_key)
-    )
-    app.include_router(
-        build_columns_router(
-            SingleFlight(services.columns, timeout_s=probe_timeout_s(settings)),
-            rank_by=settings.rank_by,
-            needs_key=needs_key,
-        )
-    )
-    describe_filters(app, services.columns)
-    app.include_router(
-        build_matching_router(
-            services.passes,
-            max_top_n=settings.max_top_n,
-            timeout_s=settings.request_timeout_s,
-            needs_key=needs_key,
-        )
-    )
-    app.include_router(build_page())
-    if app.openapi_url:
-        app.include_router(build_docs(title=app.title, openapi_url=app.openapi_url))
-
-
-def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
-    """From the inside out: what is added last sees a request first."""
-    app.add_middleware(BodyLimitMiddleware, timeout_s=settings.request_timeout_s)
-    if settings.keys:
-        per_minute = settings.rate_limit_per_minute
-        app.add_middleware(
-            AuthMiddleware,
-            keys=ApiKeys(settings.keys),
-            buckets=TokenBuckets(per_minute) if per_minute else None,
-        )
-    if settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
-            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
-        )
-    app.add_middleware(SecurityHeadersMiddleware, policies={"/": PAGE_POLICY})
-    app.add_middleware(AccessLogMiddleware, telemetry=telemetry)
+try:
+    app = _build()
+except ConfigError as error:
+    print(error, file=sys.stderr)
+    # Not an exception that a server would print with its traceback.
+    sys.exit(2)

@@ -36,6 +36,16 @@ def available_cpus() -> int:
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
 
 
+def prepare_process(*, blas_threads: int) -> None:
+    """Set what OpenBLAS, the tokenizer and malloc read once.
+
+    Call it before NumPy is imported: OpenBLAS starts its threads when it is loaded.
+    """
+    os.environ["OPENBLAS_NUM_THREADS"] = str(blas_threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    configure_malloc()
+
+
 def configure_malloc() -> None:
     """Have glibc give memory back; elsewhere do nothing.
 

@@ -21,6 +21,18 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
+def adopt_uvicorn_logs() -> None:
+    """Take the lines of a uvicorn that was started with handlers of its own.
+
+    These print what exceptions say; and its lines about requests would stand beside
+    those of AccessLogMiddleware.
+    """
+    server, access = (logging.getLogger(n) for n in ("uvicorn", "uvicorn.access"))
+    for logger in (server, access):
+        logger.handlers.clear()
+    server.propagate, access.propagate = True, False
+
+
 def fields(**values: object) -> dict[str, dict[str, object]]:
     """For `extra=`: what a line says besides its message; None is left out."""
     return {FIELDS: {key: v for key, v in values.items() if v is not None}}

@@ -120,19 +120,9 @@ def test_f60_a_build_without_a_sound_model_fails(tmp_path: Path) -> None:
 
 
 def test_the_serving_set_alone_serves_a_request(
-    database_url: str, tmp_path: Path
+    database_url: str, serving_set: Path, tmp_path: Path
 ) -> None:
-    """Installed with its hashes into an empty environment, as a host does it."""
-    environment = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    python = str(environment / "bin" / "python")
-    subprocess.run(
-        [
-            python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--require-hashes", "-r", str(ROOT / "requirements-serve.lock"),
-        ],
-        check=True,
-    )  # fmt: skip
+    python = str(serving_set / "bin" / "python")
     fill_jobs(database_url, 20)
     with running_service(database_url, tmp_path / "log", python=python) as service:
         response = service.recommend(skills="python", top_n=3)
@@ -146,7 +136,7 @@ def test_the_serving_set_alone_serves_a_request(
     )
     names = {package["name"].lower() for package in json.loads(listed.stdout)}
     assert names.isdisjoint({"torch", "onnxruntime", "scikit-learn", "pytest"})
-    size_mb = _megabytes(environment / "lib")
+    size_mb = _megabytes(serving_set / "lib")
     print(f"{size_mb:.0f} MB, {len(names)} packages")
     assert size_mb < 250
 

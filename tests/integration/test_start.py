@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.support.service import ROOT
 
@@ -11,13 +12,13 @@ from app.config import Settings, read_settings
 from app.process import defer_model_build
 
 with defer_model_build():
-    from app.main import create_app
+    from app.api.application import create_app
     app = create_app(read_settings(Settings))
 """
 
 
-def printed_by(code: str) -> str:
-    environment = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+def printed_by(code: str, **variables: str) -> str:
+    environment = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", **variables}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
@@ -71,3 +72,26 @@ def test_no_exporter_of_the_environment_gets_requests() -> None:
     )
     assert "traced" in printed_by(WIRED + code.format(app="plain"))
     assert printed_by(WIRED + code.format(app="app")) == ""
+
+
+def test_what_reads_a_file_of_settings_is_loaded_where_there_is_one(
+    tmp_path: Path,
+) -> None:
+    code = "import sys\nimport app.main\nprint('dotenv' in sys.modules)"
+    assert printed_by(code) == "False\n"
+    (tmp_path / ".env").write_text("MAX_TOP_N=5\n")
+    assert printed_by(code, ENV_FILE=str(tmp_path / ".env")) == "True\n"
+
+
+def test_a_module_level_app_has_loaded_and_connected_to_nothing() -> None:
+    code = (
+        "import socket\n"
+        "socket.socket.connect = None\n"
+        "from app.main import app\n"
+        "import psutil, os\n"
+        "process = psutil.Process()\n"
+        "print(type(app).__name__, process.net_connections(),"
+        " any('model.safetensors' in f.path for f in process.memory_maps()),"
+        " os.environ['OPENBLAS_NUM_THREADS'], os.environ['TOKENIZERS_PARALLELISM'])"
+    )
+    assert printed_by(code) == "FastAPI [] False 1 false\n"

@@ -40,11 +40,13 @@ def running_service(
     *,
     python: str = sys.executable,
     wrapper: Sequence[str] = (),
+    command: Sequence[str] = ("-m", "app"),
     **settings: str,
 ) -> Iterator[Service]:
     """Start `python -m app` with these settings; ends it with SIGTERM.
 
-    `python` is the interpreter; `wrapper` is put in front of the command.
+    `python` is the interpreter; `wrapper` is put in front of it, `command` after it,
+    where `{port}` stands for the port.
     """
     port = free_port()
     environment = os.environ | {
@@ -55,7 +57,7 @@ def running_service(
     }
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [*wrapper, python, "-m", "app"],
+            [*wrapper, python, *(part.format(port=port) for part in command)],
             cwd=ROOT,
             env=environment,
             stdout=log,

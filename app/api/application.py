@@ -1,0 +1,151 @@
+"""Wiring: settings to services to routes."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.cors import CORSMiddleware
+
+from app import __version__
+from app.api.errors import add_error_handlers
+from app.api.mapping import Recommending
+from app.api.middleware.access_log import AccessLogMiddleware
+from app.api.middleware.api_keys import ApiKeys, TokenBuckets
+from app.api.middleware.auth import AuthMiddleware
+from app.api.middleware.body_limit import BodyLimitMiddleware
+from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
+from app.api.openapi import build_docs, describe_filters
+from app.api.requests import MOST_USERS
+from app.api.routes.columns import build_columns_router
+from app.api.routes.health import build_health_router
+from app.api.routes.jobs import build_matching_router
+from app.api.routes.recommend import build_recommend_router
+from app.api.static_files import build_page
+from app.config import Settings
+from app.ops.logs import adopt_uvicorn_logs
+from app.ops.metrics import Telemetry
+from app.ops.readiness import SingleFlight
+from app.services import Services, probe_timeout_s
+
+log = logging.getLogger("app")
+
+HTTP_PROTOCOL = "app.api.http_protocol:BoundedHttp"
+OPEN = "API_KEYS is not set: everyone who reaches this port may ask."
+UNBOUNDED = (
+    "This server sets no limit to the length of a request's head, to the time that it"
+    " takes and to pipelined requests; `python -m app` does, and uvicorn with"
+    f" `--http {HTTP_PROTOCOL}`."
+)
+
+# FastAPI's own would hand bodies and the inputs of failed validations to whatever
+# exporter the environment names; app.ops.metrics counts, and keeps nobody's text.
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its lifespan closes what it opened.
+
+    Raises ConfigError when a setting turns out to be malformed.
+    """
+    services = Services(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        adopt_uvicorn_logs()
+        for warning in _warnings(settings):
+            log.warning(warning)
+        services.start()
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="Job recommendations",
+        description="Which jobs fit a user, by meaning.",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+    )
+    _add_middleware(app, settings, services.telemetry)
+    add_error_handlers(app)
+    _add_routes(app, settings, services)
+    return app
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
+    """What is not protected, now that the server has loaded its protocol."""
+    if not settings.keys:
+        yield OPEN
+    if HTTP_PROTOCOL.partition(":")[0] not in sys.modules:
+        yield UNBOUNDED
+
+
+def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
+    needs_key = bool(settings.keys)
+    app.include_router(
+        build_recommend_router(
+            max_top_n=settings.max_top_n,
+            timeout_s=settings.request_timeout_s,
+            needs_key=needs_key,
+            recommending=Recommending(
+                services.passes, settings.rank_by, settings.filterable_columns
+            ),
+            # Each counts in the line: more could never come in.
+            most_users=min(MOST_USERS, settings.max_queue_size),
+        )
+    )
+    app.include_router(
+        build_health_router(services.readiness, services.telemetry, needs_key=needs_key)
+    )
+    app.include_router(
+        build_columns_router(
+            SingleFlight(services.columns, timeout_s=probe_timeout_s(settings)),
+            rank_by=settings.rank_by,
+            needs_key=needs_key,
+        )
+    )
+    describe_filters(app, services.columns)
+    app.include_router(
+        build_matching_router(
+            services.passes,
+            max_top_n=settings.max_top_n,
+            timeout_s=settings.request_timeout_s,
+            needs_key=needs_key,
+        )
+    )
+    app.include_router(build_page())
+    if app.openapi_url:
+        app.include_router(build_docs(title=app.title, openapi_url=app.openapi_url))
+
+
+def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
+    """From the inside out: what is added last sees a request first."""
+    app.add_middleware(BodyLimitMiddleware, timeout_s=settings.request_timeout_s)
+    if settings.keys:
+        per_minute = settings.rate_limit_per_minute
+        app.add_middleware(
+            AuthMiddleware,
+            keys=ApiKeys(settings.keys),
+            buckets=TokenBuckets(per_minute) if per_minute else None,
+        )
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
+        )
+    app.add_middleware(SecurityHeadersMiddleware, policies={"/": PAGE_POLICY})
+    app.add_middleware(AccessLogMiddleware, telemetry=telemetry)

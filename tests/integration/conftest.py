@@ -1,0 +1,48 @@
+"""Environments as a host and a stranger make them, made once a session."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import ROOT
+
+# Not among requirements-dev.txt: it brings uvloop, which the service does not have.
+FASTAPI_CLI = "fastapi-cli==0.0.34"
+
+
+@pytest.fixture(scope="session")
+def serving_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """requirements-serve.lock in an empty environment, as a host installs it."""
+    environment = tmp_path_factory.mktemp("serving") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    lock = ROOT / "requirements-serve.lock"
+    install(environment, environment, "--require-hashes", "-r", str(lock))
+    return environment
+
+
+@pytest.fixture(scope="session")
+def serving_set_with_fastapi_cli(
+    serving_set: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The same packages, and above them what `fastapi run` needs."""
+    environment = tmp_path_factory.mktemp("cli") / "venv"
+    command = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
+    subprocess.run(command, check=True)
+    (packages,) = environment.glob("lib/*/site-packages")
+    (below,) = serving_set.glob("lib/*/site-packages")
+    (packages / "below.pth").write_text(f"{below}\n")
+    install(serving_set, environment, FASTAPI_CLI)
+    return environment
+
+
+def install(pip_of: Path, environment: Path, *what: str) -> None:
+    python = [environment / "bin" / "python"]
+    subprocess.run(
+        [
+            pip_of / "bin" / "python", "-m", "pip", "--python", *python, "install",
+            "--quiet", "--disable-pip-version-check", *what,
+        ],
+        check=True,
+    )  # fmt: skip
