@@ -5,7 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.service import ROOT
+from tests.support.service import ROOT, free_port
+
+HEAVY = (
+    "torch", "transformers", "sentence_transformers", "sklearn", "scipy", "pandas",
+    "onnxruntime",
+)  # fmt: skip
 
 WIRED = """
 from app.config import Settings, read_settings
@@ -95,3 +100,54 @@ def test_a_module_level_app_has_loaded_and_connected_to_nothing() -> None:
         " os.environ['OPENBLAS_NUM_THREADS'], os.environ['TOKENIZERS_PARALLELISM'])"
     )
     assert printed_by(code) == "FastAPI [] False 1 false\n"
+
+
+# The service, and a request to it from a thread of the same process; then the
+# modules it has loaded.
+PROBE = """
+import sys, threading, time, urllib.error, urllib.request, os, signal
+def probe():
+    base = "http://127.0.0.1:" + os.environ["PORT"]
+    for _ in range(3000):
+        try:
+            urllib.request.urlopen(base + "/healthz").read()
+            break
+        except OSError:
+            time.sleep(0.01)
+    asked = urllib.request.Request(
+        base + "/api/recommend",
+        data=b'{"skills": "python"}',
+        headers={"Content-Type": "application/json"},
+    )
+    status = urllib.request.urlopen(asked).status
+    urllib.request.urlopen(base + "/metrics").read()
+    print("STATUS", status)
+    print("MODULES", *sorted({name.partition(".")[0] for name in sys.modules}))
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=probe, daemon=True).start()
+from app.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_service_that_answered_has_loaded_nothing_heavy(database_url: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": database_url, "PORT": str(free_port())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    lines = dict(
+        line.split(" ", 1)
+        for line in ended.stdout.splitlines()
+        if line.startswith(("STATUS", "MODULES"))
+    )
+    assert lines["STATUS"] == "200", ended.stderr
+    loaded = set(lines["MODULES"].split())
+    assert {"numpy", "tokenizers", "psycopg2", "fastapi"} <= loaded
+    assert loaded.isdisjoint(HEAVY)
+    assert loaded.isdisjoint({"pytest", "httpx", "hypothesis", "yoyo"})

@@ -9,15 +9,15 @@ import pytest
 
 from app.encoder.lazy import LazyEncoder
 from app.encoder.reference import ReferenceEncoder
+from tests.support.service import ROOT
 
+MODEL_DIR = ROOT / "models" / "all-MiniLM-L6-v2"
 TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
-def encoders(
-    encoder: LazyEncoder, reference: ReferenceEncoder
-) -> tuple[LazyEncoder, ReferenceEncoder]:
-    return encoder, reference
+def encoders() -> tuple[LazyEncoder, ReferenceEncoder]:
+    return LazyEncoder(MODEL_DIR), ReferenceEncoder(MODEL_DIR, device="cpu")
 
 
 @pytest.mark.timeout(900)
