@@ -1,38 +1,34 @@
-"""A skills text to its skills. It knows separators, not skills."""
-
-# ruff: noqa: RUF001  (full-width separators look like ASCII ones, and are not)
+"""A skills text to its skills. It knows how skills are listed, not skills."""
 
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+
+from app.ranking.skills.conjunctions import split_at_and
+from app.ranking.skills.labels import is_heading, split_at_labels, without_label
+from app.ranking.skills.listing import Item, bulleted, items_of, lines_of, numbered
+from app.ranking.skills.literals import read_list
+from app.ranking.skills.markup import plain_text
+from app.ranking.skills.trim import trimmed
+
+# To be raised with every change of what texts are split to, so that the ids stored by
+# an earlier version are made again; a test compares it with what a sample gives.
+SPLIT_VERSION = 2
 
 # A longer one is prose; MiniLM sees 256 word pieces at most, about this much text.
 MAX_SKILL_CHARS = 200
 # The longest real list, all technologies of one O*NET occupation, has fewer.
 MAX_SKILLS = 512
 
-OPENING, CLOSING = "([{（［", ")]}）］"
-
-# Commas and their kin of other scripts, bullets, tabs, and every line break that
-# Unicode knows. A comma between digits groups thousands; a hyphen or an asterisk
-# before a space is a bullet at the start of an item only, see MARKER.
-SEPARATOR = re.compile(
-    r"(?<!\d),|,(?!\d{3}(?!\d))"
-    r"|[;|\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029、，；؛،｜•●▪◦‣∙■□◆➢►✓✔]"
-    r"|\s/\s"
-)
-MARKER = re.compile(
-    r"^(?:[-*–—·+>]\s+|\(?\d{1,2}[.)]\s+|(?:and|or|&)\s+)+", re.IGNORECASE
-)
-TRAILING = " \t.:;,·-–—"
 SLASHED = re.compile(r"[^\s/()]+(?:/[^\s/()]+)+")
-
 # Single words that mean one thing together. Shorter ones (C/C++, CI/CD, TCP/IP,
 # PL/SQL, I/O) are told by their length.
 ONE_TERM = frozenset({"client/server", "gnu/linux", "input/output", "read/write"})
-NOT_A_SKILL = frozenset({"", "etc", "and", "or", "n/a", "none"})
+NOT_A_SKILL = frozenset(
+    {"", "etc", "and", "or", "n/a", "n.a", "na", "nan", "nil", "none", "null"}
+    | {"undefined", "not applicable", "not available"}
+)
 
 # Zero-width and direction marks carry no meaning; a joiner inside a word may, but
 # the model drops all of them alike.
@@ -55,15 +51,17 @@ def split_skills(text: str) -> list[Skill]:
 
     >>> [skill.name for skill in split_skills("C/C++, Cloud (AWS, Azure); Java/Scala")]
     ['C/C++', 'Cloud (AWS, Azure)', 'Java', 'Scala']
+    >>> [skill.name for skill in split_skills("['Python', 'SQL and R (basic)']")]
+    ['Python', 'SQL', 'R']
     """
     found: dict[str, Skill] = {}
-    for item in _items(text):
-        name = _trimmed(item)
-        key = skill_key(name)
-        if key not in NOT_A_SKILL and any(map(str.isalnum, key)):
-            found.setdefault(key, Skill(name, key))
-        if len(found) == MAX_SKILLS:
-            break
+    for item in _items(INVISIBLE.sub("", plain_text(text))):
+        for name in _names(item):
+            key = skill_key(name)
+            if key not in NOT_A_SKILL and any(map(str.isalnum, key)):
+                found.setdefault(key, Skill(name, key))
+            if len(found) == MAX_SKILLS:
+                return list(found.values())
     return list(found.values())
 
 
@@ -85,45 +83,45 @@ def _folded(name: str) -> str:
     return " ".join(folded.split())[:MAX_SKILL_CHARS].rstrip()
 
 
-def _items(text: str) -> Iterator[str]:
-    protected = _inside_parentheses(text)
-    start = 0
-    for match in SEPARATOR.finditer(text):
-        if not protected[match.start()]:
-            yield from _parts(text[start : match.start()])
-            start = match.end()
-    yield from _parts(text[start:])
+def _items(text: str) -> Iterator[Item]:
+    """The items of a text, line by line; a list that a program wrote, item by item."""
+    for part in _written(text):
+        lines = lines_of(part)
+        if len(lines) > 1 and is_heading(lines[0]):
+            del lines[0]
+        is_list = len(lines) == 1
+        for line in lines:
+            for listed in _written(line):
+                for piece in bulleted(listed) if is_list else [listed]:
+                    for labelled in split_at_labels(piece):
+                        for numbers in numbered(labelled):
+                            yield from items_of(numbers)
 
 
-def _parts(item: str) -> list[str]:
+def _written(text: str) -> list[str]:
+    """The items of a literal list, with a label before it; or the text."""
+    items = read_list(without_label(text))
+    return [text] if items is None else items
+
+
+def _names(item: Item) -> Iterator[str]:
+    """The skills of an item: more than one behind "and" and slashes."""
+    text = trimmed(item.text)
+    for part in split_at_and(text, ends_list=item.ends_list):
+        for name in _slash_parts(part if part is text else trimmed(part)):
+            whole = name if name is text else trimmed(name)
+            yield whole[:MAX_SKILL_CHARS].rstrip()
+
+
+def _slash_parts(item: str) -> list[str]:
     """The item, or its words where slashes separate: "Java/Scala" but not "CI/CD".
 
     A slash inside a phrase ("network/system administration") joins alternatives of
     one skill.
     """
-    item = item.strip()
     if not SLASHED.fullmatch(item) or item.casefold() in ONE_TERM:
         return [item]
     words = item.split("/")
     least = 3 if len(words) == 2 else 2  # noqa: PLR2004  ("HTML/CSS/JS" is a list)
     separate = all(len(w) >= least and any(map(str.isalpha, w)) for w in words)
     return words if separate else [item]
-
-
-def _inside_parentheses(text: str) -> list[bool]:
-    """True for each character between parentheses that are closed again."""
-    depth = [0] * (len(text) + 1)
-    opened: list[int] = []
-    for position, character in enumerate(text):
-        if character in OPENING:
-            opened.append(position)
-        elif character in CLOSING and opened:
-            # One never closed protects nothing; what is nested in it still does.
-            depth[opened.pop()] += 1
-            depth[position] -= 1
-    return [level > 0 for level in accumulate(depth)]
-
-
-def _trimmed(item: str) -> str:
-    item = MARKER.sub("", INVISIBLE.sub("", item).strip())
-    return item.rstrip(TRAILING)[:MAX_SKILL_CHARS].rstrip()

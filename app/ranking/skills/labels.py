@@ -1,0 +1,53 @@
+"""Labels before skills ("Technical skills:"), told from skills by their words alone."""
+
+import re
+
+from app.ranking.skills.words import BESIDE_LABELS, HEADINGS, LABELS
+
+# Behind a label; looked for in the first characters only.
+END = re.compile(r"[:：]|\s[-–—]+(?=\s|$)")  # noqa: RUF001
+MAX_LABEL_CHARS = 60
+BEGUN = re.compile(r"[\[{\"']")  # a literal, in which a label is a key
+NAME = re.compile(r"[^\W\d_]+")
+# Where a sentence ends and a label begins: "Python. Tools: Git".
+LATER = re.compile(r"(?<=[.!?])\s+(?=([^.:：,;!?]{1,60})[:：]\s)")  # noqa: RUF001
+
+
+def without_label(item: str) -> str:
+    """The item less the label before it.
+
+    >>> without_label("Technical Skills: Python"), without_label("Tools - Git")
+    ('Python', 'Git')
+    >>> without_label("AWS: Lambda"), without_label("Tools")
+    ('AWS: Lambda', 'Tools')
+    """
+    found = END.search(item, 0, MAX_LABEL_CHARS)
+    if found and is_label(item[: found.start()]):
+        return item[found.end() :].lstrip("*_ \t\n")
+    return item
+
+
+def is_label(text: str) -> bool:
+    """Whether a text holds the words of labels and no others."""
+    words = [] if BEGUN.search(text) else NAME.findall(text.casefold())
+    return (
+        len(words) > 0
+        and not LABELS.isdisjoint(words)
+        and BESIDE_LABELS.issuperset(words)
+    )
+
+
+def is_heading(text: str) -> bool:
+    """Whether a line above a list is its heading, also without a colon."""
+    return is_label(text) and not HEADINGS.isdisjoint(NAME.findall(text.casefold()))
+
+
+def split_at_labels(line: str) -> list[str]:
+    """The pieces of a line, each with its own label."""
+    pieces = []
+    start = 0
+    for found in LATER.finditer(line):
+        if is_label(found[1]):
+            pieces.append(line[start : found.start()])
+            start = found.end()
+    return [*pieces, line[start:]]

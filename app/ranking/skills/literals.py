@@ -1,0 +1,115 @@
+"""Lists that a program wrote into a text: JSON, Python, Postgres. It evaluates none."""
+
+import json
+import re
+from collections.abc import Iterator
+
+CLOSING = {"[": "]", "{": "}", "(": ")"}
+# A string begins where an item can begin: an apostrophe inside a word begins none.
+STRING = re.compile(
+    r"""(?<=[\[{(,:\s])[ub]?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?=\s*(?:[\]}),:]|['"\s]))""",
+    re.DOTALL,
+)
+ITEM = re.compile(STRING.pattern + r"|([^\s,\[\]{}()'\"][^,\[\]{}]*)", re.DOTALL)
+ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+SURROGATE = re.compile("[\ud800-\udfff]")
+CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
+# Python's spellings of what JSON has too.
+CONSTANTS = {"None": "null", "True": "true", "False": "false", "(": "[", ")": "]"}
+CONSTANT = re.compile(r"\b(?:None|True|False)\b|[()]|,(?=\s*[\])}])")
+NOTHING = ("", "NULL", "None")
+BRACKET = re.compile(r"[\[\]{}]")
+# In an object, the key of the skill's name.
+NAMES = ("name", "skill", "skill_name", "label", "title", "value", "text")
+
+
+def read_list(text: str) -> list[str] | None:
+    """The items of a text that is one list; None for any other text.
+
+    Lists inside are flattened. Of an object the name counts, or its keys where it
+    maps skills to levels. Without quotes, the items come as one, still separated.
+
+    >>> read_list('["Python", "C++"]'), read_list("{Python,R}"), read_list("R")
+    (['Python', 'C++'], ['Python,R'], None)
+    """
+    text = text.strip()
+    if not _is_enclosed(text):
+        return None
+    for written in (text, _as_json(text)):
+        try:
+            return [item for item in _flat(json.loads(written)) if item.strip()]
+        except (ValueError, RecursionError):
+            continue
+    if text[0] == "(" and ("," not in text or STRING.search(text)):
+        return None  # a remark: "(see below)", or a formula
+    return _loose_items(text)
+
+
+def _is_enclosed(text: str) -> bool:
+    """Whether the first bracket is closed by the last character."""
+    if len(text) < 2 or CLOSING.get(text[0]) != text[-1]:  # noqa: PLR2004
+        return False
+    opening, closing = text[0], text[-1]
+    depth = 0
+    for found in re.finditer(re.escape(opening) + "|" + re.escape(closing), text):
+        depth += 1 if found[0] == opening else -1
+        if depth == 0:
+            return found.end() == len(text) or STRING.search(text) is not None
+    return False
+
+
+def _as_json(text: str) -> str:
+    """Python's notation in JSON's: quotes, constants, tuples, commas at the end."""
+    pieces = []
+    start = 0
+    for string in STRING.finditer(text):
+        pieces.append(_constants(text[start : string.start()]))
+        pieces.append(json.dumps(_unescaped(string[1])))
+        start = string.end()
+    return "".join([*pieces, _constants(text[start:])])
+
+
+def _constants(text: str) -> str:
+    return CONSTANT.sub(lambda found: CONSTANTS.get(found[0], ""), text)
+
+
+def _unescaped(string: str) -> str:
+    return ESCAPE.sub(_character, string[1:-1])
+
+
+def _character(escape: re.Match[str]) -> str:
+    if code := escape[1] or escape[2]:
+        return chr(int(code, 16))
+    return CONTROLS.get(escape[3], escape[3])
+
+
+def _flat(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from _flat_object(value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+    elif value is not None and not isinstance(value, bool):
+        # Half of a surrogate pair cannot be stored or sent.
+        yield SURROGATE.sub("", str(value))
+
+
+def _flat_object(value: dict[str, object]) -> Iterator[str]:
+    named = {key.casefold(): item for key, item in value.items()}
+    for name in NAMES:
+        if isinstance(named.get(name), str):
+            yield from _flat(named[name])
+            return
+    lists = [item for item in value.values() if isinstance(item, list)]
+    # Groups of skills under labels, or skills with a level each.
+    yield from _flat(lists or list(value))
+
+
+def _loose_items(text: str) -> list[str]:
+    """Items with quotes or without: what Postgres, YAML, NumPy or a person writes."""
+    if not STRING.search(text):
+        return [BRACKET.sub(",", text[1:-1]) if text[0] != "(" else text[1:-1]]
+    found = [
+        _unescaped(item[1]) if item[1] else item[2] for item in ITEM.finditer(text)
+    ]
+    return [SURROGATE.sub("", item) for item in found if item.strip() not in NOTHING]
