@@ -22,7 +22,7 @@ test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND
 	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance $(ARGS)
 
 eval: $(VENV)/dev model ## Measure how well each ranking finds the right answer
-	$(BIN)/python scripts/evaluate.py $(ARGS)
+	$(BIN)/python -m evaluation.run $(ARGS)
 
 check: $(VENV)/dev ## Format, lint and type checks
 	$(BIN)/ruff format --check .

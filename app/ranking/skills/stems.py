@@ -1,0 +1,42 @@
+"""The words of a text, to match by. It knows no grammar but English endings."""
+
+import re
+
+from app.ranking.skills.parse import skill_key
+
+# "C++", "C#" and "F#" keep their signs; "CI/CD" is two words.
+WORD = re.compile(r"[^\W_]+[+#]*")
+
+# English words that say nothing about a job, and what people write around their skills.
+_STOP_TEXT = """
+    a about after all also am an and any are as at be because been but by can could do
+    does doing down each etc every few for from get give got had has have he her him his
+    how i if in into is it its just know like lot lots many me more most much my new no
+    not of off on one or other our out over own people she so some something someone
+    stuff such than that the their them then there they thing things this those through
+    to too under up us use used using very want was we well were what when where which
+    while who why will with work worked working would year years you your
+"""
+STOP_WORDS = frozenset(_STOP_TEXT.split())
+
+# Shorter words have no ending to lose.
+LEAST_STEM = 3
+ENDINGS = ("ings", "ing", "ers", "ies", "ed", "er", "es", "s", "e", "y")
+
+
+def words_of(text: str) -> list[str]:
+    """The stems of a text's words in their order, each once, without stop words.
+
+    >>> words_of("Baking bread, and baking cakes in C++")
+    ['bak', 'bread', 'cak', 'c++']
+    """
+    found = WORD.findall(skill_key(text))
+    return list(dict.fromkeys(stem(word) for word in found if word not in STOP_WORDS))
+
+
+def stem(word: str) -> str:
+    """A word without its English ending: good for comparing, not for showing."""
+    for ending in ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= LEAST_STEM:
+            return word[: -len(ending)]
+    return word

@@ -1,0 +1,117 @@
+"""How early right rows come in a ranking, with bootstrap intervals."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float64]
+
+# Scores nearer than this are equal, as in published answers.
+DECIMALS = 6
+RESAMPLES = 2000
+FIRST_PAGE = 10
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Scores of all rows for one question, highest best.
+
+    `seconds` orders equal scores, then the row's place does. Rows of equal `kin` match
+    the question in the same way; None where that says no more than the score.
+    """
+
+    scores: Scores
+    seconds: Scores | None = None
+    kin: Scores | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One value per question, each (n,).
+
+    `rank`: of the first right row, from 1. `shared_rank`: the best rank among rows that
+    match in the same way. `precision10`: the share of right ones among ten.
+    `average_precision` and `r_precision` (RP@10: right ones among the first ten, by
+    the most that could be): for questions with several right rows.
+    """
+
+    rank: NDArray[np.int64]
+    shared_rank: NDArray[np.int64]
+    precision10: Scores
+    average_precision: Scores
+    r_precision10: Scores
+
+    def recall(self, within: int) -> Scores:
+        """(n,): 1 where a right row is among the first `within`."""
+        return (self.rank <= within).astype(np.float64)
+
+    def values(self, metric: str) -> Scores:
+        """(n,) of a metric by its name in the tables."""
+        if metric.startswith("R@"):
+            return self.recall(int(metric.removeprefix("R@")))
+        return {
+            "MRR": 1 / self.rank,
+            "P@10": self.precision10,
+            "MAP": self.average_precision,
+            "RP@10": self.r_precision10,
+        }[metric]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean, and the bounds of 95 % of the means of bootstrap samples."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def quality(ranked: Iterable[Ranked], right: Sequence[NDArray[np.intp]]) -> Quality:
+    """Measure each question's ranking against its right rows."""
+    rows = [_measured(found, rows) for found, rows in zip(ranked, right, strict=True)]
+    rank, shared, precision, average, r_precision = zip(*rows, strict=True)
+    return Quality(
+        np.array(rank),
+        np.array(shared),
+        np.array(precision),
+        np.array(average),
+        np.array(r_precision),
+    )
+
+
+def interval(values: Scores, *, seed: int) -> Interval:
+    """Of the mean; for paired differences, pass the differences."""
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def _measured(
+    found: Ranked, right: NDArray[np.intp]
+) -> tuple[int, int, float, float, float]:
+    first = np.round(found.scores, DECIMALS)
+    second = np.zeros(len(first))
+    if found.seconds is not None:
+        second = np.round(found.seconds, DECIMALS)
+    order = np.lexsort((np.arange(len(first)), -second, -first))
+    is_right = np.zeros(len(first), bool)
+    is_right[right] = True
+    hits = is_right[order]
+    places = np.flatnonzero(hits) + 1
+    best = order[places[0] - 1]
+    kin = first if found.kin is None else np.round(found.kin, DECIMALS)
+    ahead = (first > first[best]) & (kin != kin[best])
+    among = int(hits[:FIRST_PAGE].sum())
+    return (
+        int(places[0]),
+        1 + int(ahead.sum()),
+        among / FIRST_PAGE,
+        float((np.arange(1, len(places) + 1) / places).mean()),
+        among / min(FIRST_PAGE, len(places)),
+    )

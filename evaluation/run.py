@@ -1,0 +1,113 @@
+"""How often each way of ranking finds what is right: `make eval`.
+
+Reads the real data that REAL_DATA_DIR names and writes tables and a plot to
+docs/evaluation/. Weights are chosen on the development halves; `--half development`
+looks at nothing else. A look at the held-out halves belongs into
+docs/evaluation/looks.md. Embeddings are kept in .data/evaluation, so that only the
+first run takes long.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from app.encoder.lazy import LazyEncoder
+from evaluation import external
+from evaluation.datasets import Dataset, drawn, esco, surveyed
+from evaluation.encoding import RememberingEncoder
+from evaluation.measures import quality
+from evaluation.rankings import Contest
+from evaluation.report import AHEAD_HEADER, TABLE_HEADER, Measured, plot, write_table
+from evaluation.typed import typed, typed_postings
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "docs" / "evaluation"
+SEED = 20240601
+DRAWN = 300
+HALVES = {
+    "both": (False, True),
+    "development": (False,),
+    "held-out": (True,),
+}
+NAMES = {False: "development", True: "held-out"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    folder = os.environ.get("REAL_DATA_DIR")
+    if not folder:
+        print("evaluation: set REAL_DATA_DIR, see tests/README.md.", file=sys.stderr)
+        return 2
+    encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for held_out in HALVES[args.half]:
+        measured = []
+        for data in datasets(Path(folder), held_out=held_out):
+            measured.append(measure(data, encoder))
+            print("\n".join(measured[-1].lines(seed=SEED)), flush=True)
+        _write(measured, args.out, NAMES[held_out])
+    return 0
+
+
+def datasets(folder: Path, *, held_out: bool) -> Iterator[Dataset]:
+    """All that are measured; the held-out half has O*NET and ROME, too."""
+    for variant in ("alt_5", "exact_5"):
+        yield esco(folder, variant, held_out=held_out, seed=SEED)
+    yield surveyed(folder, held_out=held_out, seed=SEED)
+    if held_out:
+        for file, name in (("onet_eval", "O*NET"), ("rome_fr_eval", "ROME (French)")):
+            yield drawn(folder / f"{file}.csv", name, count=DRAWN, seed=SEED)
+    yield external.prose(folder, held_out=held_out)
+    for language in external.LANGUAGES:
+        yield external.job_titles(folder, language, held_out=held_out)
+    yield external.sentences(folder, held_out=held_out)
+    for foreign in (False, True):
+        yield typed(held_out=held_out, foreign=foreign)
+    yield typed_postings(folder, held_out=held_out, seed=SEED)
+
+
+def measure(data: Dataset, encoder: RememberingEncoder) -> Measured:
+    """Every ranking on one dataset."""
+    contest = Contest(data, encoder)
+    return Measured(
+        data.name,
+        NAMES[data.held_out],
+        data.metric,
+        {
+            name: quality(ranked(), data.right)
+            for name, ranked in contest.methods().items()
+        },
+    )
+
+
+def _write(measured: Sequence[Measured], out: Path, half: str) -> None:
+    lines = [line for one in measured for line in one.lines(seed=SEED)]
+    write_table(out / f"{half}.md", TABLE_HEADER, lines)
+    ahead = [one.ahead(seed=SEED) for one in measured]
+    write_table(out / f"{half}-hybrid.md", AHEAD_HEADER, ahead)
+    plot(measured, out / f"{half}.png", seed=SEED)
+    print("\n".join([AHEAD_HEADER, *ahead]))
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model-dir", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2"
+    )
+    parser.add_argument("--cache", type=Path, default=ROOT / ".data" / "evaluation")
+    parser.add_argument("--out", type=Path, default=OUT, help="where the tables go")
+    parser.add_argument(
+        "--half",
+        choices=sorted(HALVES),
+        default="both",
+        help="which half of the questions (default: %(default)s)",
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
