@@ -47,9 +47,10 @@ def soft_credit(similarity: NDArray[np.floating], *, floor: float) -> Scores:
 def word_shares(frequency: Scores, *, jobs: int) -> Scores:
     """(w,) from 0 to 1, sum 1: the share of each of a question's words in its score.
 
-    `frequency`: (w,) how many of the `jobs` hold each word, 0 for a word of none.
+    `frequency`: (w,) how often the `jobs` hold each word, 0 for a word of none; a job
+    that holds it in two skills may count twice.
     """
-    rare = np.log(1 + (jobs - frequency + 0.5) / (frequency + 0.5)) ** WORD_RARITY
+    rare = np.log(1 + jobs / (1 + frequency)) ** WORD_RARITY
     total = rare.sum()
     shares: Scores = rare / total if total else rare
     return shares
@@ -65,7 +66,9 @@ def word_scores(
     """(n,) from 0 to 1: BM25 by the most that any job could have."""
     k1, b = weights.saturation, weights.length_share
     damp = k1 * (1 - b + b * lengths)
-    scores: Scores = (counts / (counts + damp[:, None])) @ shares
+    saturated = counts / (counts + damp[:, None]) * shares
+    # Not by BLAS, whose last digit depends on the number of rows.
+    scores: Scores = np.ascontiguousarray(saturated).sum(axis=1)
     return scores
 
 

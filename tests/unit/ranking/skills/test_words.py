@@ -1,0 +1,50 @@
+"""Words to match by: stop words are left out, and English endings do not matter."""
+
+import pytest
+
+from app.ranking.skills.words import stem, words_of
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Baking bread, and baking cakes", ["bak", "bread", "cak"]),
+        ("C++, C# and .NET", ["c++", "c#", "net"]),
+        ("CI/CD; R&D", ["ci", "cd", "r", "d"]),
+        ("I worked as a nurse", ["nurs"]),
+        ("Crème brûlée, ＳＱＬ", ["crèm", "brûlé", "sql"]),  # noqa: RUF001
+        ("机器学习, Python", ["机器学习", "python"]),
+        ("the of and", []),
+        ("", []),
+        ("... --- !!!", []),
+    ],
+)
+def test_a_text_has_the_stems_of_its_words_once(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("baker", "baking"),
+        ("nurses", "nurse"),
+        ("welder", "welding"),
+        ("driving", "drivers"),
+        ("deliveries", "delivery"),
+        ("databases", "database"),
+    ],
+)
+def test_forms_of_one_word_have_one_stem(one: str, other: str) -> None:
+    assert stem(one) == stem(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("sql", "sq"), ("java", "javascript"), ("gas", "gis")]
+)
+def test_different_words_keep_different_stems(one: str, other: str) -> None:
+    assert stem(one) != stem(other)
+
+
+@pytest.mark.parametrize("word", ["aws", "ing", "er", "bus", "ios", "red"])
+def test_a_short_word_stays_whole(word: str) -> None:
+    assert stem(word) == word
