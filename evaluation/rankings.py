@@ -16,7 +16,7 @@ from app.ranking.skills.hybrid_scoring import (
     word_scores,
     word_shares,
 )
-from app.ranking.skills.scoring import FLOOR, RARITY, SURPLUS_PRICE, discounts
+from app.ranking.skills.scoring import FLOOR, RARITY, LENGTH_PENALTY, discounts
 from evaluation.datasets import Dataset
 from evaluation.encoding import RememberingEncoder
 from evaluation.entries import Entries, SkillMatches, WordMatches, entries_of
@@ -87,12 +87,16 @@ class Contest:
         self,
         *,
         floor: float = FLOOR,
-        price: float = SURPLUS_PRICE,
+        length_penalty: float = LENGTH_PENALTY,
         rarity: float = RARITY,
     ) -> Iterator[Ranked]:
         """Skill by skill, as the service ranks, ties by coverage."""
         for scores, coverage, shares in self._by_skills(
-            self.entries, self.matches, floor=floor, price=price, rarity=rarity
+            self.entries,
+            self.matches,
+            floor=floor,
+            length_penalty=length_penalty,
+            rarity=rarity,
         ):
             yield Ranked(scores, coverage, shares)
 
@@ -160,7 +164,7 @@ class Contest:
         matches: SkillMatches,
         *,
         floor: float,
-        price: float = SURPLUS_PRICE,
+        length_penalty: float = LENGTH_PENALTY,
         rarity: float = RARITY,
     ) -> Iterator[tuple[Scores, Scores, Scores]]:
         """Score, coverage, and the score before the discount for long lists."""
@@ -174,5 +178,7 @@ class Contest:
             frequency = entries.listed @ soft_credit(asked, floor=FLOOR)
             rare = np.log(1 + len(credit) / (1 + frequency)) ** rarity
             shares = credit @ (rare / rare.sum())
-            left = discounts(len(columns), price=price, sizes=longest)[entries.sizes]
+            left = discounts(
+                len(columns), length_penalty=length_penalty, sizes=longest
+            )[entries.sizes]
             yield shares * left, covered / entries.sizes, shares
