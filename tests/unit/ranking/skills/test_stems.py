@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.ranking.skills.words import stem, words_of
+from app.ranking.skills.stems import stem, words_of
 
 
 @pytest.mark.parametrize(
