@@ -16,7 +16,7 @@ from app.ranking.skills.hybrid_scoring import (
     word_scores,
     word_shares,
 )
-from app.ranking.skills.scoring import FLOOR, RARITY, LENGTH_PENALTY, discounts
+from app.ranking.skills.scoring import FLOOR, LENGTH_PENALTY, RARITY, discounts
 from evaluation.datasets import Dataset
 from evaluation.encoding import RememberingEncoder
 from evaluation.entries import Entries, SkillMatches, WordMatches, entries_of
