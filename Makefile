@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-pgvector eval check format model bench bench-quick bench-million bench-backfill bench-recommend-all screenshots lock audit soak clean help
+.PHONY: run test test-unit test-pgvector eval check format model bench bench-quick bench-million bench-backfill bench-recommend-all screenshots lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -15,8 +15,11 @@ run: $(VENV)/run model ## Start the service on port 8000, with an embedded Postg
 model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once
 	@$(BIN)/python scripts/fetch_model.py
 
-test: $(VENV)/dev model ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev model ## Run all tests; installs what they need where it can
+	$(BIN)/python -m pytest --install $(ARGS)
+
+test-unit: $(VENV)/dev model ## Run the tests that need no database and no service
+	$(BIN)/python -m pytest tests/unit $(ARGS)
 
 test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
 	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance $(ARGS)

@@ -24,15 +24,7 @@ from tests.support.service import Service, running_service
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder with the real data; without it only CI insists."""
-    folder = os.environ.get("REAL_DATA_DIR")
-    if not folder:
-        assert "CI" not in os.environ, "CI must set REAL_DATA_DIR"
-        pytest.skip("REAL_DATA_DIR is not set")
-    return Path(folder)
+pytest_plugins = ["tests.support.machine"]
 
 
 @pytest.fixture(scope="session")

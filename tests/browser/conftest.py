@@ -1,6 +1,7 @@
 """One browser, and one service over the sample, for all tests of the page."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -18,8 +19,8 @@ from tests.support.service import Service, running_service
 
 # The scope matters: while it runs, no other test may start an event loop.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
+def browser(chromium: Path) -> Iterator[Browser]:
+    with running_browser(chromium) as browser:
         yield browser
 
 

@@ -22,6 +22,7 @@ from tests.browser.visit import (
     visiting,
 )
 from tests.integration.backfill.script import script
+from tests.support.machine import CHROMIUM
 from tests.support.postgres import fresh_database, run, running_server
 from tests.support.service import ROOT, Service, running_service
 
@@ -83,12 +84,16 @@ def health(page: Page) -> None:
 
 
 def main() -> int:
+    program = CHROMIUM.find()
+    if program is None:
+        print(f"{CHROMIUM.name} is missing: {CHROMIUM.remedy}", file=sys.stderr)
+        return 1
     IMAGES.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
         running_server() as server,
         fresh_database(server) as url,
-        running_browser() as browser,
+        running_browser(program) as browser,
     ):
         load_sample(url)
         embed(url)

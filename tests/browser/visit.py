@@ -1,10 +1,10 @@
-"""A page in Debian's Chromium that reports whatever a visitor should never meet."""
+"""A page in Chromium that reports whatever a visitor should never meet."""
 
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import (
@@ -27,13 +27,11 @@ expect.set_options(timeout=WITHIN_MS)
 
 
 @contextmanager
-def running_browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "the browser is missing: apt-get install chromium"
+def running_browser(program: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Its own sandbox cannot be built by root, nor in most containers.
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         yield browser
         browser.close()

@@ -26,8 +26,8 @@ MAX_CLIENTS = 12
 
 
 @pytest.fixture(scope="module")
-def pooler_port(cluster: Cluster) -> Iterator[int]:
-    with running_pgbouncer(cluster.socket, max_clients=MAX_CLIENTS) as port:
+def pooler_port(pgbouncer: Path, cluster: Cluster) -> Iterator[int]:
+    with running_pgbouncer(pgbouncer, cluster.socket, max_clients=MAX_CLIENTS) as port:
         yield port
 
 

@@ -1,8 +1,6 @@
 """PgBouncer in transaction mode, as many hosts put it before Postgres."""
 
 import getpass
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -17,10 +15,10 @@ STARTED_WITHIN_S = 10.0
 
 
 @contextmanager
-def running_pgbouncer(upstream: Path, *, max_clients: int = 100) -> Iterator[int]:
+def running_pgbouncer(
+    program: Path, upstream: Path, *, max_clients: int = 100
+) -> Iterator[int]:
     """Its port on the loopback; `upstream` is the unix socket of a server."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program, "install pgbouncer: apt-get install pgbouncer"
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "pgbouncer.ini"
@@ -38,7 +36,7 @@ max_client_conn = {max_clients}
 logfile = {folder}/log
 pidfile =
 """)
-        command = [program, str(settings)]
+        command = [str(program), str(settings)]
         if getpass.getuser() == "root":
             # It refuses to run as root, and must reach the server's socket.
             Path(folder).chmod(0o777)

@@ -16,9 +16,10 @@ from tests.support.postgres import run
 
 
 @pytest.fixture
-def pooled_url(filled_url: str) -> Iterator[str]:
+def pooled_url(pgbouncer: Path, filled_url: str) -> Iterator[str]:
     server = parse_dsn(filled_url)
-    with running_pgbouncer(Path(server["host"]) / ".s.PGSQL.5432") as port:
+    upstream = Path(server["host"]) / ".s.PGSQL.5432"
+    with running_pgbouncer(pgbouncer, upstream) as port:
         yield f"postgresql://postgres:@127.0.0.1:{port}/{server['dbname']}"
 
 

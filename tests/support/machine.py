@@ -1,0 +1,190 @@
+"""What tests need of the machine: found, installed by `--install`, or left out aloud.
+
+This is the only place that decides. With CI set, what is missing is an error; elsewhere
+the tests that need it are skipped, and the last lines of the run say so.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+NOT_TESTED = "NOT TESTED: "
+INSTALLED_WITHIN_S = 900
+
+
+@dataclass(frozen=True)
+class Need:
+    """`fixture` gives it to a test; each of `installs` is tried until `find` does."""
+
+    fixture: str
+    name: str
+    remedy: str
+    find: Callable[[], Path | None]
+    installs: Callable[[], Iterator[Sequence[str]]] = lambda: iter(())
+
+    def demand(self) -> Path:
+        """Where it is; without it, the test is left out."""
+        return self.find() or leave_out(self.name, remedy=self.remedy)
+
+
+def leave_out(name: str, *, remedy: str) -> NoReturn:
+    """End a test that needs something which this machine does not have."""
+    if "CI" in os.environ:
+        pytest.fail(f"{name} is missing, and CI leaves nothing out: {remedy}")
+    pytest.skip(f"{NOT_TESTED}without {name} ({remedy})")
+
+
+def find_pgbouncer() -> Path | None:
+    # Debian puts it into /usr/sbin, which is no part of most people's PATH.
+    folders = [Path(name) for name in os.environ["PATH"].split(os.pathsep) if name]
+    beside = [folder.parent / "sbin" for folder in folders]
+    program = shutil.which(
+        "pgbouncer", path=os.pathsep.join(map(str, folders + beside))
+    )
+    return Path(program) if program else None
+
+
+def find_chromium() -> Path | None:
+    """Debian's, or the one that Playwright has downloaded; it must be able to start."""
+    if (program := shutil.which("chromium")) and _starts(Path(program)):
+        return Path(program)
+    # Imported here: it is needed where there is no other.
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    with sync_playwright() as playwright:
+        downloaded = Path(playwright.chromium.executable_path)
+    return downloaded if _starts(downloaded) else None
+
+
+def _starts(program: Path) -> bool:
+    command = [str(program), "--version"]
+    try:
+        return not subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+    except OSError:
+        return False
+
+
+def find_real_data() -> Path | None:
+    named = os.environ.get("REAL_DATA_DIR")
+    return Path(named) if named else None
+
+
+def _apt(package: str) -> Iterator[Sequence[str]]:
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        install = f"apt-get install -y -qq --no-install-recommends {package}"
+        yield ["sh", "-c", f"apt-get update -qq && {install}"]
+
+
+def _apt_or_playwright() -> Iterator[Sequence[str]]:
+    yield from _apt("chromium")
+    libraries = ["--with-deps"] if os.geteuid() == 0 else []
+    yield [sys.executable, "-m", "playwright", "install", *libraries, "chromium"]
+
+
+NEEDS = (
+    Need(
+        "pgbouncer",
+        "PgBouncer",
+        "apt-get install pgbouncer",
+        find_pgbouncer,
+        lambda: _apt("pgbouncer"),
+    ),
+    Need(
+        "chromium",
+        "Chromium",
+        "apt-get install chromium, or python -m playwright install chromium",
+        find_chromium,
+        _apt_or_playwright,
+    ),
+    Need(
+        "real_data",
+        "the real data",
+        "REAL_DATA_DIR names its folder: tests/README.md",
+        find_real_data,
+    ),
+)
+PGBOUNCER, CHROMIUM, REAL_DATA = NEEDS
+
+
+@pytest.fixture(scope="session")
+def pgbouncer() -> Path:
+    """The program."""
+    return PGBOUNCER.demand()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The program."""
+    return CHROMIUM.demand()
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real data."""
+    return REAL_DATA.demand()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--install",
+        action="store_true",
+        help="install what the chosen tests need of the machine, where it can",
+    )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not session.config.option.install or session.config.option.collectonly:
+        return
+    fixtures = {name for item in session.items for name in fixtures_of(item)}
+    for need in NEEDS:
+        if need.fixture in fixtures and need.find() is None:
+            install(need)
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else ()
+
+
+def install(need: Need) -> None:
+    """Try each way; what fails has said why, and the tests are left out."""
+    for command in need.installs():
+        print(f"Installing {need.name}: {' '.join(command)}", flush=True)
+        try:
+            subprocess.run(
+                command,
+                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                timeout=INSTALLED_WITHIN_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            print(error, flush=True)
+        if need.find() is not None:
+            return
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = [
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+    ]
+    left_out = Counter(
+        reason.removeprefix(NOT_TESTED)
+        for reason in reasons
+        if reason.startswith(NOT_TESTED)
+    )
+    if left_out:
+        parts = (f"{what}: {count} tests" for what, count in left_out.items())
+        terminalreporter.ensure_newline()
+        terminalreporter.write_line(
+            f"{NOT_TESTED}{'; '.join(parts)}.", yellow=True, bold=True
+        )
