@@ -23,6 +23,8 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed the texts, in order: (len(texts), dimension) float32, unit length.
 
+        They are queries, unless the encoder is a `PassageEncoder`. Some models put a
+        prompt before a query and another before a passage.
         The order and number of texts in one call change a vector by rounding only,
         about 1e-7. Raises ModelUnavailableError if the model cannot be loaded.
         """

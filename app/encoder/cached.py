@@ -32,7 +32,7 @@ class CachedEncoder:
         return self._encoder.dimension
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `Encoder.encode`: (n, 384) float32, unit length."""
+        """As `Encoder.encode`: (n, dimension) float32, unit length."""
         keys = [self._key(text) for text in texts]
         found = self._look_up(keys)
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in found}

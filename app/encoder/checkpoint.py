@@ -1,10 +1,12 @@
-"""The pinned checkpoint: the files a model is made of, and the check that they are it.
+"""The files that a model is made of, and the check of their hashes.
 
 It knows names and hashes, not tensors; `scripts/fetch_model.py` brings the files.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,21 +14,27 @@ from app.errors import ModelUnavailableError
 
 MANIFEST_NAME = "manifest.json"
 
+# The last part of a hub name. What follows is a folder's and a version's name, too.
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+MAX_NAME = 96
+# Files of a checkpoint lie in its folder or one below.
+FileName = Annotated[str, Field(pattern=f"^({NAME}/)?{NAME}$")]
+
 
 class Manifest(BaseModel):
     """One model at one revision; `files` maps a file's name to its SHA-256 in hex.
 
-    `name` goes into the column `embedding_version`, which is a VARCHAR(20).
+    `name` is the version that is stored with each embedding, and the folder's name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, max_length=20)
+    name: str = Field(max_length=MAX_NAME, pattern=f"^{NAME}$")
     repository: str
     revision: str
     dimension: int = Field(gt=0)
     max_tokens: int = Field(gt=0)
-    files: dict[str, str]
+    files: dict[FileName, str]
 
     def to_json(self) -> bytes:
         return self.model_dump_json(indent=2).encode() + b"\n"
@@ -57,30 +65,52 @@ MINILM = Manifest(
 )
 
 
+# Models whose hashes are known beforehand; of others, the manifest is believed.
+PINNED: Mapping[str, Manifest] = {MINILM.name: MINILM}
+
+
 def verify(model_dir: Path, pinned: Manifest = MINILM) -> Manifest:
     """Check the folder's manifest and the SHA-256 of every file against `pinned`.
 
     Reads 90 MB in blocks, in less than 0.3 s. Raises ModelUnavailableError with one
     sentence that names the file at fault and `make model`.
     """
-    manifest_path = model_dir / MANIFEST_NAME
-    if _read_manifest(manifest_path) != pinned:
+    if read_manifest(model_dir) != pinned:
         raise _unavailable(
-            manifest_path, f"is not for {pinned.name} at revision {pinned.revision}"
+            model_dir / MANIFEST_NAME,
+            f"is not for {pinned.name} at revision {pinned.revision}",
         )
-    for name, expected in pinned.files.items():
-        if _sha256(model_dir / name) != expected:
-            raise _unavailable(model_dir / name, f"does not have SHA-256 {expected}")
-    return pinned
+    return _check_files(model_dir, pinned)
 
 
-def _read_manifest(path: Path) -> Manifest:
+def verify_model(model_dir: Path, name: str) -> Manifest:
+    """As `verify`, for the model of that name, pinned or not."""
+    if name in PINNED:
+        return verify(model_dir, PINNED[name])
+    manifest = read_manifest(model_dir)
+    if manifest.name != name:
+        raise _unavailable(
+            model_dir / MANIFEST_NAME, f"is for {manifest.name}, not for {name}"
+        )
+    return _check_files(model_dir, manifest)
+
+
+def read_manifest(model_dir: Path) -> Manifest:
+    """Raises ModelUnavailableError if there is none."""
+    path = model_dir / MANIFEST_NAME
     try:
         return Manifest.from_json(path.read_bytes())
     except OSError as exc:
         raise _unreadable(path, exc) from exc
     except ValidationError as exc:
         raise _unavailable(path, "is not a manifest") from exc
+
+
+def _check_files(model_dir: Path, manifest: Manifest) -> Manifest:
+    for name, expected in manifest.files.items():
+        if _sha256(model_dir / name) != expected:
+            raise _unavailable(model_dir / name, f"does not have SHA-256 {expected}")
+    return manifest
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The same model through sentence-transformers: for scripts, a GPU, and the tests.
+"""The same models through sentence-transformers: for scripts, a GPU, and the tests.
 
 The web process never imports this: torch alone is five times its memory.
 """
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoder.checkpoint import MINILM, verify
+from app.encoder.checkpoint import MINILM, PINNED, verify_model
+from app.encoder.layout import read_spec
+from app.encoder.spec import MINILM_SPEC, PromptName
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -63,42 +65,70 @@ _SIDE_FILES: dict[str, Any] = {
 class ReferenceEncoder:
     """An `Encoder` over sentence-transformers; reads `model_dir` and no network."""
 
-    def __init__(self, model_dir: Path, device: str | None = None) -> None:
+    def __init__(
+        self, model_dir: Path, device: str | None = None, *, name: str = MINILM.name
+    ) -> None:
         """`device` as torch names it; None lets sentence-transformers choose.
 
-        Raises ModelUnavailableError if the files are absent or not the pinned ones.
+        Raises ModelUnavailableError if the files are absent or not those of `name`.
         """
-        verify(model_dir)
-        self._model = _load(model_dir, device)
+        verify_model(model_dir, name)
+        self._name = name
+        self._spec = MINILM_SPEC if name in PINNED else read_spec(model_dir)
+        self._model = (
+            _load_pinned(model_dir, device)
+            if name in PINNED
+            else _load(model_dir, device, max_tokens=self._spec.max_tokens)
+        )
 
     @property
     def version(self) -> str:
-        return MINILM.name
+        return self._name
 
     @property
     def dimension(self) -> int:
-        return MINILM.dimension
+        return self._spec.architecture.dimension
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `Encoder.encode`."""
+    def encode(
+        self, texts: Sequence[str], *, prompt: PromptName = "query"
+    ) -> NDArray[np.float32]:
+        """As `NumpyEncoder.encode`."""
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         embeddings: NDArray[np.float32] = self._model.encode(
-            list(texts), show_progress_bar=False, convert_to_numpy=True
+            list(texts),
+            prompt=self._spec.prompts.of(prompt),
+            show_progress_bar=False,
+            convert_to_numpy=True,
+            normalize_embeddings=True,
         )
         return embeddings
 
 
-def _load(model_dir: Path, device: str | None) -> "SentenceTransformer":
+def _load_pinned(model_dir: Path, device: str | None) -> "SentenceTransformer":
+    with TemporaryDirectory() as folder:
+        _lay_out(Path(folder), model_dir)
+        return _load(Path(folder), device, max_tokens=MINILM_SPEC.max_tokens)
+
+
+def _load(
+    folder: Path, device: str | None, *, max_tokens: int
+) -> "SentenceTransformer":
     # Imported here: it takes seconds, and app/ must load where it is not installed.
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from transformers.utils import logging  # noqa: PLC0415
 
     # Its bar for loading the weights would break into the backfill's own.
     logging.disable_progress_bar()
-    with TemporaryDirectory() as folder:
-        _lay_out(Path(folder), model_dir)
-        return SentenceTransformer(folder, device=device, local_files_only=True)
+    model = SentenceTransformer(
+        str(folder),
+        device=device,
+        local_files_only=True,
+        # Else a checkpoint that says float16 would be computed in it, too.
+        model_kwargs={"dtype": "float32"},
+    )
+    model.max_seq_length = max_tokens
+    return model
 
 
 def _lay_out(folder: Path, model_dir: Path) -> None:

@@ -7,6 +7,7 @@ little-endian length of the header, a JSON header, then the raw tensors.
 import json
 import math
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +33,33 @@ class SafeTensors:
         self._map = _map(path)
         self._data_start, self._header = self._read_header()
 
-    def tensor(self, name: str) -> NDArray[np.float32]:
-        """The named tensor: a read-only view in its own shape."""
-        entry = self._entry(name)
-        return self._view(entry["data_offsets"][0], shape=tuple(entry["shape"]))
+    def __contains__(self, name: str) -> bool:
+        return name in self._header
 
-    def rows(self, first: str, last: str, *, width: int) -> NDArray[np.float32]:
-        """Everything from tensor `first` to tensor `last` as one (rows, width) view.
+    def prefix_of(self, name: str) -> str:
+        """What stands before `name` in the file, for example "bert."; often nothing."""
+        for found in self._header:
+            if found.endswith(name):
+                return found.removesuffix(name)
+        return ""
 
-        Tensors that lie next to each other in the file multiply in one product this
-        way, without the copy that stacking them would cost.
+    def tensor(
+        self, name: str, *, shape: Sequence[int | None] | None = None
+    ) -> NDArray[np.float32]:
+        """The named tensor: a read-only view in its own shape.
+
+        `shape` is the expected one; None in it, or in its place, stands for any.
         """
-        start = self._entry(first)["data_offsets"][0]
-        end = self._entry(last)["data_offsets"][1]
-        row_bytes = width * _FLOAT32.itemsize
-        if end <= start or (end - start) % row_bytes:
-            raise self._damaged(f"{first} to {last} is no table of {width} columns")
-        return self._view(start, shape=((end - start) // row_bytes, width))
+        entry = self._entry(name)
+        found = tuple(entry["shape"])
+        if shape is not None and not _fits(found, shape):
+            raise self._damaged(f"{name} has the shape {found}")
+        return np.ndarray(
+            found,
+            _FLOAT32,
+            buffer=self._map,
+            offset=self._data_start + entry["data_offsets"][0],
+        )
 
     def advise_random(self, name: str) -> None:
         """Tell the kernel that single rows of this tensor are read here and there.
@@ -85,13 +96,14 @@ class SafeTensors:
             raise self._damaged(f"{name} ends after byte {len(self._map)}, the last")
         return entry
 
-    def _view(self, start: int, *, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        return np.ndarray(
-            shape, _FLOAT32, buffer=self._map, offset=self._data_start + start
-        )
-
     def _damaged(self, fault: str) -> ModelUnavailableError:
         return ModelUnavailableError(f"{self._path} {fault}: run `make model`.")
+
+
+def _fits(found: Sequence[int], expected: Sequence[int | None]) -> bool:
+    return len(found) == len(expected) and all(
+        size in (None, length) for length, size in zip(found, expected, strict=True)
+    )
 
 
 def _map(path: Path) -> mmap.mmap:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
@@ -18,6 +19,14 @@ _SPELLED_OUT = re.compile(f"({'|'.join(map(re.escape, _SPECIAL))})")
 # the pieces' ids joined are the text's ids. Only a run of more than 67,584 characters
 # without any white space is cut inside.
 _PIECE = re.compile(r".{1,2048}[^ \t\r\n]{0,65536}", re.DOTALL)
+
+
+class Tokens(Protocol):
+    """A model's tokenizer; any number of threads may call it."""
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of the text, special tokens included, truncated."""
+        ...
 
 
 class WordPieces:
@@ -48,7 +57,7 @@ class WordPieces:
         the room is full.
         """
         ids = [_SPECIAL["[CLS]"]]
-        for piece in _pieces(text):
+        for piece in pieces(text):
             for some in self._ids_by_word(piece):
                 ids += some
                 if len(ids) > self._room:
@@ -66,7 +75,8 @@ class WordPieces:
                 yield self._vocabulary.word_ids(word)
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Iterator[str]:
+    """The text, cut before white space, without halves of surrogate pairs."""
     for match in _PIECE.finditer(text):
         # UTF-16 joins the halves of a pair and replaces one that is alone.
         utf16 = match[0].encode("utf-16", "surrogatepass")

@@ -1,31 +1,60 @@
-"""MiniLM's parameters by their names in the official checkpoint, and what they do.
+"""A checkpoint's parameters by their names in the file, and what they do.
 
 Activations are (features, tokens): a linear layer is W @ x as on paper, and for a few
 tokens OpenBLAS spreads that over two cores where x @ W.T stays on one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder.safetensors import SafeTensors
+from app.encoder.spec import Architecture, Family
 
 Matrix = NDArray[np.float32]
 
-DIMENSION = 384
-LAYERS = 6
-_EPSILON = np.float32(1e-12)
+_WORDS = "embeddings.word_embeddings.weight"
+_TOKEN_TYPE = "embeddings.token_type_embeddings.weight"  # noqa: S105
 
-# A row that averages over the features of each token: _MEAN @ x is (1, tokens), and
-# up to four times faster than a reduction over the first axis.
-_MEAN = np.full((1, DIMENSION), 1 / DIMENSION, np.float32)
+
+@dataclass(frozen=True)
+class LayerNames:
+    """The names of a layer's modules; {} in `layer` is the layer's number."""
+
+    layer: str = "encoder.layer.{}"
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    attention_output: str = "attention.output.dense"
+    attention_norm: str = "attention.output.LayerNorm"
+    intermediate: str = "intermediate.dense"
+    output: str = "output.dense"
+    output_norm: str = "output.LayerNorm"
+
+
+_NAMES: Mapping[Family, LayerNames] = {
+    "bert": LayerNames(),
+    "xlm-roberta": LayerNames(),
+    "distilbert": LayerNames(
+        layer="transformer.layer.{}",
+        query="attention.q_lin",
+        key="attention.k_lin",
+        value="attention.v_lin",
+        attention_output="attention.out_lin",
+        attention_norm="sa_layer_norm",
+        intermediate="ffn.lin1",
+        output="ffn.lin2",
+        output_norm="output_layer_norm",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Linear:
-    weight: Matrix  # (..., out, in)
-    bias: Matrix  # (..., out, 1)
+    weight: Matrix  # (out, in)
+    bias: Matrix  # (out, 1)
 
     def __call__(self, x: Matrix, *, out: Matrix) -> Matrix:
         """W x + b into `out`, which must not overlap x."""
@@ -36,26 +65,32 @@ class Linear:
 
 @dataclass(frozen=True)
 class LayerNorm:
-    weight: Matrix  # (384, 1)
-    bias: Matrix  # (384, 1)
+    weight: Matrix  # (d, 1)
+    bias: Matrix  # (d, 1)
+    epsilon: np.float32
+    # Averages over the features of each token: mean @ x is (1, tokens), and up to four
+    # times faster than a reduction over the first axis.
+    mean: Matrix  # (1, d), 1 / d everywhere
 
     def __call__(self, x: Matrix, *, scratch: Matrix) -> None:
         """Normalise each token (column) of x in place."""
-        x -= _MEAN @ x
+        x -= self.mean @ x
         np.multiply(x, x, out=scratch)
-        variance = _MEAN @ scratch
-        x /= np.sqrt(variance + _EPSILON)
+        variance = self.mean @ scratch
+        x /= np.sqrt(variance + self.epsilon)
         x *= self.weight
         x += self.bias
 
 
 @dataclass(frozen=True)
 class Layer:
-    key_query_value: Linear  # (3, 384, 384)
-    attention_output: Linear  # (384, 384)
+    query: Linear  # (d, d)
+    key: Linear  # (d, d)
+    value: Linear  # (d, d)
+    attention_output: Linear  # (d, d)
     attention_norm: LayerNorm
-    intermediate: Linear  # (1536, 384)
-    output: Linear  # (384, 1536)
+    intermediate: Linear  # (intermediate, d)
+    output: Linear  # (d, intermediate)
     output_norm: LayerNorm
 
 
@@ -63,56 +98,78 @@ class Layer:
 class Weights:
     """Views of the mapped file; nothing is copied."""
 
-    words: Matrix  # (30522, 384)
-    positions: Matrix  # (512, 384)
-    token_type: Matrix  # (384,): a single text is all of type 0
+    words: Matrix  # (vocabulary, d)
+    positions: Matrix  # (positions, d)
+    token_type: Matrix | None  # (d,): a single text is all of type 0
     embeddings_norm: LayerNorm
     layers: tuple[Layer, ...]
 
     @classmethod
-    def of(cls, tensors: SafeTensors) -> "Weights":
+    def of(cls, tensors: SafeTensors, architecture: Architecture) -> "Weights":
         """Raises ModelUnavailableError if a tensor is not there as expected."""
-        tensors.advise_random("embeddings.word_embeddings.weight")
-        return cls(
-            words=tensors.tensor("embeddings.word_embeddings.weight"),
-            positions=tensors.tensor("embeddings.position_embeddings.weight"),
-            token_type=tensors.tensor("embeddings.token_type_embeddings.weight")[0],
-            embeddings_norm=_layer_norm(tensors, "embeddings.LayerNorm"),
-            layers=tuple(_layer(tensors, f"encoder.layer.{i}") for i in range(LAYERS)),
+        return _Reader(tensors, architecture).weights()
+
+
+class _Reader:
+    """Finds the tensors of one architecture in a file, and checks their shapes."""
+
+    def __init__(self, tensors: SafeTensors, architecture: Architecture) -> None:
+        self._tensors = tensors
+        self._d = architecture.dimension
+        self._architecture = architecture
+        self._names = _NAMES[architecture.family]
+        # A checkpoint saved with a head has all names behind "bert." or "roberta.".
+        self._prefix = tensors.prefix_of(_WORDS)
+        self._mean = np.full((1, self._d), 1 / self._d, np.float32)
+
+    def weights(self) -> Weights:
+        self._tensors.advise_random(self._prefix + _WORDS)
+        positions = self._architecture.positions
+        return Weights(
+            words=self._tensor(_WORDS, None, self._d),
+            positions=self._tensor(
+                "embeddings.position_embeddings.weight", positions, self._d
+            ),
+            token_type=self._token_type(),
+            embeddings_norm=self._layer_norm("embeddings.LayerNorm"),
+            layers=tuple(
+                self._layer(self._names.layer.format(number))
+                for number in range(self._architecture.layers)
+            ),
         )
 
+    def _token_type(self) -> Matrix | None:
+        if self._prefix + _TOKEN_TYPE not in self._tensors:
+            return None
+        table: Matrix = self._tensor(_TOKEN_TYPE, None, self._d)[0]
+        return table
 
-def _layer(tensors: SafeTensors, name: str) -> Layer:
-    return Layer(
-        key_query_value=_key_query_value(tensors, f"{name}.attention.self"),
-        attention_output=_linear(tensors, f"{name}.attention.output.dense"),
-        attention_norm=_layer_norm(tensors, f"{name}.attention.output.LayerNorm"),
-        intermediate=_linear(tensors, f"{name}.intermediate.dense"),
-        output=_linear(tensors, f"{name}.output.dense"),
-        output_norm=_layer_norm(tensors, f"{name}.output.LayerNorm"),
-    )
+    def _layer(self, name: str) -> Layer:
+        d, wide, names = self._d, self._architecture.intermediate, self._names
+        return Layer(
+            query=self._linear(f"{name}.{names.query}", d, d),
+            key=self._linear(f"{name}.{names.key}", d, d),
+            value=self._linear(f"{name}.{names.value}", d, d),
+            attention_output=self._linear(f"{name}.{names.attention_output}", d, d),
+            attention_norm=self._layer_norm(f"{name}.{names.attention_norm}"),
+            intermediate=self._linear(f"{name}.{names.intermediate}", wide, d),
+            output=self._linear(f"{name}.{names.output}", d, wide),
+            output_norm=self._layer_norm(f"{name}.{names.output_norm}"),
+        )
 
+    def _linear(self, name: str, outputs: int, inputs: int) -> Linear:
+        return Linear(
+            weight=self._tensor(f"{name}.weight", outputs, inputs),
+            bias=self._tensor(f"{name}.bias", outputs)[:, np.newaxis],
+        )
 
-def _key_query_value(tensors: SafeTensors, name: str) -> Linear:
-    """The three projections as one, without the 10 MB that stacking them would cost.
+    def _layer_norm(self, name: str) -> LayerNorm:
+        return LayerNorm(
+            weight=self._tensor(f"{name}.weight", self._d)[:, np.newaxis],
+            bias=self._tensor(f"{name}.bias", self._d)[:, np.newaxis],
+            epsilon=np.float32(self._architecture.epsilon),
+            mean=self._mean,
+        )
 
-    In the file they are neighbours: key bias, key weight, query bias, query weight,
-    value bias, value weight.
-    """
-    table = tensors.rows(f"{name}.key.bias", f"{name}.value.weight", width=DIMENSION)
-    table = table.reshape(3, 1 + DIMENSION, DIMENSION)
-    return Linear(weight=table[:, 1:], bias=table[:, 0, :, np.newaxis])
-
-
-def _linear(tensors: SafeTensors, name: str) -> Linear:
-    return Linear(
-        weight=tensors.tensor(f"{name}.weight"),
-        bias=tensors.tensor(f"{name}.bias")[:, np.newaxis],
-    )
-
-
-def _layer_norm(tensors: SafeTensors, name: str) -> LayerNorm:
-    return LayerNorm(
-        weight=tensors.tensor(f"{name}.weight")[:, np.newaxis],
-        bias=tensors.tensor(f"{name}.bias")[:, np.newaxis],
-    )
+    def _tensor(self, name: str, *shape: int | None) -> Matrix:
+        return self._tensors.tensor(self._prefix + name, shape=shape)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.encoder.checkpoint import MANIFEST_NAME, MINILM, Manifest, verify
+from app.encoder.checkpoint import MANIFEST_NAME, MINILM, Manifest, verify, verify_model
 from app.errors import ModelUnavailableError
 
 WEIGHTS = b"weights" * 1000
@@ -106,6 +106,50 @@ def test_a_manifest_survives_its_own_json() -> None:
     assert Manifest.from_json(MINILM.to_json()) == MINILM
 
 
-def test_a_name_that_does_not_fit_embedding_version_is_refused() -> None:
-    with pytest.raises(ValidationError, match="at most 20 characters"):
-        Manifest(**MINILM.model_dump() | {"name": "n" * 21})
+@pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "a b", "ä", "n" * 97])
+def test_a_name_that_is_no_folders_name_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Manifest(**MINILM.model_dump() | {"name": name})
+
+
+@pytest.mark.parametrize("file", ["../up", "/etc/passwd", "a/../b", "a/b/c", ".hidden"])
+def test_a_file_outside_the_folder_is_refused(file: str) -> None:
+    with pytest.raises(ValidationError):
+        Manifest(**MINILM.model_dump() | {"files": {file: "0" * 64}})
+
+
+@pytest.fixture
+def other_dir(model_dir: Path) -> Path:
+    """A model that is not pinned, with a file in a folder."""
+    (model_dir / "1_Pooling").mkdir()
+    (model_dir / "1_Pooling" / "config.json").write_bytes(b"{}")
+    hashes = {"1_Pooling/config.json": hashlib.sha256(b"{}").hexdigest()}
+    (model_dir / MANIFEST_NAME).write_bytes(
+        PINNED.model_copy(
+            update={"name": "other", "files": PINNED.files | hashes}
+        ).to_json()
+    )
+    return model_dir
+
+
+def test_a_model_that_is_not_pinned_is_checked_by_its_own_manifest(
+    other_dir: Path,
+) -> None:
+    assert verify_model(other_dir, "other").name == "other"
+    (other_dir / "1_Pooling" / "config.json").write_bytes(b"{ }")
+    with pytest.raises(ModelUnavailableError, match=r"1_Pooling/config.json does not"):
+        verify_model(other_dir, "other")
+
+
+def test_another_models_folder_is_named(other_dir: Path) -> None:
+    with pytest.raises(ModelUnavailableError) as caught:
+        verify_model(other_dir, "third")
+    assert str(caught.value) == (
+        f"{other_dir / MANIFEST_NAME} is for other, not for third: run `make model`."
+    )
+
+
+def test_no_manifest_of_its_own_vouches_for_a_pinned_model(model_dir: Path) -> None:
+    # PINNED here has the hash of the small file: not the real one.
+    with pytest.raises(ModelUnavailableError, match="is not for all-MiniLM-L6-v2"):
+        verify_model(model_dir, MINILM.name)

@@ -36,9 +36,9 @@ def test_first_callers_that_arrive_together_load_once_and_agree(
     loads: list[Path] = []
     load = lazy._load
 
-    def counted(folder: Path) -> NumpyEncoder:
+    def counted(folder: Path, name: str) -> NumpyEncoder:
         loads.append(folder)
-        return load(folder)
+        return load(folder, name)
 
     monkeypatch.setattr(lazy, "_load", counted)
     encoder = LazyEncoder(model_dir)

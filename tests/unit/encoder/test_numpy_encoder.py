@@ -8,6 +8,8 @@ import pytest
 from app.encoder.lazy import DeterministicEncoder, LazyEncoder
 from app.encoder.numpy_encoder import NumpyEncoder
 from app.encoder.reference import ReferenceEncoder
+from app.encoder.spec import MINILM_SPEC
+from app.encoder.tokens import WordPieces
 
 TOLERANCE = 1e-6
 
@@ -82,7 +84,12 @@ def test_an_earlier_result_is_not_overwritten_by_the_next(
 
 
 def test_a_pack_is_never_larger_than_its_limit(model_dir: Path) -> None:
-    encoder = NumpyEncoder(model_dir, version="test", max_tokens=256)
+    encoder = NumpyEncoder(
+        model_dir / "model.safetensors",
+        WordPieces(model_dir / "vocab.txt", max_tokens=256),
+        MINILM_SPEC,
+        version="test",
+    )
     texts = ["word " * n for n in (300, 1, 100, 100, 51, 52, 254, 0)]
     packs = list(encoder._packs(texts, 256))
     # [CLS] and [SEP] come to each text: 102 + 102 + 53 is one too many.

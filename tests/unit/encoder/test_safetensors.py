@@ -47,23 +47,28 @@ def test_a_tensor_is_a_view_that_cannot_be_written(path: Path) -> None:
     assert not weight.flags.writeable
 
 
-def test_neighbours_are_seen_as_one_table(path: Path) -> None:
-    table = SafeTensors(path).rows("bias", "weight", width=2)
-    np.testing.assert_array_equal(table, [[0, 1], [2, 3], [4, 5], [6, 7]])
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "width"),
-    [
-        ("bias", "tail", 5),  # 12 numbers
-        ("tail", "bias", 2),  # the wrong way round
-    ],
-)
-def test_what_is_no_table_is_refused(
-    path: Path, first: str, last: str, width: int
+@pytest.mark.parametrize("shape", [None, (3, 2), (None, 2), (3, None)])
+def test_a_tensor_of_the_expected_shape_is_given(
+    path: Path, shape: tuple[int | None, ...] | None
 ) -> None:
-    with pytest.raises(ModelUnavailableError, match="is no table of"):
-        SafeTensors(path).rows(first, last, width=width)
+    assert SafeTensors(path).tensor("weight", shape=shape).shape == (3, 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (6,), (3, 2, 1), (None,)])
+def test_a_tensor_of_another_shape_is_refused(
+    path: Path, shape: tuple[int | None, ...]
+) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"weight has the shape \(3, 2\)"):
+        SafeTensors(path).tensor("weight", shape=shape)
+
+
+def test_names_may_stand_behind_a_prefix(path: Path) -> None:
+    path.write_bytes(content({f"bert.{name}": at for name, at in HEADER.items()}))
+    tensors = SafeTensors(path)
+    assert tensors.prefix_of("weight") == "bert."
+    assert tensors.prefix_of("absent") == ""
+    assert "bert.weight" in tensors
+    assert "weight" not in tensors
 
 
 def test_advice_about_a_tensor_within_one_page_does_nothing(path: Path) -> None:

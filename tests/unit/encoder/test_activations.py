@@ -1,11 +1,12 @@
-"""`app.encoder.gelu` against the definition, x * Phi(x), in double precision."""
+"""`app.encoder.activations` against their definitions, in double precision."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from app.encoder.gelu import double_gelu
+from app.encoder.activations import ACTIVATIONS, double_gelu
 
 # 7.1.28 promises 3e-7 in erf; float32 rounding of values up to 6 adds as much again.
 TOLERANCE = 1e-6
@@ -55,3 +56,26 @@ def test_a_matrix_is_changed_in_place() -> None:
     x = np.full((3, 5), -1, np.float32)
     double_gelu(x)
     np.testing.assert_allclose(x, 2 * gelu(-1), atol=TOLERANCE)
+
+
+def tanh_gelu(x: float) -> float:
+    return 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("gelu", gelu),
+        ("gelu_new", tanh_gelu),
+        ("gelu_pytorch_tanh", tanh_gelu),
+        ("relu", lambda x: max(x, 0.0)),
+    ],
+)
+def test_each_activation_times_its_factor_is_the_function(
+    name: str, function: Callable[[float], float]
+) -> None:
+    x = np.linspace(-12, 12, 50_001, dtype=np.float32)
+    expected = np.array([function(float(value)) for value in x])
+    activation = ACTIVATIONS[name]
+    activation.apply(x)
+    np.testing.assert_allclose(x * activation.factor, expected, atol=2 * TOLERANCE)

@@ -1,4 +1,7 @@
-"""GELU, x * Phi(x), exact to float32 rounding, in place. No tanh approximation."""
+"""What stands between a layer's two large products, in place: GELU and ReLU."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +25,24 @@ _COEFFICIENTS = [
 ]
 _BLOCK = 32_768
 
+# Hendrycks and Gimpel, Gaussian Error Linear Units (2016), the tanh approximation.
+_TANH_SCALE = np.float32((2 / np.pi) ** 0.5)
+_TANH_CUBE = np.float32(0.044715)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """`apply` changes a contiguous array in place; times `factor` it is the function.
+
+    The caller multiplies the next, four times smaller product instead.
+    """
+
+    apply: Callable[[NDArray[np.float32]], None]
+    factor: np.float32
+
 
 def double_gelu(x: NDArray[np.float32]) -> None:
-    """Replace every x by 2 * GELU(x); x is contiguous.
+    """Replace every x by 2 * GELU(x), exact to float32 rounding; x is contiguous.
 
     2 GELU(x) = x + |x| erf(|x| / sqrt 2) = x + |x| - |x| erfc(|x| / sqrt 2). The
     factor 2 stays because halving the (4 times smaller) product that follows is
@@ -55,3 +73,29 @@ def _double_gelu_block(
     np.divide(magnitude, p, out=p)
     x += magnitude
     x -= p
+
+
+def double_tanh_gelu(x: NDArray[np.float32]) -> None:
+    """Replace every x by x * (1 + tanh(...)), twice the tanh approximation of GELU."""
+    inner = x * x
+    inner *= _TANH_CUBE
+    inner += np.float32(1)
+    inner *= x
+    inner *= _TANH_SCALE
+    np.tanh(inner, out=inner)
+    inner += np.float32(1)
+    x *= inner
+
+
+def relu(x: NDArray[np.float32]) -> None:
+    """Replace every negative x by 0."""
+    np.maximum(x, np.float32(0), out=x)
+
+
+# By the names of `hidden_act` in a checkpoint's config.json.
+ACTIVATIONS: Mapping[str, Activation] = {
+    "gelu": Activation(double_gelu, np.float32(0.5)),
+    "gelu_new": Activation(double_tanh_gelu, np.float32(0.5)),
+    "gelu_pytorch_tanh": Activation(double_tanh_gelu, np.float32(0.5)),
+    "relu": Activation(relu, np.float32(1)),
+}

@@ -1,0 +1,46 @@
+"""The encoder of stored texts that queries are compared with."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoder.spec import PromptName
+
+
+class PromptedEncoder(Protocol):
+    """An `Encoder` of queries by default, and of passages when asked."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def encode(
+        self, texts: Sequence[str], *, prompt: PromptName = "query"
+    ) -> NDArray[np.float32]: ...
+
+
+class PassageEncoder:
+    """The same model, with the prompt for passages: an `Encoder` of jobs' texts.
+
+    A user's text, stored or typed, is a query. So is a skill on either side: models
+    with prompts compare short texts of one kind with their query prompt.
+    """
+
+    def __init__(self, model: PromptedEncoder) -> None:
+        self._model = model
+
+    @property
+    def version(self) -> str:
+        return self._model.version
+
+    @property
+    def dimension(self) -> int:
+        return self._model.dimension
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `Encoder.encode`."""
+        return self._model.encode(texts, prompt="passage")
