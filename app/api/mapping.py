@@ -1,5 +1,6 @@
 """From requests for recommendations to questions, and from their answers to JSON."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from app.query.filters import read_filters
 from app.query.query import Question, SkillQuestion
 from app.query.result import Answer, Explanation, Match, Pair, SkillAnswer, Timings
 from app.ranking.dispatch import Passes
+
+log = logging.getLogger("app.request")
 
 Outcome = RecommendResponse | AppError
 
@@ -81,10 +84,18 @@ class Recommending:
             deadline,
         )
         reasons: Mapping[int, SkillAnswer] = {}
+        remark = None
         if asked.explain and not by_skills:
-            reasons = await self._reasons(questions, found, deadline)
+            try:
+                reasons = await self._reasons(questions, found, deadline)
+            except AppError as error:
+                # The ranking is whole without them.
+                log.warning("answered without reasons: %s", error)
+                remark = f"The reasons could not be given. {error}"
         outcomes = [
-            each if isinstance(each, AppError) else _public(each, reasons.get(n))
+            each
+            if isinstance(each, AppError)
+            else _public(each, reasons.get(n), remark)
             for n, each in enumerate(found)
         ]
         timings = [each.timings for each in found if not isinstance(each, AppError)]
@@ -127,7 +138,9 @@ def _skill_question(question: Question) -> SkillQuestion:
     )
 
 
-def _public(answer: object, reasons: SkillAnswer | None) -> RecommendResponse:
+def _public(
+    answer: object, reasons: SkillAnswer | None, remark: str | None
+) -> RecommendResponse:
     if isinstance(answer, SkillAnswer):
         return RecommendResponse(
             recommendations=[explained_job(match) for match in answer.matches],
@@ -141,7 +154,7 @@ def _public(answer: object, reasons: SkillAnswer | None) -> RecommendResponse:
         recommendations=_recommended(answer, reasons),
         total_jobs_analyzed=answer.total_jobs_analyzed,
         total_jobs_pending=answer.total_jobs_pending,
-        detail=answer.note,
+        detail=answer.note or remark,
         next_cursor=answer.next_cursor,
     )
 
