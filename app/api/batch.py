@@ -11,6 +11,7 @@ from typing import Any
 from app.api.mapping import Outcome
 from app.errors import AppError
 from app.query.ids import Id
+from app.query.numbers import exact
 
 USER_ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 
@@ -46,7 +47,7 @@ BATCH_ANSWER: dict[str, Any] = {
 def batch_json(user_ids: Sequence[Id], outcomes: Sequence[Outcome]) -> bytes:
     """The body of the answer."""
     results = [
-        b'{"user_id":%s,%s' % (json.dumps(user_id).encode(), _fields(outcome))
+        b'{"user_id":%s,%s' % (json.dumps(exact(user_id)).encode(), _fields(outcome))
         for user_id, outcome in zip(user_ids, outcomes, strict=True)
     ]
     return b'{"success":true,"results":[%s]}' % b",".join(results)

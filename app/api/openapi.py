@@ -23,8 +23,15 @@ Schema = dict[str, Any]
 
 VALUES: Mapping[ColumnType, Schema] = {
     "text": {"type": "string", "pattern": r"^[^\u0000]*$"},
-    "integer": {"type": "integer", "minimum": -(2**63), "exclusiveMaximum": 2**63},
-    "number": {"type": "number"},
+    "integer": {
+        "anyOf": [
+            {"type": "integer", "minimum": -(2**63), "exclusiveMaximum": 2**63},
+            {"type": "string", "pattern": "^-?[0-9]{1,18}$"},
+        ]
+    },
+    "number": {
+        "anyOf": [{"type": "number"}, {"type": "string", "pattern": "^-?[0-9]{1,38}$"}]
+    },
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
     "timestamp": {"type": "string", "format": "date-time"},

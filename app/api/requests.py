@@ -34,7 +34,6 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 # there, which hold 2**63 but not the integer before it.
 Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
 TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-PublicId = int | str
 RankBy = Literal["similarity", "skills"]
 Ids = Annotated[list[Integer64 | TextId], Field(max_length=MAX_EXCLUDED)]
 

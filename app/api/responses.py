@@ -1,15 +1,22 @@
 """What goes out as JSON."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     SerializeAsAny,
 )
 
-from app.api.requests import PublicId
+from app.query.numbers import exact
+
+PublicId = Annotated[
+    int | str,
+    PlainSerializer(exact, return_type=int | str, when_used="json"),
+    Field(description="An integer of 2**53 or more is a string, also if negative."),
+]
 
 
 class Recommended(BaseModel):

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.errors import InvalidInputError, SchemaError
 from app.query.constraints import Scalar
+from app.query.numbers import SAFE, exact
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 
@@ -39,6 +40,8 @@ CASTS = {"character varying": "text", "character": "text", "smallint": "bigint",
 INT64 = range(-(2**63), 2**63)
 # Beyond this a float no longer tells neighbouring integers apart.
 EXACT_IN_A_FLOAT = 2**53
+# What `exact` makes of an integer; no column holds as many digits as that.
+DIGITS = re.compile(r"-?[0-9]{1,1000}", re.ASCII)
 DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 TIME = r"[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?"
 TIMESTAMP = re.compile(rf"{DATE.pattern}({TIME})?", re.ASCII)
@@ -83,11 +86,13 @@ class JobColumn:
         number that JSON has.
         """
         if self.type != "number" or value is None:
-            return value
+            return exact(value)
         # numeric comes as text: it may have more digits than Python reads as a number.
         number = float(str(value))
         if not math.isfinite(number):
             return None
+        if isinstance(value, str) and _is_whole_and_unsafe(value):
+            return value.partition(".")[0]
         return int(number) if _is_whole(number) else number
 
     def literal(self, value: Scalar) -> str:
@@ -133,6 +138,12 @@ def _is_whole(number: float) -> bool:
     return number.is_integer() and abs(number) <= EXACT_IN_A_FLOAT
 
 
+def _is_whole_and_unsafe(text: str) -> bool:
+    """Of the text of a numeric."""
+    whole, _, rest = text.partition(".")
+    return not rest.strip("0") and int(whole) not in SAFE
+
+
 def public(
     columns: Sequence[JobColumn], values: Sequence[object]
 ) -> dict[str, object] | None:
@@ -163,7 +174,16 @@ def _from_text(column: JobColumn, value: str) -> str | None:
         return None if "\x00" in value else value
     if column.type == "date":
         return date.fromisoformat(value).isoformat() if DATE.fullmatch(value) else None
-    return _timestamp(column, value) if column.type == "timestamp" else None
+    if column.type == "timestamp":
+        return _timestamp(column, value)
+    return _from_digits(column, value) if DIGITS.fullmatch(value) else None
+
+
+def _from_digits(column: JobColumn, value: str) -> str | None:
+    """Integers that are not safe in JSON may come as strings."""
+    if column.type == "integer":
+        return _integer(int(value))
+    return _number(column, int(value)) if column.type == "number" else None
 
 
 def _integer(value: float) -> str | None:
