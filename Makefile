@@ -37,7 +37,7 @@ format: $(VENV)/dev ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 screenshots: $(VENV)/dev model ## Take the pictures of docs/images again; needs chromium
-	PYTHONPATH=scripts $(BIN)/python -m tests.browser.screenshots
+	$(BIN)/python -m tests.browser.screenshots
 
 lock: $(VENV)/dev ## Pin the serving set and all it needs, with hashes
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \
@@ -58,10 +58,10 @@ bench-million: $(VENV)/dev model ## Rank 1,000,000 jobs inside the database, abo
 
 bench-backfill: $(VENV)/dev model ## Kill, race and time the backfill, about half an hour; needs REAL_DATA_DIR
 	for part in trigger race kill throughput service real; do \
-		PYTHONPATH=scripts $(BIN)/python -m benchmarks.backfill_$$part || exit 1; done
+		$(BIN)/python -m benchmarks.backfill_$$part || exit 1; done
 
 bench-recommend-all: $(VENV)/dev model ## Time recommending to every user, a minute or two
-	PYTHONPATH=scripts:clients/python $(BIN)/python -m benchmarks.recommend_all $(ARGS)
+	PYTHONPATH=clients/python $(BIN)/python -m benchmarks.recommend_all $(ARGS)
 
 soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
 	$(BIN)/python benchmarks/soak.py $(ARGS)

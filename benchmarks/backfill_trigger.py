@@ -1,6 +1,6 @@
 """What the triggers cost: an UPDATE of 10,000 rows with and without them.
 
-PYTHONPATH=scripts python -m benchmarks.backfill_trigger
+python -m benchmarks.backfill_trigger
 """
 
 # ruff: noqa: S608  (constants of this file)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import psycopg2
 import pytest
-from build_vector_index import main as build_vector_index
 
 from app.backfill.vectors import VectorFilling
+from app.commands.build_vector_index import main as build_vector_index
 from app.storage.connection.database import Database
 from benchmarks.cgroup import NoCgroupError, drop_caches, limited
 from benchmarks.load import closed_loop

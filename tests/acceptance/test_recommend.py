@@ -4,8 +4,8 @@ import re
 import signal
 
 import pytest
-from generate_embeddings import main as generate_embeddings
 
+from app.commands.embed import main as generate_embeddings
 from tests.support.postgres import run
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import Service

@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
-import migrate
 import psycopg2
 import pytest
 
+from app.commands import migrate
 from tests.faults.conftest import (
     QUESTION,
     TIMEOUT_S,

@@ -7,10 +7,10 @@ from threading import Timer
 from typing import Any
 
 import pytest
-from doctor import main as doctor
-from generate_embeddings import main as generate_embeddings
-from migrate import main as migrate
 
+from app.commands.doctor import main as doctor
+from app.commands.embed import main as generate_embeddings
+from app.commands.migrate import main as migrate
 from app.storage.connection.dsn import primary
 from benchmarks.load import closed_loop
 from tests.support.postgres import run

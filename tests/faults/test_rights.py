@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import migrate
 import psycopg2
 import pytest
 from psycopg2.sql import SQL
 
 from app.backfill import Backfill
 from app.backfill.skills import SkillBackfill
+from app.commands import migrate
 from app.deadline import Deadline
 from app.storage.connection.database import Database
 from tests.faults.conftest import QUESTION, assert_unavailable, wait_for_answer

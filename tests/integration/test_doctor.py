@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import doctor
 import pytest
-from build_vector_index import main as build_vector_index
-from generate_embeddings import main as generate_embeddings
-from migrate import main as migrate
 from psycopg2.sql import SQL, Identifier
 
+from app.commands import doctor
+from app.commands.build_vector_index import main as build_vector_index
+from app.commands.embed import main as generate_embeddings
+from app.commands.migrate import main as migrate
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_pending_jobs, add_user
 from tests.support.service import ROOT

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import migrate
 import pytest
 from psycopg2.sql import SQL
 
+from app.commands import migrate
 from tests.support.postgres import Server, fresh_database, run
 
 FILES = sorted(migrate.FOLDER.glob("*.sql"))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recommend_all import main as recommend_all
 
+from app.commands.recommend_all import main as recommend_all
 from app.deadline import Deadline
 from app.errors import AppError
 from app.storage.catalogue import Catalogue

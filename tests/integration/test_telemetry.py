@@ -52,7 +52,7 @@ def test_passes_by_skills_and_for_similar_jobs_are_measured_too(
     measured: Service,
 ) -> None:
     def figures() -> tuple[float, float]:
-        names = ("pass_size_count", "rows_scanned_total")
+        names = ("batch_size_count", "rows_scanned_total")
         passes, rows = (metric(measured, f"recommender_{name}") for name in names)
         return passes, rows
 
@@ -94,7 +94,7 @@ def test_the_state_of_jobs_pool_and_process_is_shown(measured: Service) -> None:
     assert metric(measured, "recommender_jobs", state="pending") == 1
     assert metric(measured, "recommender_ready") == 1
     assert metric(measured, "recommender_pool_size") == 4
-    for name in ("pool_in_use", "pool_waiting", "waiting"):
+    for name in ("pool_in_use", "pool_waiting", "queue_depth"):
         assert metric(measured, f"recommender_{name}") == 0
     megabytes = metric(measured, "recommender_process_anonymous_bytes") / 2**20
     assert 20 < megabytes < 100

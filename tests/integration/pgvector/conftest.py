@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from build_vector_index import main as build_vector_index
-from migrate import migrate
 from psycopg2.extensions import parse_dsn
 
+from app.commands.build_vector_index import main as build_vector_index
+from app.commands.migrate import migrate
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import add_jobs, clustered, fill
 from tests.support.postgres import Server, fresh_database, run

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from build_vector_index import main as build_vector_index
-from migrate import migrate
 
+from app.commands.build_vector_index import main as build_vector_index
+from app.commands.migrate import migrate
 from app.query.query import Question
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (

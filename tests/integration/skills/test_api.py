@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from generate_embeddings import main as generate_embeddings
 from psycopg2.sql import SQL
 
+from app.commands.embed import main as generate_embeddings
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job
 from tests.support.service import ROOT, Service, running_service

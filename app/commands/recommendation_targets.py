@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import _path  # noqa: F401  (finds `app`)
-
 from app.deadline import Deadline
 from app.errors import AppError
 from app.query.ids import Id

@@ -2,9 +2,8 @@
 
 import time
 
-from _progress import shown
-
 from app.backfill.vectors import VectorFilling
+from app.commands.progress import shown
 
 
 def fill_vectors(vectors: VectorFilling) -> None:

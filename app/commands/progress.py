@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import _path  # noqa: F401  (finds `app`)
 from tqdm import tqdm
 
 from app.backfill import Progress

@@ -5,8 +5,6 @@ OpenBLAS counts those of the host, and threads without a processor wait for one 
 
 import os
 
-import _path  # noqa: F401  (finds `app`)
-
 from app.process import available_cpus
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", str(available_cpus()))

@@ -1,0 +1,171 @@
+"""Build the index of vectors for SEARCH_BACKEND=pgvector, beside the traffic.
+
+First `scripts/migrate.py --with pgvector`, then `scripts/generate_embeddings.py`, which
+fills the vectors, then this. An index that is there is left alone. Ctrl-C ends the
+build; what it leaves behind the next run replaces.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from app.config import ScriptSettings, read_settings
+from app.encoder.checkpoint import MINILM
+from app.errors import ConfigError
+from app.storage.connection.dsn import primary
+from app.storage.tables import JOBS
+from app.storage.vector_queries import COMPARABLE, INDEX
+
+# Chosen by measurement: docs/pgvector-choices.md.
+M = 16
+EF_CONSTRUCTION = 256
+SHOWN_EVERY_S = 2.0
+
+VALID = SQL("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass({})")
+BUILD = SQL(
+    "CREATE INDEX CONCURRENTLY {name} ON skill_job1"
+    " USING hnsw (embedding_vec halfvec_ip_ops)"
+    " WITH (m = {m}, ef_construction = {ef_construction}) WHERE {comparable}"
+)
+PROGRESS = SQL(
+    "SELECT phase, tuples_done, tuples_total, blocks_done, blocks_total"
+    " FROM pg_stat_progress_create_index WHERE pid = {pid}"
+)
+SIZE = SQL("SELECT pg_relation_size(to_regclass({}))")
+
+
+class Building(NamedTuple):
+    """A row of PROGRESS; totals are 0 in phases that do not count in that unit."""
+
+    phase: str
+    tuples_done: int
+    tuples_total: int
+    blocks_done: int
+    blocks_total: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    try:
+        dsn = primary(read_settings(ScriptSettings).database_url.get_secret_value())
+        with closing(_connect(dsn)) as building, closing(_connect(dsn)) as watching:
+            return _build(args, building, watching)
+    except (ConfigError, psycopg2.Error) as error:
+        print(f"build_vector_index: {str(error).strip()}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; run it again to start anew.", file=sys.stderr)
+        return 130
+
+
+def _build(args: argparse.Namespace, building: Connection, watching: Connection) -> int:
+    name = Literal(INDEX)
+    found = _rows(building, VALID.format(name))
+    if found and found[0][0] and not args.rebuild:
+        print(f"The index {INDEX} is there; --rebuild builds it anew.")
+        return 0
+    if found:
+        _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(Identifier(INDEX)))
+    # Statistics, without which no plan uses the index, and the map that counts need.
+    print("Vacuuming the table …", flush=True)
+    _rows(building, SQL("VACUUM (ANALYZE) skill_job1"))
+    _rows(building, SQL("SET maintenance_work_mem = {}").format(Literal(args.memory)))
+    _rows(
+        building,
+        SQL("SET max_parallel_maintenance_workers = {}").format(Literal(args.workers)),
+    )
+    start = time.monotonic()
+    _run_shown(building, watching, _statement(args))
+    size = _rows(building, SIZE.format(name))[0][0]
+    print(f"Built in {time.monotonic() - start:.0f} s: {size / 1e6:.0f} MB.")
+    return 0
+
+
+def _run_shown(
+    building: Connection, watching: Connection, statement: Composable
+) -> None:
+    """Run it on a thread, and say every few seconds how far it got."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(_rows, building, statement)
+        try:
+            while not wait([done], SHOWN_EVERY_S).done:
+                for row in _rows(
+                    watching, PROGRESS.format(pid=Literal(building.info.backend_pid))
+                ):
+                    print(_line(Building(*row)), flush=True)
+        except KeyboardInterrupt:
+            building.cancel()
+            raise
+        done.result()
+
+
+def _line(building: Building) -> str:
+    for unit, done, total in (
+        ("rows", building.tuples_done, building.tuples_total),
+        ("blocks", building.blocks_done, building.blocks_total),
+    ):
+        if total:
+            share = f"{100 * done / total:.0f} %"
+            return f"{building.phase}: {done} of {total} {unit}, {share}"
+    return building.phase
+
+
+def _statement(args: argparse.Namespace) -> Composable:
+    return BUILD.format(
+        name=Identifier(INDEX),
+        m=Literal(args.m),
+        ef_construction=Literal(args.ef_construction),
+        comparable=JOBS.format(COMPARABLE, version=MINILM.name),
+    )
+
+
+def _connect(dsn: str) -> Connection:
+    connection: Connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    return connection
+
+
+def _rows(connection: Connection, statement: Composable) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rebuild", action="store_true", help="replace a sound index")
+    parser.add_argument(
+        "--memory",
+        default="1GB",
+        metavar="SIZE",
+        help="maintenance_work_mem: a build that does not fit into it takes many times"
+        " as long; 1.2 KB a job (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        help="parallel workers beside the first (default: %(default)s)",
+    )
+    parser.add_argument("--m", type=int, default=M, help="default: %(default)s")
+    parser.add_argument(
+        "--ef-construction",
+        type=int,
+        default=EF_CONSTRUCTION,
+        help="default: %(default)s",
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

