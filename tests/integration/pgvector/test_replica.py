@@ -60,7 +60,7 @@ def test_a_replica_is_searched_through_its_copy_of_the_index(
 def test_it_finds_what_was_embedded_on_the_primary_since(
     replicated: Replicated,
 ) -> None:
-    query = clustered(1, seed=5)
+    query = nearby(1)
     add_jobs(replicated.primary.url, query, [9000])
     with closing(Database(replicated.primary.url, pool_size=1)) as database:
         assert fill(database) == 1
