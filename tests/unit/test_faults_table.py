@@ -15,8 +15,10 @@ NUMBERED = re.compile(r"test_(?:[a-z]+_)?f\d+")
 # "f1_to_f12" is a range.
 RANGE = re.compile(r"f(\d+)_to_f(\d+)")
 NUMBER = re.compile(r"(?<![a-z0-9])f(\d+)(?![a-z0-9])")
-HEAD = "| fault | files (tests) |\n| --- | --- |\n"
-ROW = re.compile(r"^\| F(\d+) \| (.*) \|$", re.MULTILINE)
+HEAD = "| fault | what is right | files (tests) |\n| --- | --- | --- |\n"
+ROW = re.compile(r"^\| F(\d+) \| (.*) \| (.*) \|$", re.MULTILINE)
+# Not more words than a reader takes in at a glance, and one sentence.
+SENTENCE = re.compile(r"[A-Z\d`][^|]{15,110}[^.|]\.")
 
 
 def faults_and_tests() -> Iterator[tuple[int, str, str]]:
@@ -61,17 +63,32 @@ def test_every_fault_has_a_test() -> None:
     assert set(TESTED) <= tested <= set(ALL)
 
 
+def rows() -> list[tuple[int, str, str]]:
+    """(number, sentence, files) of each row of the table."""
+    return [(int(n), *cells) for n, *cells in ROW.findall(README.read_text())]
+
+
 def test_the_table_names_the_files_that_hold_the_tests() -> None:
-    table = {int(number): cell for number, cell in ROW.findall(README.read_text())}
     # To renew it: python -m tests.unit.test_faults_table
-    assert table == expected_rows()
+    table = [(number, files) for number, _, files in rows()]
+    assert table == list(expected_rows().items())
+
+
+def test_the_table_says_in_a_sentence_of_its_own_what_each_fault_is() -> None:
+    sentences = {number: sentence for number, sentence, _ in rows()}
+    unclear = [n for n, said in sentences.items() if not SENTENCE.fullmatch(said)]
+    assert not unclear, (
+        f"tests/README.md: say in a sentence what is right for {unclear}"
+    )
+    assert len(set(sentences.values())) == len(sentences)
 
 
 def renew_table() -> None:
-    """Write the rows anew."""
+    """Write the rows anew; a sentence that stands there stays, a new row has none."""
+    said = {number: sentence for number, sentence, _ in rows()}
     head, _, _ = README.read_text().partition(HEAD)
-    rows = "".join(f"| F{n} | {cell} |\n" for n, cell in expected_rows().items())
-    README.write_text(head + HEAD + rows)
+    new = (f"| F{n} | {said.get(n, '')} | {f} |\n" for n, f in expected_rows().items())
+    README.write_text(head + HEAD + "".join(new))
 
 
 if __name__ == "__main__":
