@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -10,12 +10,14 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
+from app.api.connection_limits import CONNECTION_LIMITS, ConnectionLimits
 from app.api.errors import add_error_handlers
 from app.api.mapping import Recommending
 from app.api.middleware.access_log import AccessLogMiddleware
 from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 from app.api.middleware.auth import AuthMiddleware
 from app.api.middleware.body_limit import BodyLimitMiddleware
+from app.api.middleware.failures import FailureMiddleware
 from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
 from app.api.openapi import build_docs, describe_filters
 from app.api.requests import MOST_USERS
@@ -59,12 +61,13 @@ def create_app(settings: Settings) -> FastAPI:
     services = Services(settings)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         adopt_uvicorn_logs()
         for warning in _warnings(settings):
             log.warning(warning)
         services.start()
-        yield
+        limits = ConnectionLimits(settings.keep_alive_s, settings.max_connections)
+        yield {CONNECTION_LIMITS: limits.within_descriptors()}
         services.close()
 
     app = FastAPI(
@@ -139,6 +142,7 @@ def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> N
             keys=ApiKeys(settings.keys),
             buckets=TokenBuckets(per_minute) if per_minute else None,
         )
+    app.add_middleware(FailureMiddleware)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

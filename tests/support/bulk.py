@@ -9,12 +9,12 @@ from app.storage.codec import DIMENSION, to_bytes
 from tests.support.rows import VERSION
 
 
-def fill_jobs(url: str, count: int, *, seed: int = 0) -> None:
-    """Jobs 1 … `count` with random unit embeddings, by one COPY."""
+def fill_jobs(url: str, count: int, *, seed: int = 0, more: str = "") -> None:
+    """Jobs 1 … `count` with random unit embeddings, by one COPY; `more` is text."""
     vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     lines = (
-        f"{n}\tskill {n}\t\\\\x{to_bytes(vector).hex()}\t{VERSION}\n"
+        f"{n}\tskill {n}{more}\t\\\\x{to_bytes(vector).hex()}\t{VERSION}\n"
         for n, vector in enumerate(vectors.astype(np.float32), start=1)
     )
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:

@@ -74,6 +74,14 @@ def _starts(program: Path) -> bool:
         return False
 
 
+def find_java() -> Path | None:
+    """A JDK 11 or later: a file of source starts as it is, and has the HTTP client."""
+    program = shutil.which("java")
+    if not program or not shutil.which("javac") or not _starts(Path(program)):
+        return None
+    return Path(program)
+
+
 def find_real_data() -> Path | None:
     named = os.environ.get("REAL_DATA_DIR")
     return Path(named) if named else None
@@ -107,13 +115,20 @@ NEEDS = (
         _apt_or_playwright,
     ),
     Need(
+        "java",
+        "a JDK",
+        "apt-get install default-jdk-headless",
+        find_java,
+        lambda: _apt("default-jdk-headless"),
+    ),
+    Need(
         "real_data",
         "the real data",
         "REAL_DATA_DIR names its folder: tests/README.md",
         find_real_data,
     ),
 )
-PGBOUNCER, CHROMIUM, REAL_DATA = NEEDS
+PGBOUNCER, CHROMIUM, JAVA, REAL_DATA = NEEDS
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +141,12 @@ def pgbouncer() -> Path:
 def chromium() -> Path:
     """The program."""
     return CHROMIUM.demand()
+
+
+@pytest.fixture(scope="session")
+def java() -> Path:
+    """The program."""
+    return JAVA.demand()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Sees every request from outside: its id, its log line, its metrics, its crash."""
+"""Sees every request from outside: its id, its log line, its metrics."""
 
 import logging
 import re
@@ -11,7 +11,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.disconnect import ClientDisconnectedError
-from app.api.errors import error_response
 from app.ops.logs import fields
 from app.ops.metrics import Telemetry
 
@@ -48,7 +47,7 @@ class AccessLogMiddleware:
             await self._app(scope, receive, send)
             return
         seen = _Seen(_request_id(scope))
-        scope.setdefault("state", {})
+        scope.setdefault("state", {})["request_id"] = seen.request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -57,25 +56,11 @@ class AccessLogMiddleware:
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_with_id, seen)
-        finally:
-            self._record(scope, seen)
-
-    async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, seen: _Seen
-    ) -> None:
-        try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_with_id)
         except ClientDisconnectedError:
             seen.status = CLIENT_DISCONNECTED
-        except Exception:
-            log.exception("unexpected error", extra=fields(request_id=seen.request_id))
-            if seen.status:
-                raise  # the answer has begun: the server closes the connection
-            answer = error_response(
-                500, "Something broke inside the service; its log has the details."
-            )
-            await answer(scope, receive, send)
+        finally:
+            self._record(scope, seen)
 
     def _record(self, scope: Scope, seen: _Seen) -> None:
         seconds = time.perf_counter() - seen.start

@@ -1,0 +1,24 @@
+// Posts bodies by the JDK's own client, which offers h2c unless it is told not to.
+// java Post.java URL BODY...: prints the status and the answer of each, a line each.
+
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+
+class Post {
+    public static void main(String[] args) throws Exception {
+        HttpClient client = HttpClient.newHttpClient();
+        for (int n = 1; n < args.length; n++) {
+            HttpRequest request = HttpRequest.newBuilder(URI.create(args[0]))
+                .timeout(Duration.ofSeconds(20))
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(args[n]))
+                .build();
+            HttpResponse<String> response =
+                client.send(request, HttpResponse.BodyHandlers.ofString());
+            System.out.println(response.statusCode() + " " + response.body());
+        }
+    }
+}
