@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from import_csv import main as import_csv
 from sklearn.metrics.pairwise import cosine_similarity
 
 from app.commands.embed import main as generate_embeddings
+from app.commands.import_csv.command import main as import_csv
 from app.encoder.reference import ReferenceEncoder
 from tests.support.columns import (
     NAMES,

@@ -65,11 +65,9 @@ class Transaction:
         self._ended = is_last
 
     def copy_in(self, target: Composable, source: Any) -> None:
-        """Stream a file of CSV with a header line into `target`, a table (columns)."""
-        self._cursor.copy_expert(
-            self._begun(SQL("COPY {} FROM STDIN (FORMAT CSV, HEADER)").format(target)),
-            source,
-        )
+        """Stream a file of COPY's text format into `target`, a table (columns)."""
+        copy = SQL("COPY {} FROM STDIN").format(target)
+        self._cursor.copy_expert(self._begun(copy), source)
 
     def _begun(self, statement: Composable) -> Composable:
         assert not self._ended, "the transaction was committed"  # noqa: S101

@@ -1,0 +1,7 @@
+"""`python -m app.commands.import_csv`."""
+
+import sys
+
+from app.commands.import_csv.command import main
+
+sys.exit(main())

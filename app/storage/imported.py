@@ -1,0 +1,240 @@
+"""Rows of a file on their way into a table: staged, checked, merged."""
+
+import io
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import psycopg2
+from psycopg2.sql import SQL, Composable, Identifier
+
+from app.errors import AppError, InvalidInputError
+from app.storage.connection.transaction import Transaction
+
+# A name that no table's column has, for the line of the file.
+LINE = SQL('"line in the file"')
+SHOWN_DUPLICATES = 5
+STREAMED_ROWS = 64
+
+# Writable columns of a table with their types; domains count as what they stand for.
+TARGET_COLUMNS = SQL("""
+    SELECT a.attname, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
+           a.attgenerated <> '', a.attidentity = 'a'
+    FROM pg_attribute a
+    JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum
+""")
+
+DUPLICATES = SQL("""
+    SELECT {key}::text, (array_agg({line} ORDER BY {line}))[1:2], count(*) OVER ()
+    FROM imported GROUP BY {key} HAVING count(*) > 1
+    ORDER BY min({line}) LIMIT %(limit)s
+""")
+WITHOUT_ID = SQL("SELECT min({line}) FROM imported WHERE {key} IS NULL")
+
+UPDATE = SQL("""
+    UPDATE {table} AS old SET {assignments} FROM imported AS new
+    WHERE old.{key} = new.{key} AND ({differences})
+""")
+# Also where ids are GENERATED ALWAYS: the file has ids of its own.
+INSERT = SQL("""
+    INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
+    SELECT {columns} FROM imported AS new
+    WHERE NOT EXISTS (SELECT FROM {table} AS old WHERE old.{key} = new.{key})
+    ORDER BY {line}
+""")
+
+# The sequences that fill a column when a row comes without it: of an identity column,
+# of a serial one, and of any default that calls nextval.
+SEQUENCES = SQL("""
+    SELECT DISTINCT a.attname, d.objid::regclass::text
+    FROM pg_depend d
+    JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+        AND d.deptype IN ('a', 'i') AND d.refobjid = to_regclass(%(table)s)
+    UNION
+    SELECT a.attname, d.refobjid::regclass::text
+    FROM pg_attrdef f
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+    JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
+    JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+    WHERE d.refclassid = 'pg_class'::regclass AND f.adrelid = to_regclass(%(table)s)
+""")
+# Never back: another session may have drawn numbers meanwhile.
+MOVE_SEQUENCE = SQL("""
+    SELECT setval(p.seqrelid, furthest.value)
+    FROM pg_sequence p, LATERAL (
+        SELECT CASE WHEN p.seqincrement > 0 THEN max({column}) ELSE min({column}) END
+        FROM imported
+    ) AS furthest (value), LATERAL (
+        SELECT coalesce(pg_sequence_last_value(p.seqrelid), p.seqstart)
+    ) AS present (value)
+    WHERE p.seqrelid = %(sequence)s::regclass
+        AND furthest.value BETWEEN p.seqmin AND p.seqmax
+        AND (furthest.value - present.value) * sign(p.seqincrement) >= 0
+""")
+INTEGERS = frozenset({"smallint", "integer", "bigint"})
+
+PLACE = re.compile(r"\bimported\D+(\d+)(?:\D+?([^\s:]+): )?")
+ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """A column of the table: `is_generated` is never written, `is_always` once."""
+
+    name: str
+    type_name: str
+    is_generated: bool
+    is_always: bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """The table that is loaded, its key, and the columns that the file has for it."""
+
+    table: str
+    key: str
+    columns: Sequence[TargetColumn]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why Postgres refused a row: which row of the stream, counted from 1."""
+
+    row: int | None
+    column: str | None
+    reason: str
+
+
+def target_columns(transaction: Transaction, table: str) -> Sequence[TargetColumn]:
+    """The columns of a table; none where there is no such table."""
+    found = transaction.rows(TARGET_COLUMNS, {"table": table})
+    return [TargetColumn(*row) for row in found]
+
+
+def add_text_columns(
+    transaction: Transaction, table: str, names: Sequence[str]
+) -> None:
+    """Add columns of type text where they are absent."""
+    for name in names:
+        transaction.execute(
+            SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} TEXT").format(
+                Identifier(table), Identifier(name)
+            )
+        )
+
+
+def stage(
+    transaction: Transaction,
+    target: Target,
+    rows: Iterable[tuple[int, Sequence[str | None]]],
+) -> None:
+    """COPY (line, values) of all rows into a temporary table, streaming."""
+    columns = _names(target)
+    transaction.execute(
+        SQL(
+            "CREATE TEMPORARY TABLE imported ON COMMIT DROP AS"
+            " SELECT 0::bigint AS {}, {} FROM {} WITH NO DATA"
+        ).format(LINE, columns, Identifier(target.table))
+    )
+    stream = _Stream(rows)
+    transaction.copy_in(SQL("imported ({}, {})").format(LINE, columns), stream)
+    if stream.error is not None:
+        raise stream.error
+
+
+def check_ids(transaction: Transaction, target: Target) -> None:
+    """Raises InvalidInputError, with the lines, for an id that lacks or comes twice."""
+    names = {"key": Identifier(target.key), "line": LINE}
+    without = transaction.rows(WITHOUT_ID.format(**names))[0][0]
+    if without is not None:
+        raise InvalidInputError(f"Line {without} has no {target.key}.")
+    found = transaction.rows(DUPLICATES.format(**names), {"limit": SHOWN_DUPLICATES})
+    if found:
+        pairs = "; ".join(f"{id_} in lines {a} and {b}" for id_, (a, b), _ in found)
+        more = found[0][2] - len(found)
+        others = f"; and {more} more" if more else ""
+        raise InvalidInputError(
+            f"The file has more than one row with the same {target.key}: {pairs}"
+            f"{others}. Leave one row for each."
+        )
+
+
+def merge(transaction: Transaction, target: Target) -> tuple[int, int]:
+    """Update the rows that differ, add those that are new: (updated, inserted)."""
+    names = {
+        "table": Identifier(target.table),
+        "key": Identifier(target.key),
+        "columns": _names(target),
+        "line": LINE,
+    }
+    updated = 0
+    written = [
+        Identifier(column.name)
+        for column in target.columns
+        if column.name != target.key and not column.is_always
+    ]
+    if written:
+        assignments = SQL(", ").join(SQL("{0} = new.{0}").format(n) for n in written)
+        differences = SQL(" OR ").join(
+            SQL("old.{0} IS DISTINCT FROM new.{0}").format(n) for n in written
+        )
+        updated = transaction.execute(
+            UPDATE.format(assignments=assignments, differences=differences, **names)
+        )
+    inserted = transaction.execute(INSERT.format(**names))
+    _move_sequences(transaction, target)
+    return updated, inserted
+
+
+def refusal(error: AppError) -> Refused | None:
+    """What Postgres says of a row that it refused; None for any other error."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg2.Error) or not cause.pgcode:
+        return None
+    place = PLACE.search(cause.diag.context or "")
+    return Refused(
+        row=int(place[1]) if place else None,
+        column=place[2] if place else None,
+        reason=cause.diag.message_primary or str(error),
+    )
+
+
+def _move_sequences(transaction: Transaction, target: Target) -> None:
+    """Let the next row without an id get a free one."""
+    columns = {c.name for c in target.columns if c.type_name in INTEGERS}
+    for column, sequence in transaction.rows(SEQUENCES, {"table": target.table}):
+        if column in columns:
+            query = MOVE_SEQUENCE.format(column=Identifier(column))
+            transaction.rows(query, {"sequence": sequence})
+
+
+def _names(target: Target) -> Composable:
+    return SQL(", ").join(Identifier(column.name) for column in target.columns)
+
+
+class _Stream(io.TextIOBase):
+    """Rows in COPY's text format, made as they are read: no file is held whole."""
+
+    def __init__(self, rows: Iterable[tuple[int, Sequence[str | None]]]) -> None:
+        self._rows = iter(rows)
+        # What ended the rows early. psycopg2 would make a failed statement of it.
+        self.error: AppError | None = None
+
+    def read(self, _size: int | None = -1, /) -> str:
+        # psycopg2 asks for 8 KB at a time and takes longer pieces as they are.
+        try:
+            return "".join(map(_line, itertools.islice(self._rows, STREAMED_ROWS)))
+        except AppError as error:
+            self.error = error
+            return ""
+
+
+def _line(row: tuple[int, Sequence[str | None]]) -> str:
+    number, values = row
+    fields = ("\\N" if value is None else value.translate(ESCAPED) for value in values)
+    return "\t".join([str(number), *fields]) + "\n"
