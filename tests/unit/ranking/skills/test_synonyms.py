@@ -1,0 +1,120 @@
+"""Forms of one skill are one skill, shown as written; ambiguous ones need context."""
+
+import pytest
+
+from app.ranking.skills.initials import is_short_form, same_by_initials
+from app.ranking.skills.parse import split_skills
+from app.ranking.skills.synonyms import Synonyms, read_synonyms
+from evaluation.run import ROOT
+
+PAIRS = ROOT / "samples" / "synonyms.csv"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Synonyms:
+    return read_synonyms(PAIRS.read_text(encoding="utf-8").splitlines())
+
+
+def forms(synonyms: Synonyms, text: str) -> list[tuple[str, str]]:
+    return [(s.name, s.key) for s in synonyms.canonical(split_skills(text))]
+
+
+def test_a_form_has_its_canonical_key_and_the_name_as_written(
+    shipped: Synonyms,
+) -> None:
+    assert forms(shipped, "K8s, Postgres; HGV") == [
+        ("K8s", "kubernetes"),
+        ("Postgres", "postgresql"),
+        ("HGV", "heavy goods vehicle driving"),
+    ]
+
+
+def test_two_forms_of_one_skill_are_one_skill(shipped: Synonyms) -> None:
+    assert forms(shipped, "Kubernetes, K8s, k8s") == [("Kubernetes", "kubernetes")]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("PM, scrum, budgets", "project management"),
+        ("PM, roadmaps, user interviews", "product management"),
+        ("PM, hydraulics, bearings", "preventive maintenance"),
+        ("RN, wound care, patients", "registered nurse"),
+        ("RN, TypeScript, iOS", "react native"),
+        ("BI, SQL, dashboards", "business intelligence"),
+    ],
+)
+def test_an_ambiguous_form_takes_the_meaning_of_its_context(
+    shipped: Synonyms, text: str, key: str
+) -> None:
+    assert forms(shipped, text)[0] == (text.split(",", maxsplit=1)[0], key)
+
+
+@pytest.mark.parametrize("text", ["PM", "BI, gardening", "RN, cooking", "PM, PM"])
+def test_an_ambiguous_form_without_context_stays_as_written(
+    shipped: Synonyms, text: str
+) -> None:
+    name = text.split(",", maxsplit=1)[0]
+    assert forms(shipped, text)[0] == (name, name.casefold())
+
+
+def test_a_form_between_two_contexts_stays_as_written() -> None:
+    synonyms = read_synonyms(["form,canonical,context", "pm,one,red", "pm,two,blue"])
+    assert forms(synonyms, "PM, red, blue")[0][1] == "pm"
+
+
+def test_mapping_twice_changes_nothing(shipped: Synonyms) -> None:
+    once = shipped.canonical(split_skills("K8s, JS, PM, scrum, RN, patients, R&D"))
+    assert shipped.canonical(once) == once
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a,b,", "b,c,"], "Line 3 maps 'b', to which line 2 maps another form."),
+        (["a,b,", "a,c,x"], "Line 3 gives 'a' a second meaning: each needs a context."),
+        (["a,b,", "A,B,"], "Line 3 maps 'a' to 'b' again."),
+        ([",b,"], "Line 2 lacks a form or a canonical form."),
+        (["a,,"], "Line 2 lacks a form or a canonical form."),
+    ],
+)
+def test_a_list_that_contradicts_itself_names_the_line(
+    rows: list[str], message: str
+) -> None:
+    with pytest.raises(ValueError, match="^" + message.replace(".", r"\.")):
+        read_synonyms(["form,canonical,context", *rows])
+
+
+def test_the_shipped_list_has_some_hundred_pairs(shipped: Synonyms) -> None:
+    assert len(shipped) >= 500
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("erp", "enterprise resource planning"),
+        ("xml", "extensible markup language"),
+        ("cots", "commercial off the shelf"),
+        ("llms", "large language models"),
+        ("mro", "maintenance, repair and operations"),
+        ("cad", "computer-aided design"),
+    ],
+)
+def test_initials_spell_a_long_form(short: str, long: str) -> None:
+    assert is_short_form(short, long)
+    assert same_by_initials(long, short)
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("pm", "project management"),  # two letters stand for too many things
+        ("sql", "structured query"),
+        ("erp", "enterprise planning"),
+        ("java", "java"),
+        ("", ""),
+        ("c++", "c plus plus"),
+    ],
+)
+def test_other_letters_spell_nothing(short: str, long: str) -> None:
+    assert not same_by_initials(short, long)
