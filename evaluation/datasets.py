@@ -131,6 +131,8 @@ def surveyed(folder: Path, *, held_out: bool, seed: int) -> Dataset:
     }
     people = defaultdict(list)
     for user in read(folder / "users_open.csv"):
+        if user["occupation"] not in TITLES:
+            continue
         if len(split_skills(user["skills"])) >= LEAST_SKILLS:
             people[user["occupation"]].append(user)
     rng = random.Random(seed)  # noqa: S311  (a sample, not a secret)

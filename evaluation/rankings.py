@@ -12,6 +12,7 @@ from app.ranking.skills.hybrid_scoring import (
     WEIGHTS,
     HybridWeights,
     match_scores,
+    open_share,
     soft_credit,
     word_scores,
     word_shares,
@@ -27,6 +28,9 @@ Method = Callable[[], Iterator[Ranked]]
 # Robertson and Zaragoza, 2009: the values that search engines start with.
 BM25_K1 = 1.2
 BM25_B = 0.75
+
+# The credit of `skills` in the hybrid's terms.
+AS_SERVED = HybridWeights(cosine=0, skills=1, words=0, floor=FLOOR, power=1)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,6 @@ class Contest:
     def skills(
         self,
         *,
-        floor: float = FLOOR,
         length_penalty: float = LENGTH_PENALTY,
         rarity: float = RARITY,
     ) -> Iterator[Ranked]:
@@ -94,7 +97,7 @@ class Contest:
         for scores, coverage, shares in self._by_skills(
             self.entries,
             self.matches,
-            floor=floor,
+            weights=AS_SERVED,
             length_penalty=length_penalty,
             rarity=rarity,
         ):
@@ -104,19 +107,29 @@ class Contest:
         """The weighted sum of cosine, skills and words; ties by the row's place."""
         skills = self.soft_skills(weights)
         words = self.word_scores(weights)
-        for cosines, by_skills, by_words in zip(
-            self.cosines, skills, words, strict=True
+        for cosines, by_skills, by_words, left in zip(
+            self.cosines, skills, words, self.open_shares, strict=True
         ):
             yield Ranked(
                 match_scores(
-                    cosines.astype(np.float64), by_skills, by_words, weights=weights
+                    cosines.astype(np.float64),
+                    by_skills,
+                    by_words,
+                    open_share=left,
+                    weights=weights,
                 )
             )
+
+    @cached_property
+    def open_shares(self) -> list[float]:
+        """For each question what its skills leave to the whole text."""
+        nearest = self.titled_matches.similarities.max(axis=0)
+        return [open_share(nearest[own]) for own in self.titled_matches.columns]
 
     def soft_skills(self, weights: HybridWeights) -> Iterator[Scores]:
         """(rows,) for each question: the skill-by-skill part of the hybrid."""
         for scores, _, _ in self._by_skills(
-            self.titled, self.titled_matches, floor=weights.floor
+            self.titled, self.titled_matches, weights=weights
         ):
             yield scores
 
@@ -163,19 +176,19 @@ class Contest:
         entries: Entries,
         matches: SkillMatches,
         *,
-        floor: float,
+        weights: HybridWeights,
         length_penalty: float = LENGTH_PENALTY,
         rarity: float = RARITY,
     ) -> Iterator[tuple[Scores, Scores, Scores]]:
         """Score, coverage, and the score before the discount for long lists."""
         longest = int(entries.sizes.max())
         for columns in matches.columns:
-            credit = soft_credit(matches.best[:, columns], floor=floor)
+            credit = soft_credit(matches.best[:, columns], weights=weights)
             asked = matches.similarities[:, columns]
-            near = soft_credit(asked.max(axis=1), floor=floor)
+            near = soft_credit(asked.max(axis=1), weights=weights)
             covered = np.add.reduceat(near[entries.ids], entries.starts)
             # The service counts with one floor, whatever ranking asks.
-            frequency = entries.listed @ soft_credit(asked, floor=FLOOR)
+            frequency = entries.listed @ soft_credit(asked, weights=AS_SERVED)
             rare = np.log(1 + len(credit) / (1 + frequency)) ** rarity
             shares = credit @ (rare / rare.sum())
             left = discounts(

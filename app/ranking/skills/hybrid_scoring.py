@@ -18,7 +18,8 @@ Scores = NDArray[np.float64]
 class HybridWeights:
     """How much each part counts, and the parts' own parameters.
 
-    `floor`: similarity of two skills at and below which they credit nothing.
+    `floor`: similarity of two skills at and below which they credit nothing; `power`:
+    1 lets the credit rise evenly from there, more favours near matches.
     `saturation`, `length_share`: BM25's k1 and b.
     """
 
@@ -26,22 +27,44 @@ class HybridWeights:
     skills: float
     words: float
     floor: float
+    power: float = 2.0
     saturation: float = 1.2
     length_share: float = 0.75
 
 
-WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.3)
+WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.2)
 
 # A word counts by this power of its inverse document frequency, as a skill does.
 WORD_RARITY = 0.5
 
+# A skill of a question is unknown to a board whose most similar skill is this far.
+UNKNOWN = 0.5
 
-def soft_credit(similarity: NDArray[np.floating], *, floor: float) -> Scores:
-    """From 0 at `floor` evenly to 1 for the same skill; the shape of the input."""
-    credit: Scores = np.clip(
-        (similarity.astype(np.float64) - floor) / (SAME - floor), 0, 1
-    )
+
+def soft_credit(
+    similarity: NDArray[np.floating], *, weights: HybridWeights = WEIGHTS
+) -> Scores:
+    """From 0 at the floor to 1 for the same skill; the shape of the input.
+
+    It rises by at most `power / (SAME - floor)`: errors grow by no more.
+    """
+    floor = weights.floor
+    share = np.clip((similarity.astype(np.float64) - floor) / (SAME - floor), 0, 1)
+    credit: Scores = share**weights.power
     return credit
+
+
+def open_share(nearest: NDArray[np.floating]) -> float:
+    """From 0 to 1: how much a question's skills leave to its text as a whole.
+
+    `nearest`: (k,) each skill's greatest similarity with any skill of the board. 0
+    where the board has all of them, 1 where it has none, nor where there is none.
+    """
+    if not len(nearest):
+        return 1.0
+    exact = nearest.astype(np.float64)
+    known = np.clip((exact - UNKNOWN) / (SAME - UNKNOWN), 0, 1)
+    return float(1 - known.mean())
 
 
 def word_shares(frequency: Scores, *, jobs: int) -> Scores:
@@ -73,15 +96,21 @@ def word_scores(
 
 
 def match_scores(
-    cosine: Scores, skills: Scores, words: Scores, *, weights: HybridWeights = WEIGHTS
+    cosine: Scores,
+    skills: Scores,
+    words: Scores,
+    *,
+    open_share: float,
+    weights: HybridWeights = WEIGHTS,
 ) -> Scores:
     """(n,) from 0 to 1: the weighted mean of the three parts.
 
-    A cosine below 0 counts as 0.
+    The cosine counts by what the skills leave open; below 0 it counts as 0.
     """
-    total = weights.cosine + weights.skills + weights.words
+    for_cosine = weights.cosine * open_share
+    total = for_cosine + weights.skills + weights.words
     scores: Scores = (
-        weights.cosine * np.clip(cosine, 0, 1)
+        for_cosine * np.clip(cosine, 0, 1)
         + weights.skills * skills
         + weights.words * words
     ) / total
