@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -16,8 +16,9 @@ from pydantic import (
 )
 
 from app.errors import ConfigError
+from app.model_source import DEFAULT_MODEL, ModelSource
 
-MODEL_DIR = Path("models/all-MiniLM-L6-v2")
+MODELS = Path("models")
 
 # 16 random characters of base64 are 96 bits: beyond guessing over a network.
 LEAST_KEY_LENGTH = 16
@@ -32,13 +33,34 @@ MOST_COLUMNS = 32
 Count = Annotated[int, Field(ge=1)]
 
 
-class ScriptSettings(BaseModel):
-    """What the scripts need: the database and the model."""
+def _folder_of_model(others: Mapping[str, Any]) -> Path:
+    return MODELS / ModelSource.parse(others["model"]).name
+
+
+class ModelSettings(BaseModel):
+    """Which model encodes, and the folder that holds it."""
 
     model_config = ConfigDict(frozen=True)
 
+    model: str = DEFAULT_MODEL
+    model_dir: Path = Field(default_factory=_folder_of_model)
+
+    @property
+    def model_source(self) -> ModelSource:
+        """MODEL, taken apart."""
+        return ModelSource.parse(self.model)
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_a_name(cls, value: str) -> str:
+        ModelSource.parse(value)
+        return value
+
+
+class ScriptSettings(ModelSettings):
+    """What the scripts need: the database and the model."""
+
     database_url: SecretStr
-    model_dir: Path = MODEL_DIR
 
 
 class Settings(ScriptSettings):
@@ -124,7 +146,7 @@ def _items(text: str) -> Sequence[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-SomeSettings = TypeVar("SomeSettings", bound=ScriptSettings)
+SomeSettings = TypeVar("SomeSettings", bound=ModelSettings)
 
 
 def read_settings(kind: type[SomeSettings]) -> SomeSettings:
@@ -141,6 +163,8 @@ def read_settings(kind: type[SomeSettings]) -> SomeSettings:
         faults = "; ".join(
             f"{str(fault['loc'][0]).upper()}: {_reason(fault['type'], fault['msg'])}"
             for fault in error.errors(include_input=False, include_url=False)
+            # What follows from another fault: MODEL_DIR from that of MODEL.
+            if fault["type"] != "default_factory_not_called"
         )
         raise ConfigError(f"The environment is not usable: {faults}.") from None
 

@@ -76,7 +76,7 @@ def _recommend(args: argparse.Namespace, settings: Settings, database: Database)
     wanted = Wanted(args.top_n, args.rank_by or settings.rank_by, selection)
     with database.snapshot(_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
-    encoder = LazyEncoder(settings.model_dir)
+    encoder = LazyEncoder(settings.model_dir, settings.model_source.name)
     target = _target(args, database, catalogue, f"{wanted} {encoder.version}")
     after = target.open()
     with database.snapshot(_deadline()) as transaction:

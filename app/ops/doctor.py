@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.config import Settings
 from app.deadline import Deadline
-from app.encoder.checkpoint import MINILM, verify
+from app.encoder.checkpoint import MINILM, verify_model
 from app.errors import ModelUnavailableError, SchemaError
 from app.ops.backend_advice import (
     CANDIDATE_BYTES,
@@ -102,7 +102,7 @@ def _look(
 
 def _model(settings: Settings) -> Iterator[Finding]:
     try:
-        verify(settings.model_dir)
+        verify_model(settings.model_dir, settings.model_source.name)
     except ModelUnavailableError as error:
         yield Finding(str(error), "make model")
 

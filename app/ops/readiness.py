@@ -4,11 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from app.deadline import Deadline
-from app.encoder.checkpoint import verify
 from app.encoder.lazy import LazyEncoder
 from app.errors import DeadlineExceededError
 from app.storage.catalogue import Catalogue
@@ -50,7 +48,6 @@ class ReadinessCheck:
         self,
         database: Database,
         encoder: LazyEncoder,
-        model_dir: Path,
         *,
         job_columns: Sequence[str] = (),
         needs_vectors: bool = False,
@@ -59,7 +56,6 @@ class ReadinessCheck:
         self._needs_vectors = needs_vectors
         self._database = database
         self._encoder = encoder
-        self._model_dir = model_dir
         self._job_columns = job_columns
         self._files_verified = False
         self._counts: Counts | None = None
@@ -80,9 +76,9 @@ class ReadinessCheck:
         )
 
     def _check_files(self) -> None:
-        # Once: it reads 90 MB.
+        # Once: it reads 90 MB, or what another model has.
         if not self._files_verified and not self._encoder.loaded:
-            verify(self._model_dir)
+            self._encoder.verify_files()
         self._files_verified = True
 
     def _fresh_counts(self, transaction: Transaction) -> Counts:

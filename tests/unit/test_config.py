@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ScriptSettings, Settings, read_settings
+from app.config import ModelSettings, ScriptSettings, Settings, read_settings
 from app.errors import ConfigError
 
 
@@ -95,3 +95,40 @@ def test_a_folder_of_that_name_is_no_file_of_settings(folder: Path) -> None:
     (folder / ".env").mkdir()
     with pytest.raises(ConfigError, match="DATABASE_URL: it is required"):
         read_settings(ScriptSettings)
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "folder"),
+    [
+        ({}, "all-MiniLM-L6-v2", "models/all-MiniLM-L6-v2"),
+        # As deployed before there was a choice.
+        ({"MODEL_DIR": "/m/minilm"}, "all-MiniLM-L6-v2", "/m/minilm"),
+        ({"MODEL": "acme/tiny@v2"}, "tiny", "models/tiny"),
+        ({"MODEL": "tiny"}, "tiny", "models/tiny"),
+        ({"MODEL": "acme/tiny", "MODEL_DIR": "/m"}, "tiny", "/m"),
+    ],
+)
+def test_model_names_the_model_and_its_folder(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    name: str,
+    folder: str,
+) -> None:
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    settings = read_settings(ModelSettings)
+    assert settings.model_source.name == name
+    assert settings.model_dir == Path(folder)
+
+
+@pytest.mark.parametrize("value", ["a/b/c", "../up", "acme/", "a b", "x@", "-x", "ä"])
+def test_a_model_that_is_no_name_is_the_only_fault_named(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("MODEL", value)
+    with pytest.raises(ConfigError) as caught:
+        read_settings(ModelSettings)
+    assert str(caught.value) == (
+        "The environment is not usable: MODEL: it names a model as NAME,"
+        " ORGANISATION/NAME or ORGANISATION/NAME@REVISION."
+    )

@@ -20,7 +20,14 @@ LAYERS = (
     ("app.ranking",),
     ("app.encoder", "app.batching"),
     ("app.storage",),
-    ("app.query", "app.deadline", "app.errors", "app.config", "app.process"),
+    (
+        "app.query",
+        "app.deadline",
+        "app.errors",
+        "app.config",
+        "app.model_source",
+        "app.process",
+    ),
 )
 HTTP = ("fastapi", "starlette", "uvicorn")
 MODULES = sorted(APP.rglob("*.py"))
@@ -103,11 +110,13 @@ def test_settings_are_read_in_one_module() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
     # app.process and the first import of some commands write two variables that
-    # libraries read when they are loaded; run_local hands its own on.
+    # libraries read when they are loaded; run_local hands its own on, and the fetch of
+    # the model hands them to pip.
     assert reading <= {
         "app.config",
         "app.process",
         "app.commands.blas_threads",
+        "app.commands.fetch_model.sources",
         "app.commands.one_blas_thread",
         "app.commands.run_local",
     }
