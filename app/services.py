@@ -7,6 +7,7 @@ from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
 from app.encoder.lazy import DeterministicEncoder, LazyEncoder
+from app.encoder.passages import PassageEncoder
 from app.ops.metrics import Telemetry
 from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness
 from app.ranking.dispatch import Answers, AnyAnswer, AnyQuestion, Passes, TwoLines
@@ -45,14 +46,16 @@ class Services:
         self._database = Database(
             settings.database_url.get_secret_value(), pool_size=settings.db_pool_size
         )
-        model = LazyEncoder(settings.model_dir)
+        model = LazyEncoder(settings.model_dir, settings.model_source.name)
         activity = IdleTracker()
         self.passes = _passes(settings, self._database, model, self.telemetry, activity)
         _watch(self.telemetry, self._database, model, self.passes)
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
         self.columns = FilterableColumns(self._database, settings.filterable_columns)
         self._writer = _writer(settings, self._database)
-        self._backfill = ServiceBackfill(self._writer, model, activity)
+        self._backfill = ServiceBackfill(
+            self._writer, model, activity, passages=PassageEncoder(model)
+        )
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
@@ -150,7 +153,6 @@ def _readiness(
         ReadinessCheck(
             database,
             model,
-            settings.model_dir,
             job_columns=settings.filterable_columns,
             needs_vectors=settings.search_backend == "pgvector",
         ),

@@ -53,8 +53,14 @@ class ServiceBackfill:
     """Embeds what waits while requests leave time for it."""
 
     def __init__(
-        self, database: Database, encoder: Encoder, activity: IdleTracker
+        self,
+        database: Database,
+        encoder: Encoder,
+        activity: IdleTracker,
+        *,
+        passages: Encoder,
     ) -> None:
+        """`encoder` is for users' texts and for skills, `passages` for jobs' texts."""
         self._database = database
         self._activity = activity
         self._stop = threading.Event()
@@ -62,7 +68,7 @@ class ServiceBackfill:
         self._backfills: Sequence[Backfill] = [
             Backfill(
                 database,
-                encoder,
+                text_encoder,
                 table=table,
                 batch_size=SCAN_CHUNK_ROWS,
                 slice_rows=1,
@@ -71,7 +77,7 @@ class ServiceBackfill:
                 may_run=self._take_lease,
                 throttle=self._pace,
             )
-            for table in (JOBS, USERS)
+            for table, text_encoder in ((JOBS, passages), (USERS, encoder))
         ]
         self._skills = SkillBackfill(
             database,

@@ -27,8 +27,8 @@ from app.commands.embed_vectors import fill_vectors
 from app.commands.progress import settled, shown, summary
 from app.commands.stop import Stop
 from app.config import ScriptSettings, read_settings
-from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
+from app.encoder.passages import PassageEncoder, PromptedEncoder
 from app.errors import AppError
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
@@ -83,19 +83,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.status
 
 
-def _encoder(args: argparse.Namespace, settings: ScriptSettings) -> Encoder:
+def _encoder(args: argparse.Namespace, settings: ScriptSettings) -> PromptedEncoder:
+    name = settings.model_source.name
     if args.encoder == "numpy" or args.failures or args.dry_run:
-        return LazyEncoder(settings.model_dir)
+        return LazyEncoder(settings.model_dir, name)
     # Imported on demand: it needs torch, which the small host does not have.
     from app.encoder.reference import ReferenceEncoder  # noqa: PLC0415
 
-    return ReferenceEncoder(settings.model_dir, device=args.device)
+    return ReferenceEncoder(settings.model_dir, device=args.device, name=name)
 
 
 def _backfills(
     args: argparse.Namespace,
     database: Database,
-    encoder: Encoder,
+    encoder: PromptedEncoder,
     stop: threading.Event,
 ) -> list[Backfill]:
     # sentence-transformers sorts what it gets by length: the more at once, the better.
@@ -103,7 +104,7 @@ def _backfills(
     return [
         Backfill(
             database,
-            encoder,
+            PassageEncoder(encoder) if table is JOBS else encoder,
             table=table,
             batch_size=args.batch_size,
             slice_rows=slice_rows,
