@@ -4,13 +4,15 @@ Reads the small JSON files beside the weights; the tokenizer and the weights are
 by `library_tokens.py` and `weights.py`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
 
 from app.encoder.activations import ACTIVATIONS
+from app.encoder.checkpoint import NAME
 from app.encoder.spec import Architecture, Family, ModelSpec, Pooling, Prompts
 from app.errors import ModelUnavailableError
 
@@ -121,8 +123,7 @@ class _Prompts(BaseModel):
 def read_spec(folder: Path) -> ModelSpec:
     """Raises UnsupportedModelError with one sentence that names what cannot be run."""
     architecture = _architecture(folder)
-    modules = _modules(folder)
-    pooling = _part(folder, pooling_path(modules[1].path), _Pooling)
+    pooling = _part(folder, pooling_file(folder), _Pooling)
     prompts = _prompts(_part(folder, PROMPTS, _Prompts, absent=_Prompts()))
     if prompts != Prompts() and not pooling.include_prompt:
         raise UnsupportedModelError("Pooling without the prompt is not supported.")
@@ -134,16 +135,20 @@ def read_spec(folder: Path) -> ModelSpec:
     )
 
 
-def pooling_path(folder: str) -> str:
-    """The name of the pooling module's file; its folder stands in modules.json."""
-    if not folder or len(PurePosixPath(folder).parts) != 1 or folder.startswith("."):
-        raise UnsupportedModelError(f"{MODULES} names the folder {folder!r}.")
-    return f"{folder}/{CONFIG}"
+def check_architecture(folder: Path) -> None:
+    """Needs config.json only; raises as `read_spec`."""
+    _architecture(folder)
 
 
-def files_of(folder: Path) -> list[str]:
-    """The pooling module's files, read from modules.json; raises as `read_spec`."""
-    return [pooling_path(_modules(folder)[1].path)]
+def pooling_file(folder: Path) -> str:
+    """Needs modules.json only: the name of the pooling module's file in `folder`.
+
+    Raises as `read_spec`.
+    """
+    path = _modules(folder)[1].path
+    if not re.fullmatch(NAME, path):
+        raise UnsupportedModelError(f"{MODULES} names the folder {path!r}.")
+    return f"{path}/{CONFIG}"
 
 
 def _architecture(folder: Path) -> Architecture:

