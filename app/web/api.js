@@ -1,16 +1,35 @@
-// Calls of the service: JSON or text comes back, or an ApiError with one sentence.
+// Calls of the service: JSON or text comes back, or an ApiError that names the failure.
 
 import { askForKey, storedKey } from "./key.js";
 
-// Beyond the service's own deadline: only a network that lost the answer gets here.
+// Longer than the service's own deadline: only a network that lost the answer takes it.
 const LOST_AFTER_MS = 45_000;
+const RETRY_AFTER_S = 5;
 
-/** `status` is 0 when nothing answered; `retryAfterS` is null when it makes no sense. */
+const TITLES = {
+  401: "A key is needed",
+  403: "Not allowed",
+  404: "Not found",
+  408: "The question did not arrive",
+  413: "The question is too long",
+  429: "Too many requests",
+  502: "Not available just now",
+  503: "Not available just now",
+  504: "Not available just now",
+};
+const PASSING = [408, 429, 502, 503, 504];
+
+/**
+ * `title` names the failure and `message` explains it. `status` is 0 where the service
+ * did not answer; `retryAfterS` is null where trying again makes no sense.
+ */
 export class ApiError extends Error {
-  constructor(message, status, retryAfterS = null) {
+  constructor(title, message, { status = 0, retryAfterS = null, reloads = false } = {}) {
     super(message);
+    this.title = title;
     this.status = status;
     this.retryAfterS = retryAfterS;
+    this.reloads = reloads; // the page, which helps where somebody must sign in
   }
 }
 
@@ -40,7 +59,14 @@ export async function columns(signal) {
 
 export const ready = async (signal) => json(await call("readyz", { signal }));
 
-export const metricsText = async (signal) => (await call("metrics", { signal })).text();
+export async function metricsText(signal) {
+  const response = await call("metrics", { signal });
+  const text = await whole(response, () => response.text());
+  if (!text.includes("recommender_")) {
+    throw foreign(response);
+  }
+  return text;
+}
 
 async function call(path, { body, signal }) {
   const key = storedKey();
@@ -52,7 +78,7 @@ async function call(path, { body, signal }) {
   if (response.status === 401 && (await askForKey(key, sentAt))) {
     return call(path, { body, signal });
   }
-  throw await failure(response);
+  throw await refusal(response);
 }
 
 async function send(path, body, key, signal) {
@@ -65,44 +91,88 @@ async function send(path, body, key, signal) {
     headers["Content-Type"] = "application/json";
   }
   try {
-    return await fetch(path, {
+    const response = await fetch(path, {
       method: body ? "POST" : "GET",
       body: body ? JSON.stringify(body) : undefined,
       headers,
+      // The service redirects nowhere: that would be a page to sign in.
+      redirect: "manual",
       signal: signal ? AbortSignal.any([signal, lost]) : lost,
     });
-  } catch (error) {
-    if (error.name === "AbortError") {
-      throw error; // we did not want it any more
+    if (response.type === "opaqueredirect") {
+      throw foreign(response);
     }
-    throw new ApiError("The service cannot be reached.", 0, 5);
+    return response;
+  } catch (error) {
+    throw unanswered(error);
   }
 }
 
-async function failure(response) {
+/** What a request without an answer means. */
+function unanswered(error) {
+  if (error instanceof ApiError || error.name === "AbortError") {
+    return error; // an AbortError is of a request that nobody wants any more
+  }
+  const retry = { retryAfterS: RETRY_AFTER_S };
+  if (error.name === "TimeoutError") {
+    return new ApiError("No answer", `The service did not answer within ${LOST_AFTER_MS / 1000} seconds.`, retry);
+  }
+  if (!navigator.onLine) {
+    return new ApiError("No network", "This device is offline.", retry);
+  }
+  return new ApiError("No connection", "The service cannot be reached: it is down, or something on the way blocks it.", retry);
+}
+
+async function refusal(response) {
+  const { status } = response;
   let detail = "";
   try {
     detail = (await response.json()).detail;
   } catch {
-    // Something between us and the service has answered for it.
-  }
-  if (typeof detail !== "string" || !detail) {
-    detail = `The service answered with status ${response.status}.`;
+    // Something between the page and the service has answered.
   }
   const given = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const isPassing = [429, 502, 503, 504].includes(response.status);
-  const retryAfterS = Number.isFinite(given) ? Math.max(1, given) : isPassing ? 5 : null;
-  return new ApiError(detail, response.status, retryAfterS);
+  const waits = PASSING.includes(status) ? RETRY_AFTER_S : null;
+  return new ApiError(
+    TITLES[status] ?? (status < 500 ? "That cannot be answered" : "The service failed"),
+    typeof detail === "string" && detail
+      ? detail
+      : `Something answered with status ${status} and gave no reason.`,
+    { status, retryAfterS: Number.isFinite(given) ? Math.max(1, given) : waits },
+  );
+}
+
+function foreign(response) {
+  const what = response.headers.get("Content-Type")?.split(";")[0] ?? "a redirect";
+  return new ApiError(
+    "Something else answered",
+    `Not the service but something on the way to it answered (${what}), perhaps because you must sign in. Reload the page.`,
+    { reloads: true },
+  );
 }
 
 async function json(response) {
+  const answer = await whole(response, () => response.json());
+  if (answer?.success !== true) {
+    throw foreign(response);
+  }
+  return answer;
+}
+
+/** The body, read by `read`. */
+async function whole(response, read) {
   try {
-    return await response.json();
+    return await read();
   } catch (error) {
-    if (error.name === "AbortError") {
-      throw error;
+    if (error instanceof SyntaxError) {
+      throw foreign(response);
     }
-    throw new ApiError("The answer broke off.", 0, 5);
+    if (error.name === "AbortError" || error.name === "TimeoutError") {
+      throw unanswered(error);
+    }
+    throw new ApiError("The answer broke off", "The connection ended in the middle of the answer.", {
+      retryAfterS: RETRY_AFTER_S,
+    });
   }
 }
 

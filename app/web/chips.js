@@ -1,6 +1,6 @@
-// A field of chips: type, and Enter or a comma makes a chip of what was typed.
+// A field of chips: Enter or a comma makes a chip of the typed text.
 
-import { announce, el } from "./dom.js";
+import { announce, el, keepFocus } from "./dom.js";
 
 const OPENING = "([{";
 const CLOSING = ")]}";
@@ -33,7 +33,7 @@ const isOpen = (text) =>
     0,
   ) > 0;
 
-/** A field of chips, to be put into the page as `field`. */
+/** A field of chips; `field` is its element. */
 export class Chips {
   #chips = []; // {text, element, button}
   #list = el("ul", { role: "list", class: "chip-list" });
@@ -51,6 +51,7 @@ export class Chips {
     this.#input = el("input", {
       id,
       type: "text",
+      dir: "auto",
       autocomplete: "off",
       autocapitalize: "off",
       spellcheck: "false",
@@ -94,10 +95,16 @@ export class Chips {
     }
   }
 
-  /** Take all chips away, without a word. */
-  clear() {
-    this.#chips = [];
-    this.#list.replaceChildren();
+  /** Replace all chips, without an announcement. */
+  set(texts) {
+    keepFocus(
+      () => {
+        this.#chips = [];
+        this.#list.replaceChildren();
+      },
+      () => this.#input,
+    );
+    texts.forEach((text) => this.#append(text));
     this.#input.value = "";
     this.#showPlaceholder();
   }
@@ -107,6 +114,11 @@ export class Chips {
       announce(`${text} is there already.`);
       return;
     }
+    this.#append(text);
+    announce(`${text} added.`);
+  }
+
+  #append(text) {
     const chip = { text };
     chip.button = el("button", {
       type: "button",
@@ -114,10 +126,9 @@ export class Chips {
       onclick: () => this.#remove(chip),
       onkeydown: (event) => this.#onChipKey(event, chip),
     });
-    chip.element = el("li", { class: "chip" }, el("span", {}, text), chip.button);
+    chip.element = el("li", { class: "chip" }, el("span", { dir: "auto" }, text), chip.button);
     this.#chips.push(chip);
     this.#list.append(chip.element);
-    announce(`${text} added.`);
   }
 
   #remove(chip) {
@@ -152,8 +163,9 @@ export class Chips {
 
   #onKey(event) {
     const text = this.#input.value;
-    if (event.isComposing) {
-      return; // an input method is choosing a character
+    // An input method is choosing a character; 229 is Safari's way to say so.
+    if (event.isComposing || event.keyCode === 229) {
+      return;
     }
     const closes = event.key === "," || event.key === ";";
     if (event.key === "Enter" || (closes && !isOpen(text))) {
@@ -172,7 +184,7 @@ export class Chips {
       this.#input.list && [undefined, "insertReplacementText"].includes(event.inputType);
     // A paste, or the keyboard of a phone, which sends no keys.
     const closed = !isOpen(text) && /[,;|]\s*$/.test(text);
-    if (chosen || closed || splitItems(text).length > 1) {
+    if (!event.isComposing && (chosen || closed || splitItems(text).length > 1)) {
       this.add(text);
     } else {
       this.#onChange(true);

@@ -1,19 +1,20 @@
 // How many jobs are embedded: a bar that moves while a backfill runs.
 
-import { count, el, percent, plural } from "./dom.js";
+import { el } from "./dom.js";
+import { count, percent, plural } from "./format.js";
 
 const STATES = [
   ["embedded", "Embedded", "compared in every answer"],
   ["pending", "Pending", "wait for their embedding"],
   ["stale", "Stale", "were embedded by another model"],
-  ["malformed", "Malformed", "hold something that is no embedding"],
+  ["malformed", "Malformed", "have bytes that are no embedding"],
   ["quarantined", "Quarantined", "could not be embedded; the doctor says why"],
-  ["blank", "Blank", "have no text, so nothing to embed"],
+  ["blank", "Blank", "have no text to embed"],
 ];
 // The pace is that of the last half minute: a backfill may pause.
 const PACE_OVER_MS = 30_000;
 
-/** `show(jobs)` renews the card with the counts of /readyz, and gives how many wait. */
+/** `show(jobs)` renews the card with the counts of /readyz; returns how many wait. */
 export function createCoverage() {
   const share = el("p", { class: "big" });
   const told = el("p", { class: "hint" });
@@ -33,7 +34,7 @@ export function createCoverage() {
     const withText = STATES.reduce((sum, [state]) => sum + jobs[state], 0) - jobs.blank;
     const waiting = jobs.pending + jobs.stale + jobs.malformed;
     remember(history, jobs.embedded);
-    share.textContent = withText ? percent(rounded(jobs.embedded, withText)) : "–";
+    share.textContent = withText ? percent(jobs.embedded / withText) : "–";
     told.textContent = sentence(jobs.embedded, withText, waiting, pace(history));
     renewBar(jobs, withText);
     renewLegend(jobs);
@@ -94,9 +95,6 @@ function createLegend() {
   return { legend, renew };
 }
 
-/** 100 % only when it is all of them. */
-const rounded = (part, whole) => (part < whole ? Math.min(0.99, part / whole) : 1);
-
 function remember(history, embedded) {
   const now = performance.now();
   history.push({ at: now, embedded });
@@ -125,5 +123,6 @@ function sentence(embedded, withText, waiting, perSecond) {
   }
   const left = waiting / perSecond;
   const time = left < 90 ? plural(Math.max(1, Math.round(left)), "second") : plural(Math.round(left / 60), "minute");
-  return `${state} ${count(waiting)} wait: ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} a second, about ${time} left.`;
+  const rate = perSecond < 0.1 ? "less than 0.1" : perSecond.toFixed(perSecond < 10 ? 1 : 0);
+  return `${state} ${count(waiting)} wait: ${rate} a second, about ${time} left.`;
 }

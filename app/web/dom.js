@@ -28,13 +28,28 @@ function filled(element, attributes, children) {
 }
 
 /** Text that only a screen reader says. */
-export const unseen = (text) => el("span", { class: "unseen" }, text);
+export const unseen = (...children) => el("span", { class: "unseen" }, ...children);
+
+/** Text from elsewhere inside of a sentence; its own letters say its direction. */
+export const bdi = (text) => el("bdi", {}, text);
 
 /** Say something to a screen reader, once, when it has time. */
 export function announce(text) {
   const announcer = byId("announcer");
   // The same sentence twice would not be said twice.
   announcer.textContent = announcer.textContent === text ? `${text}\u00a0` : text;
+}
+
+/**
+ * Change the page. Where that takes the focused element away, `next()` gets the focus:
+ * a keyboard would start again at the top of the page.
+ */
+export function keepFocus(change, next) {
+  const focused = document.activeElement;
+  change();
+  if (focused !== document.body && !focused.getClientRects().length) {
+    next().focus();
+  }
 }
 
 /** A bar from 0 to 1 with the role of a meter; the policy allows no style attribute. */
@@ -56,14 +71,3 @@ export function meter(label, value, spoken) {
     fill,
   );
 }
-
-const NUMBER = new Intl.NumberFormat("en-GB");
-
-/** 12345 as 12,345. */
-export const count = (value) => NUMBER.format(value);
-
-/** "1 job", "2 jobs". */
-export const plural = (value, one, many = `${one}s`) =>
-  `${count(value)} ${value === 1 ? one : many}`;
-
-export const percent = (share) => `${Math.round(share * 100)} %`;

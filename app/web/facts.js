@@ -1,6 +1,7 @@
-// What a job is called, and its other columns where the service gives some.
+// A job's name, and its other columns where the service offers some.
 
-import { count, el, unseen } from "./dom.js";
+import { bdi, el, unseen } from "./dom.js";
+import { plainly } from "./format.js";
 
 const TITLES = ["title", "job_title", "position", "name"];
 
@@ -23,7 +24,7 @@ export function facts(job, columns) {
     .filter(({ name }) => name !== titled && ![null, undefined, ""].includes(job.columns?.[name]))
     .map(({ name, type }) => fact(name, type, job.columns[name]));
   if (titled) {
-    shown.push(el("span", {}, `Job ${job.job_id}`));
+    shown.push(el("span", {}, "Job ", bdi(job.job_id)));
   }
   return shown.length ? el("p", { class: "facts" }, ...shown) : null;
 }
@@ -32,15 +33,6 @@ const titleColumn = (job) =>
   TITLES.find((name) => typeof job.columns?.[name] === "string" && job.columns[name]);
 
 function fact(name, type, value) {
-  if (type === "text") {
-    return el("span", {}, unseen(`${columnLabel(name)}: `), String(value));
-  }
-  return el("span", {}, `${columnLabel(name)}: `, plainly(type, value));
-}
-
-function plainly(type, value) {
-  if (type === "boolean") {
-    return value ? "yes" : "no";
-  }
-  return typeof value === "number" ? count(value) : String(value).replace("T", " ");
+  const label = `${columnLabel(name)}: `;
+  return el("span", {}, type === "text" ? unseen(label) : label, bdi(plainly(type, value)));
 }

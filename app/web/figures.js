@@ -1,21 +1,12 @@
-// Memory, latency and passes: cards that are renewed from the metrics.
+// Memory, latency and batches: cards that show the metrics.
 
-import { count, el, svg } from "./dom.js";
+import { el, svg } from "./dom.js";
+import { bytes, count, milliseconds } from "./format.js";
 import { histogram, labelValues, quantile, value } from "./metrics.js";
 
 const REMEMBERED = 120;
 const CHART = { width: 300, height: 56 };
 const SHOWN_ROUTE = /^\/api\//;
-
-const megabytes = (bytes) => (bytes === null ? "–" : `${(bytes / 1e6).toFixed(1)} MB`);
-
-export function milliseconds(seconds) {
-  if (seconds === null) {
-    return "–";
-  }
-  const ms = seconds * 1000;
-  return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${seconds.toFixed(1)} s`;
-}
 
 function card(id, title, kind, ...content) {
   return el(
@@ -26,7 +17,7 @@ function card(id, title, kind, ...content) {
   );
 }
 
-/** Terms and figures, the figures to be filled in by `set(name, text)`. */
+/** Terms with figures, which `set(name, text)` fills in. */
 function terms(names) {
   const figures = new Map(names.map((name) => [name, el("dd", {}, "–")]));
   const element = el(
@@ -55,7 +46,7 @@ export function createMemory() {
       "Memory",
       "",
       big,
-      el("p", { class: "hint" }, "cannot be reclaimed, whatever the size of the table"),
+      el("p", { class: "hint" }, "not reclaimable; does not grow with the table"),
       chart,
       rest.element,
     ),
@@ -63,18 +54,18 @@ export function createMemory() {
       const anonymous = value(samples, "recommender_process_anonymous_bytes");
       history.push(anonymous ?? 0);
       history.splice(0, history.length - REMEMBERED);
-      big.textContent = megabytes(anonymous);
+      big.textContent = bytes(anonymous);
       const shown = points(history);
       line.setAttribute("points", shown);
       area.setAttribute("points", `0,${CHART.height} ${shown} ${CHART.width},${CHART.height}`);
-      rest.set("Resident, with file pages", megabytes(value(samples, "process_resident_memory_bytes")));
-      rest.set("Model in memory", value(samples, "recommender_model_loaded") ? "yes" : "not before the first question");
+      rest.set("Resident, with file pages", bytes(value(samples, "process_resident_memory_bytes")));
+      rest.set("Model in memory", value(samples, "recommender_model_loaded") ? "yes" : "not before the first request");
       rest.set("Up for", age(value(samples, "process_start_time_seconds")));
     },
   };
 }
 
-/** The chart begins at zero: a line that is flat should look flat. */
+/** The chart begins at zero: small changes look small. */
 function points(history) {
   const most = Math.max(...history, 1) * 1.25;
   const step = CHART.width / Math.max(1, history.length - 1);
@@ -99,7 +90,7 @@ function age(startedAt) {
 
 export function createLatency() {
   const rows = el("tbody");
-  const none = el("p", { class: "hint" }, "Nobody has asked yet.");
+  const none = el("p", { class: "hint" }, "No requests yet.");
   const head = ["Route", "Requests", "Median", "95 %", "99 %", "Errors 5xx"];
   const table = el(
     "div",
@@ -139,23 +130,26 @@ function latencyRow(samples, route) {
   );
 }
 
-export function createPasses() {
-  const names = ["Questions a pass", "Encoding, median", "Scanning, median", "Rows read", "Data read", "Requests in line", "Connections in use"];
+export function createBatches() {
+  const names = ["Queries a batch", "Encoding, median", "Scanning, median", "Rows read", "Data read", "Queue", "Connections in use"];
   const rest = terms(names);
   const big = el("p", { class: "big" });
   return {
-    element: card("passes-title", "Passes", "", big, el("p", { class: "hint" }, "passes over the table; who waits together shares one"), rest.element),
+    element: card("batches-title", "Batches", "", big, el("p", { class: "hint" }, "queries that wait at the same time share one"), rest.element),
     show(samples) {
       const size = histogram(samples, "recommender_batch_size");
       const median = (name) => milliseconds(quantile(histogram(samples, name), 0.5));
-      const whole = (name) => count(value(samples, name) ?? 0);
+      const whole = (name) => {
+        const found = value(samples, name);
+        return found === null ? "–" : count(found);
+      };
       big.textContent = count(size.count);
-      rest.set("Questions a pass", size.count ? (size.sum / size.count).toFixed(1) : "–");
+      rest.set("Queries a batch", size.count ? (size.sum / size.count).toFixed(1) : "–");
       rest.set("Encoding, median", median("recommender_encode_seconds"));
       rest.set("Scanning, median", median("recommender_scan_seconds"));
       rest.set("Rows read", whole("recommender_rows_scanned_total"));
-      rest.set("Data read", megabytes(value(samples, "recommender_bytes_scanned_total")));
-      rest.set("Requests in line", whole("recommender_queue_depth"));
+      rest.set("Data read", bytes(value(samples, "recommender_bytes_scanned_total")));
+      rest.set("Queue", whole("recommender_queue_depth"));
       rest.set("Connections in use", `${whole("recommender_pool_in_use")} of ${whole("recommender_pool_size")}`);
     },
   };

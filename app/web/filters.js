@@ -11,13 +11,16 @@ const INPUTS = {
   integer: { type: "number", step: "1" },
   number: { type: "number", step: "any" },
   date: { type: "date" },
-  timestamp: { type: "datetime-local" },
+  timestamp: { type: "datetime-local", step: "1" },
 };
 
 /** Nothing is shown before `show(columns)`, or when there are no columns. */
 export function createFilters({ onChange }) {
   const panel = byId("filters");
   let fields = [];
+  // What the address says and no control shows: the columns are not known yet, or the
+  // service offers others. It is asked for as it is; the service says what is wrong.
+  let others = {};
 
   byId("clear-filters").addEventListener("click", () => {
     clear();
@@ -25,17 +28,23 @@ export function createFilters({ onChange }) {
   });
 
   function changed(isTyping) {
-    const active = fields.filter((field) => field.value() !== null).length;
-    const badge = byId("filter-count");
-    badge.hidden = active === 0;
-    badge.textContent = `${active} set`;
+    showCount();
     onChange(isTyping);
   }
 
+  function showCount() {
+    const active = Object.keys(value() ?? {}).length;
+    const badge = byId("filter-count");
+    badge.hidden = active === 0;
+    badge.textContent = `${active} set`;
+    panel.hidden = fields.length === 0 && active === 0;
+  }
+
   function show(columns) {
-    panel.hidden = columns.length === 0;
+    const chosen = value();
     fields = columns.map((column) => ({ column, ...control(column, changed) }));
     byId("filter-fields").replaceChildren(...fields.map((field) => field.element));
+    set(chosen);
   }
 
   /** The `filters` of a request, or null when none is set. */
@@ -43,7 +52,21 @@ export function createFilters({ onChange }) {
     const set = fields
       .map((field) => [field.column.name, field.value()])
       .filter(([, chosen]) => chosen !== null);
-    return set.length ? Object.fromEntries(set) : null;
+    const all = { ...others, ...Object.fromEntries(set) };
+    return Object.keys(all).length ? all : null;
+  }
+
+  /** Show such filters; null is none. */
+  function set(filters) {
+    others = { ...filters };
+    for (const field of fields) {
+      const { name } = field.column;
+      field.clear();
+      if (name in others && field.set(others[name])) {
+        delete others[name];
+      }
+    }
+    showCount();
   }
 
   /** Remember the values of an answer's jobs as suggestions. */
@@ -54,13 +77,15 @@ export function createFilters({ onChange }) {
   }
 
   function clear() {
-    fields.forEach((field) => field.clear());
-    changed(false);
+    set(null);
+    onChange(false);
   }
 
-  return { show, value, learn, clear };
+  return { show, value, set, learn, clear };
 }
 
+// A control has `value()`, null where nothing is chosen; `clear()`; and `set(value)`,
+// false where it cannot show that value.
 function control(column, changed) {
   if (column.type === "text") {
     return anyOf(column, changed);
@@ -75,9 +100,17 @@ function anyOf({ name }, changed) {
   const chips = new Chips({ id, options: suggestions.id, placeholder: "any", onChange: changed });
   return {
     element: el("div", { class: "field" }, el("label", { for: id }, columnLabel(name)), chips.field, suggestions),
-    // What is still being typed would match nothing: values must be equal.
+    // A text that is still being typed would match nothing: values must be equal.
     value: () => (chips.values.length ? chips.values : null),
-    clear: () => chips.clear(),
+    clear: () => chips.set([]),
+    set(value) {
+      const texts = [value].flat();
+      const fits = texts.every((text) => typeof text === "string" && text);
+      if (fits) {
+        chips.set(texts);
+      }
+      return fits;
+    },
     suggest(text) {
       if (typeof text === "string" && text && !seen.has(text) && seen.size < MOST_SUGGESTED) {
         seen.add(text);
@@ -98,10 +131,15 @@ function yesOrNo({ name }, changed) {
     element: el("div", { class: "field" }, el("label", { for: id }, columnLabel(name)), select),
     value: () => (select.value === "any" ? null : select.value === "yes"),
     clear: () => (select.value = "any"),
+    set(value) {
+      select.value = value === true ? "yes" : value === false ? "no" : "any";
+      return typeof value === "boolean";
+    },
   };
 }
 
 function range({ name, type }, changed) {
+  const isNumeric = type === "integer" || type === "number";
   const input = (which) =>
     el("input", {
       ...INPUTS[type],
@@ -109,26 +147,36 @@ function range({ name, type }, changed) {
       oninput: () => changed(true),
     });
   const [from, to] = [input("at least"), input("at most")];
-  const read = (each) => (type === "integer" || type === "number" ? Number(each.value) : each.value);
+  const bounds = { gte: from, lte: to };
+  const read = ({ value }) => {
+    const isExact = isNumeric && (!/^-?\d+$/.test(value) || Number.isSafeInteger(Number(value)));
+    return isExact ? Number(value) : value; // the service reads long integers as text
+  };
   return {
     element: el(
       "fieldset",
       { class: "range" },
-      el("legend", {}, columnLabel(name)),
+      el("legend", {}, columnLabel(name), type === "timestamp" && " (UTC)"),
       from,
       el("span", { "aria-hidden": "true" }, "to"),
       to,
     ),
     value() {
-      const bounds = {
-        ...(from.value !== "" && { gte: read(from) }),
-        ...(to.value !== "" && { lte: read(to) }),
-      };
-      return Object.keys(bounds).length ? bounds : null;
+      const set = Object.entries(bounds).filter(([, each]) => each.value !== "");
+      return set.length ? Object.fromEntries(set.map(([bound, each]) => [bound, read(each)])) : null;
     },
     clear() {
       from.value = "";
       to.value = "";
+    },
+    set(value) {
+      const fits =
+        typeof value === "object" && value && Object.keys(value).every((bound) => bound in bounds);
+      for (const [bound, each] of Object.entries(fits ? value : {})) {
+        bounds[bound].value = String(each);
+      }
+      // The browser empties a field whose value is not of its type.
+      return fits && Object.keys(value).every((bound) => bounds[bound].value !== "");
     },
   };
 }

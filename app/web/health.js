@@ -1,29 +1,34 @@
-// The second view: asks /readyz and /metrics while it is looked at, gently.
+// The second view: polls /readyz and /metrics while it is shown.
 
 import { ApiError, metricsText, ready } from "./api.js";
 import { createCoverage } from "./coverage.js";
-import { announce, byId, el, plural } from "./dom.js";
-import { createLatency, createMemory, createPasses } from "./figures.js";
+import { announce, byId, el } from "./dom.js";
+import { createBatches, createLatency, createMemory } from "./figures.js";
+import { plural } from "./format.js";
 import { parseMetrics } from "./metrics.js";
 import { createNotice } from "./notice.js";
 
-// The service counts its rows at most every 5 s, and counting reads the whole table.
+// The service counts its rows at most every 5 s.
 const MOVING_MS = 5_000;
 const CALM_MS = 15_000;
-// Looking may take a twentieth of the service's time at most.
+// Polling may take a twentieth of the service's time at most.
 const TIMES_COST = 20;
 
 export class HealthView {
   #place = byId("health-cards");
   #status = createStatus();
   #coverage = createCoverage();
-  #figures = [createMemory(), createPasses(), createLatency()];
-  #notice = createNotice(byId("health-problem"), { retry: () => this.enter() });
+  #figures = [createMemory(), createBatches(), createLatency()];
+  #notice = createNotice(byId("health-problem"), {
+    retry: () => this.enter(),
+    next: () => byId("health-title"),
+  });
   #timer = null;
-  #asked = null; // the AbortController of the last look, while the view is shown
+  #asked = null; // the AbortController of the last poll, while the view is shown
 
   constructor() {
-    const cards = [this.#status, this.#coverage, ...this.#figures];
+    byId("health-status").append(this.#status.element);
+    const cards = [this.#coverage, ...this.#figures];
     this.#place.append(...cards.map((each) => each.element));
     document.addEventListener("visibilitychange", () => {
       if (this.#asked && !document.hidden) {
@@ -34,14 +39,13 @@ export class HealthView {
     });
   }
 
-  /** Look now, and again and again until `leave()`. */
+  /** Poll now, and again and again until `leave()`. */
   async enter() {
     this.leave();
     const mine = new AbortController();
     this.#asked = mine;
-    byId("health-wait").hidden = !this.#place.hidden;
     try {
-      await this.#look(mine.signal);
+      await this.#poll(mine.signal);
     } catch (error) {
       if (this.#asked === mine) {
         this.#fail(error);
@@ -56,50 +60,59 @@ export class HealthView {
     this.#asked = null;
   }
 
-  async #look(signal) {
+  async #poll(signal) {
     const start = performance.now();
-    const found = await ready(signal);
+    const found = await this.#ready(signal);
+    const waiting = this.#coverage.show(found.jobs);
     const samples = parseMetrics(await metricsText(signal));
-    const cost = performance.now() - start;
+    this.#figures.forEach((each) => each.show(samples));
     this.#notice.clear();
-    byId("health-wait").hidden = true;
     this.#place.hidden = false;
     this.#place.classList.remove("old");
-    this.#status.show(found);
-    const waiting = this.#coverage.show(found.jobs);
-    this.#figures.forEach((each) => each.show(samples));
+    const cost = performance.now() - start;
     const pause = Math.max(waiting ? MOVING_MS : CALM_MS, cost * TIMES_COST);
     this.#timer = setTimeout(() => this.enter(), pause);
   }
 
-  #fail(error) {
-    if (!(error instanceof ApiError)) {
+  /** What /readyz says; the lamp says it too, also where the metrics fail. */
+  async #ready(signal) {
+    try {
+      const found = await ready(signal);
+      this.#status.show("good", "Ready", `Model ${found.model} · ${plural(found.users, "user")}`);
+      return found;
+    } catch (error) {
+      if (error instanceof ApiError && error.status >= 500) {
+        this.#status.show("bad", "Not ready", "");
+      } else if (error instanceof ApiError) {
+        this.#status.show("unknown", "Not known", "");
+      }
       throw error;
     }
-    byId("health-wait").hidden = true;
+  }
+
+  #fail(error) {
+    if (!(error instanceof ApiError)) {
+      throw error; // a mistake of the page: watch.js says so
+    }
     this.#place.classList.add("old");
     this.#notice.show(error);
   }
 }
 
-/** One line: ready, with which model, for how many users. */
+/** One line: a lamp, what it means, and for which model. */
 function createStatus() {
+  const lamp = el("span", { class: "lamp", "aria-hidden": "true" });
+  const title = el("b", {}, "Asking the service …");
   const text = el("p");
-  let said = false;
   return {
-    element: el(
-      "section",
-      { class: "card wide status", "aria-label": "Status" },
-      el("span", { class: "lamp", "aria-hidden": "true" }),
-      el("b", {}, "Ready"),
-      text,
-    ),
-    show(found) {
-      text.textContent = `Model ${found.model} · ${plural(found.users, "user")}`;
-      if (!said) {
-        announce("The service is ready.");
-        said = true;
+    element: el("section", { class: "card status", "aria-label": "Status" }, lamp, title, text),
+    show(state, said, more) {
+      if (title.textContent !== said) {
+        announce(`Status: ${said}.`);
       }
+      lamp.className = `lamp ${state}`;
+      title.textContent = said;
+      text.textContent = more;
     },
   };
 }

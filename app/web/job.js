@@ -1,7 +1,8 @@
-// One job as a card: its score, the reasons, its own text, and jobs like it.
+// One job as a card: its score, the reasons, its text, and similar jobs.
 
-import { el, meter, percent, unseen } from "./dom.js";
+import { bdi, el, meter, unseen } from "./dom.js";
 import { facts, jobTitle } from "./facts.js";
+import { percent, score as rounded } from "./format.js";
 import { pieces } from "./highlight.js";
 import { similarPanel } from "./similar.js";
 
@@ -9,7 +10,7 @@ const MOST_MISSING = 12;
 
 /** A list item. `rankBy` says which of its scores ordered the list. */
 export function jobCard(job, { rankBy, columns }) {
-  const heading = el("h3", { tabindex: "-1" }, jobTitle(job));
+  const heading = el("h3", { tabindex: "-1", dir: "auto" }, jobTitle(job));
   return el(
     "li",
     { class: "job" },
@@ -26,10 +27,10 @@ function score(job, rankBy) {
       ? el("p", { class: "score" }, "not yet compared")
       : bar("Skills matched", job.match_score, percent(job.match_score), [
           job.coverage != null && `covers ${percent(job.coverage)} of the job’s skills`,
-          job.similarity_score != null && `text similarity ${job.similarity_score.toFixed(2)}`,
+          job.similarity_score != null && `text similarity ${rounded(job.similarity_score)}`,
         ]);
   }
-  return bar("Similarity", job.similarity_score, job.similarity_score.toFixed(2), [
+  return bar("Similarity", job.similarity_score, rounded(job.similarity_score), [
     job.match_score != null && `${percent(job.match_score)} of the skills matched`,
   ]);
 }
@@ -48,7 +49,7 @@ function bar(label, value, shown, asides) {
 function reasons(job) {
   if (job.matched == null) {
     return "matched" in job
-      ? el("p", { class: "hint" }, "The skills of this job are still to be split; then it says here which ones match.")
+      ? el("p", { class: "hint" }, "This job’s skills are not split yet. Once they are, this says which ones match.")
       : null;
   }
   const missing = job.missing.map((skill) => tag("missing", "–", "Missing", skill));
@@ -83,9 +84,9 @@ function tag(kind, sign, said, skill, pair = null) {
     { class: `tag ${kind}` },
     el("span", { "aria-hidden": "true", class: "sign" }, sign),
     unseen(`${said}: `),
-    el("span", { class: "asked" }, skill),
-    differs && el("span", { class: "found" }, unseen(", in the job: "), pair.job_skill),
-    differs && el("span", { class: "number" }, unseen(", similarity "), pair.similarity.toFixed(2)),
+    el("bdi", { class: "asked" }, skill),
+    differs && el("span", { class: "found" }, unseen(", in the job: "), bdi(pair.job_skill)),
+    differs && el("span", { class: "number" }, unseen(", similarity "), rounded(pair.similarity)),
   );
 }
 
@@ -97,5 +98,5 @@ function jobText(job) {
   const parts = pieces(job.skills, [...(job.matched ?? []), ...close]).map(({ text, pair }) =>
     pair ? el("mark", { class: close.has(pair) ? "close" : "matched" }, text) : text,
   );
-  return el("p", { class: "job-text" }, ...parts);
+  return el("p", { class: "job-text", dir: "auto" }, ...parts);
 }

@@ -4,27 +4,26 @@ import { announce, byId } from "./dom.js";
 
 const NAME = "api-key";
 let asking = null;
-let declinedAt = -Infinity; // when the person last would rather not give one
+let declinedAt = -Infinity; // when the visitor last chose "Not now"
+let remembered = null; // where the browser stores nothing: until the page is left
 
-export const storedKey = () => sessionStorage.getItem(NAME);
+export const storedKey = () => inStorage((storage) => storage.getItem(NAME)) ?? remembered;
 
 /** Show or hide what belongs to a kept key. */
 export function prepareKey(onForgotten) {
   const forget = byId("forget-key");
   forget.hidden = !storedKey();
   forget.addEventListener("click", () => {
-    sessionStorage.removeItem(NAME);
-    forget.hidden = true;
+    keep(null);
     announce("The API key is forgotten.");
     onForgotten();
   });
 }
 
 /**
- * Ask for a key; true once there is one, false when the person would rather not.
- * `refused` is the key that was refused, to a request sent at `sentAt`
- * (`performance.now()`). All who ask meanwhile share one dialog, and its "no" holds
- * for every request that was on its way then.
+ * Ask for a key; true once there is one, false when the visitor declines. `refused` is
+ * the key that was refused, to a request sent at `sentAt` (`performance.now()`). Calls
+ * that overlap share one dialog; declining answers every request sent before it.
  */
 export function askForKey(refused, sentAt) {
   const kept = storedKey();
@@ -54,8 +53,9 @@ function ask(wasRefused) {
       "submit",
       (event) => {
         event.preventDefault();
-        if (!input.value.trim()) {
-          byId("key-problem").textContent = "Type or paste the key first.";
+        const problem = whyInvalid(input.value.trim());
+        if (problem) {
+          byId("key-problem").textContent = problem;
           input.focus();
           return;
         }
@@ -84,7 +84,25 @@ function ask(wasRefused) {
   });
 }
 
+function whyInvalid(key) {
+  if (!key) {
+    return "Type or paste the key first.";
+  }
+  // No header can hold other characters: the request would fail, not the key.
+  return /^[\x20-\x7e]+$/.test(key) ? "" : "A key has only the letters, digits and signs of ASCII.";
+}
+
 function keep(key) {
-  sessionStorage.setItem(NAME, key);
-  byId("forget-key").hidden = false;
+  remembered = key;
+  inStorage((storage) => (key ? storage.setItem(NAME, key) : storage.removeItem(NAME)));
+  byId("forget-key").hidden = !key;
+}
+
+/** What `use` gives of the tab's storage; null where the browser blocks it. */
+function inStorage(use) {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return null;
+  }
 }

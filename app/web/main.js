@@ -1,47 +1,56 @@
-// The two views and the way between them: #jobs and #health.
+// The two views, and the way between them by the address.
 
+import { keepWayBack, readAddress } from "./address.js";
 import { byId } from "./dom.js";
 import { HealthView } from "./health.js";
 import { JobsView } from "./jobs.js";
 import { prepareKey } from "./key.js";
 
-const VIEWS = { "#jobs": "jobs", "#health": "health" };
+const TITLES = { jobs: "Job recommendations", health: "Health · Job recommendations" };
 
+prepareKey(() => location.reload());
 const health = new HealthView();
+const jobs = new JobsView();
 let shown = null;
 
-function show(name, isMove) {
-  if (name === shown) {
+function show(view, isMove) {
+  if (view === shown) {
     return;
   }
-  shown = name;
-  for (const [hash, each] of Object.entries(VIEWS)) {
-    byId(`${each}-view`).hidden = each !== name;
-    const link = document.querySelector(`nav a[href="${hash}"]`);
-    if (each === name) {
+  shown = view;
+  for (const each of Object.keys(TITLES)) {
+    byId(`${each}-view`).hidden = each !== view;
+    const link = document.querySelector(`nav a[href^="#${each}"]`);
+    if (each === view) {
       link.setAttribute("aria-current", "page");
     } else {
       link.removeAttribute("aria-current");
     }
   }
   if (isMove) {
-    byId(`${name}-title`).focus();
+    byId(`${view}-title`).focus();
   }
-  document.title = name === "health" ? "Health · Job recommendations" : "Job recommendations";
-  if (name === "health") {
+  document.title = TITLES[view];
+  if (view === "health") {
+    keepWayBack();
     health.enter();
   } else {
     health.leave();
   }
 }
 
-const asked = () => VIEWS[location.hash] ?? "jobs";
+function follow(isMove) {
+  const { view, question } = readAddress();
+  show(view, isMove);
+  if (view === "jobs") {
+    jobs.enter(question);
+  }
+}
 
 byId("skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address says which view is shown
+  event.preventDefault(); // the address is that of the view
   byId(`${shown}-title`).focus();
 });
-window.addEventListener("hashchange", () => show(asked(), true));
-prepareKey(() => location.reload());
-new JobsView();
-show(asked(), false);
+window.addEventListener("hashchange", () => follow(true));
+follow(false);
+byId("broken").hidden = true; // all scripts arrived and run

@@ -1,23 +1,27 @@
-// What went wrong, in one sentence, and when it is tried again.
+// What went wrong, and when it is tried again.
 
-import { el, plural } from "./dom.js";
+import { el, keepFocus } from "./dom.js";
+import { plural } from "./format.js";
 
 // A service that stays away is asked less and less often.
 const MOST_S = 30;
 
-/** A place for one problem at a time. `retry` is called when its time has come. */
-export function createNotice(place, { retry }) {
+/**
+ * A place for one problem at a time. `retry` is called when its time has come; `next()`
+ * gets the focus when a notice goes whose button had it.
+ */
+export function createNotice(place, { retry, next }) {
   let timer = null;
   let failures = 0;
 
   const show = (error) => {
     stop();
     failures += 1;
-    const { box, clock } = draw(error, again);
-    place.replaceChildren(box);
+    const { box, clock, button } = draw(error, again);
+    keepFocus(() => place.replaceChildren(box), () => button ?? next());
     if (error.retryAfterS !== null) {
-      const wait = Math.max(error.retryAfterS, Math.min(MOST_S, 2 ** (failures - 1)));
-      countDown(wait, clock);
+      countDown(Math.max(error.retryAfterS, Math.min(MOST_S, 2 ** (failures - 1))), clock);
+      window.addEventListener("online", again);
     }
   };
   const again = () => {
@@ -28,11 +32,14 @@ export function createNotice(place, { retry }) {
     clock.textContent = `Trying again in ${plural(left, "second")}.`;
     timer = setTimeout(() => (left > 1 ? countDown(left - 1, clock) : again()), 1000);
   };
-  const stop = () => clearTimeout(timer);
+  const stop = () => {
+    clearTimeout(timer);
+    window.removeEventListener("online", again);
+  };
   const clear = () => {
     stop();
     failures = 0;
-    place.replaceChildren();
+    keepFocus(() => place.replaceChildren(), next);
   };
   return { show, clear, stop };
 }
@@ -41,36 +48,31 @@ function draw(error, again) {
   // Not part of what is announced: it changes every second.
   const clock = el("p", { class: "clock", "aria-hidden": "true" });
   const isPassing = error.retryAfterS !== null;
-  const wantsKey = error.status === 401;
+  const button = action(error, again);
   const box = el(
     "div",
     { class: isPassing ? "notice passing" : "notice" },
     el(
       "div",
       { role: "alert" },
-      el("p", { class: "notice-title" }, title(error)),
-      el("p", {}, error.message),
-      isPassing && el("p", { class: "unseen" }, "It is tried again by itself."),
+      el("p", { class: "notice-title" }, error.title),
+      el("p", { dir: "auto" }, error.message),
+      isPassing && el("p", { class: "unseen" }, "The page tries again."),
     ),
     isPassing && clock,
-    (isPassing || wantsKey) &&
-      el("button", { type: "button", onclick: again }, wantsKey ? "Enter the API key" : "Try now"),
+    button,
   );
-  return { box, clock };
+  return { box, clock, button };
 }
 
-function title(error) {
-  if (error.status === 0) {
-    return "No connection";
+function action(error, again) {
+  if (error.reloads) {
+    return el("button", { type: "button", onclick: () => location.reload() }, "Reload the page");
   }
   if (error.status === 401) {
-    return "A key is needed";
+    return el("button", { type: "button", onclick: again }, "Enter the API key");
   }
-  if (error.status === 404) {
-    return "Not found";
-  }
-  if (error.status === 429) {
-    return "Too many requests";
-  }
-  return error.retryAfterS === null ? "That cannot be answered" : "Not available just now";
+  return error.retryAfterS === null
+    ? null
+    : el("button", { type: "button", onclick: again }, "Try now");
 }

@@ -1,4 +1,4 @@
-// The form: what is asked, as the body of a request.
+// The form: who is asked for, and by which ranking.
 
 import { byId, el } from "./dom.js";
 import { Chips } from "./chips.js";
@@ -13,12 +13,10 @@ export class Question {
   #fields = byId("question").elements;
   #user = byId("user");
   #chips;
-  #onChange;
   #isRankingChosen = false;
 
-  /** `onChange(isTyping)` is called whenever the question may be another one. */
+  /** `onChange(isTyping)` is called whenever the question may have changed. */
   constructor({ onChange }) {
-    this.#onChange = onChange;
     this.#chips = new Chips({
       id: "skills",
       describedBy: "skills-hint",
@@ -27,7 +25,10 @@ export class Question {
     });
     byId("skills-field").append(this.#chips.field);
     byId("examples").append(...EXAMPLES.map((each) => this.#example(...each)));
-    byId("question").addEventListener("submit", (event) => event.preventDefault());
+    byId("question").addEventListener("submit", (event) => {
+      event.preventDefault();
+      onChange(false); // Enter asks at once
+    });
     this.#user.addEventListener("input", () => onChange(true));
     this.#fields.ask.forEach((radio) =>
       radio.addEventListener("change", () => {
@@ -41,25 +42,43 @@ export class Question {
         onChange(false);
       }),
     );
-    // A browser that reloads the page keeps what was chosen and typed.
+    // A browser that reloads the page keeps the radio buttons.
     this.#turn();
   }
 
-  /** The body of a request; null while nothing is asked. */
-  body(filters) {
+  /** `{user}` or `{skills}` with the `rank`; null while nothing is asked. */
+  get() {
     const who = this.#isOfUser ? this.#askedUser() : this.#askedSkills();
-    if (!who) {
-      return null;
-    }
-    const body = { ...who, rank_by: this.#fields.rank.value, explain: true };
-    return filters ? { ...body, filters } : body;
+    return who && { ...who, rank: this.#fields.rank.value };
   }
 
-  /** The service's own default, unless somebody has chosen already. */
+  /** Fill the form with such a question, or empty it. */
+  set(question) {
+    this.#fields.ask.value = question?.user ? "user" : "skills";
+    this.#turn();
+    if (!question?.skills) {
+      this.#user.value = question?.user ?? "";
+    }
+    if (!question?.user) {
+      this.#chips.set(question?.skills ?? []);
+    }
+    if (question?.rank) {
+      this.#isRankingChosen = this.#rankBy(question.rank);
+    }
+  }
+
+  /** Choose the service's own ranking unless the visitor chose one; true if it changed. */
   suggestRanking(rankBy) {
-    if (!this.#isRankingChosen) {
+    const before = this.#fields.rank.value;
+    return !this.#isRankingChosen && this.#rankBy(rankBy) && rankBy !== before;
+  }
+
+  #rankBy(rankBy) {
+    const exists = [...this.#fields.rank].some((radio) => radio.value === rankBy);
+    if (exists) {
       this.#fields.rank.value = rankBy;
     }
+    return exists;
   }
 
   get #isOfUser() {
@@ -67,13 +86,13 @@ export class Question {
   }
 
   #askedUser() {
-    const id = this.#user.value.trim();
-    return id ? { user_id: id } : null;
+    const user = this.#user.value.trim();
+    return user ? { user } : null;
   }
 
   #askedSkills() {
     const skills = [...this.#chips.values, this.#chips.typed].filter(Boolean);
-    return skills.length ? { skills: skills.join(", ") } : null;
+    return skills.length ? { skills } : null;
   }
 
   #turn() {
@@ -85,10 +104,18 @@ export class Question {
     const use = () => {
       this.#fields.ask.value = "skills";
       this.#turn();
-      this.#chips.clear();
+      this.#chips.set([]);
       this.#chips.add(skills);
       this.#chips.focus();
     };
     return el("button", { type: "button", onclick: use }, name);
   }
 }
+
+/** The body of a request for a question with its filters. */
+export const toBody = ({ user, skills, rank, filters }) => ({
+  ...(user ? { user_id: user } : { skills: skills.join(", ") }),
+  rank_by: rank,
+  explain: true,
+  ...(filters && { filters }),
+});

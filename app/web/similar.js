@@ -1,8 +1,9 @@
-// "Similar jobs" of a card: fetched when it is opened, and shown below it.
+// "Similar jobs" of a card: fetched and shown below it when it is opened.
 
 import { ApiError, similarJobs } from "./api.js";
-import { el, meter, plural } from "./dom.js";
+import { bdi, el, meter, unseen } from "./dom.js";
 import { facts, jobTitle } from "./facts.js";
+import { plural, score } from "./format.js";
 import { createNotice } from "./notice.js";
 
 const SHOWN = 5;
@@ -21,9 +22,9 @@ export function similarPanel(job, columns) {
     "button",
     { type: "button", class: "quiet", "aria-expanded": "false", "aria-controls": id },
     "Similar jobs",
-    el("span", { class: "unseen" }, ` to ${title}`),
+    unseen(" to ", bdi(title)),
   );
-  const notice = createNotice(problem, { retry: () => load() });
+  const notice = createNotice(problem, { retry: () => load(), next: () => button });
   let asked = null;
 
   button.addEventListener("click", () => {
@@ -58,7 +59,7 @@ export function similarPanel(job, columns) {
       }
       status.textContent = "";
       if (!(error instanceof ApiError)) {
-        throw error;
+        throw error; // a mistake of the page: watch.js says so
       }
       if (panel.isConnected) {
         notice.show(error);
@@ -70,18 +71,18 @@ export function similarPanel(job, columns) {
 }
 
 function item(job, columns) {
-  const shown = job.similarity_score.toFixed(2);
+  const shown = score(job.similarity_score);
   return el(
     "li",
     {},
     el(
       "div",
       { class: "similar-head" },
-      el("b", {}, jobTitle(job)),
+      el("b", { dir: "auto" }, jobTitle(job)),
       meter("Similarity", job.similarity_score, shown),
       el("span", {}, shown),
     ),
     facts(job, columns),
-    el("p", { class: "job-text" }, job.skills ?? "This job has no text."),
+    el("p", { class: "job-text", dir: "auto" }, job.skills ?? "This job has no text."),
   );
 }

@@ -38,7 +38,7 @@ COPIES = 40
 
 
 def start(page: Page) -> None:
-    expect(page.get_by_text("Start with what somebody can do")).to_be_visible()
+    expect(page.get_by_text("Start with what a person can do")).to_be_visible()
 
 
 def results(page: Page) -> None:

@@ -47,7 +47,7 @@ def test_backspace_takes_the_last_chip_and_buttons_take_their_own(page: Page) ->
     expect(page.get_by_role("button", name="Remove sql")).to_be_focused()
     page.keyboard.press("Delete")
     expect(skills_field(page)).to_be_focused()
-    expect(page.get_by_text("Start with what somebody can do")).to_be_visible()
+    expect(page.get_by_text("Start with what a person can do")).to_be_visible()
 
 
 def test_typing_alone_finds_jobs_after_a_pause(page: Page) -> None:
@@ -145,6 +145,6 @@ def test_many_missing_skills_are_folded_away(page: Page) -> None:
 
 
 def test_nothing_asked_is_where_it_starts(page: Page) -> None:
-    expect(page.get_by_text("Start with what somebody can do")).to_be_visible()
+    expect(page.get_by_text("Start with what a person can do")).to_be_visible()
     expect(page.locator(".job")).to_have_count(0)
     expect(page.get_by_role("button", name="More jobs")).to_be_hidden()

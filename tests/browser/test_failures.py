@@ -105,7 +105,7 @@ def test_the_key_is_asked_for_and_kept_for_the_session_only(
         assert page.evaluate("localStorage.length") == 0
         assert page.evaluate("document.cookie") == ""
         page.reload()
-        ask(page, "sql")
+        ask(page, "python", "sql", typed="sql")
         expect(dialog).to_be_hidden()
         page.get_by_role("button", name="Forget API key").click()
         expect(dialog).to_be_visible()

@@ -73,7 +73,7 @@ def different_values(page: Page, wanted: int) -> list[int]:
     return seen
 
 
-def test_it_shows_memory_latency_and_passes(page: Page) -> None:
+def test_it_shows_memory_latency_and_batches(page: Page) -> None:
     ask(page, "python")
     ask(page, "python", "sql")
     page.get_by_role("link", name="Health").click()
@@ -84,8 +84,8 @@ def test_it_shows_memory_latency_and_passes(page: Page) -> None:
     megabytes = float(memory.locator(".big").inner_text().removesuffix(" MB"))
     assert 20 < megabytes < 200
     expect(memory).to_contain_text("Model in memory")
-    passes = page.get_by_role("region", name="Passes")
-    assert int(passes.locator(".big").inner_text()) >= 2
+    batches = page.get_by_role("region", name="Batches")
+    assert int(batches.locator(".big").inner_text()) >= 2
     row = page.get_by_role("row").filter(has_text="/api/recommend")
     cells = row.get_by_role("cell").all_inner_texts()
     assert int(cells[0]) >= 2

@@ -91,10 +91,12 @@ def add_skills(page: Page, *skills: str) -> None:
         page.keyboard.press("Enter")
 
 
-def ask(page: Page, *skills: str) -> None:
-    """Type skills and wait for the answer to all of them."""
+def ask(page: Page, *skills: str, typed: str | None = None) -> None:
+    """Type skills and wait for the answer to all of them; `typed` is the last one
+    where the others are there already.
+    """
     with page.expect_response(lambda r: is_answer_for(r.request, skills)):
-        add_skills(page, *skills)
+        add_skills(page, *([typed] if typed else skills))
     settle(page)
 
 
