@@ -43,13 +43,16 @@ export function keepAddress(question, how) {
     return; // "Find jobs" leads back to it
   }
   const now = performance.now();
-  const isSameEntry = how === "replacing" || (how === "typing" && now - typedAt < BURST_MS);
+  // An entry without a question, between two questions, is nothing to go back to.
+  const isSameEntry =
+    how === "replacing" || history.state?.isBetween || (how === "typing" && now - typedAt < BURST_MS);
   typedAt = how === "typing" ? now : -Infinity;
   if (address === (location.hash || "#jobs")) {
     return;
   }
   try {
-    history[isSameEntry ? "replaceState" : "pushState"](null, "", address);
+    const state = question ? null : { isBetween: true };
+    history[isSameEntry ? "replaceState" : "pushState"](state, "", address);
   } catch {
     // Some browsers allow only so many changes in ten seconds; the next one tells all.
   }
