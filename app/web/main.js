@@ -53,4 +53,6 @@ byId("skip").addEventListener("click", (event) => {
 });
 window.addEventListener("hashchange", () => follow(true));
 follow(false);
-byId("broken").hidden = true; // all scripts arrived and run
+// All scripts arrived and run; what watch.js says of another file stays.
+const broken = byId("broken");
+broken.hidden = broken.classList.contains("late");

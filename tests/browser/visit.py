@@ -10,6 +10,7 @@ from typing import Literal
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
+    Error,
     Page,
     Request,
     ViewportSize,
@@ -46,13 +47,14 @@ def visiting(
     viewport: ViewportSize = DESKTOP,
     statuses: Sequence[int] = (),
     allowed: Sequence[str] = (),
+    errors: Sequence[str] = (),
     scale: float = 1,
 ) -> Iterator[Page]:
     """A page of a visitor's own at `url`; fails at the end for any error on the
     console, any exception, and any request to another origin.
 
     `statuses`: error answers that the test brings about, which the console reports;
-    `allowed`: parts of other messages that it expects.
+    `allowed`: parts of other messages that it expects; `errors`: of exceptions.
     """
     origin = "/".join(url.split("/")[:3]) + "/"
     problems: list[str] = []
@@ -63,6 +65,10 @@ def visiting(
             part in message.text for part in expected
         ):
             problems.append(f"console: {message.text} {message.location}")
+
+    def on_error(error: Error) -> None:
+        if not any(part in str(error) for part in errors):
+            problems.append(f"exception: {error}")
 
     def on_request(request: Request) -> None:
         if not request.url.startswith((origin, "data:")):
@@ -77,7 +83,7 @@ def visiting(
         page = context.new_page()
         page.set_default_timeout(WITHIN_MS)
         page.on("console", on_console)
-        page.on("pageerror", lambda error: problems.append(f"exception: {error}"))
+        page.on("pageerror", on_error)
         page.on("request", on_request)
         page.goto(url)
         yield page
