@@ -87,7 +87,8 @@ class Settings(ScriptSettings):
     cors_origins: str = ""
     docs: bool = True
     search_backend: Literal["stream", "pgvector"] = "stream"
-    rank_by: Literal["similarity", "skills"] = "similarity"
+    # Checked by `ranking.registry`, which knows the names.
+    rank_by: str = "similarity"
     job_columns: str = ""
     skill_cache_dir: Path = Path(".cache/skills")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

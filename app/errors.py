@@ -24,15 +24,6 @@ class InvalidInputError(AppError):
     status = 422
 
 
-class InconclusiveError(AppError):
-    """A shallow look did not find all that may belong: the question is to be asked
-    again, and not to be shallow.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("It takes a longer search.")
-
-
 class RowRejectedError(AppError):
     """The database refuses a value of one row: a constraint or a trigger says no."""
 

@@ -10,12 +10,11 @@ from app.encoder.lazy import DeterministicEncoder, LazyEncoder
 from app.encoder.passages import PassageEncoder
 from app.ops.metrics import Telemetry
 from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness
-from app.ranking.dispatch import Answers, AnyAnswer, AnyQuestion, Passes, TwoLines
-from app.ranking.item_to_item import Neighbours
-from app.ranking.retrieval.base import Search
-from app.ranking.retrieval.full_scan import StreamSearch
-from app.ranking.similarity import Recommender
-from app.ranking.skills.ranker import SkillRanker
+from app.ranking.base import RankingContext
+from app.ranking.dispatch import Dispatcher, Lanes, QueryBatcher, QueryQueue
+from app.ranking.registry import build_rankings, check_rank_by
+from app.ranking.retrieval.base import Retrieval
+from app.ranking.retrieval.full_scan import FullScan
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.filterable_columns import FilterableColumns
@@ -23,8 +22,8 @@ from app.storage.filterable_columns import FilterableColumns
 # Probes give up sooner than requests: they come again by themselves.
 PROBE_TIMEOUT_S = 5.0
 
-# With SEARCH_BACKEND=pgvector: passes at the same time, questions in each, and how long
-# one that is not full waits while the other runs. Others were tried: see
+# With SEARCH_BACKEND=pgvector: batches at the same time, queries in each, and how long
+# one that is not full waits while another runs. Others were tried: see
 # docs/pgvector-choices.md.
 INDEX_SEARCH_WORKERS = 2
 INDEX_SEARCH_BATCH_SIZE = 8
@@ -41,6 +40,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError when a setting turns out to be malformed."""
+        check_rank_by(settings.rank_by)
         self._embeds = settings.embed_in_service
         self.telemetry = Telemetry()
         self._database = Database(
@@ -48,8 +48,8 @@ class Services:
         )
         model = LazyEncoder(settings.model_dir, settings.model_source.name)
         activity = IdleTracker()
-        self.passes = _passes(settings, self._database, model, self.telemetry, activity)
-        _watch(self.telemetry, self._database, model, self.passes)
+        self.queue = _queue(settings, self._database, model, self.telemetry, activity)
+        _watch(self.telemetry, self._database, model, self.queue)
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
         self.columns = FilterableColumns(self._database, settings.filterable_columns)
         self._writer = _writer(settings, self._database)
@@ -64,7 +64,7 @@ class Services:
 
     def close(self) -> None:
         """Let what runs finish, and close what was opened."""
-        self.passes.close()
+        self.queue.close()
         if self._embeds:
             self._backfill.close()
         self._database.close()
@@ -72,38 +72,26 @@ class Services:
             self._writer.close()
 
 
-def _passes(
+def _queue(
     settings: Settings,
     database: Database,
     model: LazyEncoder,
     telemetry: Telemetry,
     activity: IdleTracker,
-) -> Passes:
+) -> QueryQueue:
     encoder: Encoder = DeterministicEncoder(model)
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
-    search = _search(settings, encoder.version)
-    columns = settings.filterable_columns
-    answers = Answers(
-        Recommender(database, encoder, search, observer=telemetry, job_columns=columns),
-        SkillRanker(
-            database,
-            encoder,
-            cache_folder=settings.skill_cache_dir,
-            observer=telemetry,
-            job_columns=columns,
-        ),
-        Neighbours(
-            database,
-            search,
-            version=encoder.version,
-            scan_chunk_rows=settings.scan_chunk_rows,
-            observer=telemetry,
-            job_columns=columns,
-        ),
+    context = RankingContext(
+        database,
+        encoder,
+        _retrieval(settings, encoder.version),
+        settings.skill_cache_dir,
+        job_columns=settings.filterable_columns,
+        observer=telemetry,
     )
-    run = activity.observed(answers.answer_all)
-    scans: Batcher[AnyQuestion, AnyAnswer] = Batcher(
+    run = activity.observed(Dispatcher(build_rankings(context)).run)
+    scans: QueryBatcher = Batcher(
         run,
         threads=settings.scan_workers,
         max_batch_size=settings.max_batch_size,
@@ -111,7 +99,7 @@ def _passes(
     )
     if settings.search_backend == "stream":
         return scans
-    looks: Batcher[AnyQuestion, AnyAnswer] = Batcher(
+    fast: QueryBatcher = Batcher(
         run,
         threads=max(
             settings.scan_workers, min(INDEX_SEARCH_WORKERS, settings.db_pool_size)
@@ -120,7 +108,7 @@ def _passes(
         max_queue_size=settings.max_queue_size,
         batch_window_s=BATCH_WINDOW_S,
     )
-    return TwoLines(looks, scans)
+    return Lanes(fast, scans)
 
 
 def _writer(settings: Settings, database: Database) -> Database:
@@ -131,13 +119,13 @@ def _writer(settings: Settings, database: Database) -> Database:
     return Database(primary(dsn), pool_size=1)
 
 
-def _search(settings: Settings, version: str) -> Search:
+def _retrieval(settings: Settings, version: str) -> Retrieval:
     if settings.search_backend == "pgvector":
         # Imported on demand: 0.2 MB that the default does not need.
         from app.ranking.retrieval.pgvector import PgvectorSearch  # noqa: PLC0415
 
         return PgvectorSearch(version=version, scan_chunk_rows=settings.scan_chunk_rows)
-    return StreamSearch(version=version, scan_chunk_rows=settings.scan_chunk_rows)
+    return FullScan(version=version, scan_chunk_rows=settings.scan_chunk_rows)
 
 
 def _readiness(
@@ -162,11 +150,11 @@ def _readiness(
 
 
 def _watch(
-    telemetry: Telemetry, database: Database, model: LazyEncoder, passes: Passes
+    telemetry: Telemetry, database: Database, model: LazyEncoder, queue: QueryQueue
 ) -> None:
     pool = database.pool
     telemetry.watch("pool_size", "Connections at most.", lambda: pool.size)
     telemetry.watch("pool_in_use", "Connections lent out.", lambda: pool.in_use)
     telemetry.watch("pool_waiting", "Waiting for a connection.", lambda: pool.waiting)
-    telemetry.watch("queue_depth", "Requests in the queue.", lambda: passes.waiting)
+    telemetry.watch("queue_depth", "Requests in the queue.", lambda: queue.waiting)
     telemetry.watch("model_loaded", "1 once it is in memory.", lambda: model.loaded)

@@ -12,18 +12,18 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.api.connection_limits import CONNECTION_LIMITS, ConnectionLimits
 from app.api.errors import add_error_handlers
-from app.api.mapping import Recommending
+from app.api.mapping import Defaults
 from app.api.middleware.access_log import AccessLogMiddleware
 from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 from app.api.middleware.auth import AuthMiddleware
 from app.api.middleware.body_limit import BodyLimitMiddleware
 from app.api.middleware.failures import FailureMiddleware
 from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
-from app.api.openapi import build_docs, describe_filters
+from app.api.openapi import build_docs, describe_settings
 from app.api.requests import MOST_USERS
 from app.api.routes.columns import build_columns_router
 from app.api.routes.health import build_health_router
-from app.api.routes.jobs import build_matching_router
+from app.api.routes.jobs import build_jobs_router
 from app.api.routes.recommend import build_recommend_router
 from app.api.static_files import build_page
 from app.config import Settings
@@ -96,16 +96,17 @@ def _warnings(settings: Settings) -> Iterator[str]:
 
 def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     needs_key = bool(settings.keys)
+    timeout_s = settings.request_timeout_s
+    defaults = Defaults(
+        settings.rank_by,
+        settings.filterable_columns,
+        max_top_n=settings.max_top_n,
+        # Each counts in the queue: more could never come in.
+        max_users=min(MOST_USERS, settings.max_queue_size),
+    )
     app.include_router(
         build_recommend_router(
-            max_top_n=settings.max_top_n,
-            timeout_s=settings.request_timeout_s,
-            needs_key=needs_key,
-            recommending=Recommending(
-                services.passes, settings.rank_by, settings.filterable_columns
-            ),
-            # Each counts in the line: more could never come in.
-            most_users=min(MOST_USERS, settings.max_queue_size),
+            services.queue, defaults, timeout_s=timeout_s, needs_key=needs_key
         )
     )
     app.include_router(
@@ -118,15 +119,12 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             needs_key=needs_key,
         )
     )
-    describe_filters(app, services.columns)
     app.include_router(
-        build_matching_router(
-            services.passes,
-            max_top_n=settings.max_top_n,
-            timeout_s=settings.request_timeout_s,
-            needs_key=needs_key,
+        build_jobs_router(
+            services.queue, defaults, timeout_s=timeout_s, needs_key=needs_key
         )
     )
+    describe_settings(app, services.columns, defaults)
     app.include_router(build_page())
     if app.openapi_url:
         app.include_router(build_docs(title=app.title, openapi_url=app.openapi_url))

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.api.mapping import Outcome
+from app.api.explaining import Answer
 from app.errors import AppError
 from app.query.ids import Id
 from app.query.numbers import exact
@@ -44,19 +44,19 @@ BATCH_ANSWER: dict[str, Any] = {
 }
 
 
-def batch_json(user_ids: Sequence[Id], outcomes: Sequence[Outcome]) -> bytes:
+def batch_json(user_ids: Sequence[Id], answers: Sequence[Answer]) -> bytes:
     """The body of the answer."""
     results = [
-        b'{"user_id":%s,%s' % (json.dumps(exact(user_id)).encode(), _fields(outcome))
-        for user_id, outcome in zip(user_ids, outcomes, strict=True)
+        b'{"user_id":%s,%s' % (json.dumps(exact(user_id)).encode(), _fields(answer))
+        for user_id, answer in zip(user_ids, answers, strict=True)
     ]
     return b'{"success":true,"results":[%s]}' % b",".join(results)
 
 
-def _fields(outcome: Outcome) -> bytes:
-    """The JSON of an outcome without its opening brace."""
-    if isinstance(outcome, AppError):
-        text = json.dumps({"success": False, "detail": str(outcome)})
+def _fields(answer: Answer) -> bytes:
+    """The JSON of an answer without its opening brace."""
+    if isinstance(answer, AppError):
+        text = json.dumps({"success": False, "detail": str(answer)})
     else:
-        text = outcome.model_dump_json()
+        text = answer.model_dump_json()
     return text.encode().removeprefix(b"{")

@@ -1,203 +1,177 @@
-"""From requests for recommendations to questions, and from their answers to JSON."""
+"""From requests to queries, and from their results to responses."""
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.api.requests import (
-    BatchBody,
+    DEFAULT_TOP_N,
+    BatchRequest,
+    CandidatesRequest,
     Choice,
-    RankBy,
-    RecommendBody,
+    RecommendRequest,
 )
 from app.api.responses import (
     Candidate,
+    CandidatesResponse,
     ExplainedJob,
     MatchedSkill,
     Recommended,
     RecommendResponse,
+    SimilarResponse,
 )
-from app.deadline import Deadline
-from app.errors import AppError
+from app.errors import InvalidInputError
 from app.query import cursor
-from app.query.constraints import Condition, Constraints
+from app.query.constraints import Constraints
 from app.query.filters import read_filters
-from app.query.query import Question, SkillQuestion
-from app.query.result import Answer, Explanation, Match, Pair, SkillAnswer, Timings
-from app.ranking.dispatch import Passes
+from app.query.ids import Id
+from app.query.query import BatchKey, Query
+from app.query.result import Explanation, Hit, Outcome, Pair, Result, Timings
 
-log = logging.getLogger("app.request")
-
-Outcome = RecommendResponse | AppError
+NONE_EXPLAINED: Mapping[Id, Hit] = {}
 
 
 @dataclass(frozen=True)
-class Recommending:
-    """Asks the passes. `rank_by` and `columns` are RANK_BY and JOB_COLUMNS."""
+class Defaults:
+    """What settings say where a request does not, and how far requests may go."""
 
-    passes: Passes
-    rank_by: RankBy
+    rank_by: str
     columns: Sequence[str]
+    max_top_n: int
+    max_users: int
 
-    async def one(
-        self, asked: RecommendBody, deadline: Deadline
-    ) -> tuple[RecommendResponse, Timings]:
-        """The answer to a request, and where its time went."""
-        position = None if asked.cursor is None else cursor.from_text(asked.cursor)
-        constraints = Constraints(
-            filters=self._filters(asked),
+    @property
+    def top_n(self) -> int:
+        return min(DEFAULT_TOP_N, self.max_top_n)
+
+
+def recommend_query(asked: RecommendRequest, defaults: Defaults) -> Query:
+    """The query of a request for one profile."""
+    return Query(
+        _batch_key(asked, defaults),
+        _top_k(asked, defaults),
+        asked.user_id,
+        asked.skills,
+        Constraints(
             exclude=frozenset(asked.exclude_job_ids),
             min_score=asked.min_score,
-            after=position,
-        )
-        question = Question(
-            asked.top_n, asked.user_id, asked.skills, constraints, asked.exact
-        )
-        (outcome,), timings = await self._ask([question], asked, deadline)
-        if isinstance(outcome, AppError):
-            raise outcome
-        return outcome, timings
-
-    async def many(
-        self, asked: BatchBody, deadline: Deadline
-    ) -> tuple[Sequence[Outcome], Timings]:
-        """An answer, or the error that is its own, for each user, in one pass."""
-        constraints = Constraints(
-            filters=self._filters(asked), min_score=asked.min_score
-        )
-        questions = [
-            Question(asked.top_n, user_id, constraints=constraints, exact=asked.exact)
-            for user_id in asked.user_ids
-        ]
-        return await self._ask(questions, asked, deadline)
-
-    def _filters(self, asked: Choice) -> tuple[Condition, ...]:
-        return read_filters(asked.filters or {}, offered=self.columns)
-
-    async def _ask(
-        self, questions: Sequence[Question], asked: Choice, deadline: Deadline
-    ) -> tuple[Sequence[Outcome], Timings]:
-        by_skills = (asked.rank_by or self.rank_by) == "skills"
-        found = await self.passes.ask_all(
-            [_skill_question(q) for q in questions] if by_skills else questions,
-            deadline,
-        )
-        reasons: Mapping[int, SkillAnswer] = {}
-        remark = None
-        if asked.explain and not by_skills:
-            try:
-                reasons = await self._reasons(questions, found, deadline)
-            except AppError as error:
-                # The ranking is whole without them.
-                log.warning("answered without reasons: %s", error)
-                remark = f"The reasons could not be given. {error}"
-        outcomes = [
-            each
-            if isinstance(each, AppError)
-            else _public(each, reasons.get(n), remark)
-            for n, each in enumerate(found)
-        ]
-        timings = [each.timings for each in found if not isinstance(each, AppError)]
-        return outcomes, timings[0] if timings else Timings(0.0, 0.0)
-
-    async def _reasons(
-        self,
-        questions: Sequence[Question],
-        found: Sequence[object],
-        deadline: Deadline,
-    ) -> dict[int, SkillAnswer]:
-        """Those of the jobs that a ranking by similarity found."""
-        explained = {
-            n: tuple(job.job_id for job in answer.recommendations)
-            for n, answer in enumerate(found)
-            if isinstance(answer, Answer) and answer.recommendations
-        }
-        if not explained:
-            return {}
-        outcomes = await self.passes.ask_all(
-            [
-                SkillQuestion(q.top_n, q.user_id, q.skills, only=ids)
-                for q, ids in ((questions[n], ids) for n, ids in explained.items())
-            ],
-            deadline,
-        )
-        return {
-            n: outcome
-            for n, outcome in zip(explained, outcomes, strict=True)
-            if isinstance(outcome, SkillAnswer)
-        }
-
-
-def _skill_question(question: Question) -> SkillQuestion:
-    return SkillQuestion(
-        question.top_n,
-        question.user_id,
-        question.skills,
-        constraints=question.constraints,
+            after=None if asked.cursor is None else cursor.from_text(asked.cursor),
+        ),
     )
 
 
-def _public(
-    answer: object, reasons: SkillAnswer | None, remark: str | None
-) -> RecommendResponse:
-    if isinstance(answer, SkillAnswer):
-        return RecommendResponse(
-            recommendations=[explained_job(match) for match in answer.matches],
-            total_jobs_analyzed=answer.total_analyzed,
-            total_jobs_pending=answer.total_pending,
-            detail=answer.note,
-            next_cursor=answer.next_cursor,
+def batch_queries(asked: BatchRequest, defaults: Defaults) -> list[Query]:
+    """The queries of a request for several users."""
+    if len(asked.user_ids) > defaults.max_users:
+        raise InvalidInputError(
+            "The request is not valid: user_ids list should have at most"
+            f" {defaults.max_users} items."
         )
-    assert isinstance(answer, Answer)  # noqa: S101  (by the question)
-    return RecommendResponse(
-        recommendations=_recommended(answer, reasons),
-        total_jobs_analyzed=answer.total_jobs_analyzed,
-        total_jobs_pending=answer.total_jobs_pending,
-        detail=answer.note or remark,
-        next_cursor=answer.next_cursor,
-    )
-
-
-def _recommended(answer: Answer, reasons: SkillAnswer | None) -> list[Recommended]:
-    """The jobs of the ranking, its scores untouched, with their reasons; a job that
-    was deleted since has none.
-    """
-    found = {match.id: match for match in reasons.matches} if reasons else {}
+    key = _batch_key(asked, defaults)
+    top_k = _top_k(asked, defaults)
+    constraints = Constraints(min_score=asked.min_score)
     return [
-        explained_job(found[job.job_id], job.similarity_score)
-        if job.job_id in found
-        else Recommended(
-            job_id=job.job_id,
-            similarity_score=job.similarity_score,
-            skills=job.skills,
-            columns=job.columns,
-        )
-        for job in answer.recommendations
+        Query(key, top_k, user_id, constraints=constraints)
+        for user_id in asked.user_ids
     ]
 
 
-def explained_job(match: Match, score: float | None = None) -> ExplainedJob:
-    """The public form of a job with its reasons; `score` where it was ranked by it."""
+def similar_query(job_id: Id, top_n: int) -> Query:
+    """The query for jobs like this one."""
+    return Query(BatchKey("similarity", source="job"), top_n, job_id)
+
+
+def candidates_query(asked: CandidatesRequest, defaults: Defaults) -> Query:
+    """The query for users that fit a job."""
+    key = BatchKey(asked.rank_by, source="job", target="users")
+    return Query(key, _top_k(asked, defaults), asked.job_id)
+
+
+def explaining_queries(
+    queries: Sequence[Query], outcomes: Sequence[Outcome]
+) -> dict[int, Query]:
+    """The queries that explain these hits, by the number of the query."""
+    return {
+        n: replace(
+            query,
+            key=BatchKey("skills", explain_only=True),
+            constraints=Constraints(),
+            only=tuple(hit.id for hit in outcome.hits),
+        )
+        for n, (query, outcome) in enumerate(zip(queries, outcomes, strict=True))
+        if isinstance(outcome, Result) and outcome.hits
+    }
+
+
+def recommend_response(
+    result: Result, *, explained: Mapping[Id, Hit] = NONE_EXPLAINED
+) -> RecommendResponse:
+    """The response for one profile. `explained`: hits with their explanation, by id;
+    the scores of the result stay untouched.
+    """
+    return RecommendResponse(
+        recommendations=[
+            _explained_job(replace(hit, explanation=explained[hit.id].explanation))
+            if hit.id in explained
+            else _job(hit)
+            for hit in result.hits
+        ],
+        total_jobs_analyzed=result.analyzed,
+        total_jobs_pending=result.pending,
+        detail=result.message,
+        next_cursor=result.next_cursor,
+    )
+
+
+def similar_response(result: Result) -> SimilarResponse:
+    """The response for jobs like a job."""
+    return SimilarResponse(
+        similar=[_job(hit) for hit in result.hits],
+        total_jobs_analyzed=result.analyzed,
+        detail=result.message,
+    )
+
+
+def candidates_response(result: Result) -> CandidatesResponse:
+    """The response for users that fit a job."""
+    return CandidatesResponse(
+        candidates=[_candidate(hit) for hit in result.hits],
+        total_users_analyzed=result.analyzed,
+        detail=result.message,
+    )
+
+
+def _job(hit: Hit) -> Recommended:
+    # A ranking without explanations has this score for each of its hits.
+    assert hit.similarity_score is not None  # noqa: S101
+    return Recommended(
+        job_id=hit.id,
+        similarity_score=hit.similarity_score,
+        skills=hit.text,
+        columns=hit.columns,
+    )
+
+
+def _explained_job(hit: Hit) -> ExplainedJob:
     return ExplainedJob(
-        job_id=match.id,
-        similarity_score=match.similarity_score if score is None else score,
-        skills=match.text,
-        columns=match.columns,
-        **_reasons(match.explanation),
+        job_id=hit.id,
+        similarity_score=hit.similarity_score,
+        skills=hit.text,
+        columns=hit.columns,
+        **_explained(hit.explanation),
     )
 
 
-def candidate(match: Match) -> Candidate:
+def _candidate(hit: Hit) -> Candidate:
     return Candidate(
-        user_id=match.id,
-        similarity_score=match.similarity_score,
-        skills=match.text,
-        **_reasons(match.explanation),
+        user_id=hit.id,
+        similarity_score=hit.similarity_score,
+        skills=hit.text,
+        **_explained(hit.explanation),
     )
 
 
-def _reasons(why: Explanation | None) -> dict[str, object]:
+def _explained(why: Explanation | None) -> Mapping[str, object]:
     if why is None:
         return {}
     return {
@@ -213,6 +187,25 @@ def _pair(pair: Pair) -> MatchedSkill:
     return MatchedSkill(
         skill=pair.skill, job_skill=pair.other, similarity=pair.similarity
     )
+
+
+def _batch_key(asked: Choice, defaults: Defaults) -> BatchKey:
+    return BatchKey(
+        asked.rank_by or defaults.rank_by,
+        filters=read_filters(asked.filters or {}, offered=defaults.columns),
+        exact=asked.exact,
+    )
+
+
+def _top_k(asked: Choice | CandidatesRequest, defaults: Defaults) -> int:
+    if "top_n" not in asked.model_fields_set:
+        return defaults.top_n
+    if asked.top_n > defaults.max_top_n:
+        raise InvalidInputError(
+            "The request is not valid: top_n should be less than or equal to"
+            f" {defaults.max_top_n}."
+        )
+    return asked.top_n
 
 
 def server_timing(timings: Timings, start: float) -> str:

@@ -11,9 +11,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.api.responses import (
-    ErrorResponse,
-)
+from app.api.mapping import Defaults
+from app.api.responses import ErrorResponse
 from app.query.filters import BOUNDS, MOST_VALUES
 from app.storage.columns import ColumnType
 from app.storage.filterable_columns import FilterableColumns
@@ -46,17 +45,28 @@ BOUNDS_OF_INTEGERS = frozenset(
 NULL: Schema = {"type": "null"}
 
 
-def describe_filters(app: FastAPI, columns: FilterableColumns) -> None:
-    """Let the OpenAPI document say which filters there are: their types, too, as soon
-    as the database has told them.
+def describe_settings(
+    app: FastAPI, columns: FilterableColumns, defaults: Defaults
+) -> None:
+    """Let the OpenAPI document say what the settings allow.
+
+    The upper bounds of requests, and which filters there are: their types, too, as
+    soon as the database has told them.
     """
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = original()
         schemas = document["components"]["schemas"]
+        for name in ("RecommendRequest", "BatchRequest", "CandidatesRequest"):
+            schemas[name]["properties"]["top_n"] |= {
+                "maximum": defaults.max_top_n,
+                "default": defaults.top_n,
+            }
         for name in ("RecommendRequest", "BatchRequest"):
             schemas[name]["properties"]["filters"] |= _filters_schema(columns)
+        users = schemas["BatchRequest"]["properties"]["user_ids"]
+        users["maxItems"] = defaults.max_users
         _make_bounds_exact(schemas)
         return document
 

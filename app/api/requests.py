@@ -1,8 +1,9 @@
 """What comes in as JSON."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -11,6 +12,7 @@ from pydantic import (
 )
 
 from app.query.cursor import MAX_LENGTH
+from app.ranking.registry import RANKINGS
 
 MAX_ID_LENGTH = 200
 MAX_SKILLS_LENGTH = 50_000
@@ -34,7 +36,22 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 # there, which hold 2**63 but not the integer before it.
 Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
 TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-RankBy = Literal["similarity", "skills"]
+
+
+def _known_ranking(name: str) -> str:
+    if name not in RANKINGS:
+        raise ValueError(f"should be one of {', '.join(RANKINGS)}")
+    return name
+
+
+RankBy = Annotated[
+    str,
+    AfterValidator(_known_ranking),
+    Field(json_schema_extra={"enum": list(RANKINGS)}),
+]
+RANKINGS_TOLD = " ".join(
+    f"`{entry.name}`: {entry.summary}." for entry in RANKINGS.values()
+)
 Ids = Annotated[list[Integer64 | TextId], Field(max_length=MAX_EXCLUDED)]
 
 
@@ -51,14 +68,12 @@ def _exactly_one(schema: dict[str, Any]) -> None:
 class Choice(BaseModel):
     """How many jobs, ranked how, and which."""
 
-    # Not built itself, only with the bounds of the settings: validators take memory.
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     top_n: Whole = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
     rank_by: RankBy | None = Field(
         None,
-        description="`similarity`: the cosine of the whole texts. `skills`: skill by"
-        " skill, with the reasons. The default is the service's RANK_BY.",
+        description=f"{RANKINGS_TOLD} The default is the service's RANK_BY.",
     )
     exact: bool = Field(
         False,
@@ -81,7 +96,7 @@ class Choice(BaseModel):
     )
 
 
-class RecommendBody(Choice):
+class RecommendRequest(Choice):
     """Either a user in the database or a skills text, and how many jobs to return.
 
     41.0 is the integer 41, and "41" finds it too; 41.5 is refused.
@@ -117,54 +132,17 @@ class RecommendBody(Choice):
         return self
 
 
-class BatchBody(Choice):
+class BatchRequest(Choice):
     """Several users in the database, and how many jobs to return for each."""
 
     user_ids: list[Integer64 | TextId] = Field(min_length=1, examples=[[1, 2, 3]])
 
 
-def recommend_request(max_top_n: int) -> type[RecommendBody]:
-    """The request with the configured upper bound of `top_n` in its schema."""
-
-    class RecommendRequest(RecommendBody):
-        model_config = ConfigDict(defer_build=False)
-
-        top_n: Whole = _top_n(max_top_n)
-
-    RecommendRequest.__doc__ = RecommendBody.__doc__
-    return RecommendRequest
-
-
-def batch_request(max_top_n: int, most_users: int) -> type[BatchBody]:
-    """The request with the configured upper bounds."""
-
-    class BatchRequest(BatchBody):
-        model_config = ConfigDict(defer_build=False)
-
-        top_n: Whole = _top_n(max_top_n)
-        user_ids: list[Integer64 | TextId] = Field(
-            min_length=1, max_length=most_users, examples=[[1, 2, 3]]
-        )
-
-    BatchRequest.__doc__ = BatchBody.__doc__
-    return BatchRequest
-
-
-def _top_n(most: int) -> Any:
-    return Field(
-        min(DEFAULT_TOP_N, most),
-        ge=1,
-        le=most,
-        description="How many jobs to return.",
-    )
-
-
 class CandidatesRequest(BaseModel):
     """Which users fit a job."""
 
-    # Not built itself, only with the bound of the setting: validators take memory.
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     job_id: Integer64 | TextId
     top_n: Whole = Field(DEFAULT_TOP_N, ge=1)
-    rank_by: Annotated[str, Field(pattern="^(similarity|skills)$")] = "skills"
+    rank_by: RankBy = "skills"

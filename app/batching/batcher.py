@@ -101,7 +101,7 @@ class Batcher(Generic[Question, Answer]):
     async def ask_all(
         self, questions: Sequence[Question], deadline: Deadline
     ) -> Sequence[Answer | AppError]:
-        """As `ask`, for questions of one `batch_key`: an answer, or the error that is
+        """As `ask`, for questions of one `key`: an answer, or the error that is
         its own, for each. They share one pass if `max_batch_size` allows, and count in
         the line as so many.
         """
@@ -180,11 +180,11 @@ class Batcher(Generic[Question, Answer]):
         with self._changed:
             if not self._line:
                 return []
-            key = self._line[0].questions[0].batch_key
+            key = self._line[0].questions[0].key
             group: list[PendingRequest[Question, Answer]] = []
             size = 0
             for ticket in self._line:
-                if ticket.questions[0].batch_key == key:
+                if ticket.questions[0].key == key:
                     size += len(ticket.questions)
                     # A request alone may be too large: it takes several passes.
                     if group and size > self._most_per_pass:

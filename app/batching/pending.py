@@ -10,14 +10,14 @@ from app.deadline import Deadline
 from app.errors import AppError
 
 
-class HasPassKey(Protocol):
-    """Questions with equal keys can share a pass."""
+class HasBatchKey(Protocol):
+    """Questions with equal keys share a batch."""
 
     @property
-    def batch_key(self) -> Hashable: ...
+    def key(self) -> Hashable: ...
 
 
-Question = TypeVar("Question", bound=HasPassKey)
+Question = TypeVar("Question", bound=HasBatchKey)
 Answer = TypeVar("Answer")
 
 # Of one request: an answer or an error for each question, or the error of its pass.

@@ -28,11 +28,12 @@ from app.errors import AppError, ConfigError, UserNotFoundError
 from app.query.constraints import Constraints
 from app.query.filters import read_filters
 from app.query.ids import Id
-from app.query.query import Question, SkillQuestion
-from app.query.result import Answer, SkillAnswer
-from app.ranking.retrieval.full_scan import StreamSearch
-from app.ranking.similarity import Recommender
-from app.ranking.skills.ranker import SkillRanker
+from app.query.query import BatchKey, Query
+from app.query.result import Outcome
+from app.ranking.base import RankingContext
+from app.ranking.dispatch import Dispatcher, result_of
+from app.ranking.registry import RANKINGS, build_rankings, check_rank_by
+from app.ranking.retrieval.full_scan import FullScan
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
@@ -45,13 +46,12 @@ BLOCK_TIMEOUT_S = 600.0
 class Wanted:
     """What each user is asked for."""
 
-    top_n: int
-    rank_by: str
-    selection: Constraints
+    key: BatchKey
+    top_k: int
+    constraints: Constraints
 
-    def of(self, user_id: Id) -> Any:
-        kind = SkillQuestion if self.rank_by == "skills" else Question
-        return kind(self.top_n, user_id, constraints=self.selection)
+    def of(self, user_id: Id) -> Query:
+        return Query(self.key, self.top_k, user_id, constraints=self.constraints)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _recommend(args: argparse.Namespace, settings: Settings, database: Database) -> int:
     columns = settings.filterable_columns
     filters = read_filters(_json_object(args.filters), offered=columns)
-    selection = Constraints(filters=filters, min_score=args.min_score)
-    wanted = Wanted(args.top_n, args.rank_by or settings.rank_by, selection)
+    ranking = args.rank_by or check_rank_by(settings.rank_by)
+    constraints = Constraints(min_score=args.min_score)
+    wanted = Wanted(BatchKey(ranking, filters=filters), args.top_n, constraints)
     with database.snapshot(_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
     encoder = LazyEncoder(settings.model_dir, settings.model_source.name)
@@ -89,7 +90,7 @@ def _recommend(args: argparse.Namespace, settings: Settings, database: Database)
             _blocks(
                 database,
                 catalogue,
-                _service(settings, database, encoder, wanted),
+                _dispatcher(settings, database, encoder),
                 wanted,
                 target,
                 after=after,
@@ -109,7 +110,7 @@ def _recommend(args: argparse.Namespace, settings: Settings, database: Database)
 def _blocks(
     database: Database,
     catalogue: Catalogue,
-    service: Recommender | SkillRanker,
+    dispatcher: Dispatcher,
     wanted: Wanted,
     target: Target,
     *,
@@ -123,42 +124,36 @@ def _blocks(
         if not users:
             return
         scope = BatchScope(_deadline(), lambda: False)
-        answers = service.answer_all([wanted.of(user) for user in users], scope)
+        outcomes = dispatcher.run([wanted.of(user) for user in users], scope)
         rows = [
             row
-            for user, answer in zip(users, answers, strict=True)
-            for row in _rows(user, answer)
+            for user, outcome in zip(users, outcomes, strict=True)
+            for row in _rows(user, outcome)
         ]
         target.write(users, rows)
         after = users[-1]
         yield len(users)
 
 
-def _rows(user: Id, answer: Answer | SkillAnswer | AppError) -> Iterator[Recommended]:
-    if isinstance(answer, UserNotFoundError):
+def _rows(user: Id, outcome: Outcome) -> Iterator[Recommended]:
+    if isinstance(outcome, UserNotFoundError):
         return  # deleted since the block was read
-    if isinstance(answer, AppError):
-        raise answer
-    if isinstance(answer, Answer):
-        for rank, job in enumerate(answer.recommendations, start=1):
-            yield Recommended(user, rank, job.job_id, job.similarity_score, None)
-        return
-    for rank, match in enumerate(answer.matches, start=1):
-        score = match.explanation.score if match.explanation else None
-        yield Recommended(user, rank, match.id, match.similarity_score, score)
+    for rank, hit in enumerate(result_of(outcome).hits, start=1):
+        score = hit.explanation.score if hit.explanation else None
+        yield Recommended(user, rank, hit.id, hit.similarity_score, score)
 
 
-def _service(
-    settings: Settings, database: Database, encoder: LazyEncoder, wanted: Wanted
-) -> Recommender | SkillRanker:
-    columns = settings.filterable_columns
-    if wanted.rank_by == "skills":
-        folder = settings.skill_cache_dir
-        return SkillRanker(database, encoder, cache_folder=folder, job_columns=columns)
-    search = StreamSearch(
-        version=encoder.version, scan_chunk_rows=settings.scan_chunk_rows
+def _dispatcher(
+    settings: Settings, database: Database, encoder: LazyEncoder
+) -> Dispatcher:
+    context = RankingContext(
+        database,
+        encoder,
+        FullScan(version=encoder.version, scan_chunk_rows=settings.scan_chunk_rows),
+        settings.skill_cache_dir,
+        job_columns=settings.filterable_columns,
     )
-    return Recommender(database, encoder, search, job_columns=columns)
+    return Dispatcher(build_rankings(context))
 
 
 def _target(
@@ -195,9 +190,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     target.add_argument("--csv", type=Path, metavar="FILE")
     parser.add_argument("--top-n", type=_positive, default=10, metavar="JOBS")
-    parser.add_argument(
-        "--rank-by", choices=["similarity", "skills"], help="default: RANK_BY"
-    )
+    parser.add_argument("--rank-by", choices=list(RANKINGS), help="default: RANK_BY")
     parser.add_argument(
         "--filters", default="{}", metavar="JSON", help="as in a request"
     )

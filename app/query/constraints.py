@@ -1,16 +1,28 @@
-"""Which rows a question is about: conditions on columns, ids to leave out, a least
-score, and where the page before ended. Values only; `app.storage.conditions` makes SQL
-of the first, `app.ranking.top_k.bounds` obeys the others.
+"""Which rows a query is about: filters, excluded ids, minimum score, cursor position.
+
+Values only: `app.storage.conditions` makes SQL of the filters, which the queries of a
+batch share; `app.ranking.top_k.bounds` obeys the rest, which is each query's own.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 Scalar = str | int | float | bool | None
 
 
-@dataclass(frozen=True)
-class AnyOf:
+class _ComparedExactly:
+    """Equal only where the values are of one type: True == 1 == 1.0 elsewhere, and a
+    column tells them apart.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+@dataclass(frozen=True, eq=False)
+class AnyOf(_ComparedExactly):
     """The column holds one of the values; None among them means null. No values: no
     row.
     """
@@ -19,8 +31,8 @@ class AnyOf:
     values: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True)
-class Range:
+@dataclass(frozen=True, eq=False)
+class Range(_ComparedExactly):
     """The column lies within all bounds: pairs of gte, gt, lte or lt and a value."""
 
     column: str
@@ -48,21 +60,11 @@ class CursorPosition:
 
 @dataclass(frozen=True)
 class Constraints:
-    """The rows that match every filter, have a published score of at least `min_score`,
-    come after `after` in the order of the answer, and are not excluded: of these the
-    answer has the best N.
-    """
+    """Per-query constraints: excluded ids, minimum published score, cursor position."""
 
-    filters: tuple[Condition, ...] = ()
     exclude: frozenset[int | str] = frozenset()
     min_score: float | None = None
     after: CursorPosition | None = None
-
-    @property
-    def scan_key(self) -> Hashable:
-        """Questions with equal keys scan the same rows: the rest is each one's own."""
-        # Not the values themselves: True == 1 == 1.0, and a column tells them apart.
-        return repr(self.filters)
 
 
 NO_CONSTRAINTS = Constraints()

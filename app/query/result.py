@@ -6,24 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.errors import AppError
 from app.query.ids import Id
 
 
 @dataclass(frozen=True)
-class Recommendation:
-    """One job: its id, the cosine similarity of its text, the text, and the columns
-    that are offered, if any are.
-    """
-
-    job_id: Id
-    similarity_score: float
-    skills: str | None
-    columns: Mapping[str, object] | None = None
-
-
-@dataclass(frozen=True)
 class Timings:
-    """Where the time of a pass went, in milliseconds."""
+    """Where the time of a batch went, in milliseconds."""
 
     encode_ms: float
     scan_ms: float
@@ -31,7 +20,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Volume:
-    """What a pass read from the table."""
+    """What a batch read from the table."""
 
     rows: int
     bytes: int
@@ -40,29 +29,19 @@ class Volume:
         return Volume(self.rows + other.rows, self.bytes + other.bytes)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The best jobs, highest similarity first, equal ones by id. `next_cursor` goes on
-    after them; None where there are no more.
-    """
-
-    recommendations: Sequence[Recommendation]
-    total_jobs_analyzed: int
-    total_jobs_pending: int
-    timings: Timings
-    note: str | None = None
-    next_cursor: str | None = None
+class AbandonedError(Exception):
+    """Nobody waits for this batch any more."""
 
 
 class BatchObserver(Protocol):
-    """Is told of every pass that came to its end, on the thread of the pass."""
+    """Is told of every finished batch, on the thread of the batch."""
 
-    def batch_done(self, questions: int, volume: Volume, timings: Timings) -> None: ...
+    def batch_done(self, queries: int, volume: Volume, timings: Timings) -> None: ...
 
 
 @dataclass
 class Stopwatch:
-    """Adds up the milliseconds spent in the parts of a pass."""
+    """Adds up the milliseconds spent in the parts of a batch."""
 
     spent_ms: dict[str, float] = field(default_factory=dict)
 
@@ -105,28 +84,41 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Match:
-    """A job or a user that fits. `similarity_score` is the cosine similarity of the
-    whole texts, None where an embedding is pending; `explanation` is None where the
-    skills are.
+class Hit:
+    """A row that fits.
+
+    `similarity_score` is the cosine similarity of the whole
+    texts, None where an embedding is pending; `explanation` is None where nobody asked
+    for it, or where the row's skills are still to be split.
     """
 
     id: Id
     text: str | None
     similarity_score: float | None
-    explanation: Explanation | None
+    explanation: Explanation | None = None
     columns: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
-class SkillAnswer:
-    """The best rows, best first: by match score, coverage, id. `next_cursor` goes on
-    after them; None where there are no more.
+class Result:
+    """The best hits, best first, ties by id.
+
+    `analyzed`: rows compared; `pending`: rows with a text that could not be compared
+    yet. `message`: one sentence where there is something to say. `next_cursor`: goes
+    on after the last hit; None where there are no more.
     """
 
-    matches: Sequence[Match]
-    total_analyzed: int
+    hits: Sequence[Hit]
+    analyzed: int
     timings: Timings
-    note: str | None = None
-    total_pending: int = 0
+    pending: int = 0
+    message: str | None = None
     next_cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Inconclusive:
+    """A shallow search may have missed a hit: the query needs a deeper one."""
+
+
+Outcome = Result | Inconclusive | AppError

@@ -1,107 +1,95 @@
-"""One line for all questions: which of the services answers which."""
+"""From a queue to the rankings: which ranking runs a batch, and in which lane."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeGuard, cast
+from typing import Protocol, TypeAlias
 
-from app.batching.batcher import BatchScope
+from app.batching.batcher import Batcher, BatchScope
 from app.deadline import Deadline
-from app.errors import AppError, InconclusiveError
-from app.query.query import NeighbourQuestion, Question, SkillQuestion
-from app.query.result import Answer, SkillAnswer
-from app.ranking.item_to_item import Neighbours
-from app.ranking.similarity import Recommender
-from app.ranking.skills.ranker import SkillRanker
+from app.errors import AppError
+from app.query.query import Query
+from app.query.result import Inconclusive, Outcome, Result
+from app.ranking.base import Ranking
+from app.ranking.registry import RANKINGS
 
-AnyQuestion = Question | SkillQuestion | NeighbourQuestion
-AnyAnswer = Answer | SkillAnswer
+QueryBatcher: TypeAlias = Batcher[Query, Result | Inconclusive]
 
 
-class Passes(Protocol):
-    """Where questions wait for their pass."""
+class QueryQueue(Protocol):
+    """Where queries wait for their batch."""
 
     @property
     def waiting(self) -> int: ...
 
-    async def ask(self, question: AnyQuestion, deadline: Deadline) -> AnyAnswer: ...
-
     async def ask_all(
-        self, questions: Sequence[AnyQuestion], deadline: Deadline
-    ) -> Sequence[AnyAnswer | AppError]: ...
+        self, queries: Sequence[Query], deadline: Deadline
+    ) -> Sequence[Outcome]: ...
 
     def close(self) -> None: ...
 
 
-class Answers:
-    """Hands each group of questions, whose `batch_key` is one, to its service."""
+class Dispatcher:
+    """Hands each batch to the ranking that its key names."""
 
-    def __init__(
-        self, recommender: Recommender, ranker: SkillRanker, neighbours: Neighbours
-    ) -> None:
-        self._recommender = recommender
-        self._ranker = ranker
-        self._neighbours = neighbours
+    def __init__(self, rankings: Mapping[str, Ranking]) -> None:
+        self._rankings = rankings
 
-    def answer_all(
-        self, questions: Sequence[AnyQuestion], scope: BatchScope
-    ) -> Sequence[AnyAnswer | AppError]:
-        """As each service's own `answer_all`."""
-        first = questions[0]
-        if isinstance(first, SkillQuestion):
-            return self._ranker.answer_all(
-                cast("Sequence[SkillQuestion]", questions), scope
-            )
-        if isinstance(first, NeighbourQuestion):
-            return self._neighbours.answer_all(
-                cast("Sequence[NeighbourQuestion]", questions), scope
-            )
-        return self._recommender.answer_all(
-            cast("Sequence[Question]", questions), scope
-        )
+    def run(self, queries: Sequence[Query], scope: BatchScope) -> Sequence[Outcome]:
+        """The outcome of each query; all have one key. Raises as `Ranking.rank`."""
+        key = queries[0].key
+        return self._rankings[key.ranking].rank(key, queries, scope)
 
 
-class TwoLines:
-    """Sends each question to the line of its kind."""
+class Lanes:
+    """A fast lane for searches through an index, and one for scans.
 
-    def __init__(self, looks: Passes, scans: Passes) -> None:
-        self._looks = looks
+    A search takes milliseconds: it must not wait behind a scan, nor behind a search
+    that takes many times as long as most.
+    """
+
+    def __init__(self, fast: QueryQueue, scans: QueryQueue) -> None:
+        self._fast = fast
         self._scans = scans
 
     @property
     def waiting(self) -> int:
-        """Questions in both lines."""
-        return self._looks.waiting + self._scans.waiting
-
-    async def ask(self, question: AnyQuestion, deadline: Deadline) -> AnyAnswer:
-        """As `Batcher.ask`."""
-        (outcome,) = await self.ask_all([question], deadline)
-        if isinstance(outcome, AppError):
-            raise outcome
-        return outcome
+        """Queries in both lanes."""
+        return self._fast.waiting + self._scans.waiting
 
     async def ask_all(
-        self, questions: Sequence[AnyQuestion], deadline: Deadline
-    ) -> Sequence[AnyAnswer | AppError]:
-        """As `Batcher.ask_all`: the questions are of one kind. Several stay
-        together in the line whose passes are large.
-        """
-        question = questions[0]
-        if len(questions) > 1 or not _asks_index(question):
-            return await self._scans.ask_all(questions, deadline)
-        quickly = await self._looks.ask_all([replace(question, shallow=True)], deadline)
-        if isinstance(quickly[0], InconclusiveError):
-            return await self._looks.ask_all(questions, deadline)
-        return quickly
+        self, queries: Sequence[Query], deadline: Deadline
+    ) -> Sequence[Outcome]:
+        """As `Batcher.ask_all`. Several stay together in the lane of large batches."""
+        if len(queries) > 1 or not _searches_index(queries[0]):
+            return await self._scans.ask_all(queries, deadline)
+        (query,) = queries
+        shallow = replace(query, key=replace(query.key, shallow=True))
+        outcomes = await self._fast.ask_all([shallow], deadline)
+        if isinstance(outcomes[0], Inconclusive):
+            return await self._fast.ask_all(queries, deadline)
+        return outcomes
 
     def close(self) -> None:
         """As `Batcher.close`, both."""
-        self._looks.close()
+        self._fast.close()
         self._scans.close()
 
 
-def _asks_index(
-    question: AnyQuestion,
-) -> TypeGuard[Question | NeighbourQuestion]:
-    if isinstance(question, Question):
-        return not question.exact
-    return isinstance(question, NeighbourQuestion) and not question.finds_users
+async def ask(queue: QueryQueue, query: Query, deadline: Deadline) -> Result:
+    """The result of one query. Raises its error."""
+    return result_of((await queue.ask_all([query], deadline))[0])
+
+
+def result_of(outcome: Outcome) -> Result:
+    """The result. Raises the error that is there instead."""
+    if isinstance(outcome, AppError):
+        raise outcome
+    # Lanes ask an inconclusive query again, and nobody else asks shallow ones.
+    assert isinstance(outcome, Result)  # noqa: S101
+    return outcome
+
+
+def _searches_index(query: Query) -> bool:
+    key = query.key
+    entry = RANKINGS[key.ranking]
+    return entry.uses_index and key.target == "jobs" and not key.exact

@@ -15,11 +15,11 @@ from psycopg2.sql import SQL
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.encoder.lazy import LazyEncoder
-from app.query.query import SkillQuestion
 from app.ranking.skills.parse import split_skills
 from app.storage.connection.database import Database
 from tests.support.encoders import BlendEncoder
 from tests.support.naive import NaiveRows
+from tests.support.queries import profile_query
 from tests.support.service import ROOT
 from tests.support.skills import ask, fill
 
@@ -54,13 +54,13 @@ def compare(
     differ, off = 0, 0.0
     for start in range(0, len(users), AT_ONCE):
         part = users[start : start + AT_ONCE]
-        questions = [SkillQuestion(TOP_N, skills=text) for text in part]
+        questions = [profile_query(TOP_N, text=text, ranking="skills") for text in part]
         for text, answer in zip(
             part, ask(database, encoder, folder, *questions), strict=True
         ):
             expected = naive.best(text, size=TOP_N)
-            differ += [m.id for m in answer.matches] != [id_ for id_, _ in expected]
-            for match, (_, score) in zip(answer.matches, expected, strict=True):
+            differ += [m.id for m in answer.hits] != [id_ for id_, _ in expected]
+            for match, (_, score) in zip(answer.hits, expected, strict=True):
                 assert match.explanation is not None
                 off = max(off, abs(match.explanation.score - score))
     print(f"\n{len(jobs)} jobs, {len(users)} users: {differ} differ, by {off:.1e}")

@@ -1,7 +1,7 @@
 """The story of an answer over a real database; the encoder is not the model."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,30 +10,27 @@ from psycopg2.sql import SQL
 from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
-from app.query.query import AbandonedError, Question
-from app.query.result import Answer
+from app.query.query import Query
+from app.query.result import AbandonedError, Outcome, Result
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
-from tests.support.ranking import streaming_recommender
+from tests.support.queries import profile_query, results
+from tests.support.ranking import rank, ranking_over
 from tests.support.rows import add_job, add_pending_jobs, add_user
 
-WAITED_FOR = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+
+def ask(database: Database, *queries: Query) -> list[Outcome]:
+    return rank(ranking_over(database, HashEncoder()), queries)
 
 
-def ask(database: Database, *questions: Question) -> Sequence[Answer | AppError]:
-    recommender = streaming_recommender(database, HashEncoder())
-    return recommender.answer_all(questions, WAITED_FOR)
-
-
-def answer(database: Database, question: Question) -> Answer:
-    (only,) = ask(database, question)
-    assert isinstance(only, Answer)
+def answer(database: Database, query: Query) -> Result:
+    (only,) = results(ask(database, query))
     return only
 
 
-def ids(found: Answer) -> list[object]:
-    return [job.job_id for job in found.recommendations]
+def ids(found: Result) -> list[object]:
+    return [job.id for job in found.hits]
 
 
 def test_the_jobs_of_a_user_come_best_first_with_their_texts(
@@ -43,13 +40,13 @@ def test_the_jobs_of_a_user_come_best_first_with_their_texts(
         add_job(database_url, number, f"skill {number}")
     add_user(database_url, 7, "skill 11")
 
-    found = answer(database, Question(user_id=7, top_n=3))
+    found = answer(database, profile_query(3, user_id=7))
 
-    best = found.recommendations[0]
-    assert (best.job_id, best.similarity_score, best.skills) == (11, 1.0, "skill 11")
-    assert len(found.recommendations) == 3
-    assert found.total_jobs_analyzed == 40
-    scores = [job.similarity_score for job in found.recommendations]
+    best = found.hits[0]
+    assert (best.id, best.similarity_score, best.text) == (11, 1.0, "skill 11")
+    assert len(found.hits) == 3
+    assert found.analyzed == 40
+    scores = [job.similarity_score or 0.0 for job in found.hits]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -60,13 +57,13 @@ def test_f18_an_unknown_user_fails_alone_in_a_shared_pass(
     add_user(database_url, 7, "python")
     known, unknown, text = ask(
         database,
-        Question(user_id=7, top_n=1),
-        Question(user_id=8, top_n=1),
-        Question(skills="python", top_n=1),
+        profile_query(1, user_id=7),
+        profile_query(1, user_id=8),
+        profile_query(1, text="python"),
     )
-    assert isinstance(known, Answer)
-    assert isinstance(text, Answer)
-    assert known.recommendations == text.recommendations
+    assert isinstance(known, Result)
+    assert isinstance(text, Result)
+    assert known.hits == text.hits
     assert isinstance(unknown, UserNotFoundError)
 
 
@@ -76,9 +73,9 @@ def test_f20_a_user_without_skills_gets_no_jobs_and_a_remark(
 ) -> None:
     add_job(database_url, 1, "python")
     add_user(database_url, 7, skills)
-    found = answer(database, Question(user_id=7, top_n=1))
-    assert found.recommendations == ()
-    assert found.note == "This user has no skills to match."
+    found = answer(database, profile_query(1, user_id=7))
+    assert found.hits == ()
+    assert found.message == "This user has no skills to match."
 
 
 def test_f22_f23_f29_only_sound_rows_of_the_current_model_are_compared(
@@ -92,10 +89,10 @@ def test_f22_f23_f29_only_sound_rows_of_the_current_model_are_compared(
     add_job(database_url, 5, "python", version="another-model")
     add_job(database_url, 6, "python", version=None)  # as the guide's script writes it
 
-    found = answer(database, Question(skills="python", top_n=10))
+    found = answer(database, profile_query(10, text="python"))
 
     assert ids(found) == [1, 6]
-    assert found.total_jobs_analyzed == 2
+    assert found.analyzed == 2
 
 
 def add_pending_jobs_at(url: str, job_id: int) -> None:
@@ -110,9 +107,9 @@ def test_f24_f25_vectors_that_point_nowhere_are_not_ranked(
     add_job(
         database_url, 3, "nan", embedding=np.full(384, np.nan, dtype="<f4").tobytes()
     )
-    found = answer(database, Question(skills="python", top_n=10))
+    found = answer(database, profile_query(10, text="python"))
     assert ids(found) == [1]
-    assert found.total_jobs_analyzed == 1
+    assert found.analyzed == 1
 
 
 def test_f26_equal_scores_are_ordered_by_job_id(
@@ -120,21 +117,21 @@ def test_f26_equal_scores_are_ordered_by_job_id(
 ) -> None:
     for job_id in (30, 4, 200, 1):
         add_job(database_url, job_id, "python")
-    found = answer(database, Question(skills="python", top_n=3))
+    found = answer(database, profile_query(3, text="python"))
     assert ids(found) == [1, 4, 30]
 
 
 def test_f28_an_empty_table_gives_an_empty_list(database: Database) -> None:
-    found = answer(database, Question(skills="python", top_n=3))
-    assert (found.recommendations, found.total_jobs_analyzed) == ([], 0)
+    found = answer(database, profile_query(3, text="python"))
+    assert (found.hits, found.analyzed) == ([], 0)
 
 
 def test_vectors_that_are_not_of_unit_length_are_compared_by_their_angle(
     database: Database, database_url: str
 ) -> None:
     add_job(database_url, 1, "a", embedding=(direction("python") * 7).tobytes())
-    found = answer(database, Question(skills="python", top_n=1))
-    assert found.recommendations[0].similarity_score == 1.0
+    found = answer(database, profile_query(1, text="python"))
+    assert found.hits[0].similarity_score == 1.0
 
 
 UUIDS = [str(uuid.UUID(int=n << 72)) for n in (3, 1, 2)]
@@ -171,24 +168,24 @@ def test_f32_ids_of_every_type_work_for_jobs_and_users(
 
     user_id = stored[1]
     assert isinstance(user_id, int | str)
-    found = answer(database, Question(user_id=user_id, top_n=5))
+    found = answer(database, profile_query(5, user_id=user_id))
 
     assert ids(found) == expected
-    assert {job.skills for job in found.recommendations} == {"python"}
+    assert {job.text for job in found.hits} == {"python"}
 
 
 def test_an_id_is_found_as_text_and_as_a_number(
     database: Database, database_url: str
 ) -> None:
     add_user(database_url, 7, "python")
-    assert isinstance(ask(database, Question(user_id="7", top_n=1))[0], Answer)
+    assert isinstance(ask(database, profile_query(1, user_id="7"))[0], Result)
 
 
 @pytest.mark.parametrize("user_id", ["x", "7.0", " 7", "", "9" * 19, 2**63, "\x00"])
 def test_an_id_that_the_column_cannot_hold_is_an_unknown_user(
     database: Database, user_id: str | int
 ) -> None:
-    (only,) = ask(database, Question(user_id=user_id, top_n=1))
+    (only,) = ask(database, profile_query(1, user_id=user_id))
     assert str(only) == "No user has this user_id."
 
 
@@ -197,7 +194,7 @@ def test_f44_a_missing_column_is_named_with_the_command_that_mends_it(
 ) -> None:
     run(database_url, "ALTER TABLE skill_job1 DROP COLUMN embedding CASCADE")
     with pytest.raises(SchemaError) as raised:
-        ask(database, Question(skills="python", top_n=1))
+        ask(database, profile_query(1, text="python"))
     assert str(raised.value) == (
         "The table skill_job1 has no column embedding; run `python scripts/migrate.py`."
     )
@@ -206,9 +203,9 @@ def test_f44_a_missing_column_is_named_with_the_command_that_mends_it(
 def test_a_column_that_changes_its_type_is_noticed(
     database: Database, database_url: str
 ) -> None:
-    recommender = streaming_recommender(database, HashEncoder())
-    question = [Question(skills="python", top_n=1)]
-    recommender.answer_all(question, WAITED_FOR)
+    recommender = ranking_over(database, HashEncoder())
+    question = [profile_query(1, text="python")]
+    rank(recommender, question)
     run(
         database_url,
         "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY;"
@@ -216,9 +213,9 @@ def test_a_column_that_changes_its_type_is_noticed(
     )
     add_job(database_url, "job-1", "python")
     with pytest.raises(AppError):
-        recommender.answer_all(question, WAITED_FOR)
-    (found,) = recommender.answer_all(question, WAITED_FOR)
-    assert isinstance(found, Answer)
+        rank(recommender, question)
+    (found,) = rank(recommender, question)
+    assert isinstance(found, Result)
     assert ids(found) == ["job-1"]
 
 
@@ -228,12 +225,13 @@ def test_a_pass_that_nobody_waits_for_ends_early_and_frees_its_connection(
     add_pending_jobs(database_url, ["x"])
     for number in range(2, 100):
         add_job(database_url, number, "python")
-    recommender = streaming_recommender(database, HashEncoder())
+    recommender = ranking_over(database, HashEncoder())
     scope = BatchScope(deadline=Deadline.after(60), abandoned=lambda: True)
+    query = profile_query(1, text="python")
     with pytest.raises(AbandonedError):
-        recommender.answer_all([Question(skills="python", top_n=1)], scope)
+        recommender.rank(query.key, [query], scope)
     assert database.pool.in_use == 0
-    assert ids(answer(database, Question(skills="python", top_n=1))) == [2]
+    assert ids(answer(database, profile_query(1, text="python"))) == [2]
 
 
 def test_f31_a_scan_sees_one_snapshot(database: Database, database_url: str) -> None:
@@ -246,13 +244,14 @@ def test_f31_a_scan_sees_one_snapshot(database: Database, database_url: str) -> 
         run(database_url, "INSERT INTO skill_job1 (job_id, skills) VALUES (999, 'x')")
         return False
 
-    recommender = streaming_recommender(database, HashEncoder())
+    recommender = ranking_over(database, HashEncoder())
     scope = BatchScope(deadline=Deadline.after(60), abandoned=delete_once(delete_all))
-    (found,) = recommender.answer_all([Question(skills="python", top_n=2)], scope)
+    query = profile_query(2, text="python")
+    (found,) = recommender.rank(query.key, [query], scope)
 
-    assert isinstance(found, Answer)
-    assert found.total_jobs_analyzed == 99
-    assert [job.skills for job in found.recommendations] == ["python", "python"]
+    assert isinstance(found, Result)
+    assert found.analyzed == 99
+    assert [job.text for job in found.hits] == ["python", "python"]
 
 
 def delete_once(action: Callable[[], bool]) -> Callable[[], bool]:

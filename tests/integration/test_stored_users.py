@@ -4,29 +4,21 @@ import numpy as np
 import pytest
 from psycopg2.sql import SQL
 
-from app.batching.batcher import BatchScope
-from app.deadline import Deadline
-from app.query.query import Question
-from app.query.result import Answer
+from app.query.result import Result
+from app.ranking.similarity import SimilarityRanking
 from app.storage.connection.database import Database
 from app.storage.queries import COUNT_UNEMBEDDED
 from app.storage.tables import JOBS
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
-from tests.support.ranking import streaming_recommender
+from tests.support.queries import profile_query, results
+from tests.support.ranking import rank, ranking_over
 from tests.support.rows import VERSION, add_job, add_pending_jobs, add_user
 
-SCOPE = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 
-
-def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Answer]:
-    recommender = streaming_recommender(database, encoder)
-    questions = [Question(user_id=user, top_n=1) for user in users]
-    answers = []
-    for found in recommender.answer_all(questions, SCOPE):
-        assert isinstance(found, Answer)
-        answers.append(found)
-    return answers
+def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Result]:
+    queries = [profile_query(1, user_id=user) for user in users]
+    return results(rank(ranking_over(database, encoder), queries))
 
 
 def store(url: str, user_id: int, embedding: bytes, version: str | None) -> None:
@@ -48,8 +40,8 @@ def test_a_user_with_a_stored_embedding_is_not_encoded(
     store(database_url, 7, direction("sql").tobytes(), version)
     encoder = HashEncoder()
     (found,) = answer(database, encoder, 7)
-    assert found.recommendations[0].job_id == 2
-    assert found.recommendations[0].similarity_score == 1.0
+    assert found.hits[0].id == 2
+    assert found.hits[0].similarity_score == 1.0
     assert encoder.seen == []
 
 
@@ -72,7 +64,7 @@ def test_an_unsound_embedding_is_passed_over_and_the_text_is_encoded(
     store(database_url, 7, embedding, version)
     encoder = HashEncoder()
     (found,) = answer(database, encoder, 7)
-    assert found.recommendations[0].similarity_score == 1.0
+    assert found.hits[0].similarity_score == 1.0
     assert encoder.seen == ["python"]
 
 
@@ -87,7 +79,7 @@ def test_users_with_and_without_embeddings_share_a_pass_in_their_order(
     store(database_url, 4, direction("law").tobytes(), VERSION)
     encoder = HashEncoder()
     found = answer(database, encoder, 4, 3, 2, 1)
-    assert [one.recommendations[0].job_id for one in found] == [4, 3, 2, 1]
+    assert [one.hits[0].id for one in found] == [4, 3, 2, 1]
     assert encoder.seen == ["cooking", "python"]
 
 
@@ -100,7 +92,7 @@ def test_an_edited_user_is_encoded_anew_from_the_next_request_on(
     store(database_url, 7, direction("python").tobytes(), VERSION)
     run(database_url, "UPDATE users SET skills = 'sql'")
     (found,) = answer(database, HashEncoder(), 7)
-    assert found.recommendations[0].job_id == 2
+    assert found.hits[0].id == 2
 
 
 def test_a_database_without_the_users_columns_still_answers(
@@ -109,7 +101,7 @@ def test_a_database_without_the_users_columns_still_answers(
     run(database_url, "ALTER TABLE users DROP COLUMN embedding CASCADE")
     add_job(database_url, 1, "python")
     add_user(database_url, 7, "python")
-    assert answer(database, HashEncoder(), 7)[0].recommendations[0].job_id == 1
+    assert answer(database, HashEncoder(), 7)[0].hits[0].id == 1
 
 
 def test_f29_the_answer_says_how_many_jobs_were_compared_and_how_many_wait(
@@ -121,23 +113,23 @@ def test_f29_the_answer_says_how_many_jobs_were_compared_and_how_many_wait(
     add_pending_jobs(database_url, ["new", None, " "])
     add_user(database_url, 7, "python")
     (found,) = answer(database, HashEncoder(), 7)
-    assert (found.total_jobs_analyzed, found.total_jobs_pending) == (1, 3)
+    assert (found.analyzed, found.pending) == (1, 3)
 
 
 def test_the_count_of_waiting_jobs_is_remembered_for_some_seconds(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["a"])
-    recommender = streaming_recommender(database, HashEncoder())
+    recommender = ranking_over(database, HashEncoder())
 
     def pending() -> int:
-        (found,) = recommender.answer_all([Question(skills="x", top_n=1)], SCOPE)
-        assert isinstance(found, Answer)
-        return found.total_jobs_pending
+        (found,) = results(rank(recommender, [profile_query(1, text="x")]))
+        return found.pending
 
     assert pending() == 1
     run(database_url, "INSERT INTO skill_job1 (job_id, skills) VALUES (2, 'b')")
     assert pending() == 1
+    assert isinstance(recommender, SimilarityRanking)
     recommender._pending._fresh_until = 0
     assert pending() == 2
 

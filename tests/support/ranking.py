@@ -1,12 +1,42 @@
-"""Recommenders over a real database, put together as the service does it."""
+"""Rankings over a real database, put together as the service does it."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.batching.batcher import BatchScope
+from app.deadline import Deadline
 from app.encoder import Encoder
-from app.ranking.retrieval.full_scan import StreamSearch
-from app.ranking.similarity import Recommender
+from app.query.query import Query
+from app.query.result import Outcome
+from app.ranking.base import Ranking, RankingContext
+from app.ranking.registry import RANKINGS
+from app.ranking.retrieval.base import Retrieval
+from app.ranking.retrieval.full_scan import FullScan
 from app.storage.connection.database import Database
 
+# Nobody gives up waiting.
+SCOPE = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 
-def streaming_recommender(database: Database, encoder: Encoder) -> Recommender:
-    """One that reads its batches 16 rows at a time, so that small tables have some."""
-    search = StreamSearch(version=encoder.version, scan_chunk_rows=16)
-    return Recommender(database, encoder, search)
+
+def ranking_over(
+    database: Database,
+    encoder: Encoder,
+    *,
+    name: str = "similarity",
+    retrieval: Retrieval | None = None,
+    folder: Path = Path("unused"),
+    job_columns: Sequence[str] = (),
+) -> Ranking:
+    """A ranking of the registry; it reads 16 rows at a time, so that small tables have
+    several chunks. `folder` holds the vocabulary of the ranking by skills.
+    """
+    scan = FullScan(version=encoder.version, scan_chunk_rows=16)
+    context = RankingContext(
+        database, encoder, retrieval or scan, folder, job_columns=job_columns
+    )
+    return RANKINGS[name].build(context)
+
+
+def rank(ranking: Ranking, queries: Sequence[Query]) -> list[Outcome]:
+    """The outcomes of queries that share a batch."""
+    return list(ranking.rank(queries[0].key, queries, SCOPE))

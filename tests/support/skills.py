@@ -1,21 +1,19 @@
 """Filling and asking, without HTTP."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from psycopg2.sql import SQL
 
 from app.backfill.skills import SkillBackfill
-from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.encoder import Encoder
-from app.errors import AppError
-from app.query.query import SkillQuestion
-from app.query.result import SkillAnswer
-from app.ranking.skills.ranker import SkillRanker
+from app.query.query import Query
+from app.query.result import Result
 from app.storage.connection.database import Database
 from tests.support.postgres import run
+from tests.support.queries import results
+from tests.support.ranking import rank, ranking_over
 
 
 def fill(database: Database, encoder: Encoder, *, page_rows: int = 7) -> None:
@@ -59,18 +57,9 @@ def skills_of(url: str, table: str = "skill_job1", key: str = "job_id") -> list[
     ]
 
 
-def scope() -> BatchScope:
-    return BatchScope(Deadline.after(30), lambda: False)
-
-
 def ask(
-    database: Database, encoder: Encoder, folder: Path, *questions: SkillQuestion
-) -> Sequence[SkillAnswer]:
-    """The answers of one pass with a cache in `folder`."""
-    ranker = SkillRanker(database, encoder, cache_folder=folder)
-    answers = []
-    for outcome in ranker.answer_all(questions, scope()):
-        if isinstance(outcome, AppError):
-            raise outcome
-        answers.append(outcome)
-    return answers
+    database: Database, encoder: Encoder, folder: Path, *queries: Query
+) -> list[Result]:
+    """The results of one batch with a cache in `folder`."""
+    ranking = ranking_over(database, encoder, name="skills", folder=folder)
+    return results(rank(ranking, queries))

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from app.api.openapi import KEYS, VALUES, Schema
-from app.api.requests import RankBy
 from app.api.responses import ErrorResponse
 from app.ops.readiness import SingleFlight
+from app.ranking.registry import RANKINGS
 from app.storage.columns import JobColumn
 
 # A column that appears or changes its type is seen so much later by who asks here.
@@ -31,13 +31,13 @@ ANSWER: Schema = {
                 },
             },
         },
-        "rank_by": {"enum": ["similarity", "skills"]},
+        "rank_by": {"enum": list(RANKINGS)},
     },
 }
 
 
 def build_columns_router(
-    columns: SingleFlight[Sequence[JobColumn]], *, rank_by: RankBy, needs_key: bool
+    columns: SingleFlight[Sequence[JobColumn]], *, rank_by: str, needs_key: bool
 ) -> APIRouter:
     """`GET /api/columns`."""
     router = APIRouter(dependencies=KEYS if needs_key else [])

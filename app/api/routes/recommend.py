@@ -1,70 +1,65 @@
 """`POST /api/recommend`, for one user and for several."""
 
 import time
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
 from app.api.batch import BATCH_ANSWER, batch_json
 from app.api.disconnect import cancel_on_disconnect
-from app.api.mapping import Recommending, server_timing
+from app.api.explaining import Answer, recommend
+from app.api.mapping import Defaults, batch_queries, recommend_query, server_timing
 from app.api.openapi import ERRORS, KEYS
-from app.api.requests import batch_request, recommend_request
-from app.api.responses import (
-    RecommendResponse,
-)
+from app.api.requests import BatchRequest, RecommendRequest
+from app.api.responses import RecommendResponse
 from app.deadline import Deadline
+from app.errors import AppError
+from app.query.query import Query
+from app.ranking.dispatch import QueryQueue
 
 
 def build_recommend_router(
-    *,
-    max_top_n: int,
-    timeout_s: float,
-    needs_key: bool,
-    recommending: Recommending,
-    most_users: int,
+    queue: QueryQueue, defaults: Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """The routes that recommend."""
-    router = APIRouter()
-    keys = KEYS if needs_key else []
-    bounded_request = recommend_request(max_top_n)
-    bounded_batch = batch_request(max_top_n, most_users)
+    router = APIRouter(dependencies=KEYS if needs_key else [])
 
-    @router.post("/api/recommend", responses=ERRORS, dependencies=keys)
-    async def recommend(
-        asked: bounded_request,  # type: ignore[valid-type]  # made for the setting
-        request: Request,
-        response: Response,
-    ) -> RecommendResponse:
-        """The jobs that fit a user, or a skills text, best first."""
+    async def answers(
+        queries: Sequence[Query], request: Request, response: Response, *, explain: bool
+    ) -> Sequence[Answer]:
         start = time.perf_counter()
         deadline = Deadline.after(timeout_s)
-        work = recommending.one(asked, deadline)
+        work = recommend(queue, queries, deadline, explain=explain)
         found, timings = await cancel_on_disconnect(request, work)
         request.state.timings = timings
         response.headers["Server-Timing"] = server_timing(timings, start)
+        return found
+
+    @router.post("/api/recommend", responses=ERRORS)
+    async def recommend_to_one(
+        asked: RecommendRequest, request: Request, response: Response
+    ) -> RecommendResponse:
+        """The jobs that fit a user, or a skills text, best first."""
+        query = recommend_query(asked, defaults)
+        (found,) = await answers([query], request, response, explain=asked.explain)
+        if isinstance(found, AppError):
+            raise found
         return found
 
     @router.post(
         "/api/recommend/batch",
         response_class=Response,
         responses={**ERRORS, 200: BATCH_ANSWER},
-        dependencies=keys,
     )
-    async def recommend_to_many(
-        asked: bounded_batch,  # type: ignore[valid-type]  # made for the setting
-        request: Request,
-    ) -> Response:
-        """The jobs that fit each of several users, from one pass over the table."""
-        start = time.perf_counter()
-        deadline = Deadline.after(timeout_s)
-        work = recommending.many(asked, deadline)
-        outcomes, timings = await cancel_on_disconnect(request, work)
-        request.state.timings = timings
-        ids = asked.user_ids  # type: ignore[attr-defined]  # as above
+    async def recommend_to_many(asked: BatchRequest, request: Request) -> Response:
+        """The jobs that fit each of several users, from one scan of the table."""
+        response = Response(media_type="application/json")
+        queries = batch_queries(asked, defaults)
+        found = await answers(queries, request, response, explain=asked.explain)
         return Response(
-            batch_json(ids, outcomes),
+            batch_json(asked.user_ids, found),
             media_type="application/json",
-            headers={"Server-Timing": server_timing(timings, start)},
+            headers={"Server-Timing": response.headers["Server-Timing"]},
         )
 
     return router

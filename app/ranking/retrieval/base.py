@@ -1,4 +1,4 @@
-"""The one thing that a search backend does: the best jobs for each of some queries."""
+"""The one thing that a retrieval backend does: the best rows of each query."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.batching.batcher import BatchScope
 from app.query.ids import Id
-from app.query.query import Question
+from app.query.query import BatchKey, Query
 from app.query.result import Volume
 from app.ranking.top_k.heap import Scored
 from app.storage.catalogue import Catalogue
@@ -17,9 +17,24 @@ from app.storage.connection.transaction import Transaction
 from app.storage.jobs import Job
 
 
+@dataclass(frozen=True, eq=False)
+class SearchRequest:
+    """The queries of a batch, and a vector for each."""
+
+    key: BatchKey
+    queries: Sequence[Query]
+    vectors: NDArray[np.float32]  # (q, dimension)
+
+    def of(self, places: Sequence[int]) -> "SearchRequest":
+        """The same for some of the queries."""
+        return SearchRequest(
+            self.key, [self.queries[n] for n in places], self.vectors[list(places)]
+        )
+
+
 @dataclass(frozen=True)
-class Found:
-    """The best jobs of each query, highest score first, equal ones by id.
+class SearchResult:
+    """The best rows of each query, highest score first, equal ones by id.
 
     `analyzed`: how many were compared. `inconclusive`: places of the shallow queries
     that need a deeper search; nothing else is known of them. `jobs`: texts of the
@@ -33,23 +48,25 @@ class Found:
     jobs: Mapping[Id, Job] = field(default_factory=dict)
 
 
-class Search(Protocol):
+NOTHING_SEARCHED = SearchResult((), 0, Volume(rows=0, bytes=0))
+
+
+class Retrieval(Protocol):
     """A backend. All of them give the same answers."""
 
-    def best(
+    def search(
         self,
         transaction: Transaction,
         catalogue: Catalogue,
-        questions: Sequence[Question],
-        queries: NDArray[np.float32],
+        request: SearchRequest,
         scope: BatchScope,
         *,
-        shows: bool = False,
-    ) -> Found:
-        """The answer to each question, `queries` (q, 384) float32 being their vectors.
+        with_texts: bool = False,
+    ) -> SearchResult:
+        """The `top_k` best rows for each query, within its constraints.
 
-        The questions have one `batch_key`. `shows`: with `jobs`, where these can come
-        along; the transaction may be committed then, if no others are missing. Raises
-        AbandonedError once nobody waits.
+        `with_texts`: with `jobs`, where these can come along; the transaction may be
+        committed then, if no others are missing. Raises AbandonedError once nobody
+        waits.
         """
         ...

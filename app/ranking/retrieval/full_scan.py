@@ -1,68 +1,83 @@
 """Ranks by streaming every embedding through the process: works on any Postgres."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.batching.batcher import BatchScope
-from app.query.query import AbandonedError, Question
+from app.query.ids import IdColumn
+from app.query.query import BatchKey
 from app.query.result import Volume
-from app.ranking.retrieval.base import Found
+from app.ranking.retrieval.base import NOTHING_SEARCHED, SearchRequest, SearchResult
+from app.ranking.retrieval.scan import scan
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.cosine import CosineTopK
 from app.storage.catalogue import Catalogue
 from app.storage.conditions import where_clause
-from app.storage.connection.transaction import Transaction
-from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
-from app.storage.copy.reader import read_copy
+from app.storage.connection.transaction import Sink, Transaction
+from app.storage.copy.embeddings import RecordReader
 from app.storage.jobs import RECORD_BYTES, stream_embeddings
+from app.storage.sides import user_side
+from app.storage.skills import stream_side_embeddings
 
 
-class StreamSearch:
-    """Reads the whole table once for all questions; keeps a running top-N of each."""
+class FullScan:
+    """Reads the whole table once for all queries; keeps a running top-k of each."""
 
     def __init__(self, *, version: str, scan_chunk_rows: int) -> None:
         self._version = version
         self._buffer_bytes = scan_chunk_rows * RECORD_BYTES
 
-    def best(
+    def search(
         self,
         transaction: Transaction,
         catalogue: Catalogue,
-        questions: Sequence[Question],
-        queries: NDArray[np.float32],  # (q, 384)
+        request: SearchRequest,
         scope: BatchScope,
         *,
-        shows: bool = False,  # noqa: ARG002  (a scan keeps ids only)
-    ) -> Found:
-        """As `Search.best`, exactly."""
-        if not questions:
-            return Found((), 0, Volume(rows=0, bytes=0))
-        selections = [question.constraints for question in questions]
+        with_texts: bool = False,  # noqa: ARG002  (a scan keeps ids only)
+    ) -> SearchResult:
+        """As `Retrieval.search`, exactly."""
+        if not request.queries:
+            return NOTHING_SEARCHED
+        column = id_column(catalogue, request.key)
         top = CosineTopK(
-            queries,
-            [question.top_n for question in questions],
-            bounds=[Bounds.of(each, catalogue.job_id) for each in selections],
+            request.vectors,
+            [query.top_k for query in request.queries],
+            bounds=[Bounds.of(query.constraints, column) for query in request.queries],
+        )
+        bytes_read = scan(
+            self._stream(transaction, catalogue, request.key),
+            partial(RecordReader, column.kind),
+            top.update,
+            scope,
+            buffer_bytes=self._buffer_bytes,
+        )
+        return SearchResult(
+            ranked=[top.result(place) for place in range(len(request.queries))],
+            analyzed=top.analyzed,
+            volume=Volume(top.analyzed + top.unusable, bytes_read),
         )
 
-        def consume(batch: EmbeddingChunk) -> None:
-            if scope.abandoned():
-                raise AbandonedError
-            top.update(batch)
-
-        reader = RecordReader(catalogue.job_id.kind, consume)
-        stream = partial(
+    def _stream(
+        self, transaction: Transaction, catalogue: Catalogue, key: BatchKey
+    ) -> Callable[[Sink], None]:
+        if key.target == "users":
+            return partial(
+                stream_side_embeddings,
+                transaction,
+                side=user_side(catalogue),
+                version=self._version,
+                filters=key.filters,
+            )
+        return partial(
             stream_embeddings,
             transaction,
             job_id=catalogue.job_id,
             version=self._version,
-            matching=where_clause(selections[0].filters, catalogue.job_columns),
+            matching=where_clause(key.filters, catalogue.job_columns),
         )
-        read_copy(stream, reader, buffer_bytes=self._buffer_bytes)
-        return Found(
-            ranked=[top.result(rank) for rank in range(len(questions))],
-            analyzed=top.analyzed,
-            volume=Volume(top.analyzed + top.unusable, reader.bytes_read),
-        )
+
+
+def id_column(catalogue: Catalogue, key: BatchKey) -> IdColumn:
+    """The id column of the rows that the queries of a batch look for."""
+    return catalogue.user_id if key.target == "users" else catalogue.job_id

@@ -1,14 +1,15 @@
-"""One pass of questions through the database: who is answered, and what came."""
+"""The queries of a batch, searched through an index of vectors step by step."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.batching.batcher import BatchScope
 from app.query.ids import Id
-from app.query.query import AbandonedError, Question
+from app.query.result import AbandonedError
+from app.ranking.retrieval.base import SearchRequest
+from app.ranking.retrieval.scan import scan
 from app.ranking.retrieval.search_params import SearchStep
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.cosine import CosineTopK
@@ -31,34 +32,33 @@ HALF_A_DIGIT = 0.5e-6
 
 
 class IndexSearch:
-    """Each candidate is scored for the question that it came for, and for no other:
-    what a question meets must not depend on who else asks.
+    """Each candidate is scored for the query that it came for, and for no other: what
+    a query meets must not depend on who else asks.
     """
 
     def __init__(
         self,
         transaction: Transaction,
         rows: VectorQuery,
-        questions: Sequence[Question],
-        queries: NDArray[np.float32],  # (q, 384)
+        request: SearchRequest,
         scope: BatchScope,
         *,
-        shows: bool = False,
+        with_texts: bool = False,
     ) -> None:
-        """`shows`: with what an answer shows of each candidate, where these are few."""
+        """`with_texts`: with the texts of the candidates, where these are few."""
         self._transaction = transaction
         self._rows = rows
-        self._questions = questions
+        self._queries = request.queries
         self._scope = scope
-        exact = queries.astype(np.float64)
+        exact = request.vectors.astype(np.float64)
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
-        self._queries = queries
-        # Of the questions that are answered: where their best are, and at which place.
+        self._vectors = request.vectors
+        # Of the answered queries: where their best are, and at which place.
         self._tops: dict[int, tuple[CosineTopK, int]] = {}
-        self._shows = shows
+        self._with_texts = with_texts
         self._shown: dict[int | bytes, bytes] = {}
-        self.open = list(range(len(questions)))
-        self._crowded: set[int] = set()
+        self.open = list(range(len(request.queries)))
+        self._inconclusive: set[int] = set()
         # Whether there are rows without a vector.
         self.vectorless = False
         self.unusable = 0
@@ -66,7 +66,7 @@ class IndexSearch:
         self.bytes_read = 0
 
     def go(self, step: SearchStep, *, is_last: bool = False) -> None:
-        """Let the open questions try this step; `is_last`: the transaction may end."""
+        """Let the open queries try this step; `is_last`: the transaction may end."""
         asked = {n: self._near(n, step) for n in self.open if self._tries(n, step)}
         # What an index finds depends on how it is asked: not on what others ask of it.
         groups = list(_alike(asked))
@@ -79,23 +79,23 @@ class IndexSearch:
         gathered = self._gather(list(asked.values()), step, is_last=is_last)
         self._shown |= gathered.shown()
         top = self._top_of(list(asked))
-        for question, batch in gathered.batches():
-            top.consider(question, batch)
+        for nth, chunk in gathered.batches():
+            top.consider(nth, chunk)
         for place, (n, found) in enumerate(zip(asked, gathered.of, strict=True)):
             is_short = found.full and self._is_short(n, top, place, found)
             if found.last or is_short:
-                self._crowded.add(n)
+                self._inconclusive.add(n)
             if step.settles(found) and not is_short:
                 self.open.remove(n)
                 self._tops[n] = top, place
 
     def ranked(self) -> dict[int, Sequence[Scored]]:
-        """The best of each question that is answered."""
+        """The best of each answered query."""
         return {n: top.result(place) for n, (top, place) in self._tops.items()}
 
     @property
-    def questions(self) -> int:
-        return len(self._questions)
+    def size(self) -> int:
+        return len(self._queries)
 
     def jobs(self, ranked: Iterable[Sequence[Scored]]) -> dict[Id, Job]:
         """What an answer shows of these, as far as it came along."""
@@ -112,25 +112,27 @@ class IndexSearch:
             return
         tops = {id(top): top for top, _ in self._tops.values()}
 
-        def consume(batch: EmbeddingChunk) -> None:
-            self._check_waiting()
+        def consume(chunk: EmbeddingChunk) -> None:
             for top in tops.values():
                 before = top.unusable
-                top.update(batch)
+                top.update(chunk)
                 unusable = top.unusable - before
             self.unusable += unusable
-            self.rows_read += len(batch.ids)
+            self.rows_read += len(chunk.ids)
 
-        reader = RecordReader(self._rows.job_id.kind, consume)
-        stream = partial(stream_vectorless, self._transaction, rows=self._rows)
-        read_copy(stream, reader, buffer_bytes=BUFFER_BYTES)
-        self.bytes_read += reader.bytes_read
+        self.bytes_read += scan(
+            partial(stream_vectorless, self._transaction, rows=self._rows),
+            partial(RecordReader, self._rows.job_id.kind),
+            consume,
+            self._scope,
+            buffer_bytes=BUFFER_BYTES,
+        )
 
     def _top_of(self, numbers: Sequence[int]) -> CosineTopK:
-        asked = [self._questions[n] for n in numbers]
+        asked = [self._queries[n] for n in numbers]
         return CosineTopK(
-            self._queries[numbers],
-            [question.top_n for question in asked],
+            self._vectors[numbers],
+            [query.top_k for query in asked],
             bounds=[Bounds.of(each.constraints, self._rows.job_id) for each in asked],
         )
 
@@ -138,12 +140,12 @@ class IndexSearch:
         self, number: int, top: CosineTopK, place: int, found: Candidates
     ) -> bool:
         """Whether rows of pages before took the places of those of this one."""
-        question = self._questions[number]
-        if question.constraints.after is None:
+        query = self._queries[number]
+        if query.constraints.after is None:
             return False
-        if len(top.result(place)) >= question.top_n:
+        if len(top.result(place)) >= query.top_k:
             return False
-        least = question.constraints.min_score
+        least = query.constraints.min_score
         if least is None:
             return True
         embeddings = found.matrix()
@@ -154,9 +156,9 @@ class IndexSearch:
     def _tries(self, number: int, step: SearchStep) -> bool:
         if step.hnsw is None:
             return True
-        if self._questions[number].exact:
+        if self._queries[number].key.exact:
             return False
-        return number in self._crowded or not step.if_crowded
+        return number in self._inconclusive or not step.if_inconclusive
 
     def _gather(
         self, asked: Sequence[NearestQuery], step: SearchStep, *, is_last: bool
@@ -165,7 +167,7 @@ class IndexSearch:
         gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
         stream = partial(
             stream_nearest, self._transaction, rows=self._rows, asked=asked,
-            hnsw=step.hnsw, shows=self._shows and step.shows, is_last=is_last,
+            hnsw=step.hnsw, shows=self._with_texts and step.shows, is_last=is_last,
         )  # fmt: skip
         read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
         self.vectorless |= gathered.vectorless
@@ -174,12 +176,12 @@ class IndexSearch:
         return gathered
 
     def _near(self, number: int, step: SearchStep) -> NearestQuery:
-        question = self._questions[number]
-        constraints, column = question.constraints, self._rows.job_id
+        query = self._queries[number]
+        constraints, column = query.constraints, self._rows.job_id
         excluded = [column.parse(id_) for id_ in constraints.exclude]
         last = constraints.after
         # Rows that tie with the last one of the page before may come again.
-        wanted = question.top_n + (step.oversampling // 2 if last else 0)
+        wanted = query.top_k + (step.oversampling // 2 if last else 0)
         return NearestQuery(
             self._units[number],
             wanted=wanted,
@@ -195,7 +197,7 @@ class IndexSearch:
 
 
 def _alike(asked: Mapping[int, NearestQuery]) -> Iterable[Mapping[int, NearestQuery]]:
-    """Questions in groups of one size and the same conditions."""
+    """Queries in groups of one size and the same conditions."""
     groups: dict[object, dict[int, NearestQuery]] = {}
     for n, near in asked.items():
         groups.setdefault((near.size, near.conditions), {})[n] = near

@@ -6,16 +6,13 @@ of the full scan; what an index can miss is a candidate. See docs/pgvector.md.
 """
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from app.batching.batcher import BatchScope
 from app.query.constraints import Condition
-from app.query.query import Question
 from app.query.result import Volume
-from app.ranking.retrieval.base import Found
-from app.ranking.retrieval.full_scan import StreamSearch
+from app.ranking.retrieval.base import NOTHING_SEARCHED, SearchRequest, SearchResult
+from app.ranking.retrieval.full_scan import FullScan
 from app.ranking.retrieval.index_search import IndexSearch
 from app.ranking.retrieval.search_params import DEEP, EXACT, NEAR, SearchStep
 from app.storage.catalogue import Catalogue
@@ -31,90 +28,97 @@ FEW_MATCHES = 1_000
 
 
 class PgvectorSearch:
-    """A search into the index per question, all those of a pass in one statement."""
+    """Searches the index for each query, all those of a batch in one statement."""
 
     def __init__(
         self, *, version: str, scan_chunk_rows: int, exact_below: int = EXACT_BELOW
     ) -> None:
         self._version = version
-        self._stream = StreamSearch(version=version, scan_chunk_rows=scan_chunk_rows)
+        self._full_scan = FullScan(version=version, scan_chunk_rows=scan_chunk_rows)
         self._exact_below = exact_below
         self._counts = CachedCounts()
         # Whether every row had a vector when that was last seen.
         self._is_complete = False
 
-    def best(
+    def search(
         self,
         transaction: Transaction,
         catalogue: Catalogue,
-        questions: Sequence[Question],
-        queries: NDArray[np.float32],  # (q, 384)
+        request: SearchRequest,
         scope: BatchScope,
         *,
-        shows: bool = False,
-    ) -> Found:
-        """As `Search.best`. Raises SchemaError where the migration is missing."""
+        with_texts: bool = False,
+    ) -> SearchResult:
+        """As `Retrieval.search`. Raises SchemaError where the migration is missing."""
+        key = request.key
+        if key.target == "users":
+            return self._full_scan.search(transaction, catalogue, request, scope)
         catalogue.require_vectors()
-        if not questions:
-            return Found((), 0, Volume(rows=0, bytes=0))
-        filters = questions[0].constraints.filters
-        rows = self._rows(catalogue, filters)
+        if not request.queries:
+            return NOTHING_SEARCHED
+        rows = self._rows(catalogue, key.filters)
         count = self._counts(transaction, rows)
-        search = IndexSearch(transaction, rows, questions, queries, scope, shows=shows)
-        few = FEW_MATCHES if filters else self._exact_below
-        is_quick = questions[0].shallow and count > few
-        if is_quick and shows and self._is_complete:
-            return self._at_one_look(search, count)
-        for step in _ways(is_quick=is_quick, is_small=count <= few):
+        search = IndexSearch(transaction, rows, request, scope, with_texts=with_texts)
+        few = FEW_MATCHES if key.filters else self._exact_below
+        is_shallow = key.shallow and count > few
+        if is_shallow and with_texts and self._is_complete:
+            return self._in_one_statement(search, count)
+        for step in _steps(is_shallow=is_shallow, is_small=count <= few):
             search.go(step)
         search.read_vectorless()
         self._is_complete = not search.vectorless
-        ranked = search.ranked()
-        analyzed = count - search.unusable
-        volume = Volume(search.rows_read, search.bytes_read)
-        if search.open and not is_quick:
-            # Hundreds of jobs tie at the last place, and all were asked for.
-            rest = self._stream.best(
-                transaction,
-                catalogue,
-                [questions[n] for n in search.open],
-                queries[search.open],
-                scope,
-            )
-            ranked |= zip(search.open, rest.ranked, strict=True)
-            analyzed, volume = rest.analyzed, volume + rest.volume
-        return Found(
-            [ranked.get(n, ()) for n in range(len(questions))],
-            analyzed,
-            volume,
-            search.open if is_quick else (),
-            search.jobs(ranked.values()),
+        found = _found(search, count - search.unusable, is_shallow=is_shallow)
+        if not search.open or is_shallow:
+            return found
+        # Hundreds of jobs tie at the last place, and all were asked for.
+        rest = self._full_scan.search(
+            transaction, catalogue, request.of(search.open), scope
         )
+        return _joined(found, rest, search.open)
 
     def _rows(self, catalogue: Catalogue, filters: Sequence[Condition]) -> VectorQuery:
         columns = catalogue.job_columns
         matching = where_clause(filters, columns) if filters else None
         return VectorQuery(catalogue.job_id, self._version, matching, columns)
 
-    def _at_one_look(self, search: IndexSearch, count: int) -> Found:
-        """The answers of a search whose message ended the transaction. Rows without a
+    def _in_one_statement(self, search: IndexSearch, count: int) -> SearchResult:
+        """The results of a search whose message ended the transaction. Rows without a
         vector, should some have come since the search before, need another one: then
-        all questions are inconclusive.
+        all queries are inconclusive.
         """
         search.go(NEAR, is_last=True)
         self._is_complete = not search.vectorless
-        ranked = search.ranked() if self._is_complete else {}
-        everyone = range(search.questions)
-        return Found(
-            [ranked.get(n, ()) for n in everyone],
-            count,
-            Volume(search.rows_read, search.bytes_read),
-            [n for n in everyone if n not in ranked],
-            search.jobs(ranked.values()),
-        )
+        if not self._is_complete:
+            search.open = list(range(search.size))
+        return _found(search, count, is_shallow=True)
 
 
-def _ways(*, is_quick: bool, is_small: bool) -> Sequence[SearchStep]:
+def _steps(*, is_shallow: bool, is_small: bool) -> Sequence[SearchStep]:
     if is_small:
         return (EXACT,)
-    return (NEAR,) if is_quick else (NEAR, DEEP, EXACT)
+    return (NEAR,) if is_shallow else (NEAR, DEEP, EXACT)
+
+
+def _found(search: IndexSearch, analyzed: int, *, is_shallow: bool) -> SearchResult:
+    ranked = search.ranked()
+    answered = {n: rows for n, rows in ranked.items() if n not in search.open}
+    return SearchResult(
+        [answered.get(n, ()) for n in range(search.size)],
+        analyzed,
+        Volume(search.rows_read, search.bytes_read),
+        search.open if is_shallow else (),
+        search.jobs(answered.values()),
+    )
+
+
+def _joined(
+    found: SearchResult, rest: SearchResult, places: Sequence[int]
+) -> SearchResult:
+    """With the results of those places that were still open."""
+    scanned = dict(zip(places, rest.ranked, strict=True))
+    return replace(
+        found,
+        ranked=[scanned.get(n, rows) for n, rows in enumerate(found.ranked)],
+        analyzed=rest.analyzed,
+        volume=found.volume + rest.volume,
+    )

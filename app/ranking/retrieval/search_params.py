@@ -20,7 +20,7 @@ class SearchStep:
     margin: float
     hnsw: HnswParams | None
     # Only for questions whose search before found more rows that may belong.
-    if_crowded: bool = False
+    if_inconclusive: bool = False
     # Its candidates are few: what an answer shows of them may come along.
     shows: bool = False
 
@@ -32,7 +32,7 @@ class SearchStep:
         """
         if self.hnsw is None and not found.full:
             return True
-        if self.if_crowded and found.last:
+        if self.if_inconclusive and found.last:
             return len(found.ids) > 0
         return found.full and not found.last
 
@@ -50,6 +50,6 @@ DEEP = SearchStep(
     oversampling=400,
     margin=USUAL_ERROR,
     hnsw=HnswParams(ef_search=500),
-    if_crowded=True,
+    if_inconclusive=True,
 )
 EXACT = SearchStep(oversampling=400, margin=LARGEST_ERROR, hnsw=None)

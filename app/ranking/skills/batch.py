@@ -1,9 +1,11 @@
-"""The story of a pass: texts -> skills -> scan of skill ids -> top-N -> texts and
-explanations of the best. Both directions, from one snapshot of the database.
+"""The story of a batch: texts -> skills -> scan of skill ids -> top-k -> explanations.
+
+Both directions, from one snapshot of the database.
 """
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +14,21 @@ from app.batching.batcher import BatchScope
 from app.encoder import Encoder
 from app.errors import AppError
 from app.query.ids import Id
-from app.query.query import AbandonedError, SkillQuestion
-from app.query.result import BatchObserver, SkillAnswer, Timings, Volume
-from app.ranking.skills.explain import matches
+from app.query.query import BatchKey, Query
+from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volume
+from app.ranking.retrieval.scan import scan
+from app.ranking.skills.explain import hits
 from app.ranking.skills.idf import cached_idf_weights, to_bytes
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import (
-    Asked,
-    Found,
-    asked_by,
+    SkillMatches,
+    SkillQuery,
+    distinct_skills,
     length_penalty_of,
     no_skills,
-    rounds,
+    prepare,
     skill_vectors,
-    wanted_by,
+    split_into_scans,
 )
 from app.ranking.skills.scorer import SkillQueries, SkillTopK
 from app.ranking.skills.vocabulary_cache import VocabularyCache
@@ -33,8 +36,7 @@ from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.pages import Page, page_of
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
-from app.storage.copy.reader import read_copy
-from app.storage.copy.skill_ids import SkillIdChunk, skill_reader
+from app.storage.copy.skill_ids import skill_reader
 from app.storage.sides import Side, job_side, user_side
 from app.storage.skills import (
     SkilledRow,
@@ -48,7 +50,7 @@ BUFFER_BYTES = 1 << 16
 
 
 class SkillBatch:
-    """One pass: everything that its questions share."""
+    """Everything that the queries of one batch share."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class SkillBatch:
         cache: VocabularyCache,
         scope: BatchScope,
         *,
+        key: BatchKey,
         catalogue: Catalogue,
         observer: BatchObserver | None = None,
     ) -> None:
@@ -65,75 +68,80 @@ class SkillBatch:
         self._transaction = transaction
         self._encoder = encoder
         self._scope = scope
+        self._batch_key = key
         self._jobs, self._users = job_side(catalogue), user_side(catalogue)
+        self._target = self._jobs if key.target == "jobs" else self._users
         self._vocabulary = cache.refresh(
             transaction, counted=catalogue.skills_are_counted
         )
 
-    def answers(
-        self, questions: Sequence[SkillQuestion]
-    ) -> list[SkillAnswer | AppError]:
+    def rank(self, queries: Sequence[Query]) -> list[Outcome]:
+        """The outcome of each query."""
         start = time.perf_counter()
-        looked_up = self._look_up(questions)
-        asked = {n: a for n, a in enumerate(looked_up) if isinstance(a, Asked)}
-        vectors = self._vectors([a.skills for a in asked.values()])
+        prepared = self._prepare(queries)
+        asked = {n: p for n, p in enumerate(prepared) if isinstance(p, SkillQuery)}
+        vectors = self._vectors([each.skills for each in asked.values()])
         texts = self._text_vectors(list(asked.values()))
         encoded = time.perf_counter()
-        target = self._jobs if questions[0].job_id is None else self._users
-        found = self._find(questions, asked, vectors, target)
-        pending = count_unsplit(self._transaction, target)
-        length_penalty = length_penalty_of(questions[0])
-        told = {
-            n: matches(
-                one,
+        found = self._find(queries, asked, vectors)
+        pending = count_unsplit(self._transaction, self._target)
+        explained = self._explain(asked, vectors, texts, found)
+        scanned = time.perf_counter()
+        timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
+        if self._observer and not self._batch_key.explain_only:
+            self._observer.batch_done(len(queries), self._volume, timings)
+        none = Result((), 0, timings, message=no_skills(self._batch_key))
+        return [
+            each
+            if isinstance(each, AppError)
+            else none
+            if each is None
+            else Result(
+                explained[n],
+                found.total,
+                timings,
+                pending,
+                next_cursor=found.cursors.get(n),
+            )
+            for n, each in enumerate(prepared)
+        ]
+
+    def _explain(
+        self,
+        asked: dict[int, SkillQuery],
+        vectors: dict[str, NDArray[np.float32]],
+        texts: Sequence[NDArray[np.float32]],
+        found: SkillMatches,
+    ) -> dict[int, list[Hit]]:
+        return {
+            n: hits(
+                query,
                 vectors,
                 text,
                 found.rows[n],
                 self._vocabulary,
                 weights=found.weights[n],
-                length_penalty=length_penalty,
+                length_penalty=length_penalty_of(self._batch_key),
             )
-            for (n, one), text in zip(asked.items(), texts, strict=True)
+            for (n, query), text in zip(asked.items(), texts, strict=True)
         }
-        scanned = time.perf_counter()
-        timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
-        if self._observer and questions[0].only is None:
-            self._observer.batch_done(len(questions), self._volume, timings)
-        return [
-            outcome
-            if isinstance(outcome, AppError)
-            else SkillAnswer(
-                told[n],
-                found.total,
-                timings,
-                total_pending=pending,
-                next_cursor=found.cursors.get(n),
-            )
-            if n in told
-            else SkillAnswer((), 0, timings, note=no_skills(questions[n]))
-            for n, outcome in enumerate(looked_up)
-        ]
 
-    def _look_up(
-        self, questions: Sequence[SkillQuestion]
-    ) -> list[Asked | AppError | None]:
-        """What each asks for; None where a row has no skills."""
-        side = self._users if questions[0].job_id is None else self._jobs
-        keys = [self._key(question, side) for question in questions]
-        wanted = list({key for key in keys if key is not None})
-        rows = self._rows(side, wanted)
+    def _prepare(self, queries: Sequence[Query]) -> list[SkillQuery | AppError | None]:
+        """What each looks for; None where a row has no skills."""
+        side = self._users if self._batch_key.source == "profile" else self._jobs
+        keys = [
+            None if q.source_id is None else side.id_column.parse(q.source_id)
+            for q in queries
+        ]
+        rows = self._rows(side, list({key for key in keys if key is not None}))
         return [
-            asked_by(
-                question,
+            prepare(
+                query,
                 None if key is None else rows.get(key),
                 version=self._encoder.version,
             )
-            for question, key in zip(questions, keys, strict=True)
+            for query, key in zip(queries, keys, strict=True)
         ]
-
-    def _key(self, question: SkillQuestion, side: Side) -> Id | None:
-        given = question.user_id if question.job_id is None else question.job_id
-        return None if given is None else side.id_column.parse(given)
 
     def _rows(self, side: Side, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
         return skilled_rows(self._transaction, side, ids, version=self._encoder.version)
@@ -151,7 +159,7 @@ class SkillBatch:
         )
         return dict(zip(keys, found, strict=True))
 
-    def _text_vectors(self, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:
+    def _text_vectors(self, asked: Sequence[SkillQuery]) -> list[NDArray[np.float32]]:
         """(384,) float32 of each whole text."""
         todo = [a.text for a in asked if a.embedding is None]
         encoded = iter(self._encoder.encode(todo) if todo else ())
@@ -159,90 +167,87 @@ class SkillBatch:
 
     def _find(
         self,
-        questions: Sequence[SkillQuestion],
-        asked: dict[int, Asked],
+        queries: Sequence[Query],
+        asked: dict[int, SkillQuery],
         vectors: dict[str, NDArray[np.float32]],
-        target: Side,
-    ) -> Found:
-        if questions[0].only is not None:
-            return self._named(questions, asked, vectors, target)
+    ) -> SkillMatches:
+        if self._batch_key.explain_only:
+            return self._named(queries, asked, vectors)
         pages: dict[int, Page] = {}
         weights: dict[int, NDArray[np.float64]] = {}
         total = 0
-        for group in rounds(asked):
-            top = self._scan(group, asked, questions, vectors, target)
+        for group in split_into_scans(asked):
+            top = self._scan(group, asked, queries, vectors)
             weights |= zip(group, top.weights, strict=True)
             for rank, n in enumerate(group):
                 pages[n] = page_of(
                     top.result(rank),
-                    questions[n].top_n,
-                    target.id_column,
+                    queries[n].top_k,
+                    self._target.id_column,
                     asked[n].query_hash,
                     ranking_state=to_bytes(top.weights[rank]),
                 )
             total = top.analyzed
-        rows = self._rows(target, list({id_ for p in pages.values() for id_ in p.ids}))
+        rows = self._rows(
+            self._target, list({id_ for p in pages.values() for id_ in p.ids})
+        )
         found = {n: [rows[id_] for id_ in page.ids] for n, page in pages.items()}
         cursors = {n: page.next_cursor for n, page in pages.items()}
-        return Found(found, weights, total, cursors)
+        return SkillMatches(found, weights, total, cursors)
 
     def _named(
         self,
-        questions: Sequence[SkillQuestion],
-        asked: dict[int, Asked],
+        queries: Sequence[Query],
+        asked: dict[int, SkillQuery],
         vectors: dict[str, NDArray[np.float32]],
-        target: Side,
-    ) -> Found:
-        """The rows that the questions name, with the weights that a ranking has."""
-        ids = {n: list(questions[n].only or ()) for n in asked}
-        rows = self._rows(target, list({id_ for some in ids.values() for id_ in some}))
+    ) -> SkillMatches:
+        """The rows that the queries name, with the weights that a ranking has."""
+        ids = {n: list(queries[n].only) for n in asked}
+        rows = self._rows(
+            self._target, list({id_ for some in ids.values() for id_ in some})
+        )
         found = {
             n: [rows[id_] for id_ in some if id_ in rows] for n, some in ids.items()
         }
         weights: dict[int, NDArray[np.float64]] = {}
-        for group in rounds(asked):
-            wanted, columns = wanted_by(group, asked, vectors)
+        for group in split_into_scans(asked):
+            wanted, columns = distinct_skills(group, asked, vectors)
             own = cached_idf_weights(self._vocabulary, wanted, columns)
             weights |= zip(group, own, strict=True)
-        return Found(found, weights)
+        return SkillMatches(found, weights)
 
     def _scan(
         self,
         group: Sequence[int],
-        asked: dict[int, Asked],
-        questions: Sequence[SkillQuestion],
+        asked: dict[int, SkillQuery],
+        queries: Sequence[Query],
         vectors: dict[str, NDArray[np.float32]],
-        target: Side,
     ) -> SkillTopK:
-        wanted, columns = wanted_by(group, asked, vectors)
-        queries = SkillQueries(
+        wanted, columns = distinct_skills(group, asked, vectors)
+        wanted_skills = SkillQueries(
             vectors=wanted,
             columns=columns,
             # One more than is shown tells whether there is a next page.
-            sizes=[questions[n].top_n + 1 for n in group],
+            sizes=[queries[n].top_k + 1 for n in group],
             bounds=[
-                Bounds.of(questions[n].constraints, target.id_column) for n in group
+                Bounds.of(queries[n].constraints, self._target.id_column) for n in group
             ],
-            length_penalty=length_penalty_of(questions[group[0]]),
+            length_penalty=length_penalty_of(self._batch_key),
             weights=[asked[n].weights for n in group],
         )
-        top = SkillTopK(self._vocabulary, queries)
+        top = SkillTopK(self._vocabulary, wanted_skills)
 
-        def consume(batch: SkillIdChunk) -> None:
-            if self._scope.abandoned():
-                raise AbandonedError
-            top.update(batch)
-
-        reader = skill_reader(target.id_column.kind, consume)
-        read_copy(
-            lambda sink: stream_skill_ids(
+        bytes_read = scan(
+            partial(
+                stream_skill_ids,
                 self._transaction,
-                sink,
-                target,
-                filters=questions[0].constraints.filters,
+                side=self._target,
+                filters=self._batch_key.filters,
             ),
-            reader,
+            partial(skill_reader, self._target.id_column.kind),
+            top.update,
+            self._scope,
             buffer_bytes=BUFFER_BYTES,
         )
-        self._volume += Volume(top.analyzed, reader.bytes_read)
+        self._volume += Volume(top.analyzed, bytes_read)
         return top

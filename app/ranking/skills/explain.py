@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.query.result import Explanation, Match, Pair
+from app.query.result import Explanation, Hit, Pair
 from app.ranking.skills.parse import split_skills
-from app.ranking.skills.prepare import Asked
+from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.scoring import (
     FLOOR,
     LENGTH_PENALTY,
@@ -59,8 +59,8 @@ def explain(
     )
 
 
-def matches(
-    asked: Asked,
+def hits(
+    query: SkillQuery,
     vectors: Mapping[str, NDArray[np.float32]],  # (384,) by the key of a skill
     text: NDArray[np.float32],  # (384,)
     rows: Sequence[SkilledRow],
@@ -68,12 +68,12 @@ def matches(
     *,
     weights: NDArray[np.float64],  # (k,), of the skills that are asked for
     length_penalty: float,
-) -> list[Match]:
+) -> list[Hit]:
     """What is told of each row."""
-    mine = np.stack([vectors[skill.key] for skill in asked.skills])
-    names = [skill.name for skill in asked.skills]
+    mine = np.stack([vectors[skill.key] for skill in query.skills])
+    names = [skill.name for skill in query.skills]
     return [
-        Match(
+        Hit(
             row.id,
             row.skills,
             cosine(text, row.embedding),
@@ -115,7 +115,7 @@ def explanation(
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:
-    """As scan.topn scores it; None where it cannot be compared."""
+    """As `top_k.cosine` scores it; None where it cannot be compared."""
     if b is None:
         return None
     x, y = a.astype(np.float64), b.astype(np.float64)

@@ -1,7 +1,7 @@
-"""What the questions of a pass look for, and how they are grouped into scans."""
+"""What the queries of a batch look for, and how they are grouped into scans."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from app.encoder import Encoder
 from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.query import cursor
-from app.query.query import SkillQuestion
+from app.query.constraints import CursorPosition
+from app.query.query import BatchKey, Query
 from app.ranking.skills.idf import from_bytes
 from app.ranking.skills.parse import Skill, split_skills
 from app.ranking.skills.scoring import LENGTH_PENALTY
@@ -18,58 +19,65 @@ from app.storage.connection.transaction import Transaction
 from app.storage.skills import SkilledRow, known_skills
 
 # Different skills that share a scan: 4 bytes of each skill of the vocabulary a piece.
-ROUND_SKILLS = 32
+SCAN_SKILLS = 32
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What one question looks for."""
+class SkillQuery:
+    """What one query looks for."""
 
     text: str
     skills: Sequence[Skill]
     embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
-    query_hash: bytes  # of the question's cursors
+    query_hash: bytes  # of the query's cursors
     # How much each skill counted on the page before: new counts must not reorder what
     # is half read.
     weights: NDArray[np.float64] | None = None
 
 
-def asked_by(
-    question: SkillQuestion, row: SkilledRow | None, *, version: str
-) -> Asked | AppError | None:
-    """What the question looks for; the error if its row is absent, or its cursor that
-    of another question; None if it has no skills.
+def prepare(
+    query: Query, row: SkilledRow | None, *, version: str
+) -> SkillQuery | AppError | None:
+    """What the query looks for; the error if its row is absent, or its cursor that of
+    another query; None if it has no skills.
     """
-    if question.skills is not None:
-        text, embedding = question.skills, None
+    if query.text is not None:
+        text, embedding = query.text, None
     elif row is not None:
         text, embedding = row.skills or "", row.embedding
-    elif question.job_id is not None:
+    elif query.key.source == "job":
         return JobNotFoundError("No job has this job_id.")
     else:
         return UserNotFoundError("No user has this user_id.")
     skills = query_skills(text)
     if not skills:
         return None
-    constraints, id_ = question.constraints, None if row is None else row.id
-    query_hash = cursor.query_hash("skills", version, id_, text, constraints.scan_key)
-    weights = None
-    if constraints.after is not None:
-        try:
-            cursor.check(constraints.after, query_hash)
-        except InvalidInputError as error:
-            return error
-        weights = from_bytes(constraints.after.ranking_state, len(skills))
-        if weights is None:
-            return cursor.foreign()
-    return Asked(text, skills, embedding, query_hash, weights)
+    id_ = None if row is None else row.id
+    query_hash = cursor.query_hash("skills", version, id_, text, query.key.filters)
+    prepared = SkillQuery(text, skills, embedding, query_hash)
+    try:
+        return _continued(prepared, query.constraints.after)
+    except InvalidInputError as error:
+        return error
+
+
+def _continued(prepared: SkillQuery, after: CursorPosition | None) -> SkillQuery:
+    """With the weights of the page before. Raises InvalidInputError for a cursor of
+    another query.
+    """
+    if after is None:
+        return prepared
+    cursor.check(after, prepared.query_hash)
+    weights = from_bytes(after.ranking_state, len(prepared.skills))
+    if weights is None:
+        raise cursor.foreign()
+    return replace(prepared, weights=weights)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found, by the number of the question: the rows, best first, and (k,)
-    float64 how much each skill counts that was looked for; how many rows were compared,
-    and the cursors of the next pages.
+class SkillMatches:
+    """What was found, by the number of the query: the rows, best first; (k,) float64
+    how much each of its skills counts; how many rows were compared; the cursors.
     """
 
     rows: dict[int, list[SkilledRow]]
@@ -78,21 +86,21 @@ class Found:
     cursors: Mapping[int, str | None] = field(default_factory=dict)
 
 
-def no_skills(question: SkillQuestion) -> str:
-    """The remark for a question whose row has no skills."""
-    who = "job" if question.job_id is not None else "user"
+def no_skills(key: BatchKey) -> str:
+    """The message for a query whose row has no skills."""
+    who = "job" if key.source == "job" else "user"
     return f"This {who} has no skills to match."
 
 
-def rounds(asked: dict[int, Asked]) -> Iterator[list[int]]:
-    """Questions in groups of at most ROUND_SKILLS different skills: what a pass
-    needs of memory is bounded, and a larger one reads the stream again.
+def split_into_scans(asked: dict[int, SkillQuery]) -> Iterator[list[int]]:
+    """Queries in groups of at most SCAN_SKILLS different skills: what a batch needs
+    of memory is bounded, and a larger one reads the stream again.
     """
     group: list[int] = []
     keys: set[str] = set()
     for number, one in asked.items():
         own = {skill.key for skill in one.skills}
-        if group and len(keys | own) > ROUND_SKILLS:
+        if group and len(keys | own) > SCAN_SKILLS:
             yield group
             group, keys = [], set()
         group.append(number)
@@ -101,13 +109,13 @@ def rounds(asked: dict[int, Asked]) -> Iterator[list[int]]:
         yield group
 
 
-def wanted_by(
+def distinct_skills(
     group: Sequence[int],
-    asked: dict[int, Asked],
+    asked: dict[int, SkillQuery],
     vectors: dict[str, NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], list[NDArray[np.intp]]]:
-    """(k, 384), each different skill of these questions once, and for each question
-    which of them are its own.
+    """(k, 384), each different skill of these queries once, and for each query which
+    of them are its own.
     """
     keys = list(dict.fromkeys(s.key for n in group for s in asked[n].skills))
     column = {key: at for at, key in enumerate(keys)}
@@ -115,14 +123,14 @@ def wanted_by(
     return np.stack([vectors[key] for key in keys]), columns
 
 
-def length_penalty_of(question: SkillQuestion) -> float:
+def length_penalty_of(key: BatchKey) -> float:
     """What a job asks for beyond a user's skills is a gap; what a user has beyond a
     job's is none.
     """
-    return LENGTH_PENALTY if question.job_id is None else 0.0
+    return LENGTH_PENALTY if key.source == "profile" else 0.0
 
 
-# Each costs 4 bytes per skill of the vocabulary while a pass runs.
+# Each costs 4 bytes per skill of the vocabulary while a batch runs.
 MAX_QUERY_SKILLS = 64
 
 

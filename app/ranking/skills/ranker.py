@@ -1,58 +1,45 @@
-"""Answers questions by skills from the database: the counterpart of `Recommender`."""
+"""Ranking skill by skill, with the reasons."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 from app.batching.batcher import BatchScope, retry_once_if_lost
-from app.encoder import Encoder
-from app.errors import AppError
-from app.query.query import SkillQuestion
-from app.query.result import BatchObserver, SkillAnswer
+from app.query.query import BatchKey, Query
+from app.query.result import Outcome
+from app.ranking.base import RankingContext
 from app.ranking.skills.batch import SkillBatch
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.storage.catalogue import Catalogue
-from app.storage.connection.database import Database
 
 
-class SkillRanker:
-    """Answers questions by skills. Safe to call from several threads."""
+class SkillRanking:
+    """Jobs for a profile, and users for a job, by their skills."""
 
-    def __init__(
-        self,
-        database: Database,
-        encoder: Encoder,
-        *,
-        cache_folder: Path,
-        observer: BatchObserver | None = None,
-        job_columns: Sequence[str] = (),
-    ) -> None:
-        """`job_columns`: the names of JOB_COLUMNS."""
-        self._database = database
-        self._encoder = encoder
-        self._observer = observer
-        self._job_columns = job_columns
-        self._cache = VocabularyCache(cache_folder, version=encoder.version)
+    def __init__(self, context: RankingContext) -> None:
+        self._context = context
+        self._cache = VocabularyCache(
+            context.skill_cache_dir, version=context.encoder.version
+        )
 
-    def answer_all(
-        self, questions: Sequence[SkillQuestion], scope: BatchScope
-    ) -> Sequence[SkillAnswer | AppError]:
-        """An answer, or the error that is its own, for each question, all of one
-        `batch_key`. Errors that concern all are raised, as `Recommender.answer_all`
-        does, and a lost connection is replaced once as there.
-        """
-        return retry_once_if_lost(self._pass, questions, scope)
+    def rank(
+        self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
+    ) -> Sequence[Outcome]:
+        """As `Ranking.rank`."""
+        return retry_once_if_lost(partial(self._rank, key), queries, scope)
 
-    def _pass(
-        self, questions: Sequence[SkillQuestion], scope: BatchScope
-    ) -> Sequence[SkillAnswer | AppError]:
-        with self._database.snapshot(scope.deadline) as transaction:
-            catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
-            run = SkillBatch(
+    def _rank(
+        self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
+    ) -> Sequence[Outcome]:
+        context = self._context
+        with context.database.snapshot(scope.deadline) as transaction:
+            catalogue = Catalogue.read(transaction, job_columns=context.job_columns)
+            batch = SkillBatch(
                 transaction,
-                self._encoder,
+                context.encoder,
                 self._cache,
                 scope,
+                key=key,
                 catalogue=catalogue,
-                observer=self._observer,
+                observer=context.observer,
             )
-            return run.answers(questions)
+            return batch.rank(queries)

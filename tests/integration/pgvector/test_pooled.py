@@ -27,10 +27,10 @@ def test_f47_quick_looks_leave_nothing_on_the_poolers_connections(
     filled: Database, pooled_url: str
 ) -> None:
     backend, queries, questions = through_index(), nearby(4)[1:], shallow(*"abc")
-    wanted = search(filled, backend, queries, questions, shows=True)
+    wanted = search(filled, backend, queries, questions, with_texts=True)
     pooled = Database(pooled_url, pool_size=4)
     for _ in range(8):  # more than the pooler has connections
-        found = search(pooled, backend, queries, questions, shows=True)
+        found = search(pooled, backend, queries, questions, with_texts=True)
         assert (found.ranked, found.jobs) == (wanted.ranked, wanted.jobs)
         assert not found.inconclusive
     pooled.close()

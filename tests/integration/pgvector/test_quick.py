@@ -3,23 +3,24 @@
 import pytest
 
 from app.deadline import Deadline
-from app.errors import AppError, InconclusiveError
-from app.query.query import Question
-from app.query.result import Answer
-from app.ranking.retrieval.base import Search
-from app.ranking.retrieval.full_scan import StreamSearch
-from app.ranking.similarity import Recommender
+from app.errors import AppError
+from app.query.query import Query
+from app.query.result import Inconclusive, Outcome, Result
+from app.ranking.base import Ranking
+from app.ranking.retrieval.base import Retrieval
+from app.ranking.retrieval.full_scan import FullScan
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.jobs import jobs_by_id
 from tests.integration.pgvector.searching import (
-    WAITED_FOR,
     nearby,
     search,
     through_index,
 )
 from tests.support.encoders import BlendEncoder
 from tests.support.postgres import run
+from tests.support.queries import profile_query
+from tests.support.ranking import rank, ranking_over
 from tests.support.rows import VERSION
 
 # A column may be called like one of the statement's own.
@@ -36,21 +37,23 @@ def columned(filled: Database, filled_url: str) -> Database:
     return filled
 
 
-def shallow(*skills: str) -> list[Question]:
-    return [Question(top_n=9, skills=each, shallow=True) for each in skills]
+def shallow(*skills: str) -> list[Query]:
+    return [profile_query(9, text=each, shallow=True) for each in skills]
 
 
-def recommender(
-    database: Database, backend: Search, columns: list[str] = COLUMNS
-) -> Recommender:
-    return Recommender(database, BlendEncoder(), backend, job_columns=columns)
+def ranking(
+    database: Database, backend: Retrieval, columns: list[str] = COLUMNS
+) -> Ranking:
+    return ranking_over(
+        database, BlendEncoder(), retrieval=backend, job_columns=columns
+    )
 
 
 def test_what_comes_along_is_what_the_rows_hold(columned: Database) -> None:
     backend, queries = through_index(), nearby(6)
     questions = shallow(*"abcdef")
     for _ in range(2):  # the second look ends its transaction
-        found = search(columned, backend, queries, questions, COLUMNS, shows=True)
+        found = search(columned, backend, queries, questions, COLUMNS, with_texts=True)
         ids = {job.id for ranked in found.ranked for job in ranked}
         assert len(ids) > 40
         with columned.snapshot(Deadline.after(60)) as transaction:
@@ -73,25 +76,29 @@ def test_a_quick_answer_is_the_answer_of_the_stream(
         " FROM unnest(%s::bytea[]) WITH ORDINALITY AS new (vector, n)",
         (VERSION, [row.tobytes() for row in nearby(20)]),
     )
-    stream = StreamSearch(version=VERSION, scan_chunk_rows=100)
-    questions = [Question(top_n=9, user_id=n, shallow=True) for n in range(1, 21)]
-    wanted = shown(recommender(columned, stream).answer_all(questions, WAITED_FOR))
-    ours = recommender(columned, through_index())
+    stream = FullScan(version=VERSION, scan_chunk_rows=100)
+    questions = [profile_query(9, user_id=n, shallow=True) for n in range(1, 21)]
+    wanted = shown(rank(ranking(columned, stream), questions))
+    ours = ranking(columned, through_index())
     for _ in range(3):
-        found = shown(ours.answer_all(questions, WAITED_FOR))
+        found = shown(rank(ours, questions))
         # Those of the clusters with many equal texts take a longer search.
         assert [n for n, each in enumerate(found) if each is None] == [0, 10]
         assert [each or wanted[n] for n, each in enumerate(found)] == wanted
 
 
-def shown(outcomes: object) -> list[object]:
-    assert isinstance(outcomes, list)
+def shown(outcomes: list[Outcome]) -> list[object]:
     return [
         None
-        if isinstance(each, InconclusiveError)
-        else (each.recommendations, each.total_jobs_analyzed, each.next_cursor)
-        for each in outcomes
+        if isinstance(each, Inconclusive)
+        else (each.hits, each.analyzed, each.next_cursor)
+        for each in map(_ranked, outcomes)
     ]
+
+
+def _ranked(outcome: Outcome) -> Result | Inconclusive:
+    assert not isinstance(outcome, AppError)
+    return outcome
 
 
 def test_a_row_that_lost_its_vector_is_missed_by_no_quick_look(
@@ -99,7 +106,7 @@ def test_a_row_that_lost_its_vector_is_missed_by_no_quick_look(
 ) -> None:
     # The first cluster holds many equal texts: its questions take a longer search.
     backend, queries, questions = through_index(), nearby(4)[1:], shallow(*"abc")
-    before = search(filled, backend, queries, questions, shows=True)
+    before = search(filled, backend, queries, questions, with_texts=True)
     best = before.ranked[0][0].id
     run(
         filled_url,
@@ -107,17 +114,18 @@ def test_a_row_that_lost_its_vector_is_missed_by_no_quick_look(
         (best,),
     )
     # This look had ended its transaction when it saw that there is such a row …
-    found = search(filled, backend, queries, questions, shows=True)
+    found = search(filled, backend, queries, questions, with_texts=True)
     assert list(found.inconclusive) == [0, 1, 2]
     # … and the next one reads it.
-    again = search(filled, backend, queries, questions, shows=True)
+    again = search(filled, backend, queries, questions, with_texts=True)
     assert again.ranked == before.ranked
     assert not again.inconclusive
 
 
 def test_an_error_is_none_of_a_neighbour(filled: Database) -> None:
-    outcomes = recommender(filled, through_index(), ["level"]).answer_all(
-        [Question(top_n=9, user_id=5, shallow=True), *shallow("w1")], WAITED_FOR
+    outcomes = rank(
+        ranking(filled, through_index(), ["level"]),
+        [profile_query(9, user_id=5, shallow=True), *shallow("w1")],
     )
     assert isinstance(outcomes[0], AppError)
-    assert isinstance(outcomes[1], Answer)
+    assert isinstance(outcomes[1], Result)

@@ -7,7 +7,6 @@ import pytest
 
 from app.commands.build_vector_index import main as build_vector_index
 from app.commands.migrate import migrate
-from app.query.query import Question
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
@@ -19,6 +18,7 @@ from tests.integration.pgvector.searching import (
     through_index,
 )
 from tests.support.postgres import Server, run
+from tests.support.queries import profile_query
 from tests.support.replicas import Programs, Replicated, running_replicas
 
 JOBS = 1000
@@ -47,7 +47,7 @@ def replicated(
 def test_a_replica_is_searched_through_its_copy_of_the_index(
     replicated: Replicated,
 ) -> None:
-    queries, questions = nearby(5), [Question(top_n=5)] * 5
+    queries, questions = nearby(5), [profile_query(5)] * 5
     with closing(Database(replicated.url, pool_size=1)) as database:
         found = search(database, through_index(), queries, questions)
         assert found.ranked == search(database, STREAM, queries, questions).ranked
@@ -66,5 +66,5 @@ def test_it_finds_what_was_embedded_on_the_primary_since(
         assert fill(database) == 1
     replicated.arrive()
     with closing(Database(replicated.url, pool_size=1)) as database:
-        (found,) = search(database, through_index(), query, [Question(top_n=1)]).ranked
+        (found,) = search(database, through_index(), query, [profile_query(1)]).ranked
     assert [job.id for job in found] == [9000]

@@ -1,23 +1,20 @@
 """SEARCH_BACKEND=pgvector beside the stream: the same answers."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from app.errors import AppError, InconclusiveError, SchemaError
+from app.errors import SchemaError
 from app.query.constraints import NO_CONSTRAINTS, AnyOf, Constraints, CursorPosition
 from app.query.ids import IdColumn, Kind
-from app.query.query import NeighbourQuestion, Question
-from app.query.result import Match, SkillAnswer
-from app.ranking.item_to_item import Neighbours
+from app.query.query import Query
+from app.query.result import Inconclusive, Result
 from app.ranking.retrieval.pgvector import PgvectorSearch
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
-    WAITED_FOR,
     add_jobs,
     clustered,
     far_away,
@@ -26,7 +23,10 @@ from tests.integration.pgvector.searching import (
     search,
     through_index,
 )
+from tests.support.encoders import BlendEncoder
 from tests.support.postgres import run
+from tests.support.queries import job_query, profile_query, results
+from tests.support.ranking import rank, ranking_over
 from tests.support.rows import VERSION, add_job
 
 BACKENDS = [through_index(), PgvectorSearch(version=VERSION, scan_chunk_rows=100)]
@@ -38,7 +38,7 @@ def test_the_answers_are_those_of_the_stream(
     filled: Database, backend: PgvectorSearch, top_n: int
 ) -> None:
     queries = nearby(20)
-    questions = [Question(top_n=top_n, skills="any")] * 20
+    questions = [profile_query(top_n, text="any")] * 20
     found = search(filled, backend, queries, questions)
     wanted = search(filled, STREAM, queries, questions)
     assert found.analyzed == wanted.analyzed == 3000
@@ -49,13 +49,13 @@ def test_far_from_all_jobs_an_answer_is_sound_and_exact_on_demand(
     filled: Database,
 ) -> None:
     queries = far_away(20)
-    everyone = search(filled, STREAM, queries, [Question(top_n=3000)] * 20).ranked
-    found = search(filled, through_index(), queries, [Question(top_n=10)] * 20).ranked
+    everyone = search(filled, STREAM, queries, [profile_query(3000)] * 20).ranked
+    found = search(filled, through_index(), queries, [profile_query(10)] * 20).ranked
     for ranked, whole in zip(found, everyone, strict=True):
         assert len(ranked) == 10
         # Some of the best may be missed; what comes has its place among all.
         assert [job for job in whole if job in set(ranked)] == list(ranked)
-    exact = [Question(top_n=10, exact=True)] * 20
+    exact = [profile_query(10, exact=True)] * 20
     compared = search(filled, through_index(), queries, exact).ranked
     for ranked, whole in zip(compared, everyone, strict=True):
         assert list(ranked) == list(whole[:10])
@@ -63,7 +63,7 @@ def test_far_from_all_jobs_an_answer_is_sound_and_exact_on_demand(
 
 def test_more_equal_texts_than_candidates_still_go_by_id(filled: Database) -> None:
     queries = clustered(3000)[:1]  # the text of jobs 0, 60, 120 …
-    questions = [Question(top_n=7, skills="any")]
+    questions = [profile_query(7, text="any")]
     found = search(filled, through_index(), queries, questions)
     assert [job.id for job in found.ranked[0]] == [0, 60, 120, 180, 240, 300, 360]
     assert {job.score for job in found.ranked[0]} == {1.0}
@@ -73,7 +73,7 @@ def test_a_quick_question_that_takes_a_longer_search_leaves_the_others_alone(
     filled: Database,
 ) -> None:
     queries = np.concatenate([clustered(3000)[:1], nearby(2)[1:]])
-    questions = [Question(top_n=7, skills="any", shallow=True)] * 2
+    questions = [profile_query(7, text="any", shallow=True)] * 2
     found = search(filled, through_index(), queries, questions)
     assert list(found.inconclusive) == [0]
     assert found.ranked[0] == ()
@@ -81,30 +81,26 @@ def test_a_quick_question_that_takes_a_longer_search_leaves_the_others_alone(
 
 
 def test_nor_does_a_quick_question_about_similar_jobs(filled: Database) -> None:
-    neighbours = Neighbours(
-        filled, through_index(), version=VERSION, scan_chunk_rows=100
-    )
-    questions = [NeighbourQuestion(top_n=7, job_id=id_) for id_ in (0, 1)]
-    inconclusive, answered = neighbours.answer_all(
-        [replace(question, shallow=True) for question in questions], WAITED_FOR
-    )
-    assert isinstance(inconclusive, InconclusiveError)
-    in_the_end = neighbours.answer_all(questions, WAITED_FOR)
-    assert matches(answered) == matches(in_the_end[1])
-    assert [match.id for match in matches(in_the_end[0])] == list(range(60, 421, 60))
+    ranking = ranking_over(filled, BlendEncoder(), retrieval=through_index())
+    queries = [job_query(7, id_) for id_ in (0, 1)]
+    inconclusive, answered = rank(ranking, [as_shallow(query) for query in queries])
+    assert isinstance(inconclusive, Inconclusive)
+    first, second = results(rank(ranking, queries))
+    assert isinstance(answered, Result)
+    assert answered.hits == second.hits
+    assert [hit.id for hit in first.hits] == list(range(60, 421, 60))
 
 
-def matches(answer: SkillAnswer | AppError) -> Sequence[Match]:
-    assert isinstance(answer, SkillAnswer)
-    return answer.matches
+def as_shallow(query: Query) -> Query:
+    return replace(query, key=replace(query.key, shallow=True))
 
 
 def test_who_else_asks_changes_no_answer(filled: Database) -> None:
     queries = nearby(20)
     without = Constraints(exclude=frozenset(range(0, 3000, 7)))
     questions = [
-        Question(
-            top_n=(5, 25, 60)[n % 3], constraints=without if n % 5 else NO_CONSTRAINTS
+        profile_query(
+            (5, 25, 60)[n % 3], constraints=without if n % 5 else NO_CONSTRAINTS
         )
         for n in range(20)
     ]
@@ -124,12 +120,12 @@ def test_rows_that_died_since_take_no_jobs_from_an_answer(
     nearest = [
         job.id
         for ranked in search(
-            filled, STREAM, queries, [Question(top_n=15, skills="any")] * 5
+            filled, STREAM, queries, [profile_query(15, text="any")] * 5
         ).ranked
         for job in ranked
     ]
     run(filled_url, "DELETE FROM skill_job1 WHERE job_id = ANY (%s)", (nearest,))
-    questions = [Question(top_n=10, skills="any")] * 5
+    questions = [profile_query(10, text="any")] * 5
     found = search(filled, through_index(), queries, questions)
     assert found.ranked == search(filled, STREAM, queries, questions).ranked
     assert all(len(ranked) == 10 for ranked in found.ranked)
@@ -139,7 +135,7 @@ def test_an_exact_question_does_not_ask_the_index(
     filled: Database, filled_url: str
 ) -> None:
     queries = nearby(20)
-    questions = [Question(top_n=10, exact=True)] * 20
+    questions = [profile_query(10, exact=True)] * 20
     wanted = search(filled, STREAM, queries, questions)
     run(filled_url, "DROP INDEX skill_job1_embedding_vec_idx")
     assert search(filled, through_index(), queries, questions).ranked == wanted.ranked
@@ -151,7 +147,7 @@ def test_a_job_without_a_vector_is_compared_all_the_same(
     query = nearby(2)[1:]
     add_job(filled_url, 9000, "new", embedding=query[0].tobytes())
     run(filled_url, "UPDATE skill_job1 SET embedding_vec = NULL WHERE job_id < 500")
-    questions = [Question(top_n=10, skills="any")]
+    questions = [profile_query(10, text="any")]
     found = search(filled, through_index(), query, questions)
     wanted = search(filled, STREAM, query, questions)
     assert found.ranked[0][0].id == 9000
@@ -167,7 +163,7 @@ def test_embeddings_that_point_nowhere_are_neither_ranked_nor_counted(
     embeddings[2, 7] = np.nan
     embeddings[3, 7] = np.inf
     add_jobs(vector_url, embeddings, range(5))
-    questions = [Question(top_n=10, skills="any")]
+    questions = [profile_query(10, text="any")]
     for filled_now in (0, 5):
         if filled_now:
             assert fill(vector_database) == filled_now
@@ -205,11 +201,11 @@ def test_ids_of_every_type(
     )
     fill(vector_database)
     queries = clustered(5)
-    questions = [Question(top_n=20)] * 5
+    questions = [profile_query(20)] * 5
     wanted = search(vector_database, STREAM, queries, questions).ranked
     backend = through_index()
-    for each in (questions, [replace(q, shallow=True) for q in questions]):
-        found = search(vector_database, backend, queries, each, shows=True)
+    for each in (questions, [as_shallow(q) for q in questions]):
+        found = search(vector_database, backend, queries, each, with_texts=True)
         assert [r for r in found.ranked if r] == [
             r for n, r in enumerate(wanted) if n not in found.inconclusive
         ]
@@ -234,9 +230,7 @@ def test_rows_of_another_model_are_left_out(
         vector_url,
         "UPDATE skill_job1 SET embedding_version = 'other' WHERE job_id % 3 = 0",
     )
-    found = search(
-        vector_database, through_index(), clustered(1), [Question(top_n=300)]
-    )
+    found = search(vector_database, through_index(), clustered(1), [profile_query(300)])
     assert found.analyzed == 200
     assert {job.id % 3 for job in found.ranked[0]} == {1, 2}
     assert len(found.ranked[0]) == 200
@@ -246,7 +240,7 @@ def test_without_the_migration_one_sentence_says_what_to_do(
     database: Database,
 ) -> None:
     with pytest.raises(SchemaError) as caught:
-        search(database, through_index(), clustered(1), [Question(top_n=1)])
+        search(database, through_index(), clustered(1), [profile_query(1)])
     assert str(caught.value) == (
         "SEARCH_BACKEND=pgvector needs the column embedding_vec, which the table"
         " skill_job1 does not have; run `python scripts/migrate.py --with pgvector`"
@@ -261,25 +255,25 @@ RARE = AnyOf("level", (9,))
 
 
 @pytest.mark.parametrize(
-    "constraints",
+    ("filters", "constraints"),
     [
-        Constraints(filters=(EVERY_THIRD,)),
-        Constraints(filters=(RARE,)),  # fewer than are asked for, and none is lost
-        Constraints(filters=(AnyOf("level", ()),)),
-        Constraints(exclude=frozenset(range(1500))),
-        Constraints(exclude=frozenset({"no id at all"})),
-        Constraints(min_score=0.5),
-        Constraints(min_score=2.0),
-        Constraints(filters=(EVERY_THIRD,), min_score=0.1, exclude=frozenset({1})),
-        Constraints(after=CursorPosition(0.52, 0.0, 17)),
+        ((EVERY_THIRD,), Constraints()),
+        ((RARE,), Constraints()),  # fewer than are asked for, and none is lost
+        ((AnyOf("level", ()),), Constraints()),
+        ((), Constraints(exclude=frozenset(range(1500)))),
+        ((), Constraints(exclude=frozenset({"no id at all"}))),
+        ((), Constraints(min_score=0.5)),
+        ((), Constraints(min_score=2.0)),
+        ((EVERY_THIRD,), Constraints(min_score=0.1, exclude=frozenset({1}))),
+        ((), Constraints(after=CursorPosition(0.52, 0.0, 17))),
     ],
     ids=range(9),
 )
-def test_a_selection_has_the_answers_of_the_stream(
-    filled: Database, constraints: Constraints
+def test_constraints_have_the_answers_of_the_stream(
+    filled: Database, filters: tuple[AnyOf, ...], constraints: Constraints
 ) -> None:
     queries = nearby(8)
-    questions = [Question(top_n=5, constraints=constraints)] * 8
+    questions = [profile_query(5, filters=filters, constraints=constraints)] * 8
     columns = ["level"]
     found = search(filled, through_index(), queries, questions, columns)
     wanted = search(filled, STREAM, queries, questions, columns)
@@ -289,11 +283,11 @@ def test_a_selection_has_the_answers_of_the_stream(
 
 def test_page_after_page_gives_the_whole_order(filled: Database) -> None:
     query = nearby(1)
-    (wanted,) = search(filled, STREAM, query, [Question(top_n=200)]).ranked
+    (wanted,) = search(filled, STREAM, query, [profile_query(200)]).ranked
     seen: list[Scored] = []
     constraints = Constraints()
     while len(seen) < 200:
-        questions = [Question(top_n=20, constraints=constraints)]
+        questions = [profile_query(20, constraints=constraints)]
         (page,) = search(filled, through_index(), query, questions).ranked
         seen += page
         last = page[-1]

@@ -10,13 +10,13 @@ from psycopg2.sql import SQL
 
 from app.deadline import Deadline
 from app.errors import JobNotFoundError, UserNotFoundError
-from app.query.query import SkillQuestion
 from app.ranking.skills.prepare import MAX_QUERY_SKILLS
-from app.ranking.skills.ranker import SkillRanker
 from app.storage.connection.database import Database
 from tests.support.encoders import BlendEncoder
 from tests.support.naive import naive_ranking
-from tests.support.skills import ask, fill, forget_counts, scope
+from tests.support.queries import job_query, profile_query, results
+from tests.support.ranking import rank, ranking_over
+from tests.support.skills import ask, fill, forget_counts
 
 WORDS = [f"word{n}" for n in range(40)]
 
@@ -50,19 +50,21 @@ def test_the_ranking_equals_the_naive_one_whoever_shares_the_pass(
     insert(database, "skill_job1", jobs)
     fill(database, encoder, page_rows=64)
     texts = list(some_jobs(30, seed=2).values())
-    questions = [SkillQuestion(n % 12 + 1, skills=t) for n, t in enumerate(texts)]
+    questions = [
+        profile_query(n % 12 + 1, text=t, ranking="skills") for n, t in enumerate(texts)
+    ]
 
     together = ask(database, encoder, tmp_path, *questions)
 
     for question, answer in zip(questions, together, strict=True):
-        got = [(m.id, m.explanation.score) for m in answer.matches if m.explanation]
-        assert question.skills is not None
-        expected = naive_ranking(encoder, question.skills, jobs, size=question.top_n)
+        got = [(m.id, m.explanation.score) for m in answer.hits if m.explanation]
+        assert question.text is not None
+        expected = naive_ranking(encoder, question.text, jobs, size=question.top_k)
         assert [id_ for id_, _ in got] == [id_ for id_, _ in expected]
         assert [s for _, s in got] == pytest.approx([s for _, s in expected], abs=2e-6)
-        assert answer.total_analyzed == len(jobs)
+        assert answer.analyzed == len(jobs)
         alone = ask(database, encoder, tmp_path, question)[0]
-        assert alone.matches == answer.matches
+        assert alone.hits == answer.hits
 
 
 def test_a_text_of_very_many_skills_is_asked_for_its_first_ones(
@@ -72,8 +74,10 @@ def test_a_text_of_very_many_skills_is_asked_for_its_first_ones(
     insert(database, "skill_job1", {1: "a0", 2: f"a{MAX_QUERY_SKILLS}"})
     fill(database, encoder)
     text = ", ".join(f"a{n}" for n in range(MAX_QUERY_SKILLS + 1))
-    answer = ask(database, encoder, tmp_path, SkillQuestion(5, skills=text))[0]
-    scores = {m.id: m.explanation.score for m in answer.matches if m.explanation}
+    answer = ask(
+        database, encoder, tmp_path, profile_query(5, text=text, ranking="skills")
+    )[0]
+    scores = {m.id: m.explanation.score for m in answer.hits if m.explanation}
     # Of 64 skills that one job lists or none: one is less rare than the others.
     least, other = math.log(1 + 2 / 2) ** 0.5, math.log(1 + 2 / 1) ** 0.5
     share = least / (least + (MAX_QUERY_SKILLS - 1) * other)
@@ -86,8 +90,8 @@ def test_each_match_tells_what_matched_what_is_close_and_what_is_missing(
     encoder = BlendEncoder()
     insert(database, "skill_job1", {1: "Python; data base; oil"})
     fill(database, encoder)
-    question = SkillQuestion(1, skills="python, base, Ski-ing")
-    match = ask(database, encoder, tmp_path, question)[0].matches[0]
+    question = profile_query(1, text="python, base, Ski-ing", ranking="skills")
+    match = ask(database, encoder, tmp_path, question)[0].hits[0]
     assert match.explanation is not None
     why = match.explanation
     assert [(p.skill, p.other, p.similarity) for p in why.matched] == [
@@ -105,19 +109,13 @@ def test_users_are_found_by_id_and_those_without_skills_get_a_remark(
     insert(database, "skill_job1", {1: "oil", 2: "gas"})
     insert(database, "users", {7: "gas", 8: None})
     fill(database, encoder)
-    ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
-    found, blank, unknown = ranker.answer_all(
-        [
-            SkillQuestion(1, user_id=7),
-            SkillQuestion(1, user_id=8),
-            SkillQuestion(1, user_id=9),
-        ],
-        scope(),
+    ranker = ranking_over(database, encoder, name="skills", folder=tmp_path)
+    *ranked, unknown = rank(
+        ranker, [profile_query(1, user_id=id_, ranking="skills") for id_ in (7, 8, 9)]
     )
-    assert not isinstance(found, Exception)
-    assert [m.id for m in found.matches] == [2]
-    assert not isinstance(blank, Exception)
-    assert (blank.matches, blank.note) == ((), "This user has no skills to match.")
+    found, blank = results(ranked)
+    assert [m.id for m in found.hits] == [2]
+    assert (blank.hits, blank.message) == ((), "This user has no skills to match.")
     assert isinstance(unknown, UserNotFoundError)
 
 
@@ -128,11 +126,12 @@ def test_users_are_ranked_for_a_job_by_the_same_machinery(
     insert(database, "users", users)
     insert(database, "skill_job1", {5: "word1 word2, word3, word4"})
     fill(database, encoder)
-    ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
-    found, unknown = ranker.answer_all(
-        [SkillQuestion(10, job_id=5), SkillQuestion(10, job_id=6)], scope()
+    ranker = ranking_over(database, encoder, name="skills", folder=tmp_path)
+    found, unknown = rank(
+        ranker,
+        [job_query(10, id_, ranking="skills", target="users") for id_ in (5, 6)],
     )
-    assert not isinstance(found, Exception)
+    (found,) = results([found])
     expected = naive_ranking(
         encoder,
         "word1 word2, word3, word4",
@@ -141,7 +140,7 @@ def test_users_are_ranked_for_a_job_by_the_same_machinery(
         length_penalty=0,
         jobs={5: "word1 word2, word3, word4"},
     )
-    assert [m.id for m in found.matches] == [id_ for id_, _ in expected]
+    assert [m.id for m in found.hits] == [id_ for id_, _ in expected]
     assert isinstance(unknown, JobNotFoundError)
 
 
@@ -152,8 +151,8 @@ def test_named_jobs_are_explained_without_a_ranking(
     insert(database, "skill_job1", {1: "oil", 2: "gas", 3: "gas"})
     fill(database, encoder)
     insert(database, "skill_job1", {4: "gas"})  # not split yet
-    question = SkillQuestion(10, skills="gas", only=(3, 1, 4, 99))
-    matches = ask(database, encoder, tmp_path, question)[0].matches
+    question = profile_query(10, text="gas", ranking="skills", only=(3, 1, 4, 99))
+    matches = ask(database, encoder, tmp_path, question)[0].hits
     scores = [(m.id, m.explanation and m.explanation.score) for m in matches]
     assert scores == [(3, 1.0), (1, 0.0), (4, None)]
 
@@ -165,8 +164,10 @@ def test_equal_scores_are_ordered_by_coverage_then_by_id(
     insert(database, "skill_job1", {1: "gas, tar", 3: "gas", 2: "gas", 4: "tar"})
     fill(database, encoder)
     forget_counts(database)
-    answer = ask(database, encoder, tmp_path, SkillQuestion(4, skills="gas, oil"))[0]
-    found = [(m.id, m.explanation.score) for m in answer.matches if m.explanation]
+    answer = ask(
+        database, encoder, tmp_path, profile_query(4, text="gas, oil", ranking="skills")
+    )[0]
+    found = [(m.id, m.explanation.score) for m in answer.hits if m.explanation]
     assert found == [(2, 0.5), (3, 0.5), (1, 0.5), (4, 0.0)]
 
 
@@ -179,16 +180,18 @@ def test_a_job_that_lists_everything_comes_after_one_that_lists_what_is_asked_fo
     insert(database, "users", {7: everything, 8: "gas"})
     fill(database, encoder)
     forget_counts(database)
-    ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
-    jobs = ranker.answer_all([SkillQuestion(3, skills="gas, oil")], scope())[0]
-    assert not isinstance(jobs, Exception)
-    found = [(m.id, m.explanation.score) for m in jobs.matches if m.explanation]
+    ranker = ranking_over(database, encoder, name="skills", folder=tmp_path)
+    (jobs,) = results(
+        rank(ranker, [profile_query(3, text="gas, oil", ranking="skills")])
+    )
+    found = [(m.id, m.explanation.score) for m in jobs.hits if m.explanation]
     # 120 skills more than asked for: 1 / (1 + 0.15 * log2(121)).
     assert found == [(2, 0.5), (1, 0.490718), (3, 0.0)]
     # What a user has beyond the job's skills costs nothing.
-    users = ranker.answer_all([SkillQuestion(3, job_id=2)], scope())[0]
-    assert not isinstance(users, Exception)
-    found = [(m.id, m.explanation.score) for m in users.matches if m.explanation]
+    (users,) = results(
+        rank(ranker, [job_query(3, 2, ranking="skills", target="users")])
+    )
+    found = [(m.id, m.explanation.score) for m in users.hits if m.explanation]
     assert found == [(8, 1.0), (7, 1.0)]
 
 
@@ -200,6 +203,8 @@ def test_a_skill_that_the_vocabulary_lost_counts_nothing(
     fill(database, encoder)
     with database.write(Deadline.after(30)) as transaction:
         transaction.execute(SQL("DELETE FROM skill WHERE skill = 'gas'"))
-    answer = ask(database, encoder, tmp_path, SkillQuestion(2, skills="gas"))[0]
-    scores = [(m.id, m.explanation and m.explanation.score) for m in answer.matches]
+    answer = ask(
+        database, encoder, tmp_path, profile_query(2, text="gas", ranking="skills")
+    )[0]
+    scores = [(m.id, m.explanation and m.explanation.score) for m in answer.hits]
     assert scores == [(1, 0.0), (2, 0.0)]

@@ -7,21 +7,23 @@ from pathlib import Path
 import pytest
 from psycopg2.sql import SQL
 
-from app.query.query import SkillQuestion
-from app.ranking.skills.ranker import SkillRanker
 from app.storage import skill_counts
 from app.storage.connection.database import Database
 from tests.integration.skills.test_ranking import insert, some_jobs
 from tests.support.encoders import BlendEncoder
 from tests.support.postgres import run
-from tests.support.skills import ask, fill, forget_counts, scope
+from tests.support.queries import job_query, profile_query
+from tests.support.ranking import rank, ranking_over
+from tests.support.skills import ask, fill, forget_counts
 
 COLUMNS = ("job_counts", "jobs_counted", "counts_stamp", "counted_vocabulary")
 
 
 def scores(database: Database, folder: Path, text: str) -> Sequence[tuple[int, float]]:
-    answer = ask(database, BlendEncoder(), folder, SkillQuestion(9, skills=text))[0]
-    return [(int(m.id), m.explanation.score) for m in answer.matches if m.explanation]
+    answer = ask(
+        database, BlendEncoder(), folder, profile_query(9, text=text, ranking="skills")
+    )[0]
+    return [(int(m.id), m.explanation.score) for m in answer.hits if m.explanation]
 
 
 def test_a_rare_skill_decides_and_without_counts_none_does(
@@ -56,13 +58,13 @@ def test_a_pass_reads_the_counts_when_they_are_new_and_only_then(
 
     monkeypatch.setattr("app.ranking.skills.vocabulary_cache.read_counts", noted)
     encoder = BlendEncoder()
-    ranker = SkillRanker(database, encoder, cache_folder=tmp_path)
+    ranker = ranking_over(database, encoder, name="skills", folder=tmp_path)
     insert(database, "skill_job1", {1: "sql", 2: "sql, go"})
     for expected in (1, 1, 2):
         if expected > len(reads):
             insert(database, "skill_job1", {10 + expected: f"go{expected}, sql"})
             fill(database, encoder)
-        ranker.answer_all([SkillQuestion(5, skills="go, sql")], scope())
+        rank(ranker, [profile_query(5, text="go, sql", ranking="skills")])
         assert len(reads) == expected
 
 
@@ -76,17 +78,23 @@ def test_named_rows_have_the_scores_of_the_ranking_whoever_shares_the_pass(
     insert(database, "users", users)
     fill(database, encoder, page_rows=64)
     asked = [
-        SkillQuestion(20, job_id=id_) if finds_users else SkillQuestion(20, user_id=id_)
+        job_query(20, id_, ranking="skills", target="users")
+        if finds_users
+        else profile_query(20, user_id=id_, ranking="skills")
         for id_ in list(jobs if finds_users else users)[:30]
     ]
     together = ask(database, encoder, tmp_path, *asked)
     only = [
-        replace(question, only=[m.id for m in answer.matches])
+        replace(
+            question,
+            key=replace(question.key, explain_only=True),
+            only=[m.id for m in answer.hits],
+        )
         for question, answer in zip(asked, together, strict=True)
     ]
     named = ask(database, encoder, tmp_path, *only)
     for ranked, told, *questions in zip(together, named, asked, only, strict=True):
-        assert told.matches == ranked.matches
+        assert told.hits == ranked.hits
         for question in questions:
             alone = ask(database, encoder, tmp_path, question)[0]
-            assert alone.matches == ranked.matches
+            assert alone.hits == ranked.hits

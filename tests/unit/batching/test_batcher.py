@@ -15,7 +15,7 @@ from app.errors import DeadlineExceededError, TooManyWaitingError
 @dataclass(frozen=True)
 class Asked:
     text: str
-    batch_key: int = 0
+    key: int = 0
 
 
 class Gate:
@@ -70,9 +70,7 @@ def test_those_who_wait_share_the_next_pass_by_key_and_size(
     async def story() -> list[str]:
         first = await ask(passes, Asked("a"))
         await begun(gate)
-        rest = await ask(
-            passes, Asked("b"), Asked("c", batch_key=1), Asked("d"), Asked("e")
-        )
+        rest = await ask(passes, Asked("b"), Asked("c", key=1), Asked("d"), Asked("e"))
         gate.opened.release(100)
         return await asyncio.gather(*first, *rest)
 

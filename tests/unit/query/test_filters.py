@@ -3,8 +3,9 @@
 import pytest
 
 from app.errors import InvalidInputError
-from app.query.constraints import AnyOf, Constraints, Range
+from app.query.constraints import AnyOf, Range
 from app.query.filters import read_filters
+from app.query.query import BatchKey
 
 OFFERED = ["location", "salary"]
 
@@ -35,8 +36,7 @@ def test_equal_filters_share_a_scan_however_they_are_written(
     one: dict[str, object], other: dict[str, object]
 ) -> None:
     keys = {
-        Constraints(filters=read_filters(given, offered=OFFERED)).scan_key
-        for given in (one, other)
+        BatchKey(filters=read_filters(given, offered=OFFERED)) for given in (one, other)
     }
     assert len(keys) == 1
 

@@ -1,4 +1,4 @@
-"""Which line a question waits in, and how one comes again that was not shallow."""
+"""Which lane a query waits in, and how an inconclusive one comes again."""
 
 import asyncio
 import threading
@@ -10,80 +10,97 @@ import pytest
 
 from app.batching.batcher import Batcher, BatchScope
 from app.deadline import Deadline
-from app.errors import AppError, InconclusiveError
-from app.query.query import NeighbourQuestion, Question
-from app.query.result import Answer, Timings
-from app.ranking.dispatch import AnyAnswer, AnyQuestion, TwoLines
+from app.query.query import Query
+from app.query.result import Inconclusive, Outcome, Result, Timings
+from app.ranking.dispatch import Lanes, QueryBatcher
+from tests.support.queries import job_query, profile_query
 
-Line = Batcher[AnyQuestion, AnyAnswer]
-
-SIMILAR_TO_MANY = NeighbourQuestion(top_n=3, job_id="one of hundreds of equal texts")
-FITTING_MANY = Question(top_n=1, skills="a text that hundreds of jobs have")
+SIMILAR_TO_MANY = job_query(3, "one of hundreds of equal texts")
+FITTING_MANY = profile_query(1, text="a text that hundreds of jobs have")
 INCONCLUSIVE = (FITTING_MANY, SIMILAR_TO_MANY)
-PLAIN = Question(top_n=2, skills="another")
+PLAIN = profile_query(2, text="another")
 
 
-def answer_to(question: AnyQuestion) -> Answer:
-    return Answer((), question.top_n, 0, Timings(0.0, 0.0))
+def result_for(query: Query) -> Result:
+    return Result((), query.top_k, Timings(0.0, 0.0))
+
+
+def as_shallow(query: Query) -> Query:
+    return replace(query, key=replace(query.key, shallow=True))
 
 
 class Service:
-    """Takes its time for inconclusive questions: until `go_on` is set."""
+    """Takes its time for inconclusive queries: until `go_on` is set."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
-        self.passes: list[Sequence[AnyQuestion]] = []
+        self.batches: list[Sequence[Query]] = []
 
-    def run(
-        self, questions: Sequence[AnyQuestion], _: BatchScope
-    ) -> list[AnyAnswer | AppError]:
-        self.passes.append(questions)
-        return [self._one(question) for question in questions]
+    def run(self, queries: Sequence[Query], _: BatchScope) -> list[Outcome]:
+        self.batches.append(queries)
+        return [self._one(query) for query in queries]
 
-    def _one(self, question: AnyQuestion) -> AnyAnswer | AppError:
-        if question in [replace(each, shallow=True) for each in INCONCLUSIVE]:
-            return InconclusiveError()
-        if question in INCONCLUSIVE:
+    def _one(self, query: Query) -> Outcome:
+        if query in map(as_shallow, INCONCLUSIVE):
+            return Inconclusive()
+        if query in INCONCLUSIVE:
             assert self.go_on.wait(10)
-        return answer_to(question)
+        return result_for(query)
 
 
-def two_lines(service: Service, stack: ExitStack, *, looks: int = 1) -> TwoLines:
-    return TwoLines(line(service, stack, threads=looks), line(service, stack))
+def two_lanes(service: Service, stack: ExitStack, *, fast: int = 1) -> Lanes:
+    return Lanes(lane(service, stack, threads=fast), lane(service, stack))
 
 
-def line(service: Service, stack: ExitStack, *, threads: int = 1) -> Line:
-    passes: Line = Batcher(service.run, threads=threads)
-    return stack.enter_context(closing(passes))
+def lane(service: Service, stack: ExitStack, *, threads: int = 1) -> QueryBatcher:
+    batcher: QueryBatcher = Batcher(service.run, threads=threads)
+    return stack.enter_context(closing(batcher))
 
 
 @pytest.mark.parametrize("long", INCONCLUSIVE, ids=["user", "similar jobs"])
-def test_who_shares_a_pass_with_a_long_search_does_not_wait_for_it(
-    long: AnyQuestion,
+def test_who_shares_a_batch_with_a_long_search_does_not_wait_for_it(
+    long: Query,
 ) -> None:
     service = Service()
 
-    async def ask() -> tuple[AnyAnswer, AnyAnswer]:
+    async def ask() -> list[Outcome]:
         deadline = Deadline.after(10)
-        inconclusive = asyncio.create_task(lines.ask(long, deadline))
-        plain = await lines.ask(PLAIN, deadline)
+        inconclusive = asyncio.create_task(lanes.ask_all([long], deadline))
+        plain = await lanes.ask_all([PLAIN], deadline)
         assert not inconclusive.done()
         service.go_on.set()
-        return await inconclusive, plain
+        return [*await inconclusive, *plain]
 
     with ExitStack() as stack:
-        lines = two_lines(service, stack, looks=2)
-        answers = asyncio.run(ask())
-    assert answers == (answer_to(long), answer_to(PLAIN))
-    assert service.passes[-1] == [long]
+        lanes = two_lanes(service, stack, fast=2)
+        outcomes = asyncio.run(ask())
+    assert outcomes == [result_for(long), result_for(PLAIN)]
+    assert service.batches[-1] == [long]
 
 
-def test_several_questions_of_a_request_stay_together_and_take_their_time() -> None:
+def test_several_queries_of_a_request_stay_together_and_take_their_time() -> None:
     service = Service()
     service.go_on.set()
     asked = [FITTING_MANY, PLAIN]
     with ExitStack() as stack:
-        lines = two_lines(service, stack)
-        answers = asyncio.run(lines.ask_all(asked, Deadline.after(10)))
-    assert answers == [answer_to(FITTING_MANY), answer_to(PLAIN)]
-    assert service.passes == [asked]
+        lanes = two_lanes(service, stack)
+        outcomes = asyncio.run(lanes.ask_all(asked, Deadline.after(10)))
+    assert outcomes == [result_for(FITTING_MANY), result_for(PLAIN)]
+    assert service.batches == [asked]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        profile_query(1, text="a", exact=True),
+        profile_query(1, text="a", ranking="skills"),
+        job_query(1, 7, target="users"),
+    ],
+    ids=["exact", "skills", "users"],
+)
+def test_what_no_index_answers_waits_in_the_lane_of_scans(query: Query) -> None:
+    fast, scans = Service(), Service()
+    with ExitStack() as stack:
+        lanes = Lanes(lane(fast, stack), lane(scans, stack))
+        asyncio.run(lanes.ask_all([query], Deadline.after(10)))
+    assert (fast.batches, scans.batches) == ([], [[query]])

@@ -6,7 +6,8 @@ import pytest
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError, SchemaError
-from app.query.constraints import AnyOf, Condition, Constraints, Range, Scalar
+from app.query.constraints import AnyOf, Condition, Range, Scalar
+from app.query.query import BatchKey
 from app.storage.columns import JobColumn, filterable_columns
 from app.storage.conditions import where_clause
 
@@ -156,8 +157,5 @@ def test_a_column_that_is_absent_or_of_another_kind_is_named() -> None:
 
 
 def test_values_that_python_takes_for_equal_do_not_share_a_scan() -> None:
-    keys = {
-        Constraints(filters=(AnyOf("remote", (value,)),)).scan_key
-        for value in (1, True, 1.0)
-    }
+    keys = {BatchKey(filters=(AnyOf("remote", (value,)),)) for value in (1, True, 1.0)}
     assert len(keys) == 3

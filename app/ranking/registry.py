@@ -1,0 +1,53 @@
+"""The only list of rankings: the API, its document and the commands derive from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.errors import ConfigError
+from app.ranking.base import Ranking, RankingContext
+from app.ranking.similarity import SimilarityRanking
+from app.ranking.skills.ranker import SkillRanking
+
+
+@dataclass(frozen=True)
+class RankingEntry:
+    """A ranking, as `rank_by` names it.
+
+    `summary` completes "`name`: …" in the OpenAPI document. `explains`: its hits come
+    with their explanation. `uses_index`: it searches through the retrieval, which may
+    answer from an index.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[RankingContext], Ranking]
+    explains: bool = False
+    uses_index: bool = False
+
+
+RANKINGS = {
+    entry.name: entry
+    for entry in (
+        RankingEntry(
+            "similarity",
+            "the cosine of the whole texts",
+            SimilarityRanking,
+            uses_index=True,
+        ),
+        RankingEntry(
+            "skills", "skill by skill, with the reasons", SkillRanking, explains=True
+        ),
+    )
+}
+
+
+def check_rank_by(name: str) -> str:
+    """The name. Raises ConfigError, which lists the names, for any other."""
+    if name not in RANKINGS:
+        raise ConfigError(f"RANK_BY should be one of {', '.join(RANKINGS)}.")
+    return name
+
+
+def build_rankings(context: RankingContext) -> dict[str, Ranking]:
+    """All rankings by name. Nothing connects or loads before its first batch."""
+    return {name: entry.build(context) for name, entry in RANKINGS.items()}
