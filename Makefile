@@ -21,8 +21,11 @@ test: $(VENV)/dev model ## Run all tests; installs what they need where it can
 test-unit: $(VENV)/dev model ## Run the tests that need no database and no service
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
+# Two oracles ask no search backend: `make test` has run them.
 test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
-	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance $(ARGS)
+	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance \
+		--ignore=tests/acceptance/test_skills_oracle.py \
+		--ignore=tests/acceptance/test_encoder_oracle.py $(ARGS)
 
 eval: $(VENV)/dev model ## Measure how well each ranking finds the right answer
 	$(BIN)/python -m evaluation.run $(ARGS)

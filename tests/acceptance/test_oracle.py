@@ -17,7 +17,6 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from app.commands.embed import main as generate_embeddings
 from app.commands.import_csv.command import main as import_csv
-from app.encoder.reference import ReferenceEncoder
 from tests.support.columns import (
     NAMES,
     add_columns,
@@ -25,8 +24,9 @@ from tests.support.columns import (
     made_rows,
     matches,
 )
+from tests.support.oracle import oracle_embeddings
 from tests.support.postgres import Server, fresh_database
-from tests.support.service import ROOT, Service, running_service
+from tests.support.service import Service, running_service
 
 JOBS = 5000
 USERS = 50
@@ -74,12 +74,11 @@ def texts(file: Path, key: str, count: int) -> tuple[list[int], list[str]]:
 @pytest.fixture(scope="module")
 def similarities(real_data: Path) -> np.ndarray:
     """(users, jobs) float32. Equal texts are encoded once, so that they score alike."""
-    encoder = ReferenceEncoder(ROOT / "models" / "all-MiniLM-L6-v2", device="cpu")
     _, jobs = texts(real_data / "jobs_real.csv", "job_id", JOBS)
     _, users = texts(real_data / "users_open.csv", "user_id", USERS)
     distinct = sorted(set(jobs))
     place = {text: number for number, text in enumerate(distinct)}
-    scores = cosine_similarity(encoder.encode(users), encoder.encode(distinct))
+    scores = cosine_similarity(oracle_embeddings(users), oracle_embeddings(distinct))
     return np.asarray(scores[:, [place[text] for text in jobs]])
 
 

@@ -1,0 +1,45 @@
+"""What sentence-transformers makes of texts, made once for all runs of the tests.
+
+CI compares the same 5,000 texts with both search backends. The file's name holds all
+that the embeddings depend on; `make clean` removes them.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoder.checkpoint import MINILM
+from app.encoder.reference import ReferenceEncoder
+from tests.support.service import ROOT
+
+MODEL_DIR = ROOT / "models" / "all-MiniLM-L6-v2"
+KEPT_IN = ROOT / ".data" / "oracle"
+LIBRARIES = ("sentence-transformers", "transformers", "torch", "numpy")
+
+
+def oracle_embeddings(
+    texts: Sequence[str], *, folder: Path = KEPT_IN
+) -> NDArray[np.float32]:
+    """(n, 384) float32, unit length; read from `folder` where it has them."""
+    file = folder / f"{_key(texts)}.npy"
+    if not file.exists():
+        embeddings = ReferenceEncoder(MODEL_DIR, device="cpu").encode(texts)
+        folder.mkdir(parents=True, exist_ok=True)
+        # A run that is stopped here must not leave half a file to the next one.
+        unfinished = file.with_suffix(".tmp.npy")
+        np.save(unfinished, embeddings)
+        unfinished.replace(file)
+    kept: NDArray[np.float32] = np.load(file)
+    return kept
+
+
+def _key(texts: Sequence[str]) -> str:
+    """Of the texts in their order, the model's files and the libraries' versions."""
+    versions = [version(library) for library in LIBRARIES]
+    made_of = json.dumps([list(texts), MINILM.files, versions])
+    return hashlib.sha256(made_of.encode()).hexdigest()[:32]
