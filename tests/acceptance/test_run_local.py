@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from tests.support.service import ROOT, free_port
+from tests.support.waiting import wait_until
 
 READY_WITHIN_S = 120
 
@@ -35,11 +35,11 @@ def start(data_dir: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
 
 
 def wait_for_invitation(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    deadline = time.monotonic() + READY_WITHIN_S
-    while "Try:" not in log.read_text():
+    def invites() -> bool:
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
+        return "Try:" in log.read_text()
+
+    wait_until(invites, within_s=READY_WITHIN_S, failing=log.read_text)
     return log.read_text()
 
 

@@ -58,12 +58,15 @@ def test_typing_alone_finds_jobs_after_a_pause(page: Page) -> None:
 
 
 def test_a_word_that_becomes_a_chip_is_not_asked_for_twice(page: Page) -> None:
+    page.clock.install()
+    page.reload()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     skills_field(page).type("beekeeping")
     settle(page)
     skills_field(page).press("Enter")
-    page.wait_for_timeout(600)  # longer than the page waits before it asks
+    page.clock.fast_forward(5000)  # longer than the page waits before it asks
+    settle(page)
     assert sum(url.endswith("/api/recommend") for url in asked) == 1
 
 

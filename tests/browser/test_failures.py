@@ -1,6 +1,5 @@
 """What a visitor is told when something is wrong, and what the page does about it."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,10 +188,8 @@ def test_a_newer_question_aborts_the_older_one(page: Page) -> None:
     failed: list[str] = []
     page.route("**/api/recommend", hold)
     page.on("requestfailed", lambda request: failed.append(request.failure or ""))
-    add_skills(page, "slow")
-    deadline = time.monotonic() + 10
-    while not held and time.monotonic() < deadline:
-        page.wait_for_timeout(20)
+    with page.expect_request(lambda r: '"slow"' in (r.post_data or "")):
+        add_skills(page, "slow")
     expect(page.locator("#working")).to_be_visible()
     ask_after = page.locator(".job")
     page.get_by_role("textbox", name="Skills").fill("welding")

@@ -17,6 +17,7 @@ from tests.faults.conftest import (
 from tests.support.cluster import DATABASE, Cluster
 from tests.support.proxy import Proxy
 from tests.support.service import Service, running_service
+from tests.support.waiting import be_slow, wait_until
 
 # Beyond the deadline: noise of a busy machine.
 SLACK_S = 1.5
@@ -94,7 +95,7 @@ def load(service: Service, clients: int = 8) -> Iterator[list[tuple[float, int, 
                 seen.append((time.monotonic(), response.status_code, response.text))
                 if response.status_code == 503:
                     # A client that minds Retry-After would wait longer.
-                    time.sleep(0.02)
+                    be_slow(0.02)
 
     threads = [threading.Thread(target=ask) for _ in range(clients)]
     for thread in threads:
@@ -110,13 +111,13 @@ def load(service: Service, clients: int = 8) -> Iterator[list[tuple[float, int, 
 def _wait_for(
     seen: list[tuple[float, int, str]], status: int, *, since: float
 ) -> float:
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        for when, found, _ in list(seen):
-            if when >= since and found == status:
-                return when
-        time.sleep(0.01)
-    raise AssertionError(f"no answer {status} came")
+    def when() -> list[float]:
+        return [at for at, found, _ in list(seen) if at >= since and found == status]
+
+    wait_until(
+        lambda: bool(when()), within_s=15, failing=lambda: f"no answer {status} came"
+    )
+    return when()[0]
 
 
 def _restart_under_load(

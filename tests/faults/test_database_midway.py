@@ -22,6 +22,7 @@ from tests.support.metrics import metric, wait_for_metric
 from tests.support.postgres import run
 from tests.support.proxy import Proxy
 from tests.support.service import Service
+from tests.support.waiting import wait_until
 
 MIDWAY_BYTES = 2_000_000
 SESSIONS = (
@@ -168,10 +169,3 @@ def test_f42_a_lock_released_in_time_only_delays_the_answer(
         locker.rollback()
         caller.join()
     assert answers == [expected]
-
-
-def wait_until(condition: Callable[[], bool], *, within_s: float = 5) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)

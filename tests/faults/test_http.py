@@ -19,6 +19,7 @@ from tests.support.proxy import Proxy
 from tests.support.raw import exchange, post, read_all, status
 from tests.support.rows import add_job, add_user
 from tests.support.service import Service, running_service
+from tests.support.waiting import wait_until
 
 TIMEOUT_S = 2.0
 LIMIT_BYTES = 64 * 1024
@@ -250,8 +251,7 @@ def test_f19_the_scan_of_a_client_that_left_is_cancelled(
         begun = proxy.downstream_bytes
         with socket.create_connection(("127.0.0.1", service.port)) as leaving:
             leaving.sendall(post(json.dumps(QUESTION).encode()))
-            while proxy.downstream_bytes < begun + 100_000:
-                time.sleep(0.005)
+            wait_until(lambda: proxy.downstream_bytes >= begun + 100_000)
             assert metric(service, "recommender_pool_in_use") == 1
         wait_for_metric(service, "recommender_pool_in_use", 0, within_s=2)
         assert proxy.downstream_bytes < begun + 5_000_000
@@ -271,8 +271,7 @@ def test_f19_a_scan_that_somebody_else_waits_for_goes_on(
         # One scan keeps the only thread busy while the next pass gathers two.
         first = threading.Thread(target=lambda: service.recommend(**QUESTION))
         first.start()
-        while proxy.downstream_bytes < begun + 100_000:
-            time.sleep(0.005)
+        wait_until(lambda: proxy.downstream_bytes >= begun + 100_000)
         staying = threading.Thread(
             target=lambda: stayed.append(service.recommend(**QUESTION).json())
         )

@@ -29,6 +29,7 @@ from tests.support.proxy import Proxy
 from tests.support.raw import post
 from tests.support.rows import add_job
 from tests.support.service import ROOT, Service, running_service
+from tests.support.waiting import wait_until
 
 MODEL = ROOT / "models" / "all-MiniLM-L6-v2"
 HOST_KILLS_AFTER_S = 30.0
@@ -55,8 +56,7 @@ def test_f56_sigterm_lets_running_requests_finish(
     )
     begun = proxy.downstream_bytes
     asking.start()
-    while proxy.downstream_bytes < begun + 500_000:
-        time.sleep(0.005)
+    wait_until(lambda: proxy.downstream_bytes >= begun + 500_000)
     mortal.process.send_signal(signal.SIGTERM)
     start = time.monotonic()
     asking.join()
@@ -181,10 +181,7 @@ def test_f62_a_migration_killed_half_way_is_repeated(postgres: Server) -> None:
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                 " AND query LIKE '%ALTER TABLE skill_job1%'"
             )
-            deadline = time.monotonic() + 30
-            while run(url, blocked) == [(0,)]:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            wait_until(lambda: run(url, blocked) != [(0,)], within_s=30)
             migrating.kill()
             migrating.wait(30)
         assert list(migrate.migrate(url)) != []

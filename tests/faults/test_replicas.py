@@ -1,6 +1,5 @@
 """Reads from a replica, through libpq's own connection strings: real servers."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
@@ -17,6 +16,7 @@ from tests.support.postgres import run
 from tests.support.replicas import Replicated, running_replicas
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import Service, running_service
+from tests.support.waiting import wait_until
 
 CLIENTS = 8
 LOST_AFTER_S = 2.0
@@ -78,10 +78,9 @@ def test_the_service_embeds_through_the_primary(
     add_pending_jobs_after(replicated, 4, "pastry")
     settings = {"EMBED_IN_SERVICE": "true"}
     with running_service(replicated.url, tmp_path / "log", **settings) as service:
-        deadline = time.monotonic() + 60
-        while 4 not in best(service)[1]:
-            assert time.monotonic() < deadline, service.log
-            time.sleep(0.1)
+        wait_until(
+            lambda: 4 in best(service)[1], within_s=60, failing=lambda: service.log
+        )
 
 
 def test_a_stale_replica_answers_from_what_it_has(

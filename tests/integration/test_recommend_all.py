@@ -4,7 +4,6 @@ import csv
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tests.support.encoders import direction
 from tests.support.postgres import run
 from tests.support.rows import VERSION, add_user
 from tests.support.service import ROOT, running_service
+from tests.support.waiting import wait_until
 
 JOBS = 200
 USERS = 60
@@ -166,11 +166,12 @@ def killed(arguments: list[str], ripe: Callable[[], bool]) -> None:
         stdout=subprocess.DEVNULL,
         env=os.environ,
     )
-    deadline = time.monotonic() + 60
-    while not ripe():
+
+    def is_ripe() -> bool:
         assert process.poll() is None, "it was faster than the test"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+        return ripe()
+
+    wait_until(is_ripe, within_s=60)
     process.kill()
     process.wait(30)
 

@@ -16,6 +16,7 @@ from psycopg2.extensions import parse_dsn
 
 from app.commands.migrate import migrate
 from tests.support.postgres import run
+from tests.support.waiting import wait_until
 
 DATABASE = "jobs"
 RETURNS_WITHIN_S = 30.0
@@ -41,9 +42,11 @@ class Cluster:
         family = [process, *process.children(recursive=True)]
         for each in family:
             os.kill(each.pid, signal.SIGKILL)
-        deadline = time.monotonic() + RETURNS_WITHIN_S
-        while any(each.is_running() for each in family):
-            _check(deadline, "the killed server is still there")
+        wait_until(
+            lambda: not any(each.is_running() for each in family),
+            within_s=RETURNS_WITHIN_S,
+            failing=lambda: "the killed server is still there",
+        )
 
     def start(self) -> float:
         """Start it again; the reading of `time.monotonic()` at its first answer."""
@@ -52,17 +55,21 @@ class Cluster:
             "-o", f'-h "" -k {self.socket.parent}', "-l", str(self._handle.log),
             "-W", "start",
         )  # fmt: skip
-        deadline = time.monotonic() + RETURNS_WITHIN_S
-        while True:
-            try:
-                run(self.url, "SELECT 1")
-            except psycopg2.OperationalError:
-                _check(deadline, "the server does not come back")
-            else:
-                break
+        wait_until(
+            self._answers,
+            within_s=RETURNS_WITHIN_S,
+            failing=lambda: "the server does not come back",
+        )
         returned = time.monotonic()
         self._handle.ensure_postgres_running()  # it looks up the new process
         return returned
+
+    def _answers(self) -> bool:
+        try:
+            run(self.url, "SELECT 1")
+        except psycopg2.OperationalError:
+            return False
+        return True
 
     def demand_password_of(self, role: str) -> None:
         """From now on `role` needs its password."""
@@ -82,12 +89,6 @@ class Cluster:
 def socket_of(url: str) -> Path:
     """The unix socket that a connection string of the embedded server names."""
     return Path(parse_dsn(url)["host"]) / ".s.PGSQL.5432"
-
-
-def _check(deadline: float, what: str) -> None:
-    if time.monotonic() > deadline:
-        raise TimeoutError(what)
-    time.sleep(0.01)
 
 
 @contextmanager

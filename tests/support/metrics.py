@@ -1,10 +1,9 @@
 """Reads the metrics of a running service."""
 
-import time
-
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.service import Service
+from tests.support.waiting import wait_until
 
 
 def metric(service: Service, name: str, **labels: str) -> float:
@@ -22,7 +21,8 @@ def wait_for_metric(
     service: Service, name: str, value: float, *, within_s: float
 ) -> None:
     """Return when the sample has this value; fails when it does not get it."""
-    deadline = time.monotonic() + within_s
-    while (found := metric(service, name)) != value:
-        assert time.monotonic() < deadline, f"{name} is {found}, not {value}"
-        time.sleep(0.05)
+    wait_until(
+        lambda: metric(service, name) == value,
+        within_s=within_s,
+        failing=lambda: f"{name} is {metric(service, name)}, not {value}",
+    )

@@ -4,12 +4,12 @@ import getpass
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.service import free_port
+from tests.support.waiting import wait_until
 
 STARTED_WITHIN_S = 10.0
 
@@ -51,12 +51,13 @@ pidfile =
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + STARTED_WITHIN_S
-    while time.monotonic() < deadline and process.poll() is None:
+    def listens() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError("PgBouncer did not start")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise RuntimeError("PgBouncer did not start")
+            return False
+        return True
+
+    wait_until(listens, within_s=STARTED_WITHIN_S)

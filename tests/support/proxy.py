@@ -4,10 +4,11 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.support.waiting import be_slow
 
 CHUNK_BYTES = 16 * 1024
 POLL_MS = 20
@@ -137,7 +138,7 @@ class Proxy:
                     self._count(len(data))
                     self._flowing.wait()
                 if self._pause_s:
-                    time.sleep(self._pause_s)
+                    be_slow(self._pause_s)
                 target.sendall(data)
         _close(target)
         _close(source)

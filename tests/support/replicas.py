@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from psycopg2.extensions import make_dsn
 
 from tests.support.postgres import Server, run
 from tests.support.service import free_port
+from tests.support.waiting import wait_until
 
 DEBIANS = "/usr/lib/postgresql/*/bin"
 ARRIVES_WITHIN_S = 20.0
@@ -96,11 +96,12 @@ class Replicated:
     def arrive(self) -> None:
         """Wait until the replica has all that the primary has."""
         ((written,),) = run(self.primary.url, "SELECT pg_current_wal_lsn()")
-        deadline = time.monotonic() + ARRIVES_WITHIN_S
         query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-        while not run(self.replica.url, query, (written,))[0][0]:
-            assert time.monotonic() < deadline, "the replica does not catch up"
-            time.sleep(0.02)
+        wait_until(
+            lambda: bool(run(self.replica.url, query, (written,))[0][0]),
+            within_s=ARRIVES_WITHIN_S,
+            failing=lambda: "the replica does not catch up",
+        )
 
     def pause(self) -> None:
         """The replica stays as it is; the primary goes on."""

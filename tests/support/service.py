@@ -4,13 +4,14 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED_WITHIN_S = 30.0
@@ -76,17 +77,21 @@ def wait_until_healthy(
     client: httpx.Client, process: "subprocess.Popen[bytes]"
 ) -> None:
     """Return when /healthz answers; raises when the process ends or it takes long."""
-    deadline = time.monotonic() + STARTED_WITHIN_S
-    while time.monotonic() < deadline:
+
+    def is_healthy() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"the service ended with status {process.returncode}")
         try:
             client.get("/healthz").raise_for_status()
         except httpx.TransportError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError("the service did not become healthy")
+            return False
+        return True
+
+    wait_until(
+        is_healthy,
+        within_s=STARTED_WITHIN_S,
+        failing=lambda: "the service did not become healthy",
+    )
 
 
 def free_port() -> int:

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.support.postgres import run
 from tests.support.service import ROOT
+from tests.support.waiting import wait_until
 
 MODEL_DIR = ROOT / "models" / "all-MiniLM-L6-v2"
 WITHIN_S = 120.0
@@ -45,11 +45,7 @@ def finish(url: str, *arguments: str) -> tuple[int, str, str]:
 
 def until(condition: Callable[[], bool], *, within_s: float = WITHIN_S) -> None:
     """Return when the condition holds; raises when it takes too long."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within_s:.0f} s")
-        time.sleep(0.01)
+    wait_until(condition, within_s=within_s)
 
 
 def count_embedded(url: str) -> int:

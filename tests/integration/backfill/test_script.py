@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from tests.support.postgres import run
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import ROOT
 from tests.support.skills import skills_of
+from tests.support.waiting import be_slow
 
 KILLS = 4
 SKILLS = ["python", "sql", "cooking", "nursing", "welding", "law", "sales", "design"]
@@ -151,7 +151,7 @@ def test_f63_killed_at_any_moment_the_next_run_goes_on(database_url: str) -> Non
         before = count_embedded(database_url)
         with script(database_url, "--batch-size=8", "--lease-s=1") as process:
             until(lambda: claimed(database_url) or process.poll() is not None)
-            time.sleep(chance.uniform(0, 0.5))
+            be_slow(chance.uniform(0, 0.5))
             process.kill()
             process.wait()
         assert count_embedded(database_url) >= before

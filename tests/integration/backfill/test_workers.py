@@ -1,7 +1,6 @@
 """Several workers, dead workers, and a database that goes away; no real model."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import fresh_database, run, running_server
 from tests.support.rows import add_pending_jobs
 from tests.support.skills import skills_of
+from tests.support.waiting import be_slow
 
 
 class SlowEncoder(HashEncoder):
@@ -62,7 +62,7 @@ def test_f64_four_workers_share_the_rows_and_embed_none_twice(
         databases = [Database(database_url, pool_size=1) for _ in range(4)]
         for database in databases:
             stack.callback(database.close)
-        encoders = [SlowEncoder(lambda: time.sleep(0.002)) for _ in databases]
+        encoders = [SlowEncoder(lambda: be_slow(0.002)) for _ in databases]
         start = threading.Barrier(4)
 
         def work(number: int) -> Progress:
@@ -143,7 +143,7 @@ def test_a_slow_worker_renews_its_claim(database: Database, database_url: str) -
     seen: list[object] = []
 
     def note_the_expiry() -> None:
-        time.sleep(0.12)
+        be_slow(0.12)
         seen.append(expiry(database_url))
 
     encoder = SlowEncoder(note_the_expiry)

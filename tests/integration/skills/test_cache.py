@@ -23,6 +23,7 @@ from app.storage.connection.database import Database
 from app.storage.skills import known_skills, store_skills, stream_skills
 from tests.support.encoders import HashEncoder, direction
 from tests.support.service import ROOT
+from tests.support.waiting import be_slow
 
 VERSION = HashEncoder.version
 KILLS = 5
@@ -234,7 +235,7 @@ def test_killed_at_any_moment_of_writing_the_next_one_goes_on(
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "begin\n"
-        time.sleep(chance.uniform(0, 0.2))
+        be_slow(chance.uniform(0, 0.2))
         process.kill()
         process.communicate()
     vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))

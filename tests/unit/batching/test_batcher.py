@@ -10,6 +10,7 @@ import pytest
 from app.batching.batcher import Batcher, BatchScope
 from app.deadline import Deadline
 from app.errors import DeadlineExceededError, TooManyWaitingError
+from tests.support.waiting import be_slow
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def test_beside_a_running_pass_one_waits_for_company(gate: Gate) -> None:
         first = await ask(passes, Asked("a"))
         await begun(gate)
         second = await ask(passes, Asked("b"))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(be_slow, 0.05)
         third = await ask(passes, Asked("c"))
         gate.opened.release(100)
         return await asyncio.gather(*first, *second, *third)
