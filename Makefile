@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-unit test-pgvector eval check format model bench bench-quick bench-million bench-backfill bench-recommend-all screenshots lock audit soak clean help
+.PHONY: run test test-unit test-pgvector eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -65,6 +65,9 @@ bench-backfill: $(VENV)/dev model ## Kill, race and time the backfill, about hal
 
 bench-recommend-all: $(VENV)/dev model ## Time recommending to every user, a minute or two
 	PYTHONPATH=clients/python $(BIN)/python -m benchmarks.recommend_all $(ARGS)
+
+bench-models: $(VENV)/dev model ## Measure what larger models cost the web process, about two minutes
+	$(BIN)/python -m benchmarks.models $(ARGS)
 
 soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
 	$(BIN)/python benchmarks/soak.py $(ARGS)
