@@ -31,7 +31,9 @@ def available_cpus() -> int:
     A quota of half a processor on a machine of sixteen shows sixteen to everyone
     who counts them; BLAS would start sixteen threads that wait for one another.
     """
-    allowed = len(os.sched_getaffinity(0))
+    # macOS pins no process to processors.
+    affinity = getattr(os, "sched_getaffinity", None)
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = _cpu_quota()
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
 
