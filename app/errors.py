@@ -55,6 +55,10 @@ class ConnectionLostError(DatabaseUnavailableError):
     """The connection broke while in use: worth one retry on another one."""
 
 
+class CommitUnknownError(DatabaseUnavailableError):
+    """The connection broke during a COMMIT, and nobody could be asked what it did."""
+
+
 class DeadlineExceededError(UnavailableError):
     """The request's deadline passed before its answer was ready."""
 

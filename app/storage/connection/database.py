@@ -1,5 +1,6 @@
 """Lends transactions: the one place where the driver's errors become ours."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,18 +11,21 @@ from psycopg2.extensions import (
     TRANSACTION_STATUS_IDLE,
 )
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.sql import SQL, Literal
 
 from app.deadline import Deadline
 from app.errors import (
     AppError,
-    ConfigError,
+    CommitUnknownError,
     ConnectionLostError,
     DatabaseUnavailableError,
     DeadlineExceededError,
     RowRejectedError,
     SchemaError,
+    UnavailableError,
 )
+from app.storage.connection.dsn import check_dsn
 from app.storage.connection.pool import ConnectionPool
 from app.storage.connection.transaction import Transaction
 from app.storage.connection.watchdog import Watchdog, shut_down
@@ -36,10 +40,21 @@ BEGIN_SNAPSHOT = SQL(
     " SET LOCAL timezone = 'UTC'"
 )
 BEGIN_WRITE = SQL("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")
+XID = SQL("SELECT pg_current_xact_id_if_assigned()::text")
+STATUS = SQL("SELECT pg_xact_status(%(xid)s::text::xid8)")
+PAUSE_S = 0.05
 
 # Classes of SQLSTATE that pass by themselves: credentials that a pooler in between
-# has not got yet, conflicts on a standby, memory, disk, connections and locks.
-PASSING = frozenset({"28", "40", "53", "55"})
+# has not got yet, conflicts with others, memory, disk and connections. Of the states of
+# objects only those that last as long as somebody else's lock.
+PASSING_CLASSES = frozenset({"28", "40", "53"})
+PASSING = frozenset({errorcodes.OBJECT_IN_USE, errorcodes.LOCK_NOT_AVAILABLE})
+LASTING = frozenset(
+    {
+        errorcodes.TRANSACTION_INTEGRITY_CONSTRAINT_VIOLATION,
+        errorcodes.CONFIGURATION_LIMIT_EXCEEDED,
+    }
+)
 
 
 class Database:
@@ -47,14 +62,8 @@ class Database:
 
     def __init__(self, dsn: str, *, pool_size: int) -> None:
         """Raises ConfigError for a string that is not a connection string."""
-        try:
-            self.pool = ConnectionPool(dsn, size=pool_size)
-        except psycopg2.ProgrammingError:
-            # Its text quotes the string, password and all.
-            raise ConfigError(
-                "The environment is not usable: DATABASE_URL: it is not a connection"
-                " string, for example postgresql://user:password@host:5432/name."
-            ) from None
+        check_dsn(dsn)
+        self.pool = ConnectionPool(dsn, size=pool_size)
         self._watchdog = Watchdog()
 
     @contextmanager
@@ -69,9 +78,17 @@ class Database:
 
     @contextmanager
     def write(self, deadline: Deadline) -> Iterator[Transaction]:
-        """A read-write transaction, committed when the block ends well."""
-        with self._transaction(BEGIN_WRITE, deadline) as transaction:
-            yield transaction
+        """A read-write transaction, committed when the block ends well.
+
+        A connection that breaks while it commits leaves open what became of it: then
+        another one asks. Raises CommitUnknownError where none answers in time.
+        """
+        try:
+            with self._transaction(BEGIN_WRITE, deadline) as transaction:
+                yield transaction
+        except _CommitBrokenError as error:
+            if not self._was_committed(error.xid, deadline):
+                raise
 
     def close(self) -> None:
         """Close all connections and end the watchdog."""
@@ -92,10 +109,63 @@ class Database:
                     begin = start.format(timeout_ms=Literal(timeout_ms))
                     transaction = Transaction(cur, begin)
                     yield transaction
-                    if transaction.is_open:
-                        cur.execute("COMMIT")
+                    _commit(transaction, cur, is_write=start is BEGIN_WRITE)
                 except psycopg2.Error as error:
                     raise _translate(error, broken=bool(lent.closed)) from error
+
+    def _was_committed(self, xid: str, deadline: Deadline) -> bool:
+        """What became of a transaction. The server may not have noticed yet that its
+        client is gone.
+        """
+        while True:
+            try:
+                with self.snapshot(deadline) as transaction:
+                    status = transaction.rows(STATUS, {"xid": xid})[0][0]
+            except UnavailableError as error:
+                if deadline.remaining_s() <= PAUSE_S:
+                    raise CommitUnknownError(
+                        "The connection broke while the database stored the change;"
+                        " whether it did is not known. Do it again: what is stored"
+                        " already is not stored twice."
+                    ) from error
+                status = "in progress"
+            if status != "in progress":
+                return bool(status == "committed")
+            time.sleep(min(PAUSE_S, deadline.remaining_s()))
+
+
+class _CommitBrokenError(ConnectionLostError):
+    """The connection broke during COMMIT; `xid` is the transaction's."""
+
+    def __init__(self, xid: str) -> None:
+        super().__init__(
+            "The database closed the connection before the change was stored;"
+            " try again in a moment."
+        )
+        self.xid = xid
+
+
+def _commit(transaction: Transaction, cur: Cursor, *, is_write: bool) -> None:
+    """Commit what is open. What was only read is whole, whatever becomes of that."""
+    if not transaction.is_open:
+        return
+    # None where nothing was written after all.
+    xid = transaction.rows(XID)[0][0] if is_write else None
+    try:
+        cur.execute("COMMIT")
+    except psycopg2.Error as error:
+        if not _is_lost(error, broken=bool(cur.connection.closed)):
+            raise
+        if xid is not None:
+            raise _CommitBrokenError(xid) from error
+
+
+def _is_lost(error: psycopg2.Error, *, broken: bool) -> bool:
+    """Whether an error is one of the connection, and says nothing of the statement."""
+    code = error.pgcode
+    if code == errorcodes.QUERY_CANCELED:
+        return broken
+    return broken or not code or code[:2] in ("08", "57")
 
 
 @contextmanager
@@ -155,7 +225,7 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
             "The database role lacks a right, or row-level security would hide rows"
             " from it; run `python scripts/migrate.py` and see the README on roles."
         )
-    if broken or not code or code[:2] in ("08", "57"):
+    if _is_lost(error, broken=broken):
         return ConnectionLostError(
             "The database closed the connection during the request;"
             " try again in a moment."
@@ -164,7 +234,7 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
 
 
 def _rejected(code: str) -> AppError:
-    if code[:2] in PASSING:
+    if code in PASSING or (code[:2] in PASSING_CLASSES and code not in LASTING):
         return DatabaseUnavailableError(
             f"The database could not run the query now (SQLSTATE {code});"
             " try again in a moment."

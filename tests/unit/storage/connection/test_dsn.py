@@ -1,0 +1,117 @@
+"""F118: what is wrong with a connection string is named, and never repeated."""
+
+import pytest
+
+from app.errors import ConfigError
+from app.storage.connection.dsn import check_dsn, primary
+
+SOUND = (
+    "postgresql://user:hunter2@host:5432/name",
+    "postgres://user:hunter2@host/name?sslmode=require&connect_timeout=5",
+    "postgresql://user:h%40nter%252@host/name",
+    "postgresql://user:hun:ter#2?!$&'()*+,;=~@host/name",
+    "postgresql://@/name?host=/var/run/postgresql",
+    "postgresql:///name?user=some@one&password=hunter2",
+    "postgresql://user:hunter2@[::1]:5432/name",
+    "postgresql://user@a:5432,b:5433/name?target_session_attrs=any",
+    "postgresql://user@%2Fvar%2Frun/name?options=-csearch_path%3Dhiring",
+    "postgresql://postgres.ref:hunter2@aws-0.pooler.supabase.com:6543/postgres",
+    "host=localhost user=user password='hunt er2' dbname=name",
+    "dbname=name",
+    "postgresql://",
+)
+FAULTS = (
+    # Another program's scheme.
+    ("postgresql+psycopg2://u:{}@h/n", 'its scheme is "postgresql+psycopg2://"; write'),
+    ("postgresql+asyncpg://u:{}@h/n", 'its scheme is "postgresql+asyncpg://"; write'),
+    ("postgres+pool://u:{}@h/n", 'its scheme is "postgres+pool://"; write postgresql'),
+    ("POSTGRESQL://u:{}@h/n", 'its scheme is "POSTGRESQL://"; write postgresql://'),
+    ("pgsql://u:{}@h/n", 'its scheme is "pgsql://"; write postgresql://'),
+    ("mysql://u:{}@h/n", 'its scheme "mysql://" is not Postgres'),
+    ("jdbc:postgresql://h/n?user=u&password={}", "it is one for Java"),
+    ("https://u:{}@ref.supabase.co", "the address of a web site"),
+    ("u:{}@h:5432/n", "it does not begin with postgresql://"),
+    ("//u:{}@h:5432/n", "it does not begin with postgresql://"),
+    ("{}", "it does not begin with postgresql://"),
+    # What stands around it.
+    ('"postgresql://u:{}@h/n"', "it is in quotes; remove them"),
+    ("'postgresql://u:{}@h/n'", "it is in quotes; remove them"),
+    ("“postgresql://u:{}@h/n”", "it is in quotes; remove them"),
+    ("postgresql://u:{}@h/n'\"", "it is in quotes; remove them"),
+    ("psql postgresql://u:{}@h/n", "it begins with the command psql"),
+    ("DATABASE_URL=postgresql://u:{}@h/n", "the name of the variable"),
+    ("export DB_URL=postgresql://u:{}@h/n", "the name of the variable"),
+    (" postgresql://u:{}@h/n", "a space or a line break; remove it"),
+    ("postgresql://u:{}@h/n\n", "a space or a line break; remove it"),
+    ("postgresql://u:{}@h\n/n", "a line break or a tab; remove it"),
+    # Parameters of other programs.
+    ("postgresql://u:{}@h/n?pgbouncer=true", 'parameter "pgbouncer" is another'),
+    ("postgresql://u:{}@h/n?sslmode=require&schema=a", 'the parameter "schema" is'),
+    (
+        "postgresql://u:{}@h/n?schema=a",
+        "name the schema as options=-csearch_path%3DNAME",
+    ),
+    ("postgresql://u:{}@h/n?connection_limit=1", 'the parameter "connection_limit"'),
+    ("postgresql://u:{}@h/n?supa=base-pooler.x", 'the parameter "supa" is another'),
+    ("postgresql://u:{}@h/n?serverVersion=16", 'the parameter "serverVersion" is'),
+    ("postgresql://u:{}@h/n?sslmode", "a parameter has no value"),
+    ("postgresql://u:{}@h/n?options=-csearch_path=a", "write it as %3D"),
+    (
+        "postgresql://u:{}@h/n?sslmode=no-verify",
+        "sslmode must be one of disable, allow",
+    ),
+    ("postgresql://u:{}@h/n?connect_timeout=5s", "connect_timeout must be a whole"),
+    ("host=h user=u password={} sslmode=on", "sslmode must be one of disable, allow"),
+    # Characters that are not escaped.
+    ("postgresql://u:{}@@h/n", 'holds a "@"; write it as %40'),
+    ("postgresql://u:p@{}@h:5432/n", 'holds a "@"; write it as %40'),
+    ("postgresql://u:p/{}@h:5432/n", 'holds a "/"; write it as %2F'),
+    ("postgresql://u:{}/@h/n", 'holds a "/"; write it as %2F'),
+    ("postgresql://u:a@{}/b@h/n", 'holds a "@" and a "/"'),
+    ("postgresql://u:100%{}@h/n", 'holds a "%" that is no escape; write it as %25'),
+    ("postgresql://u:{} x@h/n", "holds a space; write it as %20"),
+    ("postgresql://u:[{}]@h/n", "the password is in brackets; remove them"),
+    ("postgresql://u:[YOUR-PASSWORD]@h/n", "the password is still a placeholder"),
+    ("postgresql://u:<password>@h/n", "the password is still a placeholder"),
+    # The host and its port.
+    ("postgresql://u:{}@h:port/n", "the port is not a number from 1 to 65535"),
+    ("postgresql://u:{}@h:99999/n", "the port is not a number from 1 to 65535"),
+    ("postgresql://u:{}@h:/n", "the port is not a number from 1 to 65535"),
+    ("postgresql://u:{}@::1:5432/n", "put it into brackets"),
+    ("postgresql://u:{}@[::1/n", "the brackets around an IPv6 address"),
+    # As keys and values.
+    ("host=h password={} x dbname=n", "it is not a connection string, for example"),
+    ("host=h pass={}", "it is not a connection string, for example"),
+    ("host=h port=x password={}", "the port is not a number"),
+)
+
+
+@pytest.mark.parametrize("dsn", SOUND)
+def test_a_sound_connection_string_is_left_as_it_is(dsn: str) -> None:
+    check_dsn(dsn)
+
+
+@pytest.mark.parametrize(("pattern", "sentence"), FAULTS)
+@pytest.mark.parametrize(
+    "secret", ["hunter2", "h-u.n_t~er2!", "hunter2://x", "h=unter2"]
+)
+def test_f118_the_sentence_names_the_part_and_never_the_password(
+    pattern: str, sentence: str, secret: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        check_dsn(pattern.replace("{}", secret))
+    said = str(raised.value)
+    assert "unter" not in said
+    assert "n_t~er" not in said
+    assert said.startswith("The environment is not usable: DATABASE_URL: ")
+    assert said.endswith(".")
+    if secret == "hunter2":
+        assert sentence in said
+
+
+def test_the_primary_is_asked_for_where_there_are_several_hosts() -> None:
+    one = "postgresql://user@host/name"
+    assert primary(one) == one
+    several = primary("postgresql://user@a,b/name?load_balance_hosts=random")
+    assert "target_session_attrs=read-write" in several
+    assert "load_balance_hosts=disable" in several
