@@ -1,7 +1,7 @@
 """The hybrid ranking's formula: whole texts, skill by skill, and words in one score.
 
 It computes on arrays only; where they come from is the caller's. The choice of the
-numbers is in docs/decisions/hybrid-ranking.md.
+numbers is in docs/decisions/0012-hybrid-ranking.md.
 """
 
 from dataclasses import dataclass
