@@ -1,0 +1,69 @@
+"""The documents name files that exist, and tools in the versions that are pinned."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.service import ROOT
+
+FOLDERS = ("", "docs", "docs/decisions", "deploy", "benchmarks", "evaluation", "tests")
+PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
+LINK = re.compile(r"\]\(([^)#\s]+)")
+# `app/query/cursor.py`, `docs/decisions/`, `tests/unit/`: from the top of the project.
+NAMED = re.compile(
+    r"`((?:app|benchmarks|clients|deploy|docs|evaluation|migrations|samples|scripts"
+    r"|tests)/[\w./-]+)`"
+)
+# `app/ranking/NAME.py` stands for a file that somebody is about to write.
+PLACEHOLDER = re.compile(r"/[A-Z]+\.py$")
+RUFF = re.compile(r"^ruff==(.+)$", re.MULTILINE)
+
+
+def absent_from(page: Path) -> Iterator[str]:
+    text = page.read_text()
+    for link in LINK.findall(text):
+        if "://" not in link and not (page.parent / link).exists():
+            yield link
+    for name in NAMED.findall(text):
+        if not PLACEHOLDER.search(name) and not (ROOT / name).exists():
+            yield name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    absent = sorted(set(absent_from(page)))
+    assert not absent, f"{page.relative_to(ROOT)} names what does not exist: {absent}"
+
+
+def test_every_decision_is_listed_and_has_a_number_of_its_own() -> None:
+    folder = ROOT / "docs/decisions"
+    records = sorted(page.name for page in folder.glob("*.md"))
+    records.remove("README.md")
+    listed = re.findall(
+        r"^\| \[\d+\]\((.+?)\)", (folder / "README.md").read_text(), re.MULTILINE
+    )
+    assert listed == records
+    numbers = [name.partition("-")[0] for name in records]
+    assert numbers == [f"{n:04}" for n in range(1, len(records) + 1)]
+
+
+def test_the_glossary_explains_each_term_once_and_in_order() -> None:
+    text = (ROOT / "docs/glossary.md").read_text()
+    terms = re.findall(r"^\| ([^|]+?) \| [^|]+\.\)? \|$", text, re.MULTILINE)
+    assert len(terms) == text.count("\n| ") - 2
+    assert terms == sorted(set(terms), key=str.casefold)
+
+
+def test_pre_commit_runs_the_pinned_ruff() -> None:
+    (pinned,) = RUFF.findall((ROOT / "requirements-dev.txt").read_text())
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    found = [
+        needed
+        for repository in hooks["repos"]
+        for hook in repository["hooks"]
+        for needed in hook["additional_dependencies"]
+    ]
+    assert set(found) == {f"ruff=={pinned}"}
