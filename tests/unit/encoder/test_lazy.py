@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.encoder import Encoder, lazy
+from app.encoder.checkpoint import MANIFEST_NAME, MINILM
 from app.encoder.lazy import LazyEncoder
 from app.encoder.numpy_encoder import NumpyEncoder
 from app.errors import ModelUnavailableError
@@ -21,6 +22,24 @@ def test_name_and_dimension_are_known_without_the_files(tmp_path: Path) -> None:
     encoder: Encoder = LazyEncoder(tmp_path / "absent")
     assert encoder.version == "all-MiniLM-L6-v2"
     assert encoder.dimension == 384
+
+
+def test_another_models_dimension_is_read_from_its_manifest(tmp_path: Path) -> None:
+    encoder = LazyEncoder(tmp_path, "other")
+    with pytest.raises(ModelUnavailableError, match=r"manifest\.json is absent"):
+        assert encoder.dimension
+    other = MINILM.model_copy(update={"name": "other", "dimension": 768})
+    (tmp_path / MANIFEST_NAME).write_bytes(other.to_json())
+    assert encoder.dimension == 768
+    assert encoder.version == "other"
+
+
+def test_a_folder_of_another_model_is_not_loaded(model_dir: Path) -> None:
+    encoder = LazyEncoder(model_dir, "other")
+    with pytest.raises(
+        ModelUnavailableError, match="is for all-MiniLM-L6-v2, not for other"
+    ):
+        encoder.encode(["python"])
 
 
 def test_it_is_loaded_by_the_first_text(model_dir: Path) -> None:
