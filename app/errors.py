@@ -40,6 +40,18 @@ class JobNotFoundError(AppError):
     status = 404
 
 
+class RateLimitedError(AppError):
+    """The caller's rate is used up for `retry_after_s` seconds."""
+
+    status = 429
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(
+            f"This key has used up its requests; try again in {retry_after_s} s."
+        )
+        self.retry_after_s = retry_after_s
+
+
 class UnavailableError(AppError):
     """The answer cannot be given now; the same request may succeed later."""
 

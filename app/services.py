@@ -2,7 +2,10 @@
 
 from app.backfill.service import ServiceBackfill
 from app.batching.activity import IdleTracker
-from app.batching.batcher import Batcher
+from app.batching.batcher import Batcher, RunBatch
+from app.batching.cost import LONG_BATCH_ENCODINGS, LONG_QUEUE_ENCODINGS
+from app.batching.lanes import LanesByCost
+from app.batching.sliced_encoder import SlicedEncoder
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
@@ -10,7 +13,10 @@ from app.encoder.lazy import DeterministicEncoder, LazyEncoder
 from app.encoder.passages import PassageEncoder
 from app.ops.metrics import Telemetry
 from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness
+from app.query.query import Query
+from app.query.result import Inconclusive, Result
 from app.ranking.base import RankingContext
+from app.ranking.cost import cost_of
 from app.ranking.dispatch import Dispatcher, Lanes, QueryBatcher, QueryQueue
 from app.ranking.registry import build_rankings, check_rank_by
 from app.ranking.retrieval.base import Retrieval
@@ -82,6 +88,7 @@ def _queue(
     encoder: Encoder = DeterministicEncoder(model)
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
+    encoder = SlicedEncoder(encoder)
     context = RankingContext(
         database,
         encoder,
@@ -96,7 +103,24 @@ def _queue(
         threads=settings.scan_workers,
         max_batch_size=settings.max_batch_size,
         max_queue_size=settings.max_queue_size,
+        cost_of=cost_of,
     )
+    long: QueryBatcher = Batcher(
+        run,
+        max_batch_size=settings.max_batch_size,
+        max_batch_encodings=LONG_BATCH_ENCODINGS,
+        max_queue_size=settings.max_queue_size,
+        max_queue_encodings=LONG_QUEUE_ENCODINGS,
+        cost_of=cost_of,
+    )
+    return LanesByCost(_short_lane(settings, run, scans), long, cost_of=cost_of)
+
+
+def _short_lane(
+    settings: Settings,
+    run: RunBatch[Query, Result | Inconclusive],
+    scans: QueryBatcher,
+) -> QueryQueue:
     if settings.search_backend == "stream":
         return scans
     fast: QueryBatcher = Batcher(
@@ -107,6 +131,7 @@ def _queue(
         max_batch_size=INDEX_SEARCH_BATCH_SIZE,
         max_queue_size=settings.max_queue_size,
         batch_window_s=BATCH_WINDOW_S,
+        cost_of=cost_of,
     )
     return Lanes(fast, scans)
 

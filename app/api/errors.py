@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.errors import AppError, UnavailableError
+from app.errors import AppError, RateLimitedError, UnavailableError
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -33,7 +33,7 @@ def error_response(
 async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AppError)  # noqa: S101  (registered for this class)
     headers = {}
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError | RateLimitedError):
         headers["Retry-After"] = str(error.retry_after_s)
     # For the request's log line: the class and our own sentence; the chain may hold
     # an address or a name.

@@ -1,18 +1,21 @@
-"""Shared passes: requests that wait at the same moment are answered together.
+"""Dynamic batching: requests that wait at the same moment are answered together.
 
-It knows nothing of what a pass does: a function takes the waiting questions and
-gives an answer, or an error, for each. It owns the line, the threads and the waits.
+It knows nothing of what a batch does: a function takes the waiting queries and
+gives an answer, or an error, for each. It owns the threads and the waits.
 """
 
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
+from app.batching.caller import CALLER
+from app.batching.cost import SHORT_BATCH_ENCODINGS, Cost
+from app.batching.fair_queue import FairQueue
 from app.batching.pending import Answer, PendingRequest, Question, settle
 from app.deadline import Deadline
 from app.errors import (
@@ -50,8 +53,12 @@ def retry_once_if_lost(
         return run(questions, scope)
 
 
+# The scope of the batch that runs in this thread; None outside of batches.
+RUNNING: ContextVar[BatchScope | None] = ContextVar("running", default=None)
+
+
 class Batcher(Generic[Question, Answer]):
-    """The line of waiting questions and the threads that answer it."""
+    """The queue of waiting queries and the threads that answer it."""
 
     def __init__(
         self,
@@ -59,23 +66,28 @@ class Batcher(Generic[Question, Answer]):
         *,
         threads: int = 1,
         max_batch_size: int = 64,
+        max_batch_encodings: int = SHORT_BATCH_ENCODINGS,
         max_queue_size: int = 256,
+        max_queue_encodings: int | None = None,
         batch_window_s: float = 0.0,
+        cost_of: Callable[[Sequence[Question]], Cost] = lambda asked: Cost(len(asked)),
     ) -> None:
         """`batch_window_s`: while other batches run, one that is not full waits this
         long for more requests; the fixed cost of a batch is then paid less often.
         """
         self._run = run
-        self._gather_s = batch_window_s
+        self._batch_window_s = batch_window_s
         self._running = 0
-        self._most_per_pass = max_batch_size
-        self._max_waiting = max_queue_size
-        self._line: deque[PendingRequest[Question, Answer]] = deque()
-        self._waiting = 0
+        self._max_batch_size = max_batch_size
+        self._max_batch_encodings = max_batch_encodings
+        self._cost_of = cost_of
+        self._queue: FairQueue[Question, Answer] = FairQueue(
+            max_queries=max_queue_size, max_encodings=max_queue_encodings
+        )
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"pass-{n}", daemon=True)
+            threading.Thread(target=self._work, name=f"batch-{n}", daemon=True)
             for n in range(threads)
         ]
         for thread in self._threads:
@@ -83,15 +95,16 @@ class Batcher(Generic[Question, Answer]):
 
     @property
     def waiting(self) -> int:
-        """Questions in the line, those of running passes not among them."""
-        return self._waiting
+        """Queries in the queue, those of running batches not among them."""
+        return len(self._queue)
 
     async def ask(self, question: Question, deadline: Deadline) -> Answer:
-        """Wait for the pass that answers this question.
+        """Wait for the batch that answers this query.
 
-        Raises TooManyWaitingError at once when the line is full,
-        DeadlineExceededError when the deadline passes first, and whatever error the
-        pass has for this question. Cancelling it takes the question back.
+        Raises TooManyWaitingError at once when the queue is full, or later when its
+        caller holds the most of it; DeadlineExceededError when the deadline passes
+        first; RateLimitedError when the caller's rate is used up; and whatever error
+        the batch has for this query. Cancelling it takes the query back.
         """
         (outcome,) = await self.ask_all([question], deadline)
         if isinstance(outcome, AppError):
@@ -101,100 +114,81 @@ class Batcher(Generic[Question, Answer]):
     async def ask_all(
         self, questions: Sequence[Question], deadline: Deadline
     ) -> Sequence[Answer | AppError]:
-        """As `ask`, for questions of one `key`: an answer, or the error that is
-        its own, for each. They share one pass if `max_batch_size` allows, and count in
-        the line as so many.
+        """As `ask`, for queries of one `key`: an answer, or the error that is
+        its own, for each. They share one batch if `max_batch_size` allows, and count in
+        the queue and in the caller's rate as so many.
         """
-        ticket: PendingRequest[Question, Answer] = PendingRequest(
-            questions, deadline, asyncio.get_running_loop()
+        caller, cost = CALLER.get(), self._cost_of(questions)
+        caller.pay(cost.units)
+        request: PendingRequest[Question, Answer] = PendingRequest(
+            questions, deadline, asyncio.get_running_loop(), caller.identity, cost
         )
-        self._enqueue(ticket)
+        self._enqueue(request)
         try:
             async with asyncio.timeout(deadline.remaining_s()):
-                return await ticket.future
+                return await request.future
         except TimeoutError:
             raise DeadlineExceededError(
                 "The deadline passed before the answer was ready; try again in a"
                 " moment."
             ) from None
         finally:
-            self._cancel(ticket)
+            self._cancel(request)
 
     def close(self, *, timeout_s: float = 5.0) -> None:
-        """Let running passes finish, and fail what still waits in the line."""
+        """Let running batches finish, and fail what still waits in the queue."""
         with self._changed:
             self._closed = True
-            left = list(self._line)
-            for ticket in left:
-                ticket.in_line = False
-            self._line.clear()
-            self._waiting = 0
+            left = self._queue.drain()
             self._changed.notify_all()
         error = DeadlineExceededError("The service is shutting down.")
-        settle([(ticket, error) for ticket in left])
+        settle([(request, error) for request in left])
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _enqueue(self, ticket: PendingRequest[Question, Answer]) -> None:
+    def _enqueue(self, request: PendingRequest[Question, Answer]) -> None:
         with self._changed:
-            if self._waiting + len(ticket.questions) > self._max_waiting:
-                raise TooManyWaitingError(
-                    f"{self._waiting} requests are waiting already; try again in a"
-                    " moment."
-                )
-            self._line.append(ticket)
-            self._waiting += len(ticket.questions)
+            evicted = self._queue.push(request)
             self._changed.notify()
+        error = TooManyWaitingError(
+            "Others who ask for less came first; try again in a moment."
+        )
+        settle([(each, error) for each in evicted])
 
-    def _cancel(self, ticket: PendingRequest[Question, Answer]) -> None:
-        ticket.cancelled = True
+    def _cancel(self, request: PendingRequest[Question, Answer]) -> None:
+        request.cancelled = True
         with self._changed:
-            # Else a pass has taken it, and sees `cancelled`.
-            if ticket.in_line:
-                self._line.remove(ticket)
-                self._waiting -= len(ticket.questions)
+            # Else a batch has taken it, and sees `cancelled`.
+            if request.waits:
+                self._queue.remove(request)
 
     def _work(self) -> None:
-        while self._wait_for_questions():
-            if tickets := self._next_group():
-                self._answer(tickets)
+        while self._wait_for_requests():
+            if requests := self._next_batch():
+                self._answer(requests)
                 with self._changed:
                     self._running -= 1
 
-    def _wait_for_questions(self) -> bool:
+    def _wait_for_requests(self) -> bool:
         """True once some wait, and had a moment to become more; False at the end."""
         with self._changed:
-            while not self._line and not self._closed:
+            while not self._queue and not self._closed:
                 self._changed.wait()
-            gathers = self._running > 0 and self._waiting < self._most_per_pass
-            if not self._line:
+            gathers = self._running > 0 and len(self._queue) < self._max_batch_size
+            if not self._queue:
                 return False
-        if gathers and self._gather_s:
-            time.sleep(self._gather_s)
+        if gathers and self._batch_window_s:
+            time.sleep(self._batch_window_s)
         return True
 
-    def _next_group(self) -> list[PendingRequest[Question, Answer]]:
-        """The oldest ticket and those that fit into its pass, which runs from now on;
-        empty where another thread took them.
-        """
+    def _next_batch(self) -> list[PendingRequest[Question, Answer]]:
+        """What runs from now on; empty where another thread took it."""
         with self._changed:
-            if not self._line:
-                return []
-            key = self._line[0].questions[0].key
-            group: list[PendingRequest[Question, Answer]] = []
-            size = 0
-            for ticket in self._line:
-                if ticket.questions[0].key == key:
-                    size += len(ticket.questions)
-                    # A request alone may be too large: it takes several passes.
-                    if group and size > self._most_per_pass:
-                        break
-                    group.append(ticket)
-            for ticket in group:
-                ticket.in_line = False
-                self._waiting -= len(ticket.questions)
-            self._line = deque(ticket for ticket in self._line if ticket.in_line)
-            self._running += 1
+            group = self._queue.take(
+                max_queries=self._max_batch_size,
+                max_encodings=self._max_batch_encodings,
+            )
+            self._running += bool(group)
             return group
 
     def _answer(self, tickets: Sequence[PendingRequest[Question, Answer]]) -> None:
@@ -204,9 +198,10 @@ class Batcher(Generic[Question, Answer]):
         )
         questions = [question for ticket in tickets for question in ticket.questions]
         outcomes: list[Answer | AppError] = []
+        RUNNING.set(scope)
         try:
-            for start in range(0, len(questions), self._most_per_pass):
-                part = questions[start : start + self._most_per_pass]
+            for start in range(0, len(questions), self._max_batch_size):
+                part = questions[start : start + self._max_batch_size]
                 outcomes += self._run(part, scope)
         except Exception as error:  # noqa: BLE001  (handed to those who wait)
             settle([(ticket, error) for ticket in tickets])

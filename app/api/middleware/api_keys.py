@@ -43,16 +43,20 @@ class TokenBuckets:
         self._buckets: dict[bytes, tuple[float, float]] = {}  # tokens, filled when
         self._lock = threading.Lock()
 
-    def wait_s(self, caller: bytes) -> int:
-        """Take a token and return 0, or whole seconds until there will be one."""
+    def wait_s(self, caller: bytes, units: int = 1) -> int:
+        """Take tokens and return 0, or whole seconds until there will be as many.
+
+        A full bucket pays for anything, and may owe the rest.
+        """
+        needed = min(float(units), self._capacity)
         with self._lock:
             now = self._clock()
             tokens, filled_at = self._buckets.get(caller, (self._capacity, now))
             refill = (now - filled_at) * self._per_second
             tokens = min(self._capacity, tokens + refill)
-            allowed = tokens >= 1
-            self._buckets[caller] = (tokens - allowed, now)
-        return 0 if allowed else math.ceil((1 - tokens) / self._per_second)
+            allowed = tokens >= needed
+            self._buckets[caller] = (tokens - units if allowed else tokens, now)
+        return 0 if allowed else math.ceil((needed - tokens) / self._per_second)
 
 
 def _digest(key: bytes) -> bytes:

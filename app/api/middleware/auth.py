@@ -1,10 +1,14 @@
 """Refuses callers before their body is read: 401 without a key, 429 too often."""
 
+from functools import partial
+
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import error_response
 from app.api.middleware.api_keys import ApiKeys, TokenBuckets
+from app.batching.caller import CALLER, Caller
+from app.errors import RateLimitedError
 
 # Everything else needs a key once keys are set, what does not exist included: a new
 # route is closed unless somebody opens it here. A host's health check sends no key.
@@ -17,13 +21,15 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="job recommendations"'}
 class AuthMiddleware:
     """ASGI middleware that lets known keys through, each at its own rate.
 
-    Rates are per key only: behind a host's proxy all strangers share one address,
-    so a service without keys is bounded by its line of waiting requests instead.
+    Rates are per key only: behind a host's proxy all strangers share one address.
+    Shares of the queue are per key, too, and without keys per connection, or per
+    address where a trusted proxy names it.
     """
 
     def __init__(
         self, app: ASGIApp, *, keys: ApiKeys, buckets: TokenBuckets | None
     ) -> None:
+        """Without keys everyone may ask."""
         self._app = app
         self._keys = keys
         self._buckets = buckets
@@ -32,24 +38,34 @@ class AuthMiddleware:
         if scope["type"] != "http" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
-        caller = self._keys.find(_presented(scope))
-        if caller is None:
+        if not self._keys:
+            CALLER.set(Caller(scope.get("client")))
+            await self._app(scope, receive, send)
+            return
+        key = self._keys.find(_presented(scope))
+        if key is None:
             answer = error_response(
                 401,
                 "A valid API key is needed, as `Authorization: Bearer …` or"
                 " `X-API-Key: …`.",
                 CHALLENGE,
             )
-        elif self._buckets and (wait_s := self._buckets.wait_s(caller)):
-            answer = error_response(
-                429,
-                f"This key has used up its requests; try again in {wait_s} s.",
-                {"Retry-After": str(wait_s)},
-            )
-        else:
-            await self._app(scope, receive, send)
+            await answer(scope, receive, send)
             return
-        await answer(scope, receive, send)
+        charge = partial(self._charge, key)
+        try:
+            charge(1)
+        except RateLimitedError as error:
+            headers = {"Retry-After": str(error.retry_after_s)}
+            await error_response(429, str(error), headers)(scope, receive, send)
+            return
+        CALLER.set(Caller(key, charge))
+        await self._app(scope, receive, send)
+
+    def _charge(self, key: bytes, units: int) -> None:
+        """Raises RateLimitedError."""
+        if self._buckets and (wait_s := self._buckets.wait_s(key, units)):
+            raise RateLimitedError(wait_s)
 
 
 def is_open(path: str) -> bool:

@@ -1,0 +1,53 @@
+"""Encodes in slices, so that a batch whom nobody waits for stops encoding."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.batching.batcher import RUNNING
+from app.batching.cost import SLICE_TEXTS
+from app.encoder import Encoder
+from app.errors import DeadlineExceededError
+
+# The encoder's lock goes to who asks for it in the moment when it is free: without a
+# pause, who encodes slice after slice always has it again before another wakes.
+PAUSE_S = 0.001
+
+
+class SlicedEncoder:
+    """An encoder in front of another. A text's vector is the same in any slice."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    @property
+    def version(self) -> str:
+        return self._encoder.version
+
+    @property
+    def dimension(self) -> int:
+        return self._encoder.dimension
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `Encoder.encode`; raises DeadlineExceededError in the middle when the
+        running batch has no time left, or nobody who waits for it.
+        """
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        for start in range(0, len(texts), SLICE_TEXTS):
+            if start:
+                time.sleep(PAUSE_S)
+            _check_scope()
+            end = start + SLICE_TEXTS
+            vectors[start:end] = self._encoder.encode(texts[start:end])
+        return vectors
+
+
+def _check_scope() -> None:
+    scope = RUNNING.get()
+    if scope is None:
+        return
+    scope.deadline.check("encoding")
+    if scope.abandoned():
+        raise DeadlineExceededError("Nobody waits for these texts any more.")
