@@ -47,6 +47,8 @@ def _serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Whose X-Forwarded-For and -Proto are believed.
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=min(
             LONGEST_SHUTDOWN_S, math.ceil(settings.request_timeout_s) + SHUTDOWN_SLACK_S
         ),

@@ -72,6 +72,7 @@ class Settings(ScriptSettings):
     scan_chunk_rows: int = Field(1000, ge=16, le=100_000)
     max_top_n: int = Field(100, ge=1, le=1000)
     request_timeout_s: float = Field(10.0, gt=0, le=300)
+    forwarded_allow_ips: str = "127.0.0.1"
     keep_alive_s: float = Field(75.0, ge=1, le=3600)
     max_connections: Count = 512
     max_queue_size: Count = 256

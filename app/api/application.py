@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.api.connection_limits import CONNECTION_LIMITS, ConnectionLimits
+from app.api.error_statuses import document_errors
 from app.api.errors import add_error_handlers
 from app.api.mapping import Defaults
 from app.api.middleware.access_log import AccessLogMiddleware
@@ -18,6 +19,7 @@ from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 from app.api.middleware.auth import AuthMiddleware
 from app.api.middleware.body_limit import BodyLimitMiddleware
 from app.api.middleware.failures import FailureMiddleware
+from app.api.middleware.normalize import NormalizeMiddleware
 from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
 from app.api.openapi import build_docs, describe_settings
 from app.api.requests import MOST_USERS
@@ -78,11 +80,13 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
     _add_middleware(app, settings, services.telemetry)
     add_error_handlers(app)
     _add_routes(app, settings, services)
+    document_errors(app)
     return app
 
 
@@ -132,14 +136,14 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
 
 def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
     """From the inside out: what is added last sees a request first."""
+    app.add_middleware(NormalizeMiddleware)
     app.add_middleware(BodyLimitMiddleware, timeout_s=settings.request_timeout_s)
-    if settings.keys:
-        per_minute = settings.rate_limit_per_minute
-        app.add_middleware(
-            AuthMiddleware,
-            keys=ApiKeys(settings.keys),
-            buckets=TokenBuckets(per_minute) if per_minute else None,
-        )
+    per_minute = settings.rate_limit_per_minute
+    app.add_middleware(
+        AuthMiddleware,
+        keys=ApiKeys(settings.keys),
+        buckets=TokenBuckets(per_minute) if per_minute else None,
+    )
     app.add_middleware(FailureMiddleware)
     if settings.origins:
         app.add_middleware(

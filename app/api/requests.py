@@ -14,8 +14,6 @@ from pydantic import (
 from app.query.cursor import MAX_LENGTH
 from app.ranking.registry import RANKINGS
 
-MAX_ID_LENGTH = 200
-MAX_SKILLS_LENGTH = 50_000
 DEFAULT_TOP_N = 10
 MAX_EXCLUDED = 1000
 MOST_USERS = 64
@@ -35,7 +33,8 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 # The bounds come first, or the document does not show them. FastAPI makes them floats
 # there, which hold 2**63 but not the integer before it.
 Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
-TextId = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+# How long a text may be, the body's limit says for all of them: see docs/limits.md.
+TextId = Annotated[str, Field(min_length=1)]
 
 
 def _known_ranking(name: str) -> str:
@@ -110,13 +109,15 @@ class RecommendRequest(Choice):
     skills: str | None = Field(
         None,
         min_length=1,
-        max_length=MAX_SKILLS_LENGTH,
         pattern=r"\S",
-        description="A skills text, for someone who has no row in `users`.",
+        description="A skills text, for someone who has no row in `users`. The body's"
+        " 64 KB bound it: 5,000 characters fit, in any script and form of JSON.",
         examples=["python, sql, data analysis"],
     )
     exclude_job_ids: Ids = Field(
-        [], description="Jobs to leave out; an id that no job has leaves out nothing."
+        [],
+        description="Jobs to leave out; an id that no job has leaves out nothing. As"
+        " many UUIDs fit into the body's 64 KB, and texts of 60 letters.",
     )
     cursor: str | None = Field(
         None,

@@ -232,7 +232,7 @@ MARKER = "xyzzy-user-text"
         {"user_id": 41, MARKER: 1},
         {"skills": MARKER, "top_n": MARKER},
         {"skills": {MARKER: MARKER}},
-        {"user_id": MARKER * 40},
+        {"user_ids": MARKER * 40},
     ],
 )
 def test_f75_a_422_does_not_echo_the_input(service: Service, body: object) -> None:

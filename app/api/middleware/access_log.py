@@ -4,10 +4,11 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.disconnect import ClientDisconnectedError
@@ -94,8 +95,27 @@ def _request_id(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    path: str = getattr(scope.get("route"), "path_format", "other")
+    """As a router has matched it, or would have: a refusal counts under its route."""
+    route = scope.get("route") or _match(scope)
+    path: str = getattr(route, "path_format", "other")
     return path
+
+
+def _match(scope: Scope) -> object:
+    if not scope["path"]:
+        return None  # no request came to its end
+    path = scope["path"].rstrip("/") or "/"
+    for route in _flat(scope["app"].routes):
+        if isinstance(route, Route) and route.path_regex.match(path):
+            return route
+    return None
+
+
+def _flat(routes: Iterable[object]) -> Iterator[object]:
+    """FastAPI keeps what was included behind an object of its own."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        yield from [route] if included is None else _flat(included.routes)
 
 
 def _ms(timings: object, name: str) -> float | None:

@@ -4,6 +4,7 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 
 from app.api import mapping
 from app.api.disconnect import cancel_on_disconnect
@@ -23,6 +24,21 @@ NOT_FOUND: dict[int | str, dict[str, object]] = {
 }
 
 
+class AnyTextConvertor(Convertor[str]):
+    """Ids may hold slashes and line breaks, which a path has decoded by then."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any_text", AnyTextConvertor())
+
+
 def build_jobs_router(
     queue: QueryQueue, defaults: mapping.Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
@@ -39,10 +55,9 @@ def build_jobs_router(
         response.headers["Server-Timing"] = mapping.server_timing(result.timings, start)
         return result
 
-    # Ids may hold slashes, which a path has decoded by the time it gets here.
-    @router.get("/api/jobs/{job_id:path}/similar", responses=NOT_FOUND)
+    @router.get("/api/jobs/{job_id:any_text}/similar", responses=NOT_FOUND)
     async def similar(
-        job_id: Annotated[str, Path(min_length=1, max_length=200)],
+        job_id: Annotated[str, Path(min_length=1)],
         request: Request,
         response: Response,
         top_n: Annotated[int, Query(ge=1, le=defaults.max_top_n)] = defaults.top_n,

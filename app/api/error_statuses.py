@@ -1,0 +1,44 @@
+"""The error statuses of each operation, in the OpenAPI document."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.api.middleware.auth import is_open
+
+# Of any request, by middleware and protocol, before a route sees it.
+ALWAYS = {
+    400: "The bytes are no request of HTTP, or the body cannot be parsed.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    500: "Something broke inside the service; its log has the details.",
+    503: "Try again after Retry-After.",
+}
+WITH_KEYS = {
+    401: "API keys are set, and the request has none of them.",
+    429: "The key's rate is used up; try again after Retry-After.",
+}
+SCHEMA = {"$ref": "#/components/schemas/ErrorResponse"}
+
+
+def document_errors(app: FastAPI) -> None:
+    """Have the document list them for each operation, whether keys are set or not."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        for path, operations in document["paths"].items():
+            possible = ALWAYS if is_open(path) else ALWAYS | WITH_KEYS
+            for operation in operations.values():
+                _add(operation["responses"], possible)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual has it
+
+
+def _add(responses: dict[str, Any], possible: dict[int, str]) -> None:
+    for status, description in possible.items():
+        content = {"application/json": {"schema": SCHEMA}}
+        responses.setdefault(
+            str(status), {"description": description, "content": content}
+        )
