@@ -91,7 +91,7 @@ async def _loop(
             body = bodies(number)
             sent = time.perf_counter()
             writer.write(_request(body))
-            status, answer = await _response(reader)
+            status, answer = await response_of(reader)
             load.latencies_s.append(time.perf_counter() - sent)
             load.statuses[status] = load.statuses.get(status, 0) + 1
             if check is not None and status == 200:
@@ -112,7 +112,7 @@ def _request(body: dict[str, Any]) -> bytes:
     return head.encode() + content
 
 
-async def _response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def response_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)

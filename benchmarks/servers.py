@@ -90,7 +90,7 @@ def _running(
     design: str, command: Sequence[str], settings: dict[str, str]
 ) -> Iterator[Running]:
     _compile()
-    port = _free_port()
+    port = free_port()
     environment = os.environ | {"PORT": str(port), "MODEL_DIR": str(MODEL_DIR)}
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -100,7 +100,7 @@ def _running(
         stdout=subprocess.DEVNULL,
     )
     try:
-        healthy_s = _wait_until_healthy(process, port, start)
+        healthy_s = wait_until_healthy(process, port, start)
         yield Running(design, port, process.pid, healthy_s)
     finally:
         process.terminate()
@@ -114,7 +114,7 @@ def _compile() -> None:
         compileall.compile_dir(ROOT / folder, quiet=1)
 
 
-def _wait_until_healthy(
+def wait_until_healthy(
     process: "subprocess.Popen[bytes]", port: int, start: float
 ) -> float:
     while time.perf_counter() - start < STARTED_WITHIN_S:
@@ -128,7 +128,7 @@ def _wait_until_healthy(
     raise TimeoutError("the server did not become healthy")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
