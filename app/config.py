@@ -24,10 +24,8 @@ MODELS = Path("models")
 LEAST_KEY_LENGTH = 16
 ORIGIN = re.compile(r"https?://[^/\s,*]+|\*")
 
-# What the service itself reads and writes in `skill_job1`.
-OWN_COLUMNS = frozenset(
-    {"job_id", "skills", "skill_ids", "embedding", "embedding_version"}
-)
+# What the service itself reads and writes in the table of jobs.
+OWN_COLUMNS = frozenset({"job_id", "skills", "embedding", "embedding_version"})
 MOST_COLUMNS = 32
 
 Count = Annotated[int, Field(ge=1)]
@@ -58,9 +56,28 @@ class ModelSettings(BaseModel):
 
 
 class ScriptSettings(ModelSettings):
-    """What the scripts need: the database and the model."""
+    """What the scripts need: the database, its tables, and the model."""
 
     database_url: SecretStr
+    # As SQL names them, with a schema or without; empty: skill_job1 and users.
+    jobs_table: str = ""
+    users_table: str = ""
+    job_columns: str = ""
+
+    @property
+    def filterable_columns(self) -> Sequence[str]:
+        """Columns of the jobs that are shown with each and filtered on."""
+        return _items(self.job_columns)
+
+    @field_validator("job_columns")
+    @classmethod
+    def _columns_are_others(cls, value: str) -> str:
+        names = _items(value)
+        if taken := [name for name in names if name in OWN_COLUMNS]:
+            raise ValueError(f"{taken[0]} is a column of the service itself")
+        if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
+            raise ValueError(f"name each column once, {MOST_COLUMNS} at most")
+        return value
 
 
 class Settings(ScriptSettings):
@@ -90,7 +107,6 @@ class Settings(ScriptSettings):
     search_backend: Literal["stream", "pgvector"] = "stream"
     # Checked by `ranking.registry`, which knows the names.
     rank_by: str = "similarity"
-    job_columns: str = ""
     skill_cache_dir: Path = Path(".cache/skills")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -103,21 +119,6 @@ class Settings(ScriptSettings):
     def origins(self) -> Sequence[str]:
         """Origins that browsers may call from; none means CORS is off."""
         return _items(self.cors_origins)
-
-    @property
-    def filterable_columns(self) -> Sequence[str]:
-        """Columns of `skill_job1` that are shown with each job and filtered on."""
-        return _items(self.job_columns)
-
-    @field_validator("job_columns")
-    @classmethod
-    def _columns_are_others(cls, value: str) -> str:
-        names = _items(value)
-        if taken := [name for name in names if name in OWN_COLUMNS]:
-            raise ValueError(f"{taken[0]} is a column of the service itself")
-        if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
-            raise ValueError(f"name each column once, {MOST_COLUMNS} at most")
-        return value
 
     @field_validator("api_keys")
     @classmethod

@@ -12,7 +12,7 @@ from app.encoder.cached import CachedEncoder
 from app.encoder.lazy import DeterministicEncoder, LazyEncoder
 from app.encoder.passages import PassageEncoder
 from app.ops.metrics import Telemetry
-from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness
+from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness, Tables
 from app.query.query import Query
 from app.query.result import Inconclusive, Result
 from app.ranking.base import RankingContext
@@ -160,7 +160,7 @@ def _readiness(
         if found is None:
             telemetry.not_ready()
         else:
-            telemetry.ready(found.jobs)
+            telemetry.ready(found.counts.jobs if found.counts else None)
 
     return SharedReadiness(
         ReadinessCheck(
@@ -168,6 +168,7 @@ def _readiness(
             model,
             job_columns=settings.filterable_columns,
             needs_vectors=settings.search_backend == "pgvector",
+            tables=Tables(settings.jobs_table, settings.users_table),
         ),
         timeout_s=probe_timeout_s(settings),
         on_checked=tell,

@@ -41,7 +41,7 @@ def main() -> None:
             time.sleep(POLL_S)
         victim.kill()
         wait(victim)
-        claimed = run(url, "SELECT count(*) FROM embedding_claim")[0][0]
+        claimed = run(url, "SELECT count(*) FROM recommender.claim")[0][0]
         print(f"killed one of two workers at {embedded(url)} rows, {claimed} claims")
         ended = wait(survivor, start_worker(url, threads=1))
         seconds = time.monotonic() - start

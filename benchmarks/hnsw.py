@@ -19,18 +19,16 @@ import psycopg2
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Literal
 
-from app.encoder.checkpoint import MINILM
 from app.ranking.retrieval.search_params import NEAR
-from app.storage.tables import JOBS
-from app.storage.vector_queries import COMPARABLE, INDEX
 from benchmarks.nearest import THROUGH_INDEX, halfvec, last_of_best, measured
 from benchmarks.recombined import million_server, recombined_table, users_of
 from benchmarks.servers import ROOT
 
 LOOK = SQL(
-    "SELECT embedding FROM skill_job1 WHERE {comparable}"
-    " ORDER BY embedding_vec <#> {query} LIMIT {limit}"
+    "SELECT embedding FROM recommender.job_vector AS v JOIN skill_job1 USING (job_id)"
+    " WHERE vector IS NOT NULL ORDER BY vector <#> {query} LIMIT {limit}"
 )
+INDEX = "job_vector_hnsw_idx"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +70,6 @@ def _build(url: str, m: str, ef_construction: str) -> None:
 def look(user: NDArray[np.float32], top_n: int) -> Composable:
     """The first look of the service, for one user."""
     return LOOK.format(
-        comparable=JOBS.format(COMPARABLE, version=MINILM.name),
         query=halfvec(user),
         # One more than is shown tells whether there is a next page.
         limit=Literal(top_n + 1 + NEAR.oversampling),

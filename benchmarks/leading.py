@@ -23,7 +23,6 @@ import psycopg2
 from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Literal
 
-from app.storage.vector_queries import INDEX
 from benchmarks.hnsw import look
 from benchmarks.nearest import (
     THROUGH_INDEX,
@@ -40,6 +39,7 @@ LEARNED_FROM = 20_000
 LEAST_PART = 32
 POWER_STEPS = 6
 
+INDEX = "job_vector_hnsw_idx"
 LEADING_INDEX = "leads_lead_idx"
 TABLE = SQL(
     "DROP TABLE IF EXISTS leads;"
@@ -54,9 +54,10 @@ BUILD = SQL(
 )
 LOOK = SQL(
     "SELECT embedding FROM (SELECT job_id FROM leads ORDER BY lead <#> {lead}"
-    " LIMIT {candidates}) AS near CROSS JOIN LATERAL (SELECT embedding, embedding_vec"
-    " FROM skill_job1 WHERE job_id = near.job_id OFFSET 0) AS job"
-    " ORDER BY embedding_vec <#> {whole} LIMIT {limit}"
+    " LIMIT {candidates}) AS near CROSS JOIN LATERAL (SELECT embedding, vector"
+    " FROM skill_job1 JOIN recommender.job_vector USING (job_id)"
+    " WHERE job_id = near.job_id OFFSET 0) AS job"
+    " ORDER BY vector <#> {whole} LIMIT {limit}"
 )
 
 

@@ -179,9 +179,9 @@ def floor(url: str, *, seconds: float) -> Load:
         while time.perf_counter() - start < seconds or len(load.latencies_s) < 3:
             began = time.perf_counter()
             with database.snapshot(Deadline.after(600)) as transaction:
-                job_id = Catalogue.read(transaction).job_id
+                jobs = Catalogue.read(transaction).jobs
                 stream_embeddings(
-                    transaction, _Nowhere(), job_id=job_id, version="all-MiniLM-L6-v2"
+                    transaction, _Nowhere(), jobs=jobs, version="all-MiniLM-L6-v2"
                 )
             load.latencies_s.append(time.perf_counter() - began)
         load.took_s = time.perf_counter() - start

@@ -75,8 +75,8 @@ def _build(url: str, args: argparse.Namespace) -> dict[str, Any]:
     )
     sizes = row(
         url,
-        "SELECT pg_relation_size('skill_job1_embedding_vec_idx'),"
-        " pg_table_size('skill_job1')",
+        "SELECT pg_relation_size('recommender.job_vector_hnsw_idx'),"
+        " pg_table_size('recommender.job_vector')",
     )
     return {
         "processor": _processor(),

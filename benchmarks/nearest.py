@@ -19,7 +19,8 @@ LARGEST = 60_000
 TIE = 1e-6
 
 THROUGH_INDEX = SQL(
-    "SET enable_seqscan = off; SET enable_sort = off; SET hnsw.iterative_scan = off"
+    "SET enable_seqscan = off; SET enable_sort = off; SET enable_hashjoin = off;"
+    " SET enable_mergejoin = off; SET hnsw.iterative_scan = off"
 )
 
 

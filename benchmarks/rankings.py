@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from app.backfill.skills import SkillBackfill
+from app.backfill import Backfill
+from app.backfill.vocabulary import VocabularyKeeper
+from app.backfill.watch import Work
 from app.encoder.lazy import LazyEncoder
 from app.storage.connection.database import Database
+from app.storage.entity import ENTITIES
 from benchmarks.cgroup import NoCgroupError
 from benchmarks.load import closed_loop
 from benchmarks.measure import known_user
@@ -62,8 +65,15 @@ def _table(server: Any, rows: int) -> str:
     """The usual table of benchmarks, with skill ids."""
     url = table_of(server, rows)
     with closing(Database(url, pool_size=1)) as database:
-        backfill = SkillBackfill(database, LazyEncoder(MODEL_DIR))
-        for _ in backfill.run():
+        encoder = LazyEncoder(MODEL_DIR)
+        vocabulary = VocabularyKeeper(database, encoder)
+        backfills = [
+            Backfill(
+                database, encoder, entity=entity, vocabulary=vocabulary, batch_size=500
+            )
+            for entity in ENTITIES
+        ]
+        for _ in Work(backfills, vocabulary).run():
             pass
     return url
 

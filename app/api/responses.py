@@ -81,8 +81,9 @@ class ReadyResponse(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     success: bool = True
-    jobs: JobCounts
-    users: int
+    jobs: JobCounts | None = Field(description="As last counted; null before that.")
+    users: int | None
+    counted_s_ago: float | None
     model: str
     model_loaded: bool
 

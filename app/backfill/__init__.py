@@ -1,6 +1,6 @@
-"""Fills the embeddings that are missing: claim rows -> encode -> compare-and-set.
+"""Makes what rows wait for: claim rows -> encode and split -> compare-and-set.
 
-It decides what is embedded and when it is written; scripts decide what is shown.
+It decides what is made and when it is written; scripts decide what is shown.
 docs/embeddings.md tells the life of a row.
 """
 

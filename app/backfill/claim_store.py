@@ -1,15 +1,13 @@
-"""Where a worker gets its rows and hands in what came of them: claims, in short
-transactions that are tried again while the database is away.
+"""Claims rows and stores what was made of them, in short transactions that are tried
+again while the database is away.
 """
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
-
-import numpy as np
 
 from app.backfill.isolation import Encoded, RowFailure
 from app.backfill.patience import retry_with_backoff
@@ -17,12 +15,12 @@ from app.deadline import Deadline
 from app.errors import AppError, RowRejectedError
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
-from app.storage.claims import Claims, Failure, Stored, TextRow
-from app.storage.codec import DIMENSION
+from app.storage.claims import Claims, Failure, Made, Stored, TextRow
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.coverage import Coverage, coverage
-from app.storage.tables import JOBS, EmbeddedTable
+from app.storage.coverage import Coverage, any_waiting, count_waiting, coverage
+from app.storage.entity import EntityName
+from app.storage.skills import known_skills, lock_vocabulary
 
 T = TypeVar("T")
 
@@ -30,6 +28,9 @@ T = TypeVar("T")
 STATEMENT_TIMEOUT_S = 60.0
 # What must not keep a process from ending.
 PARTING_TIMEOUT_S = 2.0
+
+# By row, the keys of its skills.
+KeysOf = Mapping[TextRow, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class ClaimStore:
     def __init__(
         self,
         database: Database,
-        table: EmbeddedTable,
+        entity: EntityName,
         *,
         version: str,
         lease_s: float,
@@ -62,7 +63,7 @@ class ClaimStore:
         stop: threading.Event,
     ) -> None:
         self._database = database
-        self._table = table
+        self._entity = entity
         self._version = version
         self._lease_s = lease_s
         self._patience_s = patience_s
@@ -71,11 +72,20 @@ class ClaimStore:
     def coverage(self) -> Coverage:
         """The rows by state, or the error that the database has now."""
         with self._database.snapshot(_deadline()) as transaction:
-            return coverage(transaction, self._table, version=self._version)
+            table = Catalogue.read(transaction).entity(self._entity)
+            return coverage(transaction, table)
+
+    def waiting(self) -> int:
+        """How many rows wait, or the error that the database has now."""
+        with self._database.snapshot(_deadline()) as transaction:
+            table = Catalogue.read(transaction).entity(self._entity)
+            return count_waiting(transaction, table)
 
     def any_waiting(self) -> bool:
-        """Whether a row waits, or is in quarantine."""
-        return self._patiently(lambda tx, claims: claims.any_unembedded(tx))
+        """Whether a row waits; a few buffers are read."""
+        with self._database.snapshot(_deadline()) as transaction:
+            table = Catalogue.read(transaction).entity(self._entity)
+            return any_waiting(transaction, table)
 
     def take(self, *, after: Id | None, limit: int) -> Batch | None:
         """Claim rows beyond `after`, in the order of their ids."""
@@ -87,15 +97,15 @@ class ClaimStore:
             rows = claims.take(transaction, claim, after=after, limit=limit)
             return Batch(claim, rows) if rows else None
 
-        return self._patiently(take)
+        return self._retried(take)
 
     def others_hold_rows(self) -> bool:
         """Whether living workers, or workers not dead for long, have rows claimed."""
-        return self._patiently(lambda tx, claims: claims.any_claimed(tx))
+        return self._retried(lambda tx, claims: claims.any_claimed(tx))
 
     def renew(self, batch: Batch) -> bool:
         """False when the claim was lost to another worker."""
-        return self._patiently(lambda tx, claims: claims.renew(tx, batch.claim))
+        return self._retried(lambda tx, claims: claims.renew(tx, batch.claim))
 
     def give_back(self, batch: Batch) -> None:
         """Release the claim if that can be done at once; else it expires."""
@@ -104,64 +114,89 @@ class ClaimStore:
                 lambda tx, claims: claims.release(tx, batch.claim), PARTING_TIMEOUT_S
             )
 
-    def store(self, batch: Batch, encoded: Encoded) -> StoreResult | None:
-        """Store what was encoded, note what was refused, and release the claim, in
-        one transaction. None when the claim was lost: then nothing is stored.
+    def store(self, batch: Batch, encoded: Encoded, keys: KeysOf) -> StoreResult | None:
+        """Store what was encoded with the ids of the rows' skills, note what was
+        refused, and release the claim, in one transaction. None when the claim was
+        lost: then nothing is stored.
         """
 
         def store(transaction: Transaction, claims: Claims) -> StoreResult | None:
-            vectors = np.array(encoded.embeddings, np.float32).reshape(-1, DIMENSION)
-            stored = claims.store(transaction, batch.claim, encoded.rows, vectors)
-            if stored is None:
+            if not claims.hold(transaction, batch.claim):
                 return None
+            made = self._made(transaction, encoded, keys)
+            stored = claims.store(transaction, made)
             for refusal in encoded.refusals:
                 claims.add_failure(transaction, refusal.row, refusal.reason)
             claims.release(transaction, batch.claim)
             return StoreResult(stored, encoded.refusals)
 
         try:
-            return self._patiently(store)
+            return self._retried(store)
         except RowRejectedError:
-            return self._store_each(batch, encoded)
+            return self._store_each(batch, encoded, keys)
 
     def quarantine(self, refusal: RowFailure) -> None:
         """Pass a row over until its text changes or somebody retries it."""
-        self._patiently(
+        self._retried(
             lambda tx, claims: claims.add_failure(tx, refusal.row, refusal.reason)
         )
 
     def failures(self) -> list[Failure]:
         """The rows in quarantine."""
-        return self._patiently(lambda tx, claims: claims.failures(tx))
+        return self._retried(lambda tx, claims: claims.failures(tx))
 
     def forget_failures(self) -> int:
         """Let all rows out of quarantine: how many they were."""
-        return self._patiently(lambda tx, claims: claims.forget_failures(tx))
+        return self._retried(lambda tx, claims: claims.forget_failures(tx))
 
-    def _store_each(self, batch: Batch, encoded: Encoded) -> StoreResult | None:
+    def _made(
+        self, transaction: Transaction, encoded: Encoded, keys: KeysOf
+    ) -> list[Made]:
+        """With the ids of skills, where the vocabulary has them all: without, a row
+        keeps waiting for them.
+        """
+        # Nobody removes a skill between the look-up and the commit.
+        lock_vocabulary(transaction)
+        wanted = {key for row in encoded.rows for key in keys[row]}
+        ids = known_skills(transaction, list(wanted), version=self._version)
+        return [
+            Made(
+                row,
+                embedding,
+                [ids[key] for key in keys[row]]
+                if all(key in ids for key in keys[row])
+                else None,
+            )
+            for row, embedding in zip(encoded.rows, encoded.embeddings, strict=True)
+        ]
+
+    def _store_each(
+        self, batch: Batch, encoded: Encoded, keys: KeysOf
+    ) -> StoreResult | None:
         """The database refused a row: find out which, one transaction a row."""
         stored = Stored()
         refusals = list(encoded.refusals)
         for row, vector in zip(encoded.rows, encoded.embeddings, strict=True):
             try:
-                one = self._store_one(batch, row, vector[np.newaxis])
+                one = self._store_one(batch, Encoded([row], [vector]), keys)
             except RowRejectedError as error:
                 refusals.append(RowFailure(row, str(error)))
                 continue
             if one is None:
                 return None
             stored |= one
-        rest = self.store(batch, Encoded(refusals=refusals))
-        return rest and StoreResult(stored, rest.refusals)
+        rest = self.store(batch, Encoded(refusals=refusals), keys)
+        return rest and replace(rest, stored=stored)
 
-    def _store_one(
-        self, batch: Batch, row: TextRow, vector: np.ndarray
-    ) -> Stored | None:
-        return self._patiently(
-            lambda tx, claims: claims.store(tx, batch.claim, [row], vector)
-        )
+    def _store_one(self, batch: Batch, encoded: Encoded, keys: KeysOf) -> Stored | None:
+        def store(transaction: Transaction, claims: Claims) -> Stored | None:
+            if not claims.hold(transaction, batch.claim):
+                return None
+            return claims.store(transaction, self._made(transaction, encoded, keys))
 
-    def _patiently(self, action: Callable[[Transaction, Claims], T]) -> T:
+        return self._retried(store)
+
+    def _retried(self, action: Callable[[Transaction, Claims], T]) -> T:
         return retry_with_backoff(
             lambda: self._write(action, STATEMENT_TIMEOUT_S),
             stop=self._stop,
@@ -170,17 +205,8 @@ class ClaimStore:
 
     def _write(self, action: Callable[[Transaction, Claims], T], timeout_s: float) -> T:
         with self._database.write(Deadline.after(timeout_s)) as transaction:
-            catalogue = Catalogue.read(transaction)
-            is_jobs = self._table is JOBS
-            id_column = catalogue.job_id if is_jobs else catalogue.user_id
-            claims = Claims(
-                self._table,
-                id_column,
-                self._version,
-                self._lease_s,
-                has_vectors=is_jobs and catalogue.jobs_have_vectors,
-            )
-            return action(transaction, claims)
+            table = Catalogue.read(transaction).entity(self._entity)
+            return action(transaction, Claims(table, self._version, self._lease_s))
 
 
 def _deadline() -> Deadline:

@@ -1,4 +1,6 @@
-"""Counts how many jobs list each skill: statistics for the weights of skills."""
+"""Reads the skill ids of all rows: how many jobs list each, and which are used."""
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -6,7 +8,7 @@ from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.reader import read_copy
 from app.storage.copy.skill_ids import SkillIdChunk, skill_reader
-from app.storage.sides import job_side
+from app.storage.entity import ENTITIES, EntityTable
 from app.storage.skill_counts import SkillCounts, greatest_skill_id, store_counts
 from app.storage.skills import stream_skill_ids, vocabulary_state
 
@@ -15,20 +17,43 @@ BUFFER_BYTES = 1 << 16
 
 
 def count_jobs(transaction: Transaction) -> None:
-    """Of the jobs as they are now; without migration 0042 there is no place for it."""
+    """Of the jobs as they are now."""
     catalogue = Catalogue.read(transaction)
-    if not catalogue.skills_are_counted:
-        return
     # First: skills that are removed while the ids are read make the counts void.
     vocabulary = vocabulary_state(transaction).vocabulary
-    side, tally = job_side(catalogue), _Tally(greatest_skill_id(transaction))
-    read_copy(
-        lambda sink: stream_skill_ids(transaction, sink, side),
-        skill_reader(side.id_column.kind, tally.add),
-        buffer_bytes=BUFFER_BYTES,
-    )
+    tally = _Tally(greatest_skill_id(transaction))
+    _read(transaction, catalogue.jobs, tally.add)
     counts = SkillCounts(tally.jobs, tally.listed)
     store_counts(transaction, counts, vocabulary=vocabulary)
+
+
+def used_skills(transaction: Transaction) -> set[int]:
+    """The ids that some row has.
+
+    Raises DatabaseUnavailableError where the database ended its answer early: to
+    whoever deletes the others, half of the ids would be worse than none.
+    """
+    catalogue = Catalogue.read(transaction)
+    used: set[int] = set()
+
+    def add(chunk: SkillIdChunk) -> None:
+        used.update(np.unique(chunk.skill_ids).tolist())
+
+    for name in ENTITIES:
+        _read(transaction, catalogue.entity(name), add)
+    return used
+
+
+def _read(
+    transaction: Transaction,
+    table: EntityTable,
+    consume: Callable[[SkillIdChunk], None],
+) -> None:
+    read_copy(
+        lambda sink: stream_skill_ids(transaction, sink, table),
+        skill_reader(table.id_column.kind, consume),
+        buffer_bytes=BUFFER_BYTES,
+    )
 
 
 class _Tally:
@@ -38,9 +63,9 @@ class _Tally:
         self.jobs = 0
         self.listed = np.zeros(greatest_id + 1, np.int32)  # by skill id
 
-    def add(self, batch: SkillIdChunk) -> None:
+    def add(self, chunk: SkillIdChunk) -> None:
         # A list names a skill once. Ids beyond the vocabulary cost nobody memory.
-        ids = batch.skill_ids
+        ids = chunk.skill_ids
         known = ids[(ids >= 0) & (ids < len(self.listed))]
         np.add.at(self.listed, known, 1)
-        self.jobs += len(batch.ids)
+        self.jobs += len(chunk.ids)

@@ -27,7 +27,8 @@ class Encoded:
     """Rows with their embeddings, and rows that have none."""
 
     rows: list[TextRow] = field(default_factory=list)
-    embeddings: list[NDArray[np.float32]] = field(default_factory=list)  # (384,) each
+    # (384,) each; None for a row that has its embedding already.
+    embeddings: list[NDArray[np.float32] | None] = field(default_factory=list)
     refusals: list[RowFailure] = field(default_factory=list)
 
     def __iadd__(self, other: "Encoded") -> "Encoded":
@@ -43,7 +44,7 @@ def encode_rows(encoder: Encoder, rows: Sequence[TextRow]) -> Encoded:
     Raises errors of ours: a model that is absent is no fault of a row.
     """
     try:
-        return Encoded(list(rows), _encode(encoder, rows))
+        return Encoded(list(rows), [*_encode(encoder, rows)])
     except AppError:
         raise
     except Exception:  # noqa: BLE001  (whatever the encoder met, a row may be why)
@@ -57,7 +58,7 @@ def _encode_alone(encoder: Encoder, row: TextRow) -> Encoded:
     reason = ""
     for _ in range(TRIES_ALONE):
         try:
-            return Encoded([row], _encode(encoder, [row]))
+            return Encoded([row], [*_encode(encoder, [row])])
         except AppError:
             raise
         except Exception as error:  # noqa: BLE001  (as above)

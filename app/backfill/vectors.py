@@ -1,7 +1,8 @@
 """Makes the vectors of SEARCH_BACKEND=pgvector from embeddings that are stored."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from app.backfill.patience import retry_with_backoff
@@ -14,8 +15,8 @@ from app.storage.connection.transaction import Transaction
 from app.storage.vector_filling import fill_vectors, vectorless_jobs
 from app.storage.vectors import VectorQuery
 
-# A thousand rows take a quarter of a second, and so long are they locked.
-SCAN_CHUNK_ROWS = 1000
+# A thousand rows take a quarter of a second; so long does an edit of one wait.
+BATCH_ROWS = 1000
 STATEMENT_TIMEOUT_S = 60.0
 
 
@@ -28,14 +29,17 @@ class VectorFilling:
         *,
         version: str,
         stop: threading.Event,
-        scan_chunk_rows: int = SCAN_CHUNK_ROWS,
+        batch_rows: int = BATCH_ROWS,
         patience_s: float = PATIENCE_S,
+        throttle: Callable[[float], None] = lambda _spent_s: None,
     ) -> None:
+        """`throttle` is called after a batch with the seconds that it took."""
         self._database = database
         self._version = version
         self._stop = stop
-        self._batch_rows = scan_chunk_rows
+        self._batch_rows = batch_rows
         self._patience_s = patience_s
+        self._throttle = throttle
 
     def waiting(self) -> int:
         """How many rows lack their vector; 0 where the migration was not applied."""
@@ -47,6 +51,7 @@ class VectorFilling:
         """How many rows each batch filled, until none is left or it is stopped."""
         after: Id | None = None
         while not self._stop.is_set():
+            start = time.monotonic()
             filled, after = retry_with_backoff(
                 partial(self._fill, after),
                 stop=self._stop,
@@ -54,6 +59,7 @@ class VectorFilling:
             )
             if after is None:
                 return
+            self._throttle(time.monotonic() - start)
             yield filled
 
     def _fill(self, after: Id | None) -> tuple[int, Id | None]:
@@ -65,9 +71,9 @@ class VectorFilling:
 
     def _rows(self, transaction: Transaction) -> VectorQuery | None:
         catalogue = Catalogue.read(transaction)
-        if not catalogue.jobs_have_vectors:
+        if catalogue.vectors is None:
             return None
-        return VectorQuery(catalogue.job_id, self._version)
+        return VectorQuery.of(catalogue, self._version)
 
 
 def _deadline() -> Deadline:

@@ -1,66 +1,61 @@
-"""Stays up and embeds what appears: woken by the database, or by looking."""
+"""Stays up and makes what appears: an indexed look every second, and no connection of
+its own. A NOTIFY would let the team's transactions commit one after the other.
+"""
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from app.backfill.skills import SkillBackfill, SkillProgress
 from app.backfill.vectors import VectorFilling
+from app.backfill.vocabulary import VocabularyKeeper
 from app.backfill.worker import Backfill, Progress
 from app.errors import UnavailableError
-from app.storage.connection.listener import Listener
 
 log = logging.getLogger(__name__)
 
-# A notice that never comes and one that is not needed look alike. Until the first
-# one arrived the connection may be of the kind that brings none.
 POLL_S = 1.0
-# After it, looking only covers what a broken connection missed.
-POLL_WHEN_NOTIFIED_S = 5.0
-# How soon a wait notices `stop`: a signal handler cannot end a select().
-STEP_S = 0.2
 
 
-def watch(
-    backfills: Sequence[Backfill],
-    skills: SkillBackfill,
-    vectors: VectorFilling | None,
-    bell: "WakeUp",
-    stop: threading.Event,
-) -> Iterator[Progress | SkillProgress]:
-    """Embed what waits, table after table, then the skills of both, and then whatever
-    appears, until `stop`. Vectors that stored embeddings lack are made on the way.
-    """
+@dataclass(frozen=True)
+class Work:
+    """Everything that can wait in the tables of a run; `vectors` of jobs."""
+
+    backfills: Sequence[Backfill]
+    vocabulary: VocabularyKeeper
+    vectors: VectorFilling | None = None
+
+    def any_waiting(self) -> bool:
+        """Whether there may be something to do; asked without a write or a scan."""
+        return (
+            any(backfill.any_waiting() for backfill in self.backfills)
+            or (self.vectors is not None and self.vectors.waiting() > 0)
+            or self.vocabulary.any_due()
+        )
+
+    def run(self) -> Iterator[Progress]:
+        """What waits now, table after table, but rows that others have claimed."""
+        yield from (Progress(skills=count) for count in self.vocabulary.renew())
+        jobs = 0
+        for backfill in self.backfills:
+            for done in backfill.run(wait_for_claims=False):
+                if backfill.entity == "jobs":
+                    jobs += done.embedded + done.split
+                yield done
+        if self.vectors is not None:
+            deque(self.vectors.run(), maxlen=0)
+        self.vocabulary.finish(jobs=jobs)
+
+
+def watch(work: Work, stop: threading.Event) -> Iterator[Progress]:
+    """Do what waits, and then whatever appears, until `stop`."""
     while not stop.is_set():
-        for backfill in backfills:
-            yield from backfill.run(wait_for_claims=False)
-        yield from skills.run()
-        if vectors is not None:
-            deque(vectors.run(), maxlen=0)
-        bell.wait(stop)
-
-
-class WakeUp:
-    """Rings when a text may have appeared."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._poll_s = POLL_S
-
-    def wait(self, stop: threading.Event) -> None:
-        """Return when the database announces texts, when it is time to look, or at
-        `stop`. A database that is away is waited for by whoever looks next.
-        """
-        look_at = time.monotonic() + self._poll_s
-        while not stop.is_set() and time.monotonic() < look_at:
-            try:
-                if self._listener.wait(STEP_S):
-                    self._poll_s = POLL_WHEN_NOTIFIED_S
-                    return
-            except UnavailableError as error:
-                log.warning("%s", error)
-                self._poll_s = POLL_S
-                stop.wait(POLL_S)
-                return
+        try:
+            is_waiting = work.any_waiting()
+        except UnavailableError as error:
+            log.warning("%s", error)
+            is_waiting = False
+        if is_waiting:
+            yield from work.run()
+        stop.wait(POLL_S)

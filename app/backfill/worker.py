@@ -3,16 +3,18 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from app.backfill.claim_store import Batch, ClaimStore
+from app.backfill.claim_store import Batch, ClaimStore, KeysOf
 from app.backfill.isolation import Encoded, RowFailure, encode_rows
+from app.backfill.vocabulary import VocabularyKeeper
 from app.encoder import Encoder
 from app.query.ids import Id
-from app.storage.claims import Failure, TextRow
+from app.ranking.skills.parse import split_skills
+from app.storage.claims import MOST_TRIES, Failure, TextRow
 from app.storage.connection.database import Database
 from app.storage.coverage import Coverage
-from app.storage.tables import JOBS, EmbeddedTable
+from app.storage.entity import EntityName
 
 # A dead worker's rows wait so long for another. A living one renews its claim.
 LEASE_S = 60.0
@@ -22,36 +24,41 @@ PATIENCE_S = 600.0
 SLICE_ROWS = 16
 # How often it looks whether rows that others had claimed came free.
 POLL_S = 0.25
-# A text that was embedded so often and never stored, though nobody changed it.
-MOST_TRIES = 3
-PASSED_OVER = "The database took the embedding and did not keep it; is a trigger why?"
+NOT_KEPT = "The database took the embedding and did not keep it; is a trigger why?"
+TAKEN_AWAY = (
+    f"Its embedding was stored {MOST_TRIES} times within an hour and taken away again;"
+    " what writes to the row?"
+)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One batch: rows that now carry an embedding; rows that were edited, deleted or
-    locked meanwhile, and keep what they have; rows put into quarantine.
+    """One batch: rows that now carry an embedding and skill ids; rows that had an
+    embedding and now carry skill ids; rows that were edited, deleted or locked
+    meanwhile, and keep what they have; rows put into quarantine; and new skills.
     """
 
     embedded: int = 0
+    split: int = 0
     changed: int = 0
     quarantined: int = 0
+    skills: int = 0
 
     def __add__(self, other: "Progress") -> "Progress":
+        names = (field.name for field in fields(self))
         return Progress(
-            self.embedded + other.embedded,
-            self.changed + other.changed,
-            self.quarantined + other.quarantined,
+            **{name: getattr(self, name) + getattr(other, name) for name in names}
         )
+
+    @property
+    def settled(self) -> int:
+        """Rows of the batch that need no more work."""
+        return self.embedded + self.split + self.quarantined
 
     @property
     def seen(self) -> int:
         """Rows of the batch."""
-        return self.embedded + self.changed + self.quarantined
-
-
-def _always() -> bool:
-    return True
+        return self.settled + self.changed
 
 
 def _at_once(_spent_s: float) -> None:
@@ -59,11 +66,11 @@ def _at_once(_spent_s: float) -> None:
 
 
 class Backfill:
-    """Embeds rows of one table that have no sound embedding of this model.
+    """Makes what the rows of one table wait for: the embedding of the text, and the ids
+    of its skills.
 
-    `stop` ends `run` after the slice that is being encoded. `may_run` is asked before
-    a claimed batch is encoded, and `throttle` is called after a slice with the seconds
-    that it took: the service uses both to keep out of its requests' way.
+    `stop` ends `run` after the slice that is being encoded. `throttle` is called after
+    a slice with the seconds that it took: the service keeps out of its requests' way.
     """
 
     def __init__(
@@ -72,25 +79,32 @@ class Backfill:
         encoder: Encoder,
         *,
         batch_size: int,
-        table: EmbeddedTable = JOBS,
+        entity: EntityName = "jobs",
+        vocabulary: VocabularyKeeper | None = None,
         slice_rows: int = SLICE_ROWS,
         lease_s: float = LEASE_S,
         patience_s: float = PATIENCE_S,
         stop: threading.Event | None = None,
-        may_run: Callable[[], bool] = _always,
         throttle: Callable[[float], None] = _at_once,
     ) -> None:
-        self.table = table
+        """`vocabulary`: where its rows' skills are added; None for one of its own."""
+        self.entity = entity
         self._stop = stop or threading.Event()
         self._encoder = encoder
+        self._vocabulary = vocabulary or VocabularyKeeper(
+            database,
+            encoder,
+            patience_s=patience_s,
+            stop=self._stop,
+            throttle=throttle,
+        )
         self._batch_size = batch_size
         self._slice_rows = slice_rows
         self._lease_s = lease_s
-        self._admit = may_run
-        self._pace = throttle
+        self._throttle = throttle
         self._store = ClaimStore(
             database,
-            table,
+            entity,
             version=encoder.version,
             lease_s=lease_s,
             patience_s=patience_s,
@@ -98,17 +112,18 @@ class Backfill:
         )
         self._after: Id | None = None
         self._tries: dict[TextRow, int] = {}
+        self._renewed_at = 0.0
 
     def coverage(self) -> Coverage:
         """The rows by state."""
         return self._store.coverage()
 
     def remaining(self) -> int:
-        """How many rows wait for an embedding; those in quarantine do not."""
-        return self.coverage().waiting
+        """How many rows wait; those in quarantine do not. An index answers."""
+        return self._store.waiting()
 
     def any_waiting(self) -> bool:
-        """Whether there may be something to do; asked without a write or a scan."""
+        """Whether there is something to do; asked without a write or a scan."""
         return self._store.any_waiting()
 
     def failures(self) -> list[Failure]:
@@ -122,10 +137,10 @@ class Backfill:
     def run(
         self, *, limit: int | None = None, wait_for_claims: bool = True
     ) -> Iterator[Progress]:
-        """Embed batch after batch until no row waits; at most `limit` rows.
+        """Embed and split batch after batch until no row waits; at most `limit` rows.
 
         Each batch is committed on its own. With `wait_for_claims` it also waits for
-        rows that other workers have claimed: their claims may run out.
+        rows that other workers have claimed: these may die, and their claims run out.
         """
         left = limit
         self._tries.clear()
@@ -136,9 +151,6 @@ class Backfill:
                     return
                 self._stop.wait(POLL_S)
                 continue
-            if not self._admit():
-                self._store.give_back(batch)
-                return
             done = self._finish(batch)
             left = None if left is None else left - done.seen
             yield done
@@ -152,55 +164,78 @@ class Backfill:
         if batch is None and self._after is not None:
             batch = self._store.take(after=None, limit=size)
         self._after = batch.rows[-1].id if batch else None
+        self._renewed_at = time.monotonic()
         return batch
 
     def _finish(self, batch: Batch) -> Progress:
         try:
             encoded = self._encode(batch)
-            handed_in = self._store.store(batch, encoded) if encoded else None
+            keys = {row: _keys(row) for row in encoded.rows}
+            skills = self._learn(batch, keys)
+            result = self._store.store(batch, encoded, keys)
         except BaseException:
             self._store.give_back(batch)
             raise
-        if encoded is None or handed_in is None:
-            return Progress(changed=len(batch.rows))
-        stored = handed_in.stored
-        not_persisted = [
-            row for row in encoded.rows if str(row.id) in stored.not_persisted
+        if result is None:
+            return Progress(changed=len(batch.rows), skills=skills)
+        stored = [row for row in encoded.rows if str(row.id) in result.stored.ids]
+        lost = [
+            row for row in encoded.rows if str(row.id) in result.stored.not_persisted
         ]
-        refusals = handed_in.refusals
-        quarantined = len(refusals) + self._pass_over(not_persisted, refusals)
-        embedded = len(stored.ids)
+        quarantined = len(result.refusals) + self._pass_over(lost, result.refusals)
+        split = sum(row.is_embedded for row in stored)
         seen = len(encoded.rows) + len(encoded.refusals)
-        return Progress(embedded, seen - embedded - quarantined, quarantined)
+        return Progress(
+            embedded=len(stored) - split,
+            split=split,
+            changed=seen - len(stored) - quarantined,
+            quarantined=quarantined,
+            skills=skills,
+        )
 
-    def _encode(self, batch: Batch) -> Encoded | None:
-        """None when the claim was lost; what there is when it was stopped."""
+    def _encode(self, batch: Batch) -> Encoded:
+        """What there is when it is stopped, or when the claim was lost."""
         encoded = Encoded()
-        renewed_at = start = time.monotonic()
-        for first in range(0, len(batch.rows), self._slice_rows):
-            rows = batch.rows[first : first + self._slice_rows]
-            encoded += encode_rows(self._encoder, rows)
-            self._pace(time.monotonic() - start)
-            if self._stop.is_set():
-                break
+        for row in batch.rows:
+            if row.is_tried and not row.is_embedded:
+                encoded.refusals.append(RowFailure(row, TAKEN_AWAY))
+            elif row.is_embedded:
+                encoded += Encoded([row], [None])
+        seen = {*encoded.rows, *(refusal.row for refusal in encoded.refusals)}
+        rows = [row for row in batch.rows if row not in seen]
+        for first in range(0, len(rows), self._slice_rows):
             start = time.monotonic()
-            if start - renewed_at > self._lease_s / 3:
-                if not self._store.renew(batch):
-                    return None
-                renewed_at = start
+            part = rows[first : first + self._slice_rows]
+            encoded += encode_rows(self._encoder, part)
+            self._throttle(time.monotonic() - start)
+            if self._stop.is_set() or not self._is_kept(batch):
+                break
         return encoded
 
-    def _pass_over(
-        self, not_persisted: list[TextRow], refusals: Sequence[RowFailure]
-    ) -> int:
+    def _learn(self, batch: Batch, keys: KeysOf) -> int:
+        wanted = list(dict.fromkeys(key for row in keys.values() for key in row))
+        return self._vocabulary.learn(wanted, is_wanted=lambda: self._is_kept(batch))
+
+    def _is_kept(self, batch: Batch) -> bool:
+        """Renew the claim now and then; False when it was lost to another worker."""
+        if time.monotonic() - self._renewed_at < self._lease_s / 3:
+            return True
+        self._renewed_at = time.monotonic()
+        return self._store.renew(batch)
+
+    def _pass_over(self, lost: list[TextRow], refusals: Sequence[RowFailure]) -> int:
         """Count the failures of rows that are not in quarantine yet, put those that
         fail for ever into it, and say how many these were.
         """
         known = {refusal.row for refusal in refusals}
-        not_persisted = [row for row in not_persisted if row not in known]
-        for row in not_persisted:
+        lost = [row for row in lost if row not in known]
+        for row in lost:
             self._tries[row] = self._tries.get(row, 0) + 1
-        stubborn = [row for row in not_persisted if self._tries[row] >= MOST_TRIES]
+        stubborn = [row for row in lost if self._tries[row] >= MOST_TRIES]
         for row in stubborn:
-            self._store.quarantine(RowFailure(row, PASSED_OVER))
+            self._store.quarantine(RowFailure(row, NOT_KEPT))
         return len(stubborn)
+
+
+def _keys(row: TextRow) -> Sequence[str]:
+    return [skill.key for skill in split_skills(row.skills)]

@@ -18,11 +18,14 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from app.config import ScriptSettings, read_settings
-from app.encoder.checkpoint import MINILM
 from app.errors import ConfigError
 from app.storage.connection.dsn import primary
-from app.storage.tables import JOBS
-from app.storage.vector_queries import COMPARABLE, INDEX
+from app.storage.sql import load
+
+VECTORS = load("vectors")
+SCHEMA = load("catalogue")["vectors"]
+TABLE = Identifier("recommender", "job_vector")
+INDEX = "recommender.job_vector_hnsw_idx"
 
 # Chosen by measurement: docs/pgvector-choices.md.
 M = 16
@@ -30,11 +33,6 @@ EF_CONSTRUCTION = 256
 SHOWN_EVERY_S = 2.0
 
 VALID = SQL("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass({})")
-BUILD = SQL(
-    "CREATE INDEX CONCURRENTLY {name} ON skill_job1"
-    " USING hnsw (embedding_vec halfvec_ip_ops)"
-    " WITH (m = {m}, ef_construction = {ef_construction}) WHERE {comparable}"
-)
 PROGRESS = SQL(
     "SELECT phase, tuples_done, tuples_total, blocks_done, blocks_total"
     " FROM pg_stat_progress_create_index WHERE pid = {pid}"
@@ -68,22 +66,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _build(args: argparse.Namespace, building: Connection, watching: Connection) -> int:
     name = Literal(INDEX)
+    schemas = _rows(building, SCHEMA)
+    if not schemas:
+        print("First: python scripts/migrate.py --with pgvector", file=sys.stderr)
+        return 1
     found = _rows(building, VALID.format(name))
     if found and found[0][0] and not args.rebuild:
         print(f"The index {INDEX} is there; --rebuild builds it anew.")
         return 0
     if found:
-        _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(Identifier(INDEX)))
+        index = Identifier(*INDEX.split("."))
+        _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(index))
     # Statistics, without which no plan uses the index, and the map that counts need.
-    print("Vacuuming the table …", flush=True)
-    _rows(building, SQL("VACUUM (ANALYZE) skill_job1"))
+    print("Vacuuming the vectors …", flush=True)
+    _rows(building, SQL("VACUUM (ANALYZE) {}").format(TABLE))
     _rows(building, SQL("SET maintenance_work_mem = {}").format(Literal(args.memory)))
     _rows(
         building,
         SQL("SET max_parallel_maintenance_workers = {}").format(Literal(args.workers)),
     )
     start = time.monotonic()
-    _run_shown(building, watching, _statement(args))
+    _run_shown(building, watching, _statement(args, schemas[0][0]))
     size = _rows(building, SIZE.format(name))[0][0]
     print(f"Built in {time.monotonic() - start:.0f} s: {size / 1e6:.0f} MB.")
     return 0
@@ -118,12 +121,11 @@ def _line(building: Building) -> str:
     return building.phase
 
 
-def _statement(args: argparse.Namespace) -> Composable:
-    return BUILD.format(
-        name=Identifier(INDEX),
+def _statement(args: argparse.Namespace, schema: str) -> Composable:
+    return VECTORS["build_index"].format(
+        vectors=Identifier(schema),
         m=Literal(args.m),
         ef_construction=Literal(args.ef_construction),
-        comparable=JOBS.format(COMPARABLE, version=MINILM.name),
     )
 
 

@@ -1,6 +1,5 @@
-"""Fill `embedding` and `embedding_version` of every job and user that has a text but no
-sound embedding of the current model, and `skill_ids` and the vocabulary of skills. Any
-number of these may run at once, anywhere.
+"""Make what jobs and users wait for: the embedding of each text by the current model,
+and the ids of its skills. Any number of these may run at once, anywhere.
 
 Exit status: 0 when nothing is left undone, 1 when rows are left or in quarantine, 2 for
 an error, 130 after Ctrl-C, 143 after SIGTERM. Whatever ends it, run it again to go on.
@@ -11,20 +10,18 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 import app.commands.blas_threads  # noqa: F401  (before NumPy)
 from app.backfill import Backfill, Progress
-from app.backfill.skills import SkillBackfill, SkillProgress
 from app.backfill.vectors import VectorFilling
-from app.backfill.watch import WakeUp, watch
+from app.backfill.vocabulary import VocabularyKeeper
+from app.backfill.watch import Work, watch
 from app.backfill.worker import PATIENCE_S
 from app.commands.embed_options import parse
-from app.commands.embed_skills import fill_skills, watched
 from app.commands.embed_vectors import fill_vectors
-from app.commands.progress import settled, shown, summary
+from app.commands.progress import shown, summary
 from app.commands.stop import Stop
 from app.config import ScriptSettings, read_settings
 from app.encoder.lazy import LazyEncoder
@@ -32,50 +29,29 @@ from app.encoder.passages import PassageEncoder, PromptedEncoder
 from app.errors import AppError
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
-from app.storage.connection.listener import Listener
-from app.storage.tables import JOBS, USERS
+from app.storage.entity import ENTITIES, EntityName
 
-
-@dataclass(frozen=True)
-class Work:
-    """Everything that can wait in the tables of a run."""
-
-    backfills: Sequence[Backfill]
-    skills: SkillBackfill
-    vectors: VectorFilling | None  # of jobs
-
-
-TABLES = {"jobs": [JOBS], "users": [USERS], "all": [JOBS, USERS]}
+ONLY: Mapping[str, Sequence[EntityName]] = {"jobs": ("jobs",), "users": ("users",)}
+WHATS = (*ONLY, "all")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse(argv, __doc__ or "", whats=sorted(TABLES))
+    args = parse(argv, __doc__ or "", whats=WHATS)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     stop = Stop()
     try:
         settings = read_settings(ScriptSettings)
-        # A replica takes no writes, and announces no texts.
+        # A replica takes no writes.
         dsn = primary(settings.database_url.get_secret_value())
         with stop, closing(Database(dsn, pool_size=1)) as database:
-            encoder = _encoder(args, settings)
-            backfills = _backfills(args, database, encoder, stop.event)
-            skills = SkillBackfill(
-                database,
-                encoder,
-                tables=TABLES[args.what],
-                stays_up=args.watch,
-                patience_s=PATIENCE_S,
-                stop=stop.event,
-            )
+            work = _work(args, database, _encoder(args, settings), stop.event)
             if args.failures:
-                return _list_failures(backfills)
+                return _list_failures(work.backfills)
             if args.dry_run:
-                return _count(backfills, skills)
+                return _count(work)
             if args.prune_skills:
-                return _prune(skills)
-            vectors = VectorFilling(database, version=encoder.version, stop=stop.event)
-            work = Work(backfills, skills, vectors if args.what != "users" else None)
-            return _embed(args, work, dsn, stop)
+                return _prune(work.vocabulary)
+            return _embed(args, work, stop)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2
@@ -93,26 +69,32 @@ def _encoder(args: argparse.Namespace, settings: ScriptSettings) -> PromptedEnco
     return ReferenceEncoder(settings.model_dir, device=args.device, name=name)
 
 
-def _backfills(
+def _work(
     args: argparse.Namespace,
     database: Database,
     encoder: PromptedEncoder,
     stop: threading.Event,
-) -> list[Backfill]:
+) -> Work:
     # sentence-transformers sorts what it gets by length: the more at once, the better.
     slice_rows = args.batch_size if args.encoder == "sentence-transformers" else 16
-    return [
+    vocabulary = VocabularyKeeper(
+        database, encoder, stays_up=args.watch, patience_s=PATIENCE_S, stop=stop
+    )
+    backfills = [
         Backfill(
             database,
-            PassageEncoder(encoder) if table is JOBS else encoder,
-            table=table,
+            PassageEncoder(encoder) if entity == "jobs" else encoder,
+            vocabulary=vocabulary,
+            entity=entity,
             batch_size=args.batch_size,
             slice_rows=slice_rows,
             lease_s=args.lease_s,
             stop=stop,
         )
-        for table in TABLES[args.what]
+        for entity in ONLY.get(args.what, ENTITIES)
     ]
+    vectors = VectorFilling(database, version=encoder.version, stop=stop)
+    return Work(backfills, vocabulary, vectors if args.what != "users" else None)
 
 
 def _list_failures(backfills: Sequence[Backfill]) -> int:
@@ -121,98 +103,90 @@ def _list_failures(backfills: Sequence[Backfill]) -> int:
         for failure in backfill.failures():
             found = True
             when = failure.failed_at.isoformat(sep=" ", timespec="seconds")
-            print(f"{backfill.table.rows} {failure.row_id}\t{when}\t{failure.reason}")
+            print(f"{backfill.entity} {failure.row_id}\t{when}\t{failure.reason}")
     if not found:
         print("No row is in quarantine.")
     return 1 if found else 0
 
 
-def _count(backfills: Sequence[Backfill], skills: SkillBackfill) -> int:
-    waiting = {backfill.table.rows: backfill.remaining() for backfill in backfills}
+def _count(work: Work) -> int:
+    waiting = {backfill.entity: backfill.remaining() for backfill in work.backfills}
     for rows, count in waiting.items():
-        print(f"{count} {rows} would be embedded.")
-    unsplit = skills.remaining()
-    print(f"{unsplit} texts and skills would be split or embedded.")
-    return 1 if unsplit or any(waiting.values()) else 0
+        print(f"{count} {rows} would be embedded and split.")
+    stale = work.vocabulary.count_stale()
+    print(f"{stale} skills would be embedded again.")
+    return 1 if stale or any(waiting.values()) else 0
 
 
-def _prune(skills: SkillBackfill) -> int:
-    print(f"{skills.remove_unused()} skills that no job and no user has were removed.")
+def _prune(vocabulary: VocabularyKeeper) -> int:
+    removed = vocabulary.remove_unused()
+    print(f"{removed} skills that no job and no user has were removed.")
     return 0
 
 
-def _embed(
-    args: argparse.Namespace,
-    work: Work,
-    dsn: str,
-    stop: Stop,
-) -> int:
-    backfills = work.backfills
+def _embed(args: argparse.Namespace, work: Work, stop: Stop) -> int:
     if args.retry_failures:
-        freed = sum(backfill.retry_failures() for backfill in backfills)
+        freed = sum(backfill.retry_failures() for backfill in work.backfills)
         print(f"{freed} rows are out of quarantine.")
     # Also shows at once what is wrong with the database, before anything waits for it.
-    for backfill in backfills:
+    for backfill in work.backfills:
         backfill.remaining()
     if args.watch:
-        _watch(work, dsn, stop.event)
+        _watch(work, stop.event)
     else:
-        _run(args.limit, backfills)
-        if work.vectors is not None and not stop.event.is_set():
-            fill_vectors(work.vectors)
-        if not stop.event.is_set():
-            fill_skills(work.skills, limit=args.limit)
-    return stop.status or _left(backfills, work.skills)
+        _run(args.limit, work, stop.event)
+    return stop.status or _left(work)
 
 
-def _watch(
-    work: Work,
-    dsn: str,
-    stop: threading.Event,
-) -> None:
+def _watch(work: Work, stop: threading.Event) -> None:
     print("Watching for texts; Ctrl-C ends it.", flush=True)
-    with closing(Listener(dsn)) as listener:
-        for done in watch(
-            work.backfills, work.skills, work.vectors, WakeUp(listener), stop
-        ):
-            if isinstance(done, SkillProgress):
-                print(watched(done), flush=True)
-                continue
-            print(
-                f"{done.embedded} embedded, {done.changed} changed meanwhile,"
-                f" {done.quarantined} into quarantine",
-                flush=True,
-            )
+    for done in watch(work, stop):
+        print(
+            f"{done.embedded} embedded, {done.split} split, {done.changed} changed"
+            f" meanwhile, {done.quarantined} into quarantine, {done.skills} new skills",
+            flush=True,
+        )
 
 
-def _run(limit: int | None, backfills: Sequence[Backfill]) -> None:
-    for backfill in backfills:
-        waiting = backfill.remaining()
-        todo = waiting if limit is None else min(waiting, limit)
-        start = time.monotonic()
-        total = Progress()
-        batches = backfill.run(limit=limit)
-        unit = backfill.table.rows.removesuffix("s")
-        for done in shown(batches, todo, unit=unit, size=settled):
-            total += done
-        seconds = time.monotonic() - start
-        print(summary(total, seconds, rows=backfill.table.rows), flush=True)
-        limit = None if limit is None else max(0, limit - total.seen)
+def _run(limit: int | None, work: Work, stop: threading.Event) -> None:
+    renewed = sum(work.vocabulary.renew())
+    if renewed:
+        print(f"{renewed} skills embedded again.", flush=True)
+    jobs = 0
+    for backfill in work.backfills:
+        done = _run_one(limit, backfill)
+        limit = None if limit is None else max(0, limit - done.seen)
+        jobs += done.embedded + done.split if backfill.entity == "jobs" else 0
+    if work.vectors is not None and not stop.is_set():
+        fill_vectors(work.vectors)
+    work.vocabulary.finish(jobs=jobs)
 
 
-def _left(backfills: Sequence[Backfill], skills: SkillBackfill) -> int:
+def _run_one(limit: int | None, backfill: Backfill) -> Progress:
+    waiting = backfill.remaining()
+    todo = waiting if limit is None else min(waiting, limit)
+    start = time.monotonic()
+    total = Progress()
+    batches = backfill.run(limit=limit)
+    unit = backfill.entity.removesuffix("s")
+    for done in shown(batches, todo, unit=unit, size=lambda each: each.settled):
+        total += done
+    print(summary(total, time.monotonic() - start, rows=backfill.entity), flush=True)
+    return total
+
+
+def _left(work: Work) -> int:
     """Say what is not embedded or split: 1 when there is something, else 0."""
     undone = 0
-    for backfill in backfills:
-        found = backfill.coverage()
-        undone += found.waiting + found.quarantined
-        print(
-            f"{found.waiting} {backfill.table.rows} left,"
-            f" {found.quarantined} in quarantine."
-        )
-    unsplit = skills.remaining()
-    print(f"{unsplit} texts or skills left to split or embed.")
-    return 1 if undone + unsplit else 0
+    for backfill in work.backfills:
+        waiting = backfill.remaining()
+        quarantined = backfill.coverage().quarantined
+        undone += waiting + quarantined
+        print(f"{waiting} {backfill.entity} left, {quarantined} in quarantine.")
+    stale = work.vocabulary.count_stale()
+    if stale:
+        print(f"{stale} skills left to embed.")
+    return 1 if undone + stale else 0
 
 
 if __name__ == "__main__":

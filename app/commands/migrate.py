@@ -1,20 +1,22 @@
 """Apply the numbered SQL files of `migrations/` that a database does not have yet.
 
-yoyo-migrations keeps the record of what was applied. Each file is idempotent and may
-also be pasted into a SQL editor.
+Each file is one transaction, idempotent, and may also be pasted into a SQL editor.
+`recommender.migration` keeps the record; files marked "Repeatable" run every time.
+A lock that somebody holds is waited for in short steps, so that nobody queues behind.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg2
-from yoyo import read_migrations
-from yoyo.backends.core.postgresql import PostgresqlBackend
-from yoyo.connections import DatabaseURI
-from yoyo.migrations import default_migration_table
+from psycopg2 import errorcodes
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.sql import SQL, Identifier
 
 from app.commands import ROOT
 from app.config import ScriptSettings, read_settings
@@ -22,59 +24,211 @@ from app.errors import ConfigError
 from app.storage.connection.dsn import primary
 
 FOLDER = ROOT / "migrations"
-EXTRAS = ("pgvector",)
+EXTRAS = ("pgvector", "supabase-close")
+# After this file both tables are there.
+TABLES_FILE = "0003_tables"
+RECORD = "recommender.migration"
 
 # Any number that no other program is likely to lock.
 LOCK_KEY = 5_241_809_377_421
 
+# So long may others wait behind us while we wait for a lock; then we step aside.
+LOCK_TIMEOUT = "2s"
+PAUSE_S = 1.0
+MOST_TRIES = 40
 
-class LibpqBackend(PostgresqlBackend):  # type: ignore[misc]  # yoyo has no types
-    """Connects with the connection string as libpq reads it: sockets, TLS, services."""
+KEY_INDEX = "recommender_job_id"
 
-    def connect(self, dburi: Any) -> Any:
-        connection = psycopg2.connect(dburi.args["dsn"])
-        connection.autocommit = True
-        return connection
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The team's tables and the columns to offer, as the settings have them; an empty
+    name is the guide's table.
+    """
+
+    jobs: str = ""
+    users: str = ""
+    job_columns: Sequence[str] = ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     try:
-        dsn = primary(read_settings(ScriptSettings).database_url.get_secret_value())
-        for name in migrate(dsn, extras=args.extras):
+        settings = read_settings(ScriptSettings)
+        dsn = primary(settings.database_url.get_secret_value())
+        tables = Tables(
+            settings.jobs_table, settings.users_table, settings.filterable_columns
+        )
+        for name in migrate(dsn, extras=args.extras, tables=tables, say=_say):
             print(f"applied {name}")
     except (ConfigError, psycopg2.Error) as error:
-        print(f"migrate: {str(error).strip()}", file=sys.stderr)
+        print(f"migrate: {_sentence(error)}", file=sys.stderr)
         return 1
     print("The database is up to date.")
     return 0
 
 
-def migrate(dsn: str, *, extras: Sequence[str] = ()) -> Iterator[str]:
-    """Apply what is missing, in the order of the numbers; yields each name.
+def migrate(
+    dsn: str,
+    *,
+    extras: Sequence[str] = (),
+    tables: Tables = Tables(),
+    say: Say = lambda _: None,
+) -> Iterator[str]:
+    """Apply what is missing, in the order of the numbers; yields each new name.
 
-    `extras` are folders of `migrations/` that not everybody wants.
+    `extras` are folders of `migrations/` that not everybody wants; `say` is told of
+    warnings, and who holds a lock that is waited for.
     """
+    with _alone(dsn), closing(psycopg2.connect(dsn)) as connection:
+        known = _applied(connection)
+        done: list[str] = []
+        for file in _files(extras):
+            # Asked each time: one that drops what another has made forgets that one.
+            is_applied = file.stem in _applied(connection)
+            if is_applied and not _is_repeatable(file):
+                continue
+            done.append(file.stem)
+            _apply(connection, file, done, tables=tables, say=say)
+            if file.stem not in known:
+                yield file.stem
+            if file.stem == TABLES_FILE:
+                _index_key(connection, tables, say)
+
+
+def _files(extras: Sequence[str]) -> Sequence[Path]:
     folders = [FOLDER, *(FOLDER / extra for extra in extras)]
-    with _alone(dsn):
-        backend = LibpqBackend(
-            DatabaseURI("postgresql", None, None, None, None, "", {"dsn": dsn}),
-            default_migration_table,
+    return [file for folder in folders for file in sorted(folder.glob("*.sql"))]
+
+
+def _is_repeatable(file: Path) -> bool:
+    return "\n-- Repeatable:" in file.read_text(encoding="utf-8")
+
+
+def _applied(connection: Connection) -> set[str]:
+    """The names that are recorded; none where there is no record yet."""
+    with connection, connection.cursor() as cursor:
+        if not _has_record(connection):
+            return set()
+        cursor.execute("SELECT name FROM recommender.migration")
+        return {name for (name,) in cursor}
+
+
+def _has_record(connection: Connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_class WHERE oid = to_regclass(%s)", (RECORD,))
+        return cursor.rowcount == 1
+
+
+def _apply(
+    connection: Connection, file: Path, done: Sequence[str], *, tables: Tables, say: Say
+) -> None:
+    """One file in one transaction; again while somebody holds a lock that it needs.
+
+    `done`: it and those before it, which are recorded once there is a record.
+    """
+    for attempt in range(1, MOST_TRIES + 1):
+        try:
+            with connection, connection.cursor() as cursor:
+                _configure(connection, tables)
+                cursor.execute(file.read_text(encoding="utf-8"))
+                if _has_record(connection):
+                    cursor.execute(
+                        "INSERT INTO recommender.migration (name) SELECT unnest(%s)"
+                        " ON CONFLICT DO NOTHING",
+                        (list(done),),
+                    )
+        except psycopg2.Error as error:
+            if error.pgcode != errorcodes.LOCK_NOT_AVAILABLE or attempt == MOST_TRIES:
+                raise
+            say(f"{_blocker(connection, tables)} Trying again ({attempt}).")
+            time.sleep(PAUSE_S)
+        else:
+            break
+    for notice in connection.notices:
+        if notice.startswith("WARNING:"):
+            say(notice.removeprefix("WARNING:").strip())
+    connection.notices.clear()
+
+
+def _configure(connection: Connection, tables: Tables) -> None:
+    """What the files read, for this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true),"
+            " set_config('recommender.jobs_table', %s, true),"
+            " set_config('recommender.users_table', %s, true),"
+            " set_config('recommender.job_columns', %s, true)",
+            (LOCK_TIMEOUT, tables.jobs, tables.users, ",".join(tables.job_columns)),
         )
-        with backend:
-            backend.init_database()
-            migrations = backend.to_apply(read_migrations(*map(str, folders)))
-            for migration in migrations:
-                backend.apply_one(migration)
-                yield migration.id
+
+
+def _blocker(connection: Connection, tables: Tables) -> str:
+    """Who holds a lock on one of the tables; never what they run: it may hold texts."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.oid::regclass::text, a.pid, a.usename, a.application_name,"
+            " a.state, extract(epoch FROM clock_timestamp() - a.xact_start)::int"
+            " FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+            " JOIN pg_stat_activity a ON a.pid = l.pid"
+            " WHERE l.granted AND a.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')"
+            " AND (c.oid IN (to_regclass(%s), to_regclass(%s))"
+            " OR c.relnamespace = to_regnamespace('recommender'))"
+            " ORDER BY a.xact_start LIMIT 1",
+            (tables.jobs or "skill_job1", tables.users or "users"),
+        )
+        found = cursor.fetchone()
+    if found is None:
+        return "A lock is held by somebody else."
+    table, pid, user, program, state, seconds = found
+    return (
+        f"{table} is locked by process {pid} ({program or 'a program'} as {user},"
+        f" {state}, for {seconds} s); SELECT pg_terminate_backend({pid}) would end it."
+    )
+
+
+def _index_key(connection: Connection, tables: Tables, say: Say) -> None:
+    """An index on job_id where there is none, built beside the team's traffic.
+
+    A partitioned table takes none in this way: 0004_attach.sql warns.
+    """
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n.nspname, c.relname, c.relkind = 'r', EXISTS ("
+            "SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
+            " AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisvalid"
+            " AND i.indpred IS NULL AND a.attname = 'job_id')"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.oid = to_regclass(%s)",
+            (tables.jobs or "skill_job1",),
+        )
+        schema, name, is_plain, has_index = cursor.fetchone()  # type: ignore[misc]
+    if has_index or not is_plain:
+        return
+    say(f"Building an index on job_id of {schema}.{name}, beside the traffic.")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        # What a build that was broken off has left is not valid.
+        cursor.execute(
+            SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(
+                Identifier(schema, KEY_INDEX)
+            )
+        )
+        cursor.execute(
+            SQL("CREATE INDEX CONCURRENTLY {} ON {} (job_id)").format(
+                Identifier(KEY_INDEX), Identifier(schema, name)
+            )
+        )
+    connection.autocommit = False
 
 
 @contextmanager
 def _alone(dsn: str) -> Iterator[None]:
     """Hold a lock against a second migration at the same time.
 
-    yoyo's own lock is a row that a killed process leaves behind for ever. This one
-    ends with its transaction, and a transaction also holds it through a pooler.
+    It ends with its transaction, and a transaction also holds it through a pooler.
     """
     connection = psycopg2.connect(dsn)
     try:
@@ -83,6 +237,18 @@ def _alone(dsn: str) -> Iterator[None]:
             yield
     finally:
         connection.close()
+
+
+def _sentence(error: Exception) -> str:
+    """What the database says, without where in which file."""
+    if isinstance(error, psycopg2.Error) and error.diag.message_primary:
+        hint = error.diag.message_hint
+        return error.diag.message_primary + (f" ({hint})" if hint else "")
+    return str(error).strip()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -95,7 +261,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         choices=EXTRAS,
         default=[],
-        help="also what SEARCH_BACKEND=pgvector needs (docs/pgvector.md)",
+        help="pgvector: what SEARCH_BACKEND=pgvector needs (docs/pgvector.md);"
+        " supabase-close: close users, and the embeddings of jobs, to the public"
+        " REST API (deploy/README.md)",
     )
     return parser.parse_args(argv)
 

@@ -30,15 +30,14 @@ def shown(
         yield from _with_lines(batches, total, unit, size)
 
 
-def settled(done: Progress) -> int:
-    """The rows of a batch that need no more work."""
-    return done.embedded + done.quarantined
-
-
 def summary(done: Progress, seconds: float, *, rows: str) -> str:
     """One sentence for all batches together; `rows` is what they are called."""
     rate = done.embedded / seconds if seconds > 0 else 0.0
     text = f"{done.embedded} {rows} embedded in {seconds:.1f} s ({rate:.0f} per second)"
+    if done.split:
+        text += f", {done.split} more split"
+    if done.skills:
+        text += f", {done.skills} new skills"
     if done.changed:
         text += f", {done.changed} were edited or locked meanwhile"
     if done.quarantined:

@@ -57,13 +57,13 @@ def missing_for_vectors(
     transaction: Transaction, catalogue: Catalogue, *, version: str
 ) -> Iterator[tuple[str, str]]:
     """What SEARCH_BACKEND=pgvector lacks: the problem, and the command."""
-    if not catalogue.jobs_have_vectors:
+    if catalogue.vectors is None:
         yield (
-            "SEARCH_BACKEND=pgvector needs the column embedding_vec.",
+            "SEARCH_BACKEND=pgvector needs the table recommender.job_vector.",
             "python scripts/migrate.py --with pgvector",
         )
         return
-    rows = VectorQuery(catalogue.job_id, version)
+    rows = VectorQuery.of(catalogue, version)
     if count := vectorless_jobs(transaction, rows):
         yield (
             f"{count} jobs have no vector yet; every request reads their embeddings.",

@@ -14,13 +14,13 @@ from app.ops.backend_advice import (
     missing_for_vectors,
 )
 from app.storage import inspection
-from app.storage.catalogue import Catalogue
+from app.storage.catalogue import Catalogue, check_served
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage, coverage
+from app.storage.entity import EntityName, EntityTable
 from app.storage.inspection import Exposure, Limits
 from app.storage.jobs import RECORD_BYTES
-from app.storage.tables import JOBS, USERS, EmbeddedTable
 
 TIMEOUT_S = 60.0
 MIGRATE = "python scripts/migrate.py"
@@ -80,23 +80,21 @@ def _look(
     usage: tuple[int, float],
 ) -> Examination:
     catalogue = Catalogue.read(transaction)
-    findings += _schema(transaction, catalogue)
+    findings += _schema(transaction, settings)
     findings += _columns(transaction, settings.filterable_columns)
     findings += _exposed(inspection.exposures(transaction))
     limits = inspection.limits(transaction)
     findings += _connections(limits, settings.db_pool_size)
-    if inspection.absent(transaction, inspection.OUR_TABLES):
+    if inspection.absent(transaction, inspection.TABLES):
         return Examination(findings, limits=limits)
-    jobs = coverage(transaction, JOBS, version=MINILM.name)
-    findings += _coverage(JOBS, jobs)
-    users = None
-    if catalogue.users_have_embeddings:
-        users = coverage(transaction, USERS, version=MINILM.name)
-        findings += _coverage(USERS, users)
+    jobs = coverage(transaction, catalogue.jobs)
+    users = coverage(transaction, catalogue.users)
+    findings += _coverage("jobs", jobs)
+    findings += _coverage("users", users)
     if settings.search_backend == "pgvector":
         missing = missing_for_vectors(transaction, catalogue, version=MINILM.name)
         findings += [Finding(*each) for each in missing]
-    traffic = _traffic(transaction, jobs, settings, usage)
+    traffic = _traffic(transaction, catalogue.jobs, jobs, settings, usage)
     return Examination(findings, jobs, users, traffic, limits)
 
 
@@ -107,19 +105,27 @@ def _model(settings: Settings) -> Iterator[Finding]:
         yield Finding(str(error), "make model")
 
 
-def _schema(transaction: Transaction, catalogue: Catalogue) -> Iterator[Finding]:
-    for table in inspection.tables_without_trigger(transaction):
-        yield Finding(
-            f"Edits of {table} leave embeddings of old texts behind: its trigger"
-            f" {inspection.TRIGGER} is missing or disabled.",
-            f"psql $DATABASE_URL -f migrations/{_migration_of(table)}",
+def _schema(transaction: Transaction, settings: Settings) -> Iterator[Finding]:
+    try:
+        check_served(
+            transaction,
+            jobs_table=settings.jobs_table,
+            users_table=settings.users_table,
         )
-    if not catalogue.users_have_embeddings:
-        yield Finding("The table users has no columns for embeddings.", MIGRATE)
+    except SchemaError as error:
+        yield Finding(str(error), MIGRATE)
+    for lost in inspection.lost_triggers(transaction):
+        yield Finding(
+            f"Edits of {lost.table} leave what was made of old texts behind: its"
+            f" trigger {lost.trigger} is missing or disabled.",
+            MIGRATE,
+        )
     for name in inspection.absent(
-        transaction, (*inspection.OUR_TABLES, *inspection.INDEXES)
+        transaction, (*inspection.TABLES, *inspection.INDEXES)
     ):
-        yield Finding(f"The database has no {name}.", MIGRATE)
+        yield Finding(
+            f"The database has no recommender.{name}, or it is broken.", MIGRATE
+        )
 
 
 def _columns(transaction: Transaction, names: Sequence[str]) -> Iterator[Finding]:
@@ -132,12 +138,6 @@ def _columns(transaction: Transaction, names: Sequence[str]) -> Iterator[Finding
             problems.append(str(error))
     for problem in problems:
         yield Finding(problem, f"JOB_COLUMNS={','.join(usable)}")
-
-
-def _migration_of(table: str) -> str:
-    if table == JOBS.name:
-        return "0010_embedding_follows_text.sql"
-    return "0012_user_embeddings.sql"
 
 
 def _exposed(exposures: Sequence[Exposure]) -> Iterator[Finding]:
@@ -161,7 +161,7 @@ def _connections(limits: Limits, pool_size: int) -> Iterator[Finding]:
         )
 
 
-def _coverage(table: EmbeddedTable, found: Coverage) -> Iterator[Finding]:
+def _coverage(rows: EntityName, found: Coverage) -> Iterator[Finding]:
     reasons = {
         "have no embedding": found.pending,
         "have an embedding of another model": found.stale,
@@ -169,24 +169,23 @@ def _coverage(table: EmbeddedTable, found: Coverage) -> Iterator[Finding]:
     }
     for reason, count in reasons.items():
         if count:
-            yield Finding(
-                f"{count} {table.rows} {reason}.", f"{EMBED} --what={table.rows}"
-            )
+            yield Finding(f"{count} {rows} {reason}.", f"{EMBED} --what={rows}")
     if found.quarantined:
         yield Finding(
-            f"{found.quarantined} {table.rows} could not be embedded;"
+            f"{found.quarantined} {rows} could not be embedded;"
             f" `{EMBED} --failures` says why.",
-            f"{EMBED} --retry-failures --what={table.rows}",
+            f"{EMBED} --retry-failures --what={rows}",
         )
 
 
 def _traffic(
     transaction: Transaction,
+    table: EntityTable,
     jobs: Coverage,
     settings: Settings,
     usage: tuple[int, float],
 ) -> EgressEstimate:
-    texts = TOP_N * inspection.typical_text_bytes(transaction)
+    texts = TOP_N * inspection.typical_text_bytes(transaction, table)
     rest = texts + REQUEST_OVERHEAD_BYTES
     with_pgvector = CANDIDATES * CANDIDATE_BYTES + rest
     streamed = jobs.embedded * RECORD_BYTES + rest

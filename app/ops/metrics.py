@@ -57,9 +57,11 @@ class Telemetry:
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def ready(self, coverage: Coverage) -> None:
-        """The service can answer, and this is the state of its jobs."""
+    def ready(self, coverage: Coverage | None) -> None:
+        """The service can answer, and this is the last known state of its jobs."""
         self._ready.set(1)
+        if coverage is None:
+            return
         for state, count in asdict(coverage).items():
             self._jobs.labels(state).set(count)
 

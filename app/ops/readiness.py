@@ -9,40 +9,32 @@ from typing import Generic, TypeVar
 from app.deadline import Deadline
 from app.encoder.lazy import LazyEncoder
 from app.errors import DeadlineExceededError
-from app.storage.catalogue import Catalogue
+from app.ops.row_counts import Counts, RowCounts
+from app.storage.catalogue import Catalogue, check_served
 from app.storage.connection.database import Database
-from app.storage.connection.transaction import Transaction
-from app.storage.coverage import Coverage, coverage
-from app.storage.tables import JOBS
-from app.storage.users import count_users
-
-# Counting makes the database read the whole table; probes come every few seconds.
-FRESH_S = 5.0
 
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Rows by state, and when they were counted (`time.monotonic()`)."""
+class Tables:
+    """JOBS_TABLE and USERS_TABLE, empty where they are not set."""
 
-    jobs: Coverage
-    users: int
-    at: float
+    jobs: str = ""
+    users: str = ""
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """The counts behind a ready service."""
+    """A service that can answer, and the last known counts of its rows."""
 
-    jobs: Coverage
-    users: int
+    counts: Counts | None
     model: str
     model_loaded: bool
 
 
 class ReadinessCheck:
-    """Asks the database and the schema each time; remembers counts for 5 seconds."""
+    """Asks the database and the schema each time, and counts nothing."""
 
     def __init__(
         self,
@@ -51,14 +43,16 @@ class ReadinessCheck:
         *,
         job_columns: Sequence[str] = (),
         needs_vectors: bool = False,
+        tables: Tables = Tables(),
     ) -> None:
         """`job_columns`: the names of JOB_COLUMNS; `needs_vectors`: for pgvector."""
+        self._tables = tables
         self._needs_vectors = needs_vectors
         self._database = database
         self._encoder = encoder
         self._job_columns = job_columns
         self._files_verified = False
-        self._counts: Counts | None = None
+        self._counts = RowCounts(database)
 
     def __call__(self, deadline: Deadline) -> Readiness:
         """Raises the error that a request would meet now."""
@@ -67,10 +61,13 @@ class ReadinessCheck:
             catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
             if self._needs_vectors:
                 catalogue.require_vectors()
-            counts = self._fresh_counts(transaction)
+            check_served(
+                transaction,
+                jobs_table=self._tables.jobs,
+                users_table=self._tables.users,
+            )
         return Readiness(
-            jobs=counts.jobs,
-            users=counts.users,
+            counts=self._counts(),
             model=self._encoder.version,
             model_loaded=self._encoder.loaded,
         )
@@ -80,17 +77,6 @@ class ReadinessCheck:
         if not self._files_verified and not self._encoder.loaded:
             self._encoder.verify_files()
         self._files_verified = True
-
-    def _fresh_counts(self, transaction: Transaction) -> Counts:
-        counts = self._counts
-        if counts is None or time.monotonic() - counts.at > FRESH_S:
-            counts = Counts(
-                jobs=coverage(transaction, JOBS, version=self._encoder.version),
-                users=count_users(transaction),
-                at=time.monotonic(),
-            )
-            self._counts = counts
-        return counts
 
 
 class SingleFlight(Generic[Found]):

@@ -12,7 +12,6 @@ from app.ranking.top_k.heap import Scored
 from app.ranking.top_k.pages import Page
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
-from app.storage.sides import job_side
 from app.storage.skills import SkilledRow, skilled_rows
 
 NO_EMBEDDING = "This job has no embedding yet."
@@ -31,7 +30,7 @@ def prepare_jobs(
         for q in queries
     ]
     ids = [key for key in keys if key is not None]
-    rows = skilled_rows(transaction, job_side(catalogue), ids, version=version)
+    rows = skilled_rows(transaction, catalogue.jobs, ids, version=version)
     return [_prepare(key, None if key is None else rows.get(key)) for key in keys]
 
 

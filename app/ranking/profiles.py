@@ -47,7 +47,7 @@ def prepare_profiles(
     ]
     ids = {key for key in keys if key is not None}
     found = (
-        users_by_id(transaction, list(ids), catalogue=catalogue, version=version)
+        users_by_id(transaction, list(ids), users=catalogue.users, version=version)
         if ids
         else {}
     )

@@ -26,7 +26,6 @@ from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import CachedCount, count_unembedded
 from app.storage.jobs import Job, jobs_by_id
-from app.storage.tables import JOBS
 from app.storage.users import users_by_id
 
 
@@ -37,9 +36,7 @@ class SimilarityRanking:
         self._context = context
         self._encoder = context.encoder
         self._version = context.encoder.version
-        self._pending = CachedCount(
-            partial(count_unembedded, table=JOBS, version=self._version)
-        )
+        self._pending = CachedCount(self._count_pending)
         # Two threads may both read it at first; they read the same.
         self._catalogue: Catalogue | None = None
 
@@ -87,6 +84,9 @@ class SimilarityRanking:
             for n, each in enumerate(prepared)
         ]
 
+    def _count_pending(self, transaction: Transaction) -> int:
+        return count_unembedded(transaction, self._read_catalogue(transaction).jobs)
+
     def _read_catalogue(self, transaction: Transaction) -> Catalogue:
         # Other columns than those that the service needs may come and go.
         if self._catalogue is None or self._context.job_columns:
@@ -129,7 +129,7 @@ class SimilarityRanking:
             rest = jobs_by_id(transaction, list(ids), catalogue=catalogue)
             return {**found.jobs, **rest}
         users = users_by_id(
-            transaction, list(ids), catalogue=catalogue, version=self._version
+            transaction, list(ids), users=catalogue.users, version=self._version
         )
         return {id_: Job(user.skills, None) for id_, user in users.items()}
 
@@ -180,5 +180,7 @@ def _outcome(
     hits = [
         Hit(id_, texts[id_].skills, scored.score, columns=texts[id_].columns)
         for id_, scored in zip(page.ids, page.ranked, strict=True)
+        # Not those whose id another row has as well.
+        if id_ in texts
     ]
     return replace(none, hits=hits, analyzed=analyzed, next_cursor=page.next_cursor)

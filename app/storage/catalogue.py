@@ -1,83 +1,131 @@
-"""What the database's own catalogue says of our two tables."""
+"""What the database's own catalogue says of the team's two tables."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from psycopg2.sql import Literal
+
 from app.errors import SchemaError
 from app.query.ids import IdColumn
-from app.storage import queries
 from app.storage.columns import JobColumn, filterable_columns
 from app.storage.connection.transaction import Transaction
+from app.storage.entity import ENTITIES, KEYS, STATES, EntityName, EntityTable
+from app.storage.sql import load
 
-NEEDED = {
-    "skill_job1": ("job_id", "skills", "embedding", "embedding_version"),
+QUERIES = load("catalogue")
+
+NEEDED: Mapping[EntityName, Sequence[str]] = {
+    "jobs": ("job_id", "skills", "embedding", "embedding_version"),
     "users": ("user_id", "skills"),
 }
-VOCABULARY = "skill_vocabulary"
+MIGRATE = "run `python scripts/migrate.py`"
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The types of the id columns; that the other columns are there was checked."""
+    """Both tables; that their columns are there was checked."""
 
-    job_id: IdColumn
-    user_id: IdColumn
-    # Whether `users` has the columns that migration 0012 adds.
-    users_have_embeddings: bool
-    # Those of `skill_job1` that the service offers, in the order of JOB_COLUMNS.
-    job_columns: Sequence[JobColumn] = ()
-    # Whether `skill_job1` has the column that migrations/pgvector adds.
-    jobs_have_vectors: bool = False
-    # Whether `skill_vocabulary` has the columns that migration 0042 adds.
-    skills_are_counted: bool = False
+    jobs: EntityTable
+    users: EntityTable
+    # The schema of pgvector, where migrations/pgvector was applied.
+    vectors: str | None = None
+
+    @property
+    def job_id(self) -> IdColumn:
+        return self.jobs.id_column
+
+    @property
+    def user_id(self) -> IdColumn:
+        return self.users.id_column
+
+    @property
+    def job_columns(self) -> Sequence[JobColumn]:
+        """Those that the service offers, in the order of JOB_COLUMNS."""
+        return self.jobs.columns
+
+    def entity(self, name: EntityName) -> EntityTable:
+        return self.jobs if name == "jobs" else self.users
 
     @classmethod
     def read(
         cls, transaction: Transaction, *, job_columns: Sequence[str] = ()
     ) -> "Catalogue":
         """Raises SchemaError that names the first missing table or column; those of
-        `job_columns` are looked for in `skill_job1`.
+        `job_columns` are looked for in the table of jobs.
         """
         types: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        for table, column, type_name in transaction.rows(
-            queries.COLUMNS, {"tables": [*NEEDED, VOCABULARY]}
+        names: dict[str, tuple[str, str]] = {}
+        for entity, schema, table, column, type_name in transaction.rows(
+            QUERIES["columns"]
         ):
-            types[table][column] = type_name
-        _check(types)
-        return cls(
-            job_id=IdColumn.of_type(types["skill_job1"]["job_id"]),
-            user_id=IdColumn.of_type(types["users"]["user_id"]),
-            users_have_embeddings=types["users"].keys()
-            >= {"embedding", "embedding_version"},
-            job_columns=filterable_columns(types["skill_job1"], job_columns),
-            # The schema that the extension lives in may come before it.
-            jobs_have_vectors=types["skill_job1"]
-            .get("embedding_vec", "")
-            .endswith("halfvec"),
-            skills_are_counted="counted_vocabulary" in types[VOCABULARY],
+            if column is not None:
+                names[entity] = schema, table
+                types[entity][column] = type_name
+        _check(names, types)
+        found = {
+            name: EntityTable(
+                name, *names[name], IdColumn.of_type(types[name][KEYS[name]]),
+                filterable_columns(types[name], job_columns) if name == "jobs" else (),
+            )
+            for name in ENTITIES
+        }  # fmt: skip
+        vectors = transaction.rows(QUERIES["vectors"])
+        return cls(found["jobs"], found["users"], vectors[0][0] if vectors else None)
+
+    def require_vectors(self) -> str:
+        """The schema of pgvector. Raises SchemaError where SEARCH_BACKEND=pgvector
+        cannot work.
+        """
+        if self.vectors is None:
+            raise SchemaError(
+                "SEARCH_BACKEND=pgvector needs the table recommender.job_vector, which"
+                " is not there; run `python scripts/migrate.py --with pgvector` and"
+                " `python scripts/build_vector_index.py`, or set SEARCH_BACKEND=stream."
+            )
+        return self.vectors
+
+
+def check_served(
+    transaction: Transaction, *, jobs_table: str = "", users_table: str = ""
+) -> None:
+    """Raises SchemaError where a setting names another table than the one that the
+    migrations were applied for, where ids changed their type since then, or where two
+    jobs have one id.
+    """
+    settings = {"jobs": jobs_table, "users": users_table}
+    for entity in ENTITIES:
+        setting, table = f"{entity.upper()}_TABLE", settings[entity]
+        given: dict[str, object] = {"entity": entity, "table": table}
+        if table and transaction.rows(QUERIES["is_served"], given) != [(True,)]:
+            raise SchemaError(
+                f"{setting} names {table}, and the migrations were applied for another"
+                f" table; {MIGRATE}."
+            )
+        key, state = Literal(KEYS[entity]), Literal(f"recommender.{STATES[entity]}")
+        query = QUERIES["has_other_keys"].format(
+            entity=Literal(entity), key=key, state=state
+        )
+        if transaction.rows(query) != [(False,)]:
+            raise SchemaError(
+                f"The type of {KEYS[entity]} changed since the migrations were"
+                f" applied: nothing is recorded; {MIGRATE}."
+            )
+    for (id_,) in transaction.rows(QUERIES["doubled"]):
+        raise SchemaError(
+            f"More than one job has the job_id {id_}: these rows are left out of all"
+            " answers; give each job an id of its own."
         )
 
-    def require_vectors(self) -> None:
-        """Raises SchemaError where SEARCH_BACKEND=pgvector cannot work."""
-        if not self.jobs_have_vectors:
-            raise SchemaError(
-                "SEARCH_BACKEND=pgvector needs the column embedding_vec, which the"
-                " table skill_job1 does not have; run `python scripts/migrate.py"
-                " --with pgvector` and `python scripts/build_vector_index.py`, or set"
-                " SEARCH_BACKEND=stream."
-            )
 
-
-def _check(types: Mapping[str, Mapping[str, str]]) -> None:
-    for table, columns in NEEDED.items():
-        if table not in types:
-            raise SchemaError(
-                f"The database has no table {table}; run `python scripts/migrate.py`."
-            )
+def _check(
+    names: Mapping[str, tuple[str, str]], types: Mapping[str, Mapping[str, str]]
+) -> None:
+    for entity, columns in NEEDED.items():
+        if entity not in names:
+            raise SchemaError(f"The database has no table of {entity}; {MIGRATE}.")
         for column in columns:
-            if column not in types[table]:
+            if column not in types[entity]:
                 raise SchemaError(
-                    f"The table {table} has no column {column};"
-                    " run `python scripts/migrate.py`."
+                    f"The table {names[entity][1]} has no column {column}; {MIGRATE}."
                 )

@@ -1,6 +1,6 @@
-"""Claims on rows to embed, and the storing of what came of them.
+"""Claims on rows to embed and to split, and the storing of what was made of them.
 
-A claim is one row of `embedding_claim`: the rows of one batch, until it expires. It
+A claim is one row of `recommender.claim`: the rows of one batch, until it expires. It
 outlives neither its batch nor, by more than its time, its worker. docs/embeddings.md
 says why it is not a lock.
 """
@@ -12,22 +12,43 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg2.sql import SQL, Composable, Composed
+from psycopg2.sql import SQL, Composable, Identifier, Literal
 
-from app.query.ids import Id, IdColumn
-from app.storage import backfill_queries as queries
-from app.storage.codec import to_bytes
-from app.storage.connection.transaction import NOTHING, Transaction
-from app.storage.tables import EmbeddedTable
-from app.storage.vectors import to_halfvec
+from app.query.ids import Id
+from app.storage.codec import int32_to_bytes, to_bytes
+from app.storage.connection.transaction import Transaction
+from app.storage.entity import EntityTable
+from app.storage.sql import load
+
+QUERIES = load("claims")
+
+# A text that was stored so often within the time below, and waits again: something
+# takes away what is stored.
+MOST_TRIES = 3
+TRIES_LAST = SQL("interval '1 hour'")
 
 
 @dataclass(frozen=True)
 class TextRow:
-    """A row and the text that its embedding is made from."""
+    """A row and the text that its embedding and its skills are made from."""
 
     id: Id
     skills: str
+    # Whether it has a sound embedding: then only its skills are to be split.
+    is_embedded: bool = False
+    # Whether it was stored MOST_TRIES times lately, and waits again.
+    is_tried: bool = False
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of a row: `embedding` (384,), None where it has one;
+    `skill_ids`, None where they could not be found out.
+    """
+
+    row: TextRow
+    embedding: NDArray[np.float32] | None
+    skill_ids: Sequence[int] | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +62,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Stored:
-    """Ids, as text: rows that carry their embedding now, and rows that held the very
+    """Ids, as text: rows that carry what was made now, and rows that held the very
     text, were free, and did not keep it. Rows edited or locked are in neither.
     """
 
@@ -56,12 +77,9 @@ class Stored:
 class Claims:
     """Statements about claims on one table, for the embeddings of one model."""
 
-    table: EmbeddedTable
-    id_column: IdColumn
+    table: EntityTable
     version: str
     lease_s: float
-    # Whether the table has the column that migrations/pgvector adds.
-    has_vectors: bool = False
 
     def take(
         self,
@@ -76,87 +94,98 @@ class Claims:
         No row that is claimed, in quarantine, or locked by an editor. Without such
         rows it writes nothing.
         """
-        transaction.rows(queries.ONE_AT_A_TIME)
-        transaction.execute(queries.DROP_EXPIRED)
-        beyond = (
-            queries.FROM_THE_START if after is None else self._format(queries.AFTER)
+        transaction.rows(QUERIES["one_at_a_time"])
+        transaction.execute(QUERIES["drop_expired"])
+        beyond: Composable = SQL("true")
+        if after is not None:
+            beyond = SQL("s.{} > {}::{}").format(
+                Identifier(self.table.key),
+                Literal(after),
+                SQL(self.table.id_column.cast),
+            )
+        query = self._format(
+            "take",
+            after=beyond,
+            # The row of a user is only read.
+            locked=SQL("t, s" if self.table.name == "jobs" else "s"),
+            most_tries=Literal(MOST_TRIES),
+            tries_last=TRIES_LAST,
         )
-        rows = transaction.rows(
-            self._format(queries.CLAIM, after=beyond),
-            {
-                "after": after,
-                "limit": limit,
-                "claim": str(claim),
-                "lease_s": self.lease_s,
-            },
-        )
-        return [TextRow(*row) for row in rows]
-
-    def any_unembedded(self, transaction: Transaction) -> bool:
-        """Whether a row waits; an index answers. Rows in quarantine count too."""
-        query = self._format(queries.ANY_UNEMBEDDED)
-        return bool(transaction.rows(query)[0][0])
+        parameters: dict[str, object] = {
+            "limit": limit,
+            "claim": str(claim),
+            "lease_s": self.lease_s,
+        }
+        return [TextRow(*row) for row in transaction.rows(query, parameters)]
 
     def renew(self, transaction: Transaction, claim: uuid.UUID) -> bool:
         """Whether the claim was still there, and now lasts its full time again."""
         parameters = {"claim": str(claim), "lease_s": self.lease_s}
-        return transaction.execute(queries.RENEW, parameters) == 1
+        return transaction.execute(QUERIES["renew"], parameters) == 1
 
     def release(self, transaction: Transaction, claim: uuid.UUID) -> None:
         """Give the rows back."""
-        transaction.execute(queries.RELEASE, {"claim": str(claim)})
+        transaction.execute(QUERIES["release"], {"claim": str(claim)})
 
     def any_claimed(self, transaction: Transaction) -> bool:
         """Whether rows are in anybody's hands, or were in those of a dead worker."""
-        return bool(transaction.rows(self._format(queries.ANY_CLAIMED))[0][0])
+        return bool(transaction.rows(self._format("any_claimed"))[0][0])
 
-    def store(
-        self,
-        transaction: Transaction,
-        claim: uuid.UUID,
-        rows: Sequence[TextRow],
-        embeddings: NDArray[np.float32],  # (n, 384)
-    ) -> Stored | None:
-        """Store embeddings where the row still holds the text they were made from.
-
-        None when the claim was lost: then nothing is stored. A row that somebody has
-        locked is passed over.
+    def hold(self, transaction: Transaction, claim: uuid.UUID) -> bool:
+        """Whether the claim is still there; then nobody takes it before the end of the
+        transaction.
         """
-        extra = dict.fromkeys(queries.STORED_VECTORS, NOTHING)
-        if self.has_vectors:
-            extra = queries.STORED_VECTORS
-        query = self._format(queries.STORE, hold=queries.HOLD, **extra)
+        return transaction.execute(QUERIES["hold"], {"claim": str(claim)}) == 1
+
+    def store(self, transaction: Transaction, made: Sequence[Made]) -> Stored:
+        """Store what was made where the row still holds the text it was made from. A
+        row that somebody has locked is passed over.
+        """
+        if not made:
+            return Stored()
+        rows = [one.row for one in made]
         parameters: dict[str, object] = {
-            "claim": str(claim),
             "ids": [row.id for row in rows],
             "texts": [row.skills for row in rows],
-            "embeddings": [to_bytes(embedding) for embedding in embeddings],
+            "embeddings": [
+                None if one.embedding is None else to_bytes(one.embedding)
+                for one in made
+            ],
+            "skill_ids": [
+                None if one.skill_ids is None else int32_to_bytes(one.skill_ids)
+                for one in made
+            ],
             "version": self.version,
-            "vectors": to_halfvec(embeddings) if self.has_vectors else None,
+            "locked": self._lock_states(transaction, rows),
         }
-        held, stored, not_persisted = transaction.rows(query, parameters)[0]
-        return Stored(frozenset(stored), frozenset(not_persisted)) if held else None
+        query = self._format(f"store_{self.table.name}", tries_last=TRIES_LAST)
+        stored, not_persisted = transaction.rows(query, parameters)[0]
+        transaction.execute(self._format("forgive"), {"ids": stored})
+        return Stored(frozenset(stored), frozenset(not_persisted))
 
     def add_failure(self, transaction: Transaction, row: TextRow, reason: str) -> None:
-        """Put a row into quarantine, with the digest of the text that failed."""
+        """Put a row into quarantine, unless its text is another one by now."""
         parameters: dict[str, object] = {
             "id": row.id,
             "text": row.skills,
             "reason": reason,
+            "locked": self._lock_states(transaction, [row]),
         }
-        transaction.execute(self._format(queries.ADD_FAILURE), parameters)
+        transaction.execute(self._format("add_failure"), parameters)
 
     def failures(self, transaction: Transaction) -> list[Failure]:
         """The rows in quarantine, by id."""
-        return [
-            Failure(*row) for row in transaction.rows(self._format(queries.FAILURES))
-        ]
+        return [Failure(*row) for row in transaction.rows(self._format("failures"))]
 
     def forget_failures(self, transaction: Transaction) -> int:
         """Let all rows out of quarantine."""
-        return transaction.execute(self._format(queries.FORGET_FAILURES))
+        return transaction.execute(self._format("forget_failures"))
 
-    def _format(self, query: SQL, **parts: Composable) -> Composed:
-        return self.table.format(
-            query, version=self.version, id_column=self.id_column, **parts
-        )
+    def _lock_states(
+        self, transaction: Transaction, rows: Sequence[TextRow]
+    ) -> list[str]:
+        ids: dict[str, object] = {"ids": [row.id for row in rows]}
+        return [id_ for (id_,) in transaction.rows(self._format("lock_states"), ids)]
+
+    def _format(self, query: str, **parts: Composable) -> Composable:
+        return self.table.format(QUERIES[query], version=self.version, **parts)

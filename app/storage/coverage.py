@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from app.storage import queries
 from app.storage.connection.transaction import Transaction
-from app.storage.tables import EmbeddedTable
+from app.storage.entity import EntityTable
+from app.storage.sql import load
+
+QUERIES = load("states")
 
 # A count is good for so long, or for a hundred times what it took: counting never
 # costs the database more than a hundredth of its time.
@@ -35,23 +37,57 @@ class Coverage:
         return self.pending + self.stale + self.malformed
 
 
-def coverage(
-    transaction: Transaction, table: EmbeddedTable, *, version: str
-) -> Coverage:
-    """Count the rows by state: one pass of the database over the table."""
-    return Coverage(
-        **dict(transaction.rows(table.format(queries.COVERAGE, version=version)))
-    )
-
-
-def count_unembedded(
-    transaction: Transaction, table: EmbeddedTable, *, version: str
-) -> int:
-    """How many rows have a text but no sound embedding of this version, those in
-    quarantine among them. A partial index answers it.
+def coverage(transaction: Transaction, table: EntityTable) -> Coverage:
+    """Count the rows by state, from our narrow table; users without a text, who have
+    no state, as the statistics have them.
     """
-    query = table.format(queries.COUNT_UNEMBEDDED, version=version)
-    count: int = transaction.rows(query)[0][0]
+    counts = dict(transaction.rows(table.format(QUERIES["coverage"])))
+    if table.name == "users":
+        counts["blank"] = _count(transaction, table, "count_users_without_text")
+    return Coverage(**counts)
+
+
+def count_unembedded(transaction: Transaction, table: EntityTable) -> int:
+    """How many rows have a text but no sound embedding, those in quarantine among
+    them. A partial index answers it.
+    """
+    return _count(transaction, table, "count_unembedded")
+
+
+def count_unsplit(transaction: Transaction, table: EntityTable) -> int:
+    """How many rows have a text whose skills are not known yet; likewise."""
+    return _count(transaction, table, "count_unsplit")
+
+
+def count_waiting(transaction: Transaction, table: EntityTable) -> int:
+    """How many rows a backfill would take; likewise."""
+    return _count(transaction, table, "count_waiting")
+
+
+def any_waiting(transaction: Transaction, table: EntityTable) -> bool:
+    """Whether a backfill would take a row; likewise."""
+    return bool(_count(transaction, table, "any_waiting"))
+
+
+def forget_deleted(transaction: Transaction, *, age_s: float) -> None:
+    """Forget jobs that are gone for so long."""
+    transaction.execute(QUERIES["forget_deleted"], {"age_s": age_s})
+
+
+def use_model(transaction: Transaction, version: str) -> None:
+    """From now on rows wait for embeddings of this version, should it be another."""
+    transaction.rows(QUERIES["use_model"], {"version": version})
+
+
+def adopt(transaction: Transaction) -> None:
+    """Notice where this database is a copy of another one: what caches and replicas
+    have of that one is void here.
+    """
+    transaction.rows(QUERIES["adopt"])
+
+
+def _count(transaction: Transaction, table: EntityTable, query: str) -> int:
+    count: int = transaction.rows(table.format(QUERIES[query]))[0][0]
     return count
 
 

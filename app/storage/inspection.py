@@ -3,52 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg2.sql import SQL
-
 from app.storage.connection.transaction import Transaction
+from app.storage.entity import EntityTable
+from app.storage.sql import load
 
-TRIGGER = "zz_forget_embedding"
-INDEXES = ("skill_job1_unembedded_idx", "users_unembedded_idx")
-OUR_TABLES = (
-    "skill_job1",
-    "users",
-    "embedding_claim",
-    "embedding_failure",
-    "embedding_lease",
-)
+QUERIES = load("inspection")
 
-# tgenabled: O fires for everyone, A always; D and R are off for an editor.
-GUARDED_TABLES = SQL(
-    "SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-    " WHERE tgname = %(trigger)s AND tgenabled IN ('O', 'A')"
-    " AND c.oid = to_regclass(quote_ident(c.relname))"
-)
-PRESENT = SQL(
-    "SELECT name FROM unnest(%(names)s::text[]) AS name"
-    " WHERE to_regclass(quote_ident(name)) IS NOT NULL"
-)
-# `public` is everyone; the other two are the roles of Supabase's public REST API.
-EXPOSED = SQL(
-    "SELECT c.relname, reader FROM pg_class c,"
-    " (SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated')"
-    " UNION ALL SELECT 'public') AS readers (reader)"
-    " WHERE c.oid IN (SELECT to_regclass(quote_ident(name))"
-    " FROM unnest(%(names)s::text[]) AS name)"
-    " AND NOT c.relrowsecurity"
-    " AND (has_table_privilege(reader, c.oid, 'SELECT')"
-    " OR has_any_column_privilege(reader, c.oid, 'SELECT'))"
-    " ORDER BY c.relname, reader"
-)
-LIMITS = SQL(
-    "SELECT current_setting('max_connections')::int"
-    " - current_setting('superuser_reserved_connections')::int,"
-    " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),"
-    " rolname, rolsuper FROM pg_roles WHERE rolname = current_user"
-)
-TEXT_BYTES = SQL(
-    "SELECT coalesce(avg(octet_length(skills)), 0)::int FROM"
-    " (SELECT skills FROM skill_job1 LIMIT 1000) AS sample"
-)
+# In the schema recommender.
+TABLES = (
+    "job_state", "user_state", "skill", "skill_vocabulary", "synonym", "claim",
+    "failure", "identity", "entity", "job_embedding", "recommendation",
+)  # fmt: skip
+INDEXES = (
+    "job_state_unfinished_idx", "user_state_unfinished_idx", "job_state_changed_idx",
+    "job_state_doubled_idx", "job_state_gone_idx", "skill_revision_idx",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LostTrigger:
+    """A trigger that is missing or off; `entity` is jobs or users."""
+
+    entity: str
+    table: str
+    trigger: str
 
 
 @dataclass(frozen=True)
@@ -69,30 +47,29 @@ class Limits:
     is_superuser: bool
 
 
-def tables_without_trigger(transaction: Transaction) -> list[str]:
-    """The tables whose edits leave stale embeddings behind."""
-    rows = transaction.rows(GUARDED_TABLES, {"trigger": TRIGGER})
-    return sorted({"skill_job1", "users"} - {name for (name,) in rows})
+def lost_triggers(transaction: Transaction) -> list[LostTrigger]:
+    """Those without which edits leave stale embeddings behind."""
+    return [LostTrigger(*row) for row in transaction.rows(QUERIES["lost_triggers"])]
 
 
 def absent(transaction: Transaction, names: Sequence[str]) -> list[str]:
-    """Those of these tables and indexes that the database does not have."""
-    present = {row[0] for row in transaction.rows(PRESENT, {"names": list(names)})}
+    """Those of these tables and indexes of ours that the database does not have."""
+    rows = transaction.rows(QUERIES["present"], {"names": list(names)})
+    present = {name for (name,) in rows}
     return [name for name in names if name not in present]
 
 
 def exposures(transaction: Transaction) -> list[Exposure]:
-    """Our tables that the outside can read."""
-    rows = transaction.rows(EXPOSED, {"names": list(OUR_TABLES)})
-    return [Exposure(*row) for row in rows]
+    """The tables, the team's two and ours, that the outside can read."""
+    return [Exposure(*row) for row in transaction.rows(QUERIES["exposed"])]
 
 
 def limits(transaction: Transaction) -> Limits:
     """What the server allows, and whom it takes us for."""
-    return Limits(*transaction.rows(LIMITS)[0])
+    return Limits(*transaction.rows(QUERIES["limits"])[0])
 
 
-def typical_text_bytes(transaction: Transaction) -> int:
+def typical_text_bytes(transaction: Transaction, jobs: EntityTable) -> int:
     """The average length of a job's text, from a thousand of them."""
-    count: int = transaction.rows(TEXT_BYTES)[0][0]
+    count: int = transaction.rows(jobs.format(QUERIES["text_bytes"]))[0][0]
     return count

@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from psycopg2.sql import SQL, Composed
+from psycopg2.sql import Composed
 
-from app.query.ids import Id, IdColumn
-from app.storage import queries
+from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.codec import EMBEDDING_BYTES
 from app.storage.columns import JobColumn, public
 from app.storage.conditions import EVERY_ROW, selected
 from app.storage.connection.transaction import Sink, Transaction
-from app.storage.tables import JOBS
+from app.storage.entity import EntityTable, without_doubled
+from app.storage.sql import load
+
+QUERIES = load("jobs")
 
 # What one row of `stream_embeddings` takes with an integer id: the embedding and 24
 # bytes of ids, lengths and the spare field.
@@ -24,7 +26,7 @@ def stream_embeddings(
     transaction: Transaction,
     sink: Sink,
     *,
-    job_id: IdColumn,
+    jobs: EntityTable,
     version: str,
     matching: Composed = EVERY_ROW,
 ) -> None:
@@ -33,7 +35,7 @@ def stream_embeddings(
 
     `matching` are more conditions, as `conditions.where_clause` writes them.
     """
-    query = JOBS.format(queries.STREAM_EMBEDDINGS, version=version, id_column=job_id)
+    query = jobs.format(QUERIES["stream_embeddings"], version=version)
     transaction.copy_out(query + matching, sink)
 
 
@@ -56,10 +58,9 @@ def job_from_json(text: bytes, columns: Sequence[JobColumn]) -> Job:
 def jobs_by_id(
     transaction: Transaction, ids: Sequence[Id], *, catalogue: Catalogue
 ) -> dict[Id, Job]:
-    """The jobs with these ids."""
-    columns = catalogue.job_columns
-    query = queries.JOBS_BY_ID.format(
-        id_type=SQL(catalogue.job_id.cast), columns=selected(columns)
-    )
+    """The jobs with these ids; none whose id another job has as well."""
+    jobs = catalogue.jobs
+    query = jobs.format(QUERIES["by_id"], columns=selected(jobs.columns))
     rows = transaction.rows(query, {"ids": list(ids)})
-    return {id_: Job(skills, public(columns, rest)) for id_, skills, *rest in rows}
+    found = {id_: Job(text, public(jobs.columns, rest)) for id_, text, *rest in rows}
+    return without_doubled(found, (row[0] for row in rows))

@@ -9,6 +9,7 @@ from app.errors import AppError
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
+from app.storage.entity import Escaped
 
 # Row-level security without a policy shows strangers nothing: on Supabase every table
 # in `public` is served to them unless it is closed, and these are personal data.
@@ -55,12 +56,13 @@ FORGET_OTHERS = SQL("DELETE FROM {table} WHERE run <> %(run)s")
 FINISH = SQL("UPDATE {runs} SET finished_at = now() WHERE run = %(run)s")
 
 USERS_AFTER = SQL(
-    "SELECT DISTINCT user_id::{user_type}, user_id FROM users WHERE user_id IS NOT NULL"
+    "SELECT DISTINCT user_id::{user_type}, user_id FROM {users}"
+    " WHERE user_id IS NOT NULL"
     " AND (%(after)s IS NULL OR user_id > %(after)s::{user_type})"
     " ORDER BY user_id LIMIT %(limit)s"
 )
 COUNT_AFTER = SQL(
-    "SELECT count(DISTINCT user_id) FROM users"
+    "SELECT count(DISTINCT user_id) FROM {users}"
     " WHERE %(after)s IS NULL OR user_id > %(after)s::{user_type}"
 )
 
@@ -154,7 +156,7 @@ def users_after(
     transaction: Transaction, catalogue: Catalogue, after: Id | None, *, limit: int
 ) -> list[Id]:
     """The ids of the next users, in order."""
-    query = USERS_AFTER.format(user_type=SQL(catalogue.user_id.cast))
+    query = _of_users(USERS_AFTER, catalogue)
     rows = transaction.rows(query, {"after": after, "limit": limit})
     return [row[0] for row in rows]
 
@@ -163,6 +165,12 @@ def count_users_after(
     transaction: Transaction, catalogue: Catalogue, after: Id | None
 ) -> int:
     """How many there are beyond `after`."""
-    query = COUNT_AFTER.format(user_type=SQL(catalogue.user_id.cast))
+    query = _of_users(COUNT_AFTER, catalogue)
     count: int = transaction.rows(query, {"after": after})[0][0]
     return count
+
+
+def _of_users(query: SQL, catalogue: Catalogue) -> Composable:
+    return query.format(
+        users=Escaped(catalogue.users.identifier), user_type=SQL(catalogue.user_id.cast)
+    )

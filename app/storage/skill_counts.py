@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.storage import skill_queries
 from app.storage.codec import int32_from_bytes, int32_to_bytes
 from app.storage.connection.transaction import Transaction
+from app.storage.sql import load
+
+QUERIES = load("skills")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class SkillCounts:
 
 def read_counts(transaction: Transaction) -> SkillCounts:
     """The counts, where `VocabularyState.counts_stamp` says that there are some."""
-    jobs, listed = transaction.rows(skill_queries.SKILL_COUNTS)[0]
+    jobs, listed = transaction.rows(QUERIES["counts"])[0]
     return SkillCounts(jobs, int32_from_bytes(bytes(listed)))
 
 
@@ -36,7 +38,7 @@ def store_counts(
     `vocabulary` is the one that the ids were read under: of any other they are void.
     """
     transaction.execute(
-        skill_queries.STORE_SKILL_COUNTS,
+        QUERIES["store_counts"],
         {
             "jobs": counts.jobs,
             "listed": int32_to_bytes(counts.listed),
@@ -47,11 +49,11 @@ def store_counts(
 
 def greatest_skill_id(transaction: Transaction) -> int:
     """0 where there is no skill."""
-    greatest: int = transaction.rows(skill_queries.GREATEST_ID)[0][0]
+    greatest: int = transaction.rows(QUERIES["greatest_id"])[0][0]
     return greatest
 
 
 def jobs_counted(transaction: Transaction) -> int | None:
     """How many jobs were counted; None if none were since skills were removed."""
-    jobs: int | None = transaction.rows(skill_queries.JOBS_COUNTED)[0][0]
+    jobs: int | None = transaction.rows(QUERIES["jobs_counted"])[0][0]
     return jobs

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Id
-from app.storage import queries
-from app.storage.catalogue import Catalogue
 from app.storage.codec import from_bytes
 from app.storage.connection.transaction import Transaction
-from app.storage.tables import USERS
+from app.storage.entity import EntityTable, without_doubled
+from app.storage.sql import load
+
+QUERIES = load("users")
 
 # Norms whose squares float32 still holds; the zero vector is not among them.
 LEAST_NORM = 1e-15
@@ -31,23 +32,21 @@ def users_by_id(
     transaction: Transaction,
     ids: Sequence[Id],
     *,
-    catalogue: Catalogue,
+    users: EntityTable,
     version: str,
 ) -> dict[Id, User]:
-    """The users with these ids, as `IdColumn.parse` gives them."""
-    query = (
-        queries.USERS
-        if catalogue.users_have_embeddings
-        else queries.USERS_WITHOUT_EMBEDDINGS
-    )
-    formatted = USERS.format(query, version=version, id_column=catalogue.user_id)
-    rows = transaction.rows(formatted, {"ids": list(ids)})
-    return {id_: User(skills, _sound(stored)) for id_, skills, stored in rows}
+    """The users with these ids, as `IdColumn.parse` gives them; none whose id another
+    user has as well.
+    """
+    query = users.format(QUERIES["by_id"], version=version)
+    rows = transaction.rows(query, {"ids": list(ids)})
+    found = {id_: User(skills, _sound(stored)) for id_, skills, stored in rows}
+    return without_doubled(found, (row[0] for row in rows))
 
 
-def count_users(transaction: Transaction) -> int:
-    """The number of users."""
-    count: int = transaction.rows(queries.COUNT_USERS)[0][0]
+def count_users(transaction: Transaction, users: EntityTable) -> int:
+    """The number of users; of a large table as its statistics have it."""
+    count: int = transaction.rows(users.format(QUERIES["count"]))[0][0]
     return count
 
 

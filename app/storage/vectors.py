@@ -6,15 +6,18 @@ from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg2.sql import SQL, Composable, Composed, Literal
+from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id, IdColumn
-from app.storage import vector_queries as queries
+from app.storage.catalogue import Catalogue
 from app.storage.columns import JobColumn
 from app.storage.conditions import aliased, aliased_values
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.coverage import CachedCount
-from app.storage.tables import JOBS
+from app.storage.entity import EntityTable
+from app.storage.sql import load
+
+QUERIES = load("vectors")
 
 # A half holds 65,504 at most. Queries are sent as integers of this size: their text
 # is made, sent and parsed in a fraction of what fractions need.
@@ -22,6 +25,16 @@ LARGEST = 60_000
 
 # pgvector's bound of hnsw.ef_search.
 MOST_CANDIDATES = 1_000
+
+# What a candidate comes with, where it is asked for.
+SHOWN = SQL("json_build_array(skills{values})::text")
+NOT_SHOWN = SQL("NULL::text")
+
+# What only some questions have.
+NOT_EXCLUDED = SQL(" AND own.own_id <> ALL (asked.excluded)")
+ON_A_LATER_PAGE = SQL(
+    " AND own.own_vector OPERATOR({vectors}.<#>) asked.query >= asked.beyond"
+)
 
 # Filters differ from request to request.
 MOST_COUNTS = 100
@@ -68,22 +81,40 @@ class HnswParams:
 
 @dataclass(frozen=True)
 class VectorQuery:
-    """Which rows of skill_job1 are looked at, those of one model, with a condition;
-    `columns`: what is shown of a row beside its text.
+    """Which jobs are looked at, those of one model, with a condition; `schema` is that
+    of pgvector.
     """
 
-    job_id: IdColumn
+    jobs: EntityTable
+    schema: str
     version: str
     matching: Composable | None = None
-    columns: Sequence[JobColumn] = ()
 
-    def format(self, query: SQL, **parts: Composable) -> Composed:
-        """The query with its conditions filled in."""
-        return query.format(
-            comparable=JOBS.format(queries.COMPARABLE, version=self.version),
-            vectorless=JOBS.format(queries.VECTORLESS, version=self.version),
+    @classmethod
+    def of(
+        cls, catalogue: Catalogue, version: str, matching: Composable | None = None
+    ) -> "VectorQuery":
+        """Raises SchemaError where migrations/pgvector was not applied."""
+        return cls(catalogue.jobs, catalogue.require_vectors(), version, matching)
+
+    @property
+    def job_id(self) -> IdColumn:
+        return self.jobs.id_column
+
+    @property
+    def columns(self) -> Sequence[JobColumn]:
+        """What is shown of a row beside its text."""
+        return self.jobs.columns
+
+    def format(self, query: str, **parts: Composable) -> Composed:
+        """The query of this name, with its conditions filled in."""
+        vectorless = self.jobs.format(QUERIES["vectorless"], version=self.version)
+        return self.jobs.format(
+            QUERIES[query],
+            version=self.version,
+            vectors=Identifier(self.schema),
+            vectorless=vectorless,
             matching=self.matching or NOTHING,
-            id_type=SQL(self.job_id.cast),
             # As NumPy orders the bytes that come.
             bytewise=SQL(' COLLATE "C"') if self.job_id.kind == "text" else NOTHING,
             **parts,
@@ -105,35 +136,36 @@ def stream_nearest(
     every row is looked at. `shows`: with what an answer shows of each; `is_last`:
     nothing else is asked in this transaction.
     """
-    cast = SQL(rows.job_id.cast)
-    values = SQL(", ").join(_values(n, near, cast) for n, near in enumerate(asked))
-    settings = (
-        queries.WITHOUT_INDEX
+    values = SQL(", ").join(_values(n, near, rows) for n, near in enumerate(asked))
+    settings: Composable = (
+        QUERIES["without_index"]
         if hnsw is None
         else _through_index(hnsw, asked[0], is_filtered=rows.matching is not None)
     )
     query = rows.format(
-        queries.CANDIDATES,
+        "candidates",
         asked=values,
-        each=_conditions(asked[0]),
+        each=_conditions(asked[0], rows),
         columns=aliased(rows.columns) if shows else NOTHING,
-        shown=_shown(rows.columns) if shows else queries.NOT_SHOWN,
+        shown=_shown(rows.columns) if shows else NOT_SHOWN,
     )
-    transaction.copy_out(query, sink, settings=settings, is_last=is_last)
+    transaction.copy_out(query, sink, settings=settings + SQL("; "), is_last=is_last)
 
 
 def stream_vectorless(transaction: Transaction, sink: Sink, rows: VectorQuery) -> None:
     """Stream, as `app.storage.jobs.stream_embeddings` does, the rows whose vector is
     still to be made.
     """
-    transaction.copy_out(rows.format(queries.STREAM_VECTORLESS), sink)
+    transaction.copy_out(rows.format("stream_vectorless"), sink)
 
 
 def count_comparable(transaction: Transaction, rows: VectorQuery) -> int:
     """How many rows a scan would compare; those without a vector yet among them,
     though their embedding may point nowhere.
     """
-    count: int = transaction.rows(rows.format(queries.COUNT_COMPARABLE))[0][0]
+    is_filtered = rows.matching is not None
+    query = "count_comparable_matching" if is_filtered else "count_comparable"
+    count: int = transaction.rows(rows.format(query))[0][0]
     return count
 
 
@@ -154,10 +186,10 @@ class CachedCounts:
         return count(transaction)
 
 
-def to_halfvec(embeddings: NDArray[np.float32]) -> list[str]:
+def to_halfvec(embeddings: NDArray[np.float32]) -> list[str | None]:
     """Embeddings, (n, 384), as texts of pgvector's type halfvec, made unit length.
 
-    Those that cannot be compared, by the rule of `top_k.cosine`, become zero vectors.
+    None for those that cannot be compared, by the rule of `top_k.cosine`.
     """
     exact = embeddings.astype(np.float64)
     with np.errstate(all="ignore"):
@@ -166,11 +198,16 @@ def to_halfvec(embeddings: NDArray[np.float32]) -> list[str]:
         exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     halves = np.where(usable[:, None], exact, 0.0).astype(np.float16)
     if len(halves) < MANY:
-        return [str(row) for row in halves.tolist()]
-    text = _texts_of_halves()
+        texts = [str(row) for row in halves.tolist()]
+    else:
+        text = _texts_of_halves()
+        texts = [
+            f"[{','.join(map(text.__getitem__, row))}]"
+            for row in halves.view(np.uint16).tolist()
+        ]
     return [
-        f"[{','.join(map(text.__getitem__, row))}]"
-        for row in halves.view(np.uint16).tolist()
+        text if is_usable else None
+        for text, is_usable in zip(texts, usable.tolist(), strict=True)
     ]
 
 
@@ -190,33 +227,35 @@ def _texts_of_halves() -> Sequence[str]:
     return [repr(float(half)) for half in every]
 
 
-def _values(number: int, near: NearestQuery, id_type: Composable) -> Composed:
+def _values(number: int, near: NearestQuery, rows: VectorQuery) -> Composed:
     scale = LARGEST / float(max(near.query.max(), -near.query.min()))
     scaled: list[int] = (near.query * scale).round().astype(int).tolist()
     # The distance is the negative product.
     beyond = -np.inf if near.at_most is None else -scale * (near.at_most + near.margin)
-    return SQL("({}, {}::halfvec, {}, {}, {}::float8, {}::{}[], {}::float8)").format(
+    return SQL("({}, {}::{}, {}, {}, {}::float8, {}::{}[], {}::float8)").format(
         Literal(number),
         Literal(str(scaled)),
+        Identifier(rows.schema, "halfvec"),
         Literal(near.size),
         Literal(near.wanted),
         Literal(2 * near.margin * scale),
         Literal(list(near.excluded)),
-        id_type,
+        SQL(rows.job_id.cast),
         Literal(beyond),
     )
 
 
 def _shown(columns: Sequence[JobColumn]) -> Composed:
-    return queries.SHOWN.format(values=aliased_values(columns))
+    return SHOWN.format(values=aliased_values(columns))
 
 
-def _conditions(near: NearestQuery) -> Composed:
+def _conditions(near: NearestQuery, rows: VectorQuery) -> Composed:
     excludes, goes_on = near.conditions
+    vectors = Identifier(rows.schema)
     return Composed(
         [
-            queries.NOT_EXCLUDED if excludes else NOTHING,
-            queries.ON_A_LATER_PAGE if goes_on else NOTHING,
+            NOT_EXCLUDED if excludes else NOTHING,
+            ON_A_LATER_PAGE.format(vectors=vectors) if goes_on else NOTHING,
         ]
     )
 
@@ -230,7 +269,7 @@ def _through_index(
     # of its time. Where no condition takes rows away, twice as many candidates as are
     # wanted do, rows among them that were deleted since.
     goes_on = has_conditions or candidates < 2 * near.size
-    return queries.THROUGH_INDEX.format(
+    return QUERIES["through_index"].format(
         ef_search=Literal(candidates),
         iterative=SQL("relaxed_order" if goes_on else "off"),
         max_scan_tuples=Literal(hnsw.max_scan_tuples),

@@ -63,7 +63,7 @@ export class HealthView {
   async #poll(signal) {
     const start = performance.now();
     const found = await this.#ready(signal);
-    const waiting = this.#coverage.show(found.jobs);
+    const waiting = found.jobs ? this.#coverage.show(found.jobs) : 0;
     const samples = parseMetrics(await metricsText(signal));
     this.#figures.forEach((each) => each.show(samples));
     this.#notice.clear();
@@ -78,7 +78,7 @@ export class HealthView {
   async #ready(signal) {
     try {
       const found = await ready(signal);
-      this.#status.show("good", "Ready", `Model ${found.model} · ${plural(found.users, "user")}`);
+      this.#status.show("good", "Ready", `Model ${found.model} · ${plural(found.users ?? 0, "user")}`);
       return found;
     } catch (error) {
       if (error instanceof ApiError && error.status >= 500) {

@@ -49,7 +49,7 @@ def compare(
             ),
             {"ids": list(jobs), "texts": list(jobs.values())},
         )
-    fill(database, encoder, page_rows=512)
+    fill(database, encoder, batch_size=512)
     naive = NaiveRows(encoder, jobs)
     differ, off = 0, 0.0
     for start in range(0, len(users), AT_ONCE):

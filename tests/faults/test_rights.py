@@ -8,8 +8,7 @@ import psycopg2
 import pytest
 from psycopg2.sql import SQL
 
-from app.backfill import Backfill
-from app.backfill.skills import SkillBackfill
+from app.backfill import Backfill, Progress
 from app.commands import migrate
 from app.deadline import Deadline
 from app.storage.connection.database import Database
@@ -19,6 +18,7 @@ from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
 from tests.support.rows import add_job, add_user
 from tests.support.service import Service, running_service
+from tests.support.skills import all_work, total_of
 
 PASSWORD = "a-secret-of-this-test"
 
@@ -95,7 +95,7 @@ def test_f43_a_wrong_password_is_503_and_no_secret_in_log_or_answer(
 @pytest.mark.parametrize(
     ("damage", "detail"),
     [
-        ("DROP TABLE users CASCADE", "The database has no table users; "),
+        ("DROP TABLE users CASCADE", "The database has no table of users; "),
         (
             "ALTER TABLE skill_job1 DROP COLUMN embedding CASCADE",
             "The table skill_job1 has no column embedding; ",
@@ -202,10 +202,12 @@ def test_f76_the_roles_reach_for_ranking_by_skills_too(
 ) -> None:
     with login(url, "IN ROLE job_recommender_worker") as visitor:
         database = Database(visitor, pool_size=1)
-        backfill = SkillBackfill(database, HashEncoder())
-        assert [page.rows for page in backfill.run()] == [1, 1]
-        assert backfill.remaining() == 0
-        assert backfill.remove_unused() == 0
+        work = all_work(database, HashEncoder())
+        # The job has its embedding, and neither has its skills.
+        assert total_of(work.run()) == Progress(embedded=1, split=1)
+        assert total_of(work.run()) == Progress()
+        assert not work.any_waiting()
+        assert work.vocabulary.remove_unused() == 0
         database.close()
     with (
         login(url, "IN ROLE job_recommender") as visitor,
@@ -216,9 +218,9 @@ def test_f76_the_roles_reach_for_ranking_by_skills_too(
         answer = service.recommend(user_id=1, rank_by="skills")
         assert answer.status_code == 200, answer.text
         for forbidden in (
-            "INSERT INTO skill (skill) VALUES ('x')",
-            "UPDATE skill_vocabulary SET revision = 0",
-            "UPDATE skill_job1 SET skill_ids = NULL",
+            "INSERT INTO recommender.skill (skill) VALUES ('x')",
+            "UPDATE recommender.skill_vocabulary SET revision = 0",
+            "UPDATE recommender.job_state SET skill_ids = NULL",
         ):
             assert not may(url, "visitor", forbidden), forbidden
 
@@ -229,7 +231,7 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     run(cluster.url, "CREATE ROLE owner_only LOGIN")
     run(cluster.url, "CREATE DATABASE owned OWNER owner_only")
     # Roles belong to the whole server: for this database they must not exist.
-    script = (migrate.FOLDER / "0020_service_roles.sql").read_text()
+    script = (migrate.FOLDER / "0007_roles.sql").read_text()
     absent = script.replace("job_recommender", "nobody_yet")
     url = cluster.url.replace("/jobs?", "/owned?").replace("postgres:@", "owner_only:@")
     list(migrate.migrate(url))
@@ -239,33 +241,68 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     run(cluster.url, "DROP ROLE owner_only")
 
 
-INNER_TABLES = (
-    "embedding_claim",
-    "embedding_failure",
-    "embedding_lease",
-    "skill",
-    "skill_vocabulary",
-    "_yoyo_migration",
-    "yoyo_lock",
-)
-
-
-def test_f77_strangers_reach_none_of_the_tables_behind(url: str) -> None:
-    migration = (migrate.FOLDER / "0040_rights_of_later_tables.sql").read_text()
+def test_f77_f97_strangers_reach_nothing_in_our_schema(url: str) -> None:
+    tables = run(
+        url,
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
+        " AND relnamespace = 'recommender'::regnamespace",
+    )
+    functions = run(
+        url,
+        "SELECT oid::regprocedure::text FROM pg_proc"
+        " WHERE pronamespace = 'recommender'::regnamespace AND proname <> 'as_text'",
+    )
+    assert len(tables) > 10
     with supabase_roles(url):
-        assert may(url, "anon", "DELETE FROM skill")
-        for _ in range(2):
-            run(url, migration)
-        for table in INNER_TABLES:
-            for stranger in ("anon", "authenticated"):
+        for stranger in ("anon", "authenticated"):
+            for (table,) in tables:
                 assert not may(url, stranger, f"SELECT * FROM {table}"), table
                 assert not may(url, stranger, f"DELETE FROM {table}"), table
+            for (function,) in functions:
+                query = "SELECT has_function_privilege(%s, %s, 'EXECUTE')"
+                assert run(url, query, (stranger, function)) == [(False,)], function
+
+
+def test_f97_the_default_touches_no_right_of_the_teams(url: str) -> None:
+    with supabase_roles(url):
+        query = (
+            "SELECT relname, relacl::text, relrowsecurity FROM pg_class"
+            " WHERE relname IN ('skill_job1', 'users') ORDER BY relname"
+        )
+        before = run(url, query)
+        list(migrate.migrate(url))
+        assert run(url, query) == before
+        assert may(url, "anon", "SELECT skills FROM users")
+        list(migrate.migrate(url, extras=["supabase-close"]))
+        assert not may(url, "anon", "SELECT skills FROM users")
+
+
+@pytest.mark.parametrize("role", ["job_recommender", "job_recommender_worker"])
+def test_f97_the_roles_read_the_columns_that_are_needed_and_no_other(
+    url: str, role: str
+) -> None:
+    run(
+        url,
+        "ALTER TABLE users ADD password_hash text; ALTER TABLE skill_job1 ADD pay int",
+    )
+    list(migrate.migrate(url))
+    for forbidden in ("SELECT password_hash FROM users", "SELECT pay FROM skill_job1"):
+        assert not may(url, role, forbidden), forbidden
+    for allowed in (
+        "SELECT user_id, skills FROM users",
+        "SELECT job_id FROM skill_job1",
+    ):
+        assert may(url, role, allowed), allowed
+    list(migrate.migrate(url, tables=migrate.Tables(job_columns=["pay"])))
+    assert may(url, role, "SELECT pay FROM skill_job1")
 
 
 def test_f77_strangers_of_supabases_public_api_cannot_read_users_or_embeddings(
     url: str,
 ) -> None:
-    migration = (migrate.FOLDER / "0021_close_public_api.sql").read_text()
+    migration = (
+        migrate.FOLDER / "supabase-close" / "2000_close_public_api.sql"
+    ).read_text()
     with supabase_roles(url):
         assert may(url, "anon", "SELECT skills FROM users")
         for _ in range(2):  # it may be pasted into an editor again

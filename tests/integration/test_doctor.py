@@ -60,8 +60,8 @@ def test_rows_that_wait_are_counted_by_their_reason(
     add_user(database_url, 1, "python")
     run(
         database_url,
-        "INSERT INTO embedding_failure"
-        " VALUES ('skill_job1', '2', sha256('quarantined'), 'why', now())",
+        "UPDATE recommender.job_state SET state = 'quarantined' WHERE job_id = 2;"
+        " INSERT INTO recommender.failure VALUES ('jobs', '2', 'why')",
     )
     assert findings(capsys) == {
         "1 jobs have no embedding.": f"{EMBED} --what=jobs",
@@ -77,8 +77,8 @@ def test_rows_that_wait_are_counted_by_their_reason(
 @pytest.mark.parametrize(
     "statement",
     [
-        "ALTER TABLE {} DISABLE TRIGGER zz_forget_embedding",
-        "DROP TRIGGER zz_forget_embedding ON {}",
+        "ALTER TABLE {} DISABLE TRIGGER recommender_written",
+        "DROP TRIGGER recommender_written ON {}",
     ],
 )
 @pytest.mark.parametrize("table", ["skill_job1", "users"])
@@ -87,8 +87,10 @@ def test_a_trigger_that_is_off_is_found_and_its_command_mends_it(
 ) -> None:
     run(database_url, SQL(statement).format(Identifier(table)))
     ((problem, mend),) = findings(capsys).items()
-    assert problem.startswith(f"Edits of {table} leave embeddings of old texts behind")
-    run(database_url, (ROOT / mend.split()[-1]).read_text())
+    assert problem.startswith(f"Edits of {table} leave what was made of old texts")
+    assert mend == "python scripts/migrate.py"
+    assert migrate([]) == 0
+    capsys.readouterr()
     assert findings(capsys) == {}
 
 
@@ -107,13 +109,13 @@ def test_an_older_database_is_told_to_migrate(
 ) -> None:
     run(
         database_url,
-        "DROP TABLE embedding_claim; DROP INDEX users_unembedded_idx;"
-        " ALTER TABLE users DROP COLUMN embedding CASCADE",
+        "DROP TABLE recommender.claim;"
+        " DROP INDEX recommender.user_state_unfinished_idx",
     )
     found = findings(capsys)
-    assert found["The database has no embedding_claim."] == "python scripts/migrate.py"
-    assert "The database has no users_unembedded_idx." in found
-    assert "The table users has no columns for embeddings." in found
+    for name in ("claim", "user_state_unfinished_idx"):
+        problem = f"The database has no recommender.{name}, or it is broken."
+        assert found[problem] == "python scripts/migrate.py"
 
 
 def test_a_column_that_cannot_be_offered_is_found(

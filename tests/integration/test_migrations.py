@@ -83,14 +83,6 @@ def test_f62_each_file_can_be_pasted_into_an_editor_again(
     run(database_url, file.read_text())
 
 
-def test_f62_a_lock_that_a_killed_migration_left_behind_stops_nobody(
-    empty_url: str,
-) -> None:
-    list(migrate.migrate(empty_url))
-    run(empty_url, "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
-    assert list(migrate.migrate(empty_url)) == []
-
-
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_first_line_of_a_file_says_why(file: Path) -> None:
     assert file.read_text().startswith("-- Why: ")

@@ -8,6 +8,7 @@ import pytest
 from psycopg2.sql import SQL
 
 from app.batching.batcher import BatchScope
+from app.commands.migrate import migrate
 from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
 from app.query.query import Query
@@ -162,6 +163,7 @@ def test_f32_ids_of_every_type_work_for_jobs_and_users(
             f"ALTER TABLE {table} ALTER {name} DROP IDENTITY IF EXISTS;"
             f" ALTER TABLE {table} ALTER {name} TYPE {column} USING NULL::{column}",
         )
+    list(migrate(database_url))  # the states have the new type, too
     for id_ in stored:
         add_job(database_url, id_, "python")
         add_user(database_url, id_, "python")

@@ -37,7 +37,7 @@ def url(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> s
         add_user(database_url, user, f"skill {user}")
         run(
             database_url,
-            "UPDATE users SET embedding = %s, embedding_version = %s"
+            "UPDATE recommender.user_state SET embedding = %s, embedding_version = %s"
             " WHERE user_id = %s",
             (to_bytes(direction(f"user {user}")), VERSION, user),
         )

@@ -2,13 +2,10 @@
 
 import numpy as np
 import pytest
-from psycopg2.sql import SQL
 
 from app.query.result import Result
 from app.ranking.similarity import SimilarityRanking
 from app.storage.connection.database import Database
-from app.storage.queries import COUNT_UNEMBEDDED
-from app.storage.tables import JOBS
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
 from tests.support.queries import profile_query, results
@@ -21,23 +18,23 @@ def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Result
     return results(rank(ranking_over(database, encoder), queries))
 
 
-def store(url: str, user_id: int, embedding: bytes, version: str | None) -> None:
+def store(url: str, user_id: int, embedding: bytes, version: str) -> None:
     run(
         url,
-        "UPDATE users SET embedding = %s, embedding_version = %s WHERE user_id = %s",
+        "UPDATE recommender.user_state SET embedding = %s, embedding_version = %s"
+        " WHERE user_id = %s",
         (embedding, version, user_id),
     )
 
 
-@pytest.mark.parametrize("version", [VERSION, None])
 def test_a_user_with_a_stored_embedding_is_not_encoded(
-    database: Database, database_url: str, version: str | None
+    database: Database, database_url: str
 ) -> None:
     add_job(database_url, 1, "python")
     add_job(database_url, 2, "sql")
     add_user(database_url, 7, "python")
     # Another vector than that of the text, to tell them apart.
-    store(database_url, 7, direction("sql").tobytes(), version)
+    store(database_url, 7, direction("sql").tobytes(), VERSION)
     encoder = HashEncoder()
     (found,) = answer(database, encoder, 7)
     assert found.hits[0].id == 2
@@ -95,15 +92,6 @@ def test_an_edited_user_is_encoded_anew_from_the_next_request_on(
     assert found.hits[0].id == 2
 
 
-def test_a_database_without_the_users_columns_still_answers(
-    database: Database, database_url: str
-) -> None:
-    run(database_url, "ALTER TABLE users DROP COLUMN embedding CASCADE")
-    add_job(database_url, 1, "python")
-    add_user(database_url, 7, "python")
-    assert answer(database, HashEncoder(), 7)[0].hits[0].id == 1
-
-
 def test_f29_the_answer_says_how_many_jobs_were_compared_and_how_many_wait(
     database: Database, database_url: str
 ) -> None:
@@ -132,18 +120,3 @@ def test_the_count_of_waiting_jobs_is_remembered_for_some_seconds(
     assert isinstance(recommender, SimilarityRanking)
     recommender._pending._fresh_until = 0
     assert pending() == 2
-
-
-def test_counting_the_waiting_jobs_reads_an_index_and_not_the_table(
-    database_url: str,
-) -> None:
-    run(
-        database_url,
-        "INSERT INTO skill_job1 (job_id, skills, embedding)"
-        " SELECT n, 'x', decode(repeat('01', 1536), 'hex')"
-        " FROM generate_series(1, 3000) AS n",
-    )
-    run(database_url, "VACUUM ANALYZE skill_job1")
-    query = JOBS.format(COUNT_UNEMBEDDED, version=VERSION)
-    plan = run(database_url, SQL("EXPLAIN {}").format(query))
-    assert any("skill_job1_unembedded_idx" in line for (line,) in plan), plan

@@ -123,9 +123,9 @@ def test_the_dashboard_shows_only_metrics_that_exist(measured: Service) -> None:
 def test_readiness_turns_to_zero_when_the_service_cannot_answer(
     measured: Service, url: str
 ) -> None:
-    run(url, "ALTER TABLE users RENAME TO elsewhere")
+    run(url, "ALTER TABLE users RENAME COLUMN skills TO elsewhere")
     assert measured.client.get("/readyz").status_code == 503
     assert metric(measured, "recommender_ready") == 0
-    run(url, "ALTER TABLE elsewhere RENAME TO users")
+    run(url, "ALTER TABLE users RENAME COLUMN elsewhere TO skills")
     assert measured.client.get("/readyz").status_code == 200
     assert metric(measured, "recommender_ready") == 1

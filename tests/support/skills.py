@@ -1,32 +1,74 @@
 """Filling and asking, without HTTP."""
 
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from psycopg2.sql import SQL
 
-from app.backfill.skills import SkillBackfill
+from app.backfill import Backfill, Progress
+from app.backfill.vocabulary import VocabularyKeeper
+from app.backfill.watch import Work
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.query.query import Query
 from app.query.result import Result
 from app.storage.connection.database import Database
+from app.storage.entity import ENTITIES, EntityName
 from tests.support.postgres import run
 from tests.support.queries import results
 from tests.support.ranking import rank, ranking_over
 
 
-def fill(database: Database, encoder: Encoder, *, page_rows: int = 7) -> None:
-    """Split every text and embed every skill."""
-    for _ in SkillBackfill(database, encoder, page_rows=page_rows).run():
+def fill(database: Database, encoder: Encoder, *, batch_size: int = 7) -> None:
+    """Embed and split every text, and embed every skill."""
+    for _ in all_work(database, encoder, batch_size=batch_size).run():
         pass
+
+
+def all_work(
+    database: Database,
+    encoder: Encoder,
+    *,
+    entities: Sequence[EntityName] = ENTITIES,
+    batch_size: int = 7,
+    stays_up: bool = False,
+    stop: threading.Event | None = None,
+) -> Work:
+    """Both tables, or some, and the vocabulary."""
+    stop = stop or threading.Event()
+    vocabulary = VocabularyKeeper(database, encoder, stays_up=stays_up, stop=stop)
+    backfills = [
+        Backfill(
+            database,
+            encoder,
+            entity=entity,
+            vocabulary=vocabulary,
+            batch_size=batch_size,
+            stop=stop,
+        )
+        for entity in entities
+    ]
+    return Work(backfills, vocabulary)
+
+
+def rows_of(run: Iterable[Progress]) -> list[Progress]:
+    """What became of the rows of each batch, without how many skills were new."""
+    return [replace(done, skills=0) for done in run]
+
+
+def total_of(run: Iterable[Progress]) -> Progress:
+    """The same, of all batches together."""
+    return sum(rows_of(run), Progress())
 
 
 def forget_counts(database: Database) -> None:
     """As before the first count: all skills are alike."""
     with database.write(Deadline.after(30)) as transaction:
         transaction.execute(
-            SQL("UPDATE skill_vocabulary SET counted_vocabulary = NULL")
+            SQL("UPDATE recommender.skill_vocabulary SET counted_vocabulary = NULL")
         )
 
 
@@ -35,20 +77,21 @@ def count_jobs_of(url: str) -> dict[str, int] | None:
     ((data,),) = run(
         url,
         "SELECT CASE WHEN counted_vocabulary = vocabulary THEN job_counts END"
-        " FROM skill_vocabulary",
+        " FROM recommender.skill_vocabulary",
     )
     if data is None:
         return None
-    names = dict(run(url, "SELECT skill_id, skill FROM skill"))
+    names = dict(run(url, "SELECT skill_id, skill FROM recommender.skill"))
     counts = enumerate(np.frombuffer(data, "<i4").tolist())
     return {names.get(n, "removed"): count for n, count in counts if count}
 
 
-def skills_of(url: str, table: str = "skill_job1", key: str = "job_id") -> list[object]:
+def skills_of(url: str, table: str = "job_state", key: str = "job_id") -> list[object]:
     """For each row its skills by way of their ids; None where it has no ids."""
-    rows = run(url, f"SELECT skill_ids FROM {table} ORDER BY {key}")
+    query = f"SELECT skill_ids FROM recommender.{table} WHERE state <> 'gone'"
+    rows = run(url, f"{query} ORDER BY {key}")
     # Second: a skill that is new since then does no harm.
-    names = dict(run(url, "SELECT skill_id, skill FROM skill"))
+    names = dict(run(url, "SELECT skill_id, skill FROM recommender.skill"))
     return [
         None
         if data is None

@@ -16,8 +16,7 @@ from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.copy.embeddings import RecordReader
 from app.storage.jobs import RECORD_BYTES, stream_embeddings
-from app.storage.sides import user_side
-from app.storage.skills import stream_side_embeddings
+from app.storage.skills import stream_entity_embeddings
 
 
 class FullScan:
@@ -63,16 +62,16 @@ class FullScan:
     ) -> Callable[[Sink], None]:
         if key.target == "users":
             return partial(
-                stream_side_embeddings,
+                stream_entity_embeddings,
                 transaction,
-                side=user_side(catalogue),
+                table=catalogue.users,
                 version=self._version,
                 filters=key.filters,
             )
         return partial(
             stream_embeddings,
             transaction,
-            job_id=catalogue.job_id,
+            jobs=catalogue.jobs,
             version=self._version,
             matching=where_clause(key.filters, catalogue.job_columns),
         )

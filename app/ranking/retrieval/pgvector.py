@@ -53,8 +53,8 @@ class PgvectorSearch:
         key = request.key
         if key.target == "users":
             return self._full_scan.search(transaction, catalogue, request, scope)
-        catalogue.require_vectors()
         if not request.queries:
+            catalogue.require_vectors()
             return NOTHING_SEARCHED
         rows = self._rows(catalogue, key.filters)
         count = self._counts(transaction, rows)
@@ -79,7 +79,7 @@ class PgvectorSearch:
     def _rows(self, catalogue: Catalogue, filters: Sequence[Condition]) -> VectorQuery:
         columns = catalogue.job_columns
         matching = where_clause(filters, columns) if filters else None
-        return VectorQuery(catalogue.job_id, self._version, matching, columns)
+        return VectorQuery.of(catalogue, self._version, matching)
 
     def _in_one_statement(self, search: IndexSearch, count: int) -> SearchResult:
         """The results of a search whose message ended the transaction. Rows without a

@@ -37,10 +37,10 @@ from app.ranking.top_k.pages import Page, page_of
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.skill_ids import skill_reader
-from app.storage.sides import Side, job_side, user_side
+from app.storage.coverage import count_unsplit
+from app.storage.entity import EntityTable
 from app.storage.skills import (
     SkilledRow,
-    count_unsplit,
     skilled_rows,
     stream_skill_ids,
 )
@@ -69,11 +69,9 @@ class SkillBatch:
         self._encoder = encoder
         self._scope = scope
         self._batch_key = key
-        self._jobs, self._users = job_side(catalogue), user_side(catalogue)
+        self._jobs, self._users = catalogue.jobs, catalogue.users
         self._target = self._jobs if key.target == "jobs" else self._users
-        self._vocabulary = cache.refresh(
-            transaction, counted=catalogue.skills_are_counted
-        )
+        self._vocabulary = cache.refresh(transaction)
 
     def rank(self, queries: Sequence[Query]) -> list[Outcome]:
         """The outcome of each query."""
@@ -143,7 +141,7 @@ class SkillBatch:
             for query, key in zip(queries, keys, strict=True)
         ]
 
-    def _rows(self, side: Side, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
+    def _rows(self, side: EntityTable, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
         return skilled_rows(self._transaction, side, ids, version=self._encoder.version)
 
     def _vectors(
@@ -191,7 +189,10 @@ class SkillBatch:
         rows = self._rows(
             self._target, list({id_ for p in pages.values() for id_ in p.ids})
         )
-        found = {n: [rows[id_] for id_ in page.ids] for n, page in pages.items()}
+        found = {
+            n: [rows[id_] for id_ in page.ids if id_ in rows]
+            for n, page in pages.items()
+        }
         cursors = {n: page.next_cursor for n, page in pages.items()}
         return SkillMatches(found, weights, total, cursors)
 
@@ -241,7 +242,7 @@ class SkillBatch:
             partial(
                 stream_skill_ids,
                 self._transaction,
-                side=self._target,
+                table=self._target,
                 filters=self._batch_key.filters,
             ),
             partial(skill_reader, self._target.id_column.kind),

@@ -51,13 +51,13 @@ class VocabularyCache:
         self._vocabulary: Vocabulary | None = None
         self._counts_stamp: str | None = None
 
-    def refresh(self, transaction: Transaction, *, counted: bool = False) -> Vocabulary:
+    def refresh(self, transaction: Transaction) -> Vocabulary:
         """The vocabulary as this transaction sees it, or a little newer; with the
-        counts that it sees where `Catalogue.skills_are_counted`.
+        counts that it sees.
 
         Raises SkillCacheError when the folder cannot be used.
         """
-        state = vocabulary_state(transaction, counted=counted)
+        state = vocabulary_state(transaction)
         with self._lock:
             if self._vocabulary is None or not self._is_current(state):
                 try:

@@ -34,12 +34,14 @@ from app.storage.connection.watchdog import Watchdog, shut_down
 # so it also holds behind a pooler that lends a server connection per transaction.
 # The time zone decides how a timestamp is shown and compared.
 # row_security = off makes hidden rows an error instead of a silently short answer.
-BEGIN_SNAPSHOT = SQL(
-    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+# jit is on by default, and compiling a query that disables plans takes a quarter of a
+# second. A database or a role may have any other isolation level as its default.
+SETTINGS = (
     " SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL row_security = off;"
-    " SET LOCAL timezone = 'UTC'"
+    " SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
 )
-BEGIN_WRITE = SQL("BEGIN; SET LOCAL statement_timeout = {timeout_ms}")
+BEGIN_SNAPSHOT = SQL("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;" + SETTINGS)
+BEGIN_WRITE = SQL("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;" + SETTINGS)
 XID = SQL("SELECT pg_current_xact_id_if_assigned()::text")
 STATUS = SQL("SELECT pg_xact_status(%(xid)s::text::xid8)")
 PAUSE_S = 0.05

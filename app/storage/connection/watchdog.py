@@ -26,7 +26,7 @@ class Watchdog:
     def __init__(self) -> None:
         self._wake = threading.Condition()
         self._watched: list[tuple[float, int]] = []  # heap of (when, ticket)
-        self._sockets: dict[int, int] = {}  # ticket -> file descriptor
+        self._sockets: dict[int, int] = {}  # ticket -> a descriptor of our own
         self._tickets = itertools.count()
         self._thread: threading.Thread | None = None
         # When the thread looks next, whatever comes: most deadlines lie behind it.
@@ -35,20 +35,29 @@ class Watchdog:
 
     @contextmanager
     def watch(self, descriptor: int, deadline: Deadline) -> Iterator[None]:
-        """Shut the socket `descriptor` down if the block outlives the deadline."""
-        ticket = self._add(descriptor, deadline)
+        """Shut the socket `descriptor` down if the block outlives the deadline.
+
+        What is shut down is a duplicate: libpq may close its own in the middle of a
+        statement, and the system hands that number to the next who opens something.
+        """
+        own = os.dup(descriptor)
+        ticket = self._add(own, deadline)
         try:
             yield
         finally:
-            # Under the lock, so that a descriptor number which the system hands
-            # out again is never the one that gets shut down.
+            # Under the lock: it is not closed while it is shut down.
             with self._wake:
                 self._sockets.pop(ticket, None)
+                os.close(own)
 
     def close(self) -> None:
-        """Stop the thread; connections are no longer watched."""
+        """End what is still watched, and the thread: a statement that waits for a
+        database which is frozen must not keep the process.
+        """
         with self._wake:
             self._closed = True
+            for descriptor in self._sockets.values():
+                shut_down(descriptor)
             self._wake.notify()
         if self._thread is not None:
             self._thread.join()

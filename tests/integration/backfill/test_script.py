@@ -49,14 +49,12 @@ def test_it_embeds_jobs_and_users_and_says_how_many(database_url: str) -> None:
     add_pending_jobs(database_url, texts(20))
     add_user(database_url, 1, "python")
     status, out, err = finish(database_url)
-    jobs, users, split, jobs_left, users_left, skills_left = out.splitlines()
+    jobs, users, jobs_left, users_left = out.splitlines()
     assert (status, err) == (0, "")
     assert jobs.startswith("20 jobs embedded in ")
     assert users.startswith("1 users embedded in ")
     assert jobs_left == "0 jobs left, 0 in quarantine."
     assert users_left == "0 users left, 0 in quarantine."
-    assert split.startswith("21 texts split, ")
-    assert skills_left == "0 texts or skills left to split or embed."
     assert_every_vector_is_of_its_current_text(database_url)
 
 
@@ -65,8 +63,9 @@ def test_a_dry_run_counts_and_writes_nothing(database_url: str) -> None:
     status, out, _ = finish(database_url, "--dry-run")
     assert status == 1
     assert out == (
-        "2 jobs would be embedded.\n0 users would be embedded.\n"
-        "2 texts and skills would be split or embedded.\n"
+        "2 jobs would be embedded and split.\n"
+        "0 users would be embedded and split.\n"
+        "0 skills would be embedded again.\n"
     )
     assert count_embedded(database_url) == 0
 
@@ -78,9 +77,9 @@ def test_skill_ids_are_filled_for_the_table_that_is_named_and_unused_skills_go(
     add_user(database_url, 1, "law")
     assert finish(database_url, "--what=jobs")[0] == 0
     assert skills_of(database_url) == [["python", "sql"], ["cooking"]]
-    assert skills_of(database_url, "users", "user_id") == [None]
+    assert skills_of(database_url, "user_state", "user_id") == [None]
     assert finish(database_url, "--what=users")[0] == 0
-    assert skills_of(database_url, "users", "user_id") == [["law"]]
+    assert skills_of(database_url, "user_state", "user_id") == [["law"]]
     run(database_url, "UPDATE skill_job1 SET skills = 'sql' WHERE job_id = 1")
     assert finish(database_url)[0] == 0
     status, out, _ = finish(database_url, "--prune-skills")
@@ -141,7 +140,7 @@ def test_f71_a_signal_ends_it_after_the_slice_and_it_says_how_far_it_got(
     assert (process.returncode, err) == (status, "")
     assert f"{embedded} jobs embedded in " in out
     assert 0 < embedded < 3000
-    assert run(database_url, "SELECT * FROM embedding_claim") == []
+    assert run(database_url, "SELECT * FROM recommender.claim") == []
 
 
 def test_f63_killed_at_any_moment_the_next_run_goes_on(database_url: str) -> None:
@@ -162,7 +161,7 @@ def test_f63_killed_at_any_moment_the_next_run_goes_on(database_url: str) -> Non
 
 
 def claimed(url: str) -> bool:
-    return bool(run(url, "SELECT FROM embedding_claim WHERE expires_at > now()"))
+    return bool(run(url, "SELECT FROM recommender.claim WHERE expires_at > now()"))
 
 
 def test_on_a_terminal_there_is_a_bar(database_url: str) -> None:

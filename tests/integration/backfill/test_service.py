@@ -16,10 +16,6 @@ SETTINGS = ENVIRONMENT | {"EMBED_IN_SERVICE": "true", "BLAS_THREADS": "1"}
 ENDED_WELL = (0, -signal.SIGTERM)
 
 
-def lease(url: str) -> list[tuple[object, ...]]:
-    return run(url, "SELECT holder FROM embedding_lease")
-
-
 def test_it_embeds_jobs_and_users_and_what_is_edited_later(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -27,9 +23,8 @@ def test_it_embeds_jobs_and_users_and_what_is_edited_later(
     add_user(database_url, 1, "python")
     with running_service(database_url, tmp_path / "log", **SETTINGS) as service:
         until(lambda: count_embedded(database_url) == 2)
-        until(lambda: run(database_url, "SELECT embedding FROM users") != [(None,)])
         until(lambda: skills_of(database_url) == [["python"], ["sql"]])
-        until(lambda: skills_of(database_url, "users", "user_id") == [["python"]])
+        until(lambda: skills_of(database_url, "user_state", "user_id") == [["python"]])
         run(database_url, "UPDATE skill_job1 SET skills = 'cooking' WHERE job_id = 2")
         until(lambda: count_embedded(database_url) == 2)
         best = service.recommend(skills="cooking", top_n=1).json()
@@ -39,14 +34,20 @@ def test_it_embeds_jobs_and_users_and_what_is_edited_later(
         asked = {"skills": "Cooking", "top_n": 1, "rank_by": "skills"}
         fits = service.recommend(**asked).json()["recommendations"]
         assert [(job["job_id"], job["match_score"]) for job in fits] == [(2, 1.0)]
-        # The lease is there for others while nothing is to be done.
-        until(lambda: lease(database_url) == [])
 
 
-def test_one_instance_works_at_a_time_and_the_other_takes_over(
+def test_instances_share_the_work_and_one_takes_over_what_a_killed_one_held(
     database_url: str, tmp_path: Path
 ) -> None:
     add_pending_jobs(database_url, [f"skill {n}" for n in range(2000)])
+    run(
+        database_url,
+        "CREATE TABLE stores (job_id bigint);"
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO stores VALUES (NEW.job_id); RETURN NULL; END $$;"
+        "CREATE TRIGGER note AFTER UPDATE ON skill_job1"
+        " FOR EACH ROW EXECUTE FUNCTION note()",
+    )
     with ExitStack() as stack:
         first, second = (
             stack.enter_context(
@@ -54,21 +55,15 @@ def test_one_instance_works_at_a_time_and_the_other_takes_over(
             )
             for name in ("first", "second")
         )
-        until(lambda: count_embedded(database_url) > 0)
-        ((holder,),) = lease(database_url)
-        before = count_embedded(database_url)
-        until(lambda: count_embedded(database_url) > before + 40)
-        assert lease(database_url) == [(holder,)]
+        until(lambda: count_embedded(database_url) > 40)
         first.process.send_signal(signal.SIGKILL)
-        second.process.send_signal(signal.SIGTERM)
         first.process.wait(20)
+        before = count_embedded(database_url)
+        until(lambda: count_embedded(database_url) > before + 20)
+        second.process.send_signal(signal.SIGTERM)
         assert second.process.wait(20) in ENDED_WELL
-    # Whichever had the lease, a killed one leaves it behind, and it expires.
-    run(database_url, "UPDATE embedding_lease SET expires_at = now()")
-    run(database_url, "UPDATE embedding_claim SET expires_at = now()")
-    before = count_embedded(database_url)
-    with running_service(database_url, tmp_path / "third", **SETTINGS):
-        until(lambda: count_embedded(database_url) > before)
+    query = "SELECT job_id FROM stores GROUP BY job_id HAVING count(*) > 1"
+    assert run(database_url, query) == []
 
 
 def test_it_stops_at_once_and_gives_its_rows_back(
@@ -79,15 +74,15 @@ def test_it_stops_at_once_and_gives_its_rows_back(
         until(lambda: count_embedded(database_url) > 0)
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(10) in ENDED_WELL
-    assert run(database_url, "SELECT * FROM embedding_claim") == []
-    assert lease(database_url) == []
+    assert run(database_url, "SELECT * FROM recommender.claim") == []
     assert count_embedded(database_url) < 2000
 
 
 def test_a_database_without_the_migrations_is_said_once_and_harms_no_request(
     database_url: str, tmp_path: Path
 ) -> None:
-    run(database_url, "DROP TABLE embedding_lease")
+    run(database_url, "DROP TABLE recommender.claim")
+    add_pending_jobs(database_url, ["python"])
     with running_service(database_url, tmp_path / "log", **SETTINGS) as service:
         until(lambda: "The backfill pauses" in service.log)
         assert service.recommend(skills="python").status_code == 200

@@ -1,6 +1,7 @@
 """Several workers, dead workers, and a database that goes away; no real model."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,17 +13,14 @@ from numpy.typing import NDArray
 
 from app.backfill import Backfill, Progress
 from app.backfill.claim_store import Batch
-from app.backfill.skills import SkillBackfill
-from app.backfill.watch import WakeUp, watch
+from app.backfill.watch import watch
 from app.errors import DatabaseUnavailableError
 from app.storage.connection.database import Database
-from app.storage.connection.listener import Listener
-from app.storage.tables import JOBS
 from tests.integration.backfill.script import until
 from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import fresh_database, run, running_server
 from tests.support.rows import add_pending_jobs
-from tests.support.skills import skills_of
+from tests.support.skills import all_work, rows_of, skills_of, total_of
 from tests.support.waiting import be_slow
 
 
@@ -68,12 +66,14 @@ def test_f64_four_workers_share_the_rows_and_embed_none_twice(
         def work(number: int) -> Progress:
             start.wait()
             backfill = Backfill(databases[number], encoders[number], batch_size=7)
-            return sum(backfill.run(), Progress())
+            return total_of(backfill.run())
 
         with ThreadPoolExecutor(4) as threads:
             done = list(threads.map(work, range(4)))
     assert sum(done, Progress()) == Progress(embedded=400)
-    assert sum(len(encoder.seen) for encoder in encoders) == 400
+    seen = [text for encoder in encoders for text in encoder.seen]
+    assert len(seen) == 800  # texts, each of which is its own only skill
+    assert set(Counter(seen).values()) == {2}
     assert run(database_url, "SELECT count(*) FROM stores") == [(400,)]
     assert all(part.embedded > 0 for part in done)
     assert all_embedded(database_url)
@@ -114,17 +114,17 @@ def test_a_dead_workers_rows_are_waited_for_and_taken_over(
     add_pending_jobs(database_url, ["a", "b"])
     claim_for_a_dead_worker(database_url, [1], expires_in="300 milliseconds")
     encoder = HashEncoder()
-    assert sum(Backfill(database, encoder, batch_size=4).run(), Progress()) == (
+    assert total_of(Backfill(database, encoder, batch_size=4).run()) == (
         Progress(embedded=2)
     )
-    assert encoder.seen == ["b", "a"]
+    assert encoder.seen == ["b", "b", "a", "a"]  # each is its own only skill
 
 
 def claim_for_a_dead_worker(url: str, ids: list[int], *, expires_in: str) -> None:
     run(
         url,
-        "INSERT INTO embedding_claim VALUES"
-        " (gen_random_uuid(), 'skill_job1', %s::text[], now() + %s::interval)",
+        "INSERT INTO recommender.claim VALUES"
+        " (gen_random_uuid(), 'jobs', %s::text[], now() + %s::interval)",
         (ids, expires_in),
     )
 
@@ -135,7 +135,7 @@ def test_without_lingering_it_leaves_claimed_rows_to_their_worker(
     add_pending_jobs(database_url, ["a", "b"])
     claim_for_a_dead_worker(database_url, [1], expires_in="1 hour")
     backfill = Backfill(database, HashEncoder(), batch_size=4)
-    assert list(backfill.run(wait_for_claims=False)) == [Progress(embedded=1)]
+    assert rows_of(backfill.run(wait_for_claims=False)) == [Progress(embedded=1)]
 
 
 def test_a_slow_worker_renews_its_claim(database: Database, database_url: str) -> None:
@@ -148,12 +148,12 @@ def test_a_slow_worker_renews_its_claim(database: Database, database_url: str) -
 
     encoder = SlowEncoder(note_the_expiry)
     backfill = Backfill(database, encoder, batch_size=6, slice_rows=1, lease_s=0.3)
-    assert list(backfill.run()) == [Progress(embedded=6)]
+    assert rows_of(backfill.run()) == [Progress(embedded=6)]
     assert len(set(seen)) > 2
 
 
 def expiry(url: str) -> object:
-    return run(url, "SELECT max(expires_at) FROM embedding_claim")[0][0]
+    return run(url, "SELECT max(expires_at) FROM recommender.claim")[0][0]
 
 
 def test_a_worker_that_lost_its_claim_stores_nothing(
@@ -165,10 +165,10 @@ def test_a_worker_that_lost_its_claim_stores_nothing(
     def lose_the_claim() -> None:
         # What the next worker does when it finds the claim expired.
         if next(taken, False):
-            run(database_url, "DELETE FROM embedding_claim")
+            run(database_url, "DELETE FROM recommender.claim")
 
     backfill = Backfill(database, SlowEncoder(lose_the_claim), batch_size=4)
-    assert list(backfill.run()) == [Progress(changed=1), Progress(embedded=1)]
+    assert rows_of(backfill.run()) == [Progress(changed=1), Progress(embedded=1)]
 
 
 def test_f65_a_restart_of_the_database_is_waited_out() -> None:
@@ -186,7 +186,7 @@ def test_f65_a_restart_of_the_database_is_waited_out() -> None:
         backfill = Backfill(
             database, SlowEncoder(restart_in_the_third_batch), batch_size=10
         )
-        assert sum(backfill.run(), Progress()) == Progress(embedded=40)
+        assert total_of(backfill.run()) == Progress(embedded=40)
         restart.join()
         assert all_embedded(url)
         database.close()
@@ -200,21 +200,16 @@ def test_f65_a_database_that_stays_away_ends_the_wait_with_its_error() -> None:
     database.close()
 
 
-def test_watching_embeds_what_appears_or_changes_within_two_seconds(
+def test_watching_embeds_and_splits_what_appears_or_changes_within_two_seconds(
     database: Database, database_url: str
 ) -> None:
     stop = threading.Event()
-    listener = Listener(database_url)
-    backfill = Backfill(database, HashEncoder(), batch_size=4, stop=stop)
-    skills = SkillBackfill(database, HashEncoder(), tables=[JOBS], stop=stop)
-    watching = threading.Thread(
-        target=lambda: list(watch([backfill], skills, None, WakeUp(listener), stop))
-    )
+    work = all_work(database, HashEncoder(), stays_up=True, stop=stop)
+    watching = threading.Thread(target=lambda: list(watch(work, stop)))
     watching.start()
     try:
         add_pending_jobs(database_url, ["new"])
         until(lambda: all_embedded(database_url), within_s=2)
-        # From the first notice on it looks every 5 s only: these are the notices.
         for text in ("edited", "edited again"):
             run(database_url, "UPDATE skill_job1 SET skills = %s", (text,))
             until(lambda: all_embedded(database_url), within_s=2)
@@ -222,28 +217,10 @@ def test_watching_embeds_what_appears_or_changes_within_two_seconds(
     finally:
         stop.set()
         watching.join()
-        listener.close()
 
 
 def has_skills(url: str, *skills: str) -> bool:
     return skills_of(url) == [list(skills)]
-
-
-def test_a_listener_that_lost_its_connection_connects_again(database_url: str) -> None:
-    listener = Listener(database_url)
-    assert not listener.wait(0)
-    run(
-        database_url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE query LIKE 'LISTEN%'",
-    )
-    with pytest.raises(DatabaseUnavailableError):
-        # The server's farewell comes first, then the end of the connection.
-        list(iter(lambda: listener.wait(5), True))
-    assert not listener.wait(0)
-    add_pending_jobs(database_url, ["new"])
-    assert listener.wait(5)
-    listener.close()
 
 
 def test_a_claim_that_expires_at_the_last_look_is_still_taken_over(
@@ -258,8 +235,8 @@ def test_a_claim_that_expires_at_the_last_look_is_still_taken_over(
         def _next(self, left: int | None) -> Batch | None:
             batch = super()._next(left)
             if batch is None:
-                run(database_url, "UPDATE embedding_claim SET expires_at = now()")
+                run(database_url, "UPDATE recommender.claim SET expires_at = now()")
             return batch
 
     backfill = Unlucky(database, HashEncoder(), batch_size=4)
-    assert sum(backfill.run(), Progress()) == Progress(embedded=2)
+    assert total_of(backfill.run()) == Progress(embedded=2)

@@ -71,9 +71,14 @@ def test_a_quick_answer_is_the_answer_of_the_stream(
 ) -> None:
     run(
         filled_url,
-        "INSERT INTO users (user_id, skills, embedding, embedding_version)"
-        " SELECT n, 'any', vector, %s"
-        " FROM unnest(%s::bytea[]) WITH ORDINALITY AS new (vector, n)",
+        "INSERT INTO users (user_id, skills) SELECT n, 'any'"
+        " FROM generate_series(1, 20) AS n",
+    )
+    run(
+        filled_url,
+        "UPDATE recommender.user_state SET embedding = vector, embedding_version = %s"
+        " FROM unnest(%s::bytea[]) WITH ORDINALITY AS new (vector, n)"
+        " WHERE user_id = n",
         (VERSION, [row.tobytes() for row in nearby(20)]),
     )
     stream = FullScan(version=VERSION, scan_chunk_rows=100)
@@ -110,7 +115,7 @@ def test_a_row_that_lost_its_vector_is_missed_by_no_quick_look(
     best = before.ranked[0][0].id
     run(
         filled_url,
-        "UPDATE skill_job1 SET embedding_vec = NULL WHERE job_id = %s",
+        "UPDATE recommender.job_state SET has_vector = false WHERE job_id = %s",
         (best,),
     )
     # This look had ended its transaction when it saw that there is such a row …

@@ -24,7 +24,7 @@ from tests.support.replicas import Programs, Replicated, running_replicas
 JOBS = 1000
 SCANS = (
     "SELECT idx_scan FROM pg_stat_user_indexes"
-    " WHERE indexrelname = 'skill_job1_embedding_vec_idx'"
+    " WHERE indexrelname = 'job_vector_hnsw_idx'"
 )
 
 

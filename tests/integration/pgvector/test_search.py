@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.commands.migrate import migrate
 from app.errors import SchemaError
 from app.query.constraints import NO_CONSTRAINTS, AnyOf, Constraints, CursorPosition
 from app.query.ids import IdColumn, Kind
@@ -137,7 +138,7 @@ def test_an_exact_question_does_not_ask_the_index(
     queries = nearby(20)
     questions = [profile_query(10, exact=True)] * 20
     wanted = search(filled, STREAM, queries, questions)
-    run(filled_url, "DROP INDEX skill_job1_embedding_vec_idx")
+    run(filled_url, "DROP INDEX recommender.job_vector_hnsw_idx")
     assert search(filled, through_index(), queries, questions).ranked == wanted.ranked
 
 
@@ -146,7 +147,8 @@ def test_a_job_without_a_vector_is_compared_all_the_same(
 ) -> None:
     query = nearby(2)[1:]
     add_job(filled_url, 9000, "new", embedding=query[0].tobytes())
-    run(filled_url, "UPDATE skill_job1 SET embedding_vec = NULL WHERE job_id < 500")
+    forget = "UPDATE recommender.job_state SET has_vector = false WHERE job_id < 500"
+    run(filled_url, forget)
     questions = [profile_query(10, text="any")]
     found = search(filled, through_index(), query, questions)
     wanted = search(filled, STREAM, query, questions)
@@ -190,6 +192,7 @@ def test_ids_of_every_type(
         vector_url,
         f"ALTER TABLE skill_job1 ALTER job_id TYPE {id_type} USING job_id::{id_type}",
     )
+    list(migrate(vector_url, extras=["pgvector"]))  # ours have the new type, too
     embeddings = clustered(300)
     embeddings[100:200] = embeddings[:100]  # ties, to be ordered by id
     run(
@@ -242,9 +245,9 @@ def test_without_the_migration_one_sentence_says_what_to_do(
     with pytest.raises(SchemaError) as caught:
         search(database, through_index(), clustered(1), [profile_query(1)])
     assert str(caught.value) == (
-        "SEARCH_BACKEND=pgvector needs the column embedding_vec, which the table"
-        " skill_job1 does not have; run `python scripts/migrate.py --with pgvector`"
-        " and `python scripts/build_vector_index.py`, or set SEARCH_BACKEND=stream."
+        "SEARCH_BACKEND=pgvector needs the table recommender.job_vector, which is not"
+        " there; run `python scripts/migrate.py --with pgvector` and"
+        " `python scripts/build_vector_index.py`, or set SEARCH_BACKEND=stream."
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from psycopg2.sql import SQL
 
 from app.commands.embed import main as generate_embeddings
+from app.commands.migrate import migrate
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job
 from tests.support.service import ROOT, Service, running_service
@@ -112,6 +113,7 @@ def test_jobs_like_one_whose_id_is_awkward_in_a_url(
             "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY;"
             " ALTER TABLE skill_job1 ALTER job_id TYPE text",
         )
+        list(migrate(url))  # the state has the new type, too
         for id_ in (job_id, "plain"):
             add_job(url, id_, "welding", embedding=np.ones(384, "<f4").tobytes())
         with running_service(url, tmp_path / "log") as running:

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from psycopg2.sql import SQL
 
-from app.backfill.skills import SkillBackfill
+from app.backfill import Backfill, Progress
+from app.backfill.vocabulary import VocabularyKeeper
 from app.storage.connection.database import Database
-from app.storage.tables import USERS
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
-from tests.support.skills import fill, skills_of
+from tests.support.skills import all_work, fill, rows_of, skills_of, total_of
 
 
 def add_jobs(url: str, *texts: str | None) -> None:
@@ -35,10 +35,10 @@ def test_every_text_becomes_ids_and_every_skill_is_embedded_once(
     add_jobs(database_url, "SQL, Python", None, "python; Go", "  ", "...", "go")
     run(database_url, "INSERT INTO users (user_id, skills) VALUES (1, 'Rust/Python')")
     encoder = HashEncoder()
-    backfill = SkillBackfill(database, encoder, page_rows=2)
-    assert backfill.remaining() == 5
-    pages = list(backfill.run())
-    assert (sum(p.rows for p in pages), sum(p.skills for p in pages)) == (5, 4)
+    work = all_work(database, encoder, batch_size=2)
+    assert sum(backfill.remaining() for backfill in work.backfills) == 5
+    done = sum(work.run(), Progress())
+    assert (done.embedded, done.skills) == (5, 4)
     assert skills_of(database_url) == [
         ["sql", "python"],
         None,
@@ -47,17 +47,24 @@ def test_every_text_becomes_ids_and_every_skill_is_embedded_once(
         [],
         ["go"],
     ]
-    assert skills_of(database_url, "users", "user_id") == [["rust", "python"]]
-    assert sorted(encoder.seen) == ["go", "python", "rust", "sql"]
-    assert backfill.remaining() == 0
+    assert skills_of(database_url, "user_state", "user_id") == [["rust", "python"]]
+    texts = ["SQL, Python", "python; Go", "...", "go", "Rust/Python"]
+    skills = ["go", "python", "rust", "sql"]
+    assert sorted(encoder.seen) == sorted([*texts, *skills])
+    assert not any(backfill.remaining() for backfill in work.backfills)
 
 
 def test_f70_a_second_run_writes_nothing(database: Database, database_url: str) -> None:
     add_jobs(database_url, "sql")
     fill(database, HashEncoder())
-    before = run(database_url, "SELECT xmin, revision FROM skill_vocabulary")
-    assert list(SkillBackfill(database, HashEncoder()).run()) == []
-    assert run(database_url, "SELECT xmin, revision FROM skill_vocabulary") == before
+    before = run(
+        database_url, "SELECT xmin, revision FROM recommender.skill_vocabulary"
+    )
+    assert list(all_work(database, HashEncoder()).run()) == []
+    assert (
+        run(database_url, "SELECT xmin, revision FROM recommender.skill_vocabulary")
+        == before
+    )
 
 
 def test_an_edit_makes_a_row_pending_and_another_column_does_not(
@@ -82,8 +89,8 @@ def test_f66_an_edit_during_the_embedding_keeps_the_row_pending(
             run(database_url, "UPDATE skill_job1 SET skills = 'new' WHERE job_id = 1")
             return super().encode(texts)
 
-    (page,) = SkillBackfill(database, Editor()).run()
-    assert (page.rows, page.changed) == (1, 1)
+    first = next(Backfill(database, Editor(), batch_size=4).run())
+    assert (first.embedded, first.changed) == (1, 1)
     assert skills_of(database_url) == [None, ["go"]]
 
 
@@ -97,7 +104,8 @@ def test_f67_a_row_deleted_during_the_embedding_is_no_error(
             run(database_url, "DELETE FROM skill_job1 WHERE job_id = 1")
             return super().encode(texts)
 
-    assert [p.rows for p in SkillBackfill(database, Deleter()).run()] == [1]
+    backfill = Backfill(database, Deleter(), batch_size=4)
+    assert total_of(backfill.run()) == Progress(embedded=1, changed=1)
     assert skills_of(database_url) == [["go"]]
 
 
@@ -106,13 +114,13 @@ def test_f29_skills_of_another_version_are_embedded_again_under_their_ids(
 ) -> None:
     add_jobs(database_url, "sql")
     fill(database, HashEncoder())
-    run(database_url, "UPDATE skill SET embedding_version = 'older'")
-    backfill = SkillBackfill(database, HashEncoder())
-    assert backfill.remaining() == 1
-    assert [(p.rows, p.skills) for p in backfill.run()] == [(0, 1)]
-    assert run(database_url, "SELECT skill_id, embedding_version FROM skill") == [
-        (1, HashEncoder.version)
-    ]
+    run(database_url, "UPDATE recommender.skill SET embedding_version = 'older'")
+    work = all_work(database, HashEncoder())
+    assert work.vocabulary.count_stale() == 1
+    assert list(work.run()) == [Progress(skills=1)]
+    assert run(
+        database_url, "SELECT skill_id, embedding_version FROM recommender.skill"
+    ) == [(1, HashEncoder.version)]
 
 
 def test_skills_that_no_row_has_any_more_can_be_removed(
@@ -124,8 +132,8 @@ def test_skills_that_no_row_has_any_more_can_be_removed(
     run(database_url, "UPDATE skill_job1 SET skills = 'go' WHERE job_id = 1")
     run(database_url, "DELETE FROM skill_job1 WHERE job_id = 2")
     fill(database, HashEncoder())
-    assert SkillBackfill(database, HashEncoder()).remove_unused() == 2
-    assert run(database_url, "SELECT skill FROM skill ORDER BY skill") == [
+    assert VocabularyKeeper(database, HashEncoder()).remove_unused() == 2
+    assert run(database_url, "SELECT skill FROM recommender.skill ORDER BY skill") == [
         ("go",),
         ("oil",),
     ]
@@ -140,14 +148,18 @@ def test_a_skill_removed_during_the_embedding_keeps_its_rows_pending(
 
     class Remover(HashEncoder):
         def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            run(database_url, "DELETE FROM skill WHERE skill = 'sql'")
+            if list(texts) == ["go"]:
+                query = "DELETE FROM recommender.skill WHERE skill = 'sql'"
+                run(database_url, query)
             return super().encode(texts)
 
-    (page,) = SkillBackfill(database, Remover()).run()
-    assert (page.rows, page.changed) == (0, 1)
-    fill(database, HashEncoder())
-    data = run(database_url, "SELECT skill_ids FROM skill_job1 WHERE job_id = 9")[0][0]
-    names = dict(run(database_url, "SELECT skill_id, skill FROM skill"))
+    backfill = Backfill(database, Remover(), batch_size=4)
+    # Its embedding is kept, and the next batch brings its skills.
+    assert rows_of(backfill.run()) == [Progress(embedded=1), Progress(split=1)]
+    data = run(
+        database_url, "SELECT skill_ids FROM recommender.job_state WHERE job_id = 9"
+    )[0][0]
+    names = dict(run(database_url, "SELECT skill_id, skill FROM recommender.skill"))
     assert [names[n] for n in np.frombuffer(data, "<i4").tolist()] == ["sql", "go"]
 
 
@@ -157,8 +169,8 @@ def test_a_row_that_an_editor_has_locked_is_left_for_the_next_run(
     add_jobs(database_url, "sql", "go")
     with closing(psycopg2.connect(database_url)) as editor, editor.cursor() as cursor:
         cursor.execute("SELECT FROM skill_job1 WHERE job_id = 1 FOR UPDATE")
-        (page,) = SkillBackfill(database, HashEncoder()).run()
-        assert (page.rows, page.changed) == (1, 1)
+        (done,) = Backfill(database, HashEncoder(), batch_size=4).run()
+        assert (done.embedded, done.changed) == (1, 0)
         editor.rollback()
     fill(database, HashEncoder())
     assert skills_of(database_url) == [["sql"], ["go"]]
@@ -179,7 +191,8 @@ def test_a_text_that_another_trigger_changes_makes_the_row_pending(
         " FOR EACH ROW EXECUTE FUNCTION translate_text()",
     )
     run(database_url, f"UPDATE {table} SET {key} = 2")
-    assert skills_of(database_url, table, key) == [None]
+    state = {"skill_job1": "job_state", "users": "user_state"}[table]
+    assert skills_of(database_url, state, key) == [None]
 
 
 def test_only_the_tables_that_are_asked_for_are_split_and_all_keep_their_skills(
@@ -190,12 +203,12 @@ def test_only_the_tables_that_are_asked_for_are_split_and_all_keep_their_skills(
     fill(database, HashEncoder())
     run(database_url, "UPDATE users SET skills = 'gas'")
     run(database_url, "UPDATE skill_job1 SET skills = 'go'")
-    users_only = SkillBackfill(database, HashEncoder(), tables=[USERS])
-    assert sum(page.rows for page in users_only.run()) == 1
+    users_only = all_work(database, HashEncoder(), entities=["users"])
+    assert total_of(users_only.run()) == Progress(embedded=1)
     assert skills_of(database_url) == [None]
-    assert skills_of(database_url, "users", "user_id") == [["gas"]]
+    assert skills_of(database_url, "user_state", "user_id") == [["gas"]]
     fill(database, HashEncoder())
-    assert users_only.remove_unused() == 2
+    assert users_only.vocabulary.remove_unused() == 2
     assert skills_of(database_url) == [["go"]]
 
 
@@ -205,34 +218,22 @@ def test_a_stop_keeps_the_skills_that_are_embedded_and_the_row_waits(
     add_jobs(database_url, "a, b, c, d, e")
     stop = threading.Event()
     encoder = HashEncoder()
-    backfill = SkillBackfill(
+    vocabulary = VocabularyKeeper(
         database,
         encoder,
         slice_skills=2,
         stop=stop,
-        throttle=lambda _spent_s: stop.set() if len(encoder.seen) >= 4 else None,
+        throttle=lambda _spent_s: stop.set() if len(encoder.seen) >= 5 else None,
     )
-    (page,) = backfill.run()
-    assert (page.rows, page.skills) == (0, 4)
+    backfill = Backfill(
+        database, encoder, batch_size=4, vocabulary=vocabulary, stop=stop
+    )
+    assert list(backfill.run()) == [Progress(embedded=1, skills=4)]
     assert skills_of(database_url) == [None]
     second = HashEncoder()
     fill(database, second)
     assert second.seen == ["e"]
     assert skills_of(database_url) == [["a", "b", "c", "d", "e"]]
-
-
-def test_a_row_that_the_database_refuses_stops_none_of_the_others(
-    database: Database, database_url: str
-) -> None:
-    add_jobs(database_url, "sql", "go", "rust")
-    run(
-        database_url,
-        "ALTER TABLE skill_job1 ADD CONSTRAINT refused"
-        " CHECK (job_id <> 2 OR skill_ids IS NULL)",
-    )
-    (page,) = SkillBackfill(database, HashEncoder()).run()
-    assert (page.rows, page.changed) == (2, 1)
-    assert skills_of(database_url) == [["sql"], None, ["rust"]]
 
 
 def test_a_skill_that_the_encoder_fails_at_matches_nothing_and_is_said(
@@ -248,7 +249,7 @@ def test_a_skill_that_the_encoder_fails_at_matches_nothing_and_is_said(
 
     fill(database, Failing())
     assert skills_of(database_url) == [["sql", "secret word"]]
-    stored = dict(run(database_url, "SELECT skill, embedding FROM skill"))
+    stored = dict(run(database_url, "SELECT skill, embedding FROM recommender.skill"))
     assert not any(bytes(stored["secret word"]))
     assert any(bytes(stored["sql"]))
     assert "ValueError" in caplog.text
@@ -258,11 +259,11 @@ def test_a_skill_that_the_encoder_fails_at_matches_nothing_and_is_said(
 def test_looking_whether_something_waits_is_right_before_and_after(
     database: Database, database_url: str
 ) -> None:
-    backfill = SkillBackfill(database, HashEncoder())
+    work = all_work(database, HashEncoder())
     add_jobs(database_url, "sql")
-    assert backfill.any_waiting()
+    assert work.any_waiting()
     for _ in range(2):  # the second run sees the vocabulary that the first one left
-        list(backfill.run())
-    assert not backfill.any_waiting()
-    run(database_url, "UPDATE skill SET embedding_version = 'older'")
-    assert backfill.any_waiting()
+        list(work.run())
+    assert not work.any_waiting()
+    run(database_url, "UPDATE recommender.skill SET embedding_version = 'older'")
+    assert work.any_waiting()

@@ -81,7 +81,7 @@ def test_a_removed_skill_makes_a_new_vocabulary_and_the_old_files_go(
     add(database, "a", "b")
     cache = VocabularyCache(tmp_path, version=VERSION)
     old = refreshed(database, cache)
-    run(database, "DELETE FROM skill WHERE skill = 'b'")
+    run(database, "DELETE FROM recommender.skill WHERE skill = 'b'")
     new = refreshed(database, cache)
     assert (old.rows, new.rows) == (3, 2)
     assert holds(database, new, "a")
@@ -96,7 +96,8 @@ def test_an_embedding_that_was_written_again_is_read_again(
     refreshed(database, cache)
     run(
         database,
-        "UPDATE skill SET embedding = (SELECT embedding FROM skill WHERE skill = 'b')",
+        "UPDATE recommender.skill SET embedding ="
+        " (SELECT embedding FROM recommender.skill WHERE skill = 'b')",
     )
     found = refreshed(database, cache).vectors(np.array([1, 2], np.int32))
     np.testing.assert_array_equal(found[0], found[1])
@@ -261,9 +262,9 @@ def test_a_database_that_went_back_is_read_anew_once_that_is_sure(
     add(database, "b")
     refreshed(database, VocabularyCache(tmp_path, version=VERSION))
     # As a backup has it: the same vocabulary, an earlier revision, other skills.
-    run(database, "ALTER TABLE skill DISABLE TRIGGER skill_new_vocabulary")
-    run(database, "DELETE FROM skill WHERE skill = 'b'")
-    run(database, "UPDATE skill_vocabulary SET revision = 1")
+    run(database, "ALTER TABLE recommender.skill DISABLE TRIGGER new_vocabulary")
+    run(database, "DELETE FROM recommender.skill WHERE skill = 'b'")
+    run(database, "UPDATE recommender.skill_vocabulary SET revision = 1")
     (path,) = tmp_path.glob("*.json")
     ahead = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
     assert ahead.rows == 3

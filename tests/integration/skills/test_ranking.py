@@ -48,7 +48,7 @@ def test_the_ranking_equals_the_naive_one_whoever_shares_the_pass(
 ) -> None:
     encoder, jobs = BlendEncoder(), some_jobs(400, seed=1)
     insert(database, "skill_job1", jobs)
-    fill(database, encoder, page_rows=64)
+    fill(database, encoder, batch_size=64)
     texts = list(some_jobs(30, seed=2).values())
     questions = [
         profile_query(n % 12 + 1, text=t, ranking="skills") for n, t in enumerate(texts)
@@ -202,7 +202,7 @@ def test_a_skill_that_the_vocabulary_lost_counts_nothing(
     insert(database, "skill_job1", {1: "gas", 2: "oil"})
     fill(database, encoder)
     with database.write(Deadline.after(30)) as transaction:
-        transaction.execute(SQL("DELETE FROM skill WHERE skill = 'gas'"))
+        transaction.execute(SQL("DELETE FROM recommender.skill WHERE skill = 'gas'"))
     answer = ask(
         database, encoder, tmp_path, profile_query(2, text="gas", ranking="skills")
     )[0]

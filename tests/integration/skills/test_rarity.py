@@ -5,13 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from psycopg2.sql import SQL
 
 from app.storage import skill_counts
 from app.storage.connection.database import Database
 from tests.integration.skills.test_ranking import insert, some_jobs
 from tests.support.encoders import BlendEncoder
-from tests.support.postgres import run
 from tests.support.queries import job_query, profile_query
 from tests.support.ranking import rank, ranking_over
 from tests.support.skills import ask, fill, forget_counts
@@ -38,12 +36,6 @@ def test_a_rare_skill_decides_and_without_counts_none_does(
     alike = scores(database, tmp_path, "sql, cobol")
     assert [id_ for id_, _ in alike] == list(range(1, 10))
     assert {score for _, score in alike} == {0.5}
-    # A deployment whose migrations wait.
-    for column in COLUMNS:
-        run(database_url, SQL(f"ALTER TABLE skill_vocabulary DROP COLUMN {column}"))
-    insert(database, "skill_job1", {11: "ada"})
-    fill(database, BlendEncoder())
-    assert scores(database, tmp_path, "sql, cobol") == alike
 
 
 def test_a_pass_reads_the_counts_when_they_are_new_and_only_then(
@@ -76,7 +68,7 @@ def test_named_rows_have_the_scores_of_the_ranking_whoever_shares_the_pass(
     users = some_jobs(60, seed=6)
     insert(database, "skill_job1", jobs)
     insert(database, "users", users)
-    fill(database, encoder, page_rows=64)
+    fill(database, encoder, batch_size=64)
     asked = [
         job_query(20, id_, ranking="skills", target="users")
         if finds_users

@@ -1,0 +1,94 @@
+"""The team's two tables whose rows have skills, and our state of these."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from typing import Literal as OneOf
+
+from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
+
+from app.query.ids import Id, IdColumn
+from app.storage.codec import EMBEDDING_BYTES
+from app.storage.columns import JobColumn
+
+EntityName = OneOf["jobs", "users"]
+ENTITIES: Sequence[EntityName] = ("jobs", "users")
+
+KEYS: Mapping[EntityName, str] = {"jobs": "job_id", "users": "user_id"}
+STATES: Mapping[EntityName, str] = {"jobs": "job_state", "users": "user_state"}
+
+# The guide's own script writes embeddings without a version, always of this model:
+# those rows stay valid.
+UNNAMED_VERSION = "all-MiniLM-L6-v2"
+
+Row = TypeVar("Row")
+
+
+class Escaped(Composable):
+    """A part of a statement that takes parameters, in which a `%` begins one."""
+
+    def __init__(self, part: Composable) -> None:
+        super().__init__(part)
+        self._part = part
+
+    def as_string(self, context: Any = None) -> str:
+        return str(self._part.as_string(context)).replace("%", "%%")
+
+
+@dataclass(frozen=True)
+class EntityTable:
+    """A table of the team's, as `recommender.entity` has it."""
+
+    name: EntityName
+    schema: str
+    table: str
+    id_column: IdColumn
+    # Those that JOB_COLUMNS offers.
+    columns: Sequence[JobColumn] = ()
+
+    @property
+    def key(self) -> str:
+        return KEYS[self.name]
+
+    @property
+    def identifier(self) -> Identifier:
+        """Its name, schema in front."""
+        return Identifier(self.schema, self.table)
+
+    def format(
+        self, query: SQL, *, version: str = UNNAMED_VERSION, **parts: Composable
+    ) -> Composed:
+        """The query with this table's names, and the model's version, filled in."""
+        filled: dict[str, Composable] = {
+            "table": self.identifier,
+            "state": Identifier("recommender", STATES[self.name]),
+            "key": Identifier(self.key),
+            "id_type": SQL(self.id_column.cast),
+            "entity": Literal(self.name),
+            "version": Literal(version),
+            "length": Literal(EMBEDDING_BYTES),
+            "current": _current(version),
+            # A job whose id another one has is left out until one of them is gone.
+            "is_single": SQL("s.copies = 1" if self.name == "jobs" else "true"),
+            **parts,
+        }
+        if "%(" in query.string:
+            filled = {name: Escaped(part) for name, part in filled.items()}
+        return query.format(**filled)
+
+
+def _current(version: str) -> Composable:
+    """Not by coalesce(): a condition of columns alone can be sent to another server."""
+    named = SQL("embedding_version = {}").format(Literal(version))
+    if version != UNNAMED_VERSION:
+        return named
+    return SQL("(embedding_version IS NULL OR {})").format(named)
+
+
+def without_doubled(found: dict[Id, Row], ids: Iterable[Id]) -> dict[Id, Row]:
+    """Those of `found` whose id came once: of two rows with one id nobody knows which
+    is meant.
+    """
+    doubled = {id_ for id_, count in Counter(ids).items() if count > 1}
+    return {id_: row for id_, row in found.items() if id_ not in doubled}

@@ -1,0 +1,45 @@
+-- name: columns
+-- The team's tables as migration 0004 recorded them, and their columns: of a domain the
+-- type beneath it. Without columns where a table is gone.
+SELECT
+    e.name, n.nspname, c.relname, a.attname,
+    format_type(
+        CASE WHEN t.typtype <> 'd' THEN t.oid ELSE (
+            WITH RECURSIVE base AS (
+                SELECT t.typbasetype AS oid
+                UNION ALL
+                SELECT d.typbasetype FROM pg_type AS d JOIN base ON d.oid = base.oid
+                WHERE d.typtype = 'd'
+            )
+            SELECT b.oid FROM base AS b JOIN pg_type AS d ON d.oid = b.oid
+            WHERE d.typtype <> 'd'
+        ) END, NULL)
+FROM recommender.entity AS e
+LEFT JOIN pg_class AS c ON c.oid = e.relation
+LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute AS a
+    ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_type AS t ON t.oid = a.atttypid;
+
+-- name: vectors
+-- The schema of pgvector, if migrations/pgvector was applied.
+SELECT n.nspname
+FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'vector' AND to_regclass('recommender.job_vector') IS NOT NULL;
+
+-- name: is_served
+-- Whether a setting names the table that the migrations were applied for.
+SELECT e.relation::oid = to_regclass(%(table)s)::oid
+FROM recommender.entity AS e WHERE e.name = %(entity)s;
+
+-- name: has_other_keys
+-- Whether the team changed the type of its ids since the state was made.
+SELECT format_type(a.atttypid, NULL)
+    <> split_part(recommender.key_type(e.relation, {key}), ' ', 1)
+FROM recommender.entity AS e
+JOIN pg_attribute AS a ON a.attrelid = to_regclass({state}) AND a.attname = {key}
+WHERE e.name = {entity};
+
+-- name: doubled
+-- An id that more than one job has; an index answers.
+SELECT job_id::text FROM recommender.job_state WHERE copies > 1 ORDER BY job_id LIMIT 1;

@@ -1,0 +1,163 @@
+-- name: one_at_a_time
+-- Claiming takes a few milliseconds and happens one worker at a time: a statement of
+-- its own before `take`, which then sees every claim made so far. The lock ends with
+-- the transaction, so it holds behind a pooler too.
+SELECT pg_advisory_xact_lock(hashtext('recommender.claim'), 0);
+
+-- name: drop_expired
+-- Those of dead workers.
+DELETE FROM recommender.claim WHERE expires_at <= clock_timestamp();
+
+-- name: take
+-- Claim the next rows; none for another model than the one in use, whose worker came
+-- later, or the two would undo one another. Keyset paging: OFFSET would read all skipped rows again for every
+-- page. A row that an editor has locked is about to change, and is left for later.
+WITH next AS (
+    SELECT
+        s.{key} AS id, recommender.as_text(t.skills) AS skills,
+        s.state = 'embedded' AS is_embedded,
+        s.tries >= {most_tries}
+            AND s.stored_at > clock_timestamp() - {tries_last} AS is_tried
+    FROM {state} AS s
+    JOIN {table} AS t ON t.{key} = s.{key}
+    WHERE (s.state IN ('pending', 'stale', 'malformed', 'quarantined')
+            OR s.state = 'embedded' AND s.skill_ids IS NULL)
+        AND s.state <> 'quarantined' AND {is_single}
+        AND {version} = (SELECT i.embedding_version FROM recommender.identity AS i)
+        AND {after}
+        AND s.{key}::text NOT IN (
+            SELECT unnest(row_ids) FROM recommender.claim WHERE entity = {entity}
+        )
+    ORDER BY s.{key}
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE OF {locked} SKIP LOCKED
+), claim AS (
+    INSERT INTO recommender.claim (claim_id, entity, row_ids, expires_at)
+    SELECT %(claim)s::uuid, {entity}, array_agg(id::text),
+        clock_timestamp() + make_interval(secs => %(lease_s)s)
+    FROM next HAVING count(*) > 0
+)
+SELECT id::{id_type}, skills, is_embedded, is_tried FROM next ORDER BY next.id;
+
+-- name: renew
+-- The full time again.
+UPDATE recommender.claim
+SET expires_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
+WHERE claim_id = %(claim)s::uuid;
+
+-- name: release
+-- Give the rows back.
+DELETE FROM recommender.claim WHERE claim_id = %(claim)s::uuid;
+
+-- name: any_claimed
+-- Expired ones too: the next claim drops them and takes their rows.
+SELECT EXISTS (SELECT FROM recommender.claim WHERE entity = {entity});
+
+-- name: hold
+-- The claim is locked against a worker that finds it expired: who lost the claim stores
+-- nothing.
+SELECT FROM recommender.claim WHERE claim_id = %(claim)s::uuid FOR UPDATE;
+
+-- name: lock_states
+-- Rows that no edit is about to record. A statement of its own: `store` sees every edit
+-- that was recorded before it, and an edit that comes after waits with its recording.
+SELECT {key}::text FROM {state}
+WHERE {key} = ANY (%(ids)s::{id_type}[])
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: store_jobs
+-- Embedding and skill ids of a batch, by one statement. Compare-and-set on the text that
+-- they were made from: a row edited meanwhile matches nothing here and waits with its new
+-- text. SKIP LOCKED: a store that never waits for a row of the team's cannot be part of
+-- a deadlock, whatever order an editor takes its rows in. A row without an embedding
+-- here has one already, and only its skills were missing.
+WITH fresh AS (
+    SELECT * FROM unnest(
+        %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
+        %(skill_ids)s::bytea[]
+    ) AS fresh (id, skills, embedding, skill_ids)
+    WHERE fresh.id::text = ANY (%(locked)s)
+), free AS (
+    SELECT fresh.* FROM {table} AS t
+    JOIN fresh ON t.{key} = fresh.id
+        AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
+    FOR NO KEY UPDATE OF t SKIP LOCKED
+), written AS (
+    UPDATE {table} AS t
+    SET embedding = free.embedding, embedding_version = %(version)s
+    FROM free
+    WHERE t.{key} = free.id AND free.embedding IS NOT NULL
+        AND recommender.as_text(t.skills) COLLATE "C" = free.skills COLLATE "C"
+    RETURNING t.{key} AS id, t.embedding = free.embedding AS is_kept
+), stored AS (
+    UPDATE recommender.job_state AS s
+    SET skill_ids = free.skill_ids, state = 'embedded', changed = pg_current_xact_id(),
+        has_vector = s.has_vector AND free.embedding IS NULL,
+        tries = CASE WHEN s.stored_at > clock_timestamp() - {tries_last}
+            THEN least(s.tries + 1, 100) ELSE 1 END,
+        stored_at = clock_timestamp()
+    FROM free LEFT JOIN written ON written.id = free.id
+    WHERE s.job_id = free.id AND (written.is_kept OR free.embedding IS NULL)
+    RETURNING s.job_id AS id
+)
+SELECT
+    array(SELECT id::text FROM stored),
+    array(SELECT id::text FROM free EXCEPT SELECT id::text FROM stored);
+
+-- name: store_users
+-- The same for users, whose row is only read.
+WITH fresh AS (
+    SELECT * FROM unnest(
+        %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
+        %(skill_ids)s::bytea[]
+    ) AS fresh (id, skills, embedding, skill_ids)
+    WHERE fresh.id::text = ANY (%(locked)s)
+), stored AS (
+    UPDATE recommender.user_state AS s
+    SET skill_ids = fresh.skill_ids, state = 'embedded',
+        embedding = coalesce(fresh.embedding, s.embedding),
+        embedding_version = %(version)s, stored_at = clock_timestamp()
+    FROM fresh
+    WHERE s.user_id = fresh.id
+        AND EXISTS (
+            SELECT 1 FROM {table} AS t
+            WHERE t.{key} = fresh.id
+                AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
+        )
+    RETURNING s.user_id AS id
+)
+SELECT array(SELECT id::text FROM stored), array[]::text[];
+
+-- name: forgive
+-- Rows that were stored are not in quarantine any more.
+DELETE FROM recommender.failure WHERE entity = {entity} AND row_id = ANY (%(ids)s);
+
+-- name: add_failure
+-- Only for the text that failed: an edit that was recorded meanwhile keeps it waiting.
+WITH failed AS (
+    UPDATE {state} AS s SET state = 'quarantined'
+    FROM {table} AS t
+    WHERE s.{key} = %(id)s::{id_type} AND t.{key} = s.{key}
+        AND s.{key}::text = ANY (%(locked)s)
+        AND recommender.as_text(t.skills) COLLATE "C" = %(text)s::text COLLATE "C"
+    RETURNING s.{key}::text AS row_id
+)
+INSERT INTO recommender.failure (entity, row_id, reason)
+SELECT DISTINCT {entity}, row_id, %(reason)s::text FROM failed
+ON CONFLICT (entity, row_id) DO UPDATE
+SET reason = excluded.reason, failed_at = excluded.failed_at;
+
+-- name: failures
+-- The rows in quarantine.
+SELECT f.row_id, f.reason, f.failed_at
+FROM recommender.failure AS f
+JOIN {state} AS s ON s.{key}::text = f.row_id AND s.state = 'quarantined'
+WHERE f.entity = {entity}
+ORDER BY s.{key};
+
+-- name: forget_failures
+-- Let all of them out.
+WITH forgotten AS (
+    DELETE FROM recommender.failure WHERE entity = {entity}
+)
+UPDATE {state} SET state = 'pending', tries = 0 WHERE state = 'quarantined';

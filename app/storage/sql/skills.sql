@@ -1,0 +1,119 @@
+-- name: vocabulary
+-- What a cache compares itself with: another vocabulary in each copy of a database, also
+-- before anybody writes to it.
+SELECT
+    md5(vocabulary::text || recommender.place())::uuid::text, revision,
+    CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END
+FROM recommender.skill_vocabulary;
+
+-- name: lock_vocabulary
+-- Until the transaction ends nobody removes a skill.
+SELECT FROM recommender.skill_vocabulary FOR SHARE;
+
+-- name: lock_vocabulary_alone
+-- Until the transaction ends nobody else relies on one.
+SELECT FROM recommender.skill_vocabulary FOR NO KEY UPDATE;
+
+-- name: stream_skills
+-- The same record as that of a job's embedding; in the order of writing, so that a
+-- reader that was broken off can go on.
+SELECT skill_id::int8, 0::int2, embedding
+FROM recommender.skill
+WHERE (revision, skill_id) > ({revision}, {skill_id})
+    AND embedding_version = {version} AND octet_length(embedding) = {length}
+ORDER BY revision, skill_id
+LIMIT {limit};
+
+-- name: revision_of
+SELECT revision FROM recommender.skill WHERE skill_id = %(skill_id)s;
+
+-- name: skill_ids
+-- Those that have a sound embedding.
+SELECT skill, skill_id FROM recommender.skill
+WHERE skill = ANY (%(skills)s)
+    AND embedding_version = {version} AND octet_length(embedding) = {length};
+
+-- name: count_stale_skills
+SELECT count(*) FROM recommender.skill
+WHERE (embedding_version = {version} AND octet_length(embedding) = {length})
+    IS NOT TRUE;
+
+-- name: next_stale_skills
+SELECT skill FROM recommender.skill
+WHERE (embedding_version = {version} AND octet_length(embedding) = {length})
+    IS NOT TRUE
+ORDER BY skill_id
+LIMIT %(limit)s;
+
+-- name: store_skills
+-- Another backfill may have added some meanwhile: it has embedded the same text. Not by
+-- ON CONFLICT alone, which would use up an id for each skill that is there.
+WITH new AS (
+    SELECT * FROM unnest(%(skills)s::text[], %(embeddings)s::bytea[])
+        AS new (skill, embedding)
+), renewed AS (
+    UPDATE recommender.skill AS s
+    SET embedding = new.embedding, embedding_version = {version}
+    FROM new WHERE s.skill = new.skill
+    RETURNING s.skill
+)
+INSERT INTO recommender.skill (skill, embedding, embedding_version)
+SELECT new.skill, new.embedding, {version}
+FROM new WHERE new.skill NOT IN (SELECT skill FROM renewed)
+ON CONFLICT (skill) DO NOTHING;
+
+-- name: remove_skills
+DELETE FROM recommender.skill WHERE NOT skill_id = ANY (%(used)s);
+
+-- name: counts
+SELECT jobs_counted, job_counts FROM recommender.skill_vocabulary;
+
+-- name: jobs_counted
+SELECT CASE WHEN counted_vocabulary = vocabulary THEN jobs_counted END
+FROM recommender.skill_vocabulary;
+
+-- name: greatest_id
+SELECT coalesce(max(skill_id), 0) FROM recommender.skill;
+
+-- name: store_counts
+-- Only if skills were counted under this vocabulary.
+UPDATE recommender.skill_vocabulary
+SET job_counts = %(listed)s, jobs_counted = %(jobs)s,
+    counts_stamp = gen_random_uuid(), counted_vocabulary = vocabulary
+WHERE md5(vocabulary::text || recommender.place())::uuid = %(vocabulary)s::uuid;
+
+-- name: stream_skill_ids
+-- From the narrow table. The spare int2 puts the ids on a four-byte boundary of the
+-- record.
+SELECT s.{key}::{id_type}, 0::int2, s.skill_ids
+FROM {state} AS s
+WHERE octet_length(s.skill_ids) > 0 AND mod(octet_length(s.skill_ids), 4) = 0
+    AND s.state <> 'gone'
+    {matching};
+
+-- name: matching
+-- For filters, which are on the team's table.
+AND EXISTS (
+    SELECT 1 FROM {table} WHERE {table}.{key} = s.{key}{filters}
+);
+
+-- name: job_rows
+-- Jobs with their text, skill ids and embedding. Not by a join: columns of the team's
+-- may be called as ours.
+SELECT
+    {key}::{id_type}, recommender.as_text(skills),
+    (SELECT s.skill_ids FROM recommender.job_state AS s WHERE s.job_id = {table}.{key}),
+    CASE WHEN {current} AND octet_length(embedding) = {length}
+        THEN embedding END{columns}
+FROM {table}
+WHERE {key} = ANY (%(ids)s::{id_type}[]);
+
+-- name: user_rows
+-- Users likewise.
+SELECT
+    t.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids,
+    CASE WHEN s.embedding_version = {version} AND octet_length(s.embedding) = {length}
+        THEN s.embedding END
+FROM {table} AS t
+LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
+WHERE t.{key} = ANY (%(ids)s::{id_type}[]);

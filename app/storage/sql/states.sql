@@ -1,0 +1,64 @@
+-- name: coverage
+-- Rows by state, from the narrow table.
+SELECT state::text, count(*) FROM {state} WHERE state <> 'gone' GROUP BY state;
+
+-- name: count_users_without_text
+-- They have no state. Of a large table as the statistics have it.
+SELECT greatest(0, CASE
+    WHEN c.relkind = 'r' AND pg_relation_size(c.oid) < 1000000
+        THEN (SELECT count(*) FROM {table})
+    ELSE c.reltuples::bigint
+END - (SELECT count(*) FROM recommender.user_state))
+FROM recommender.entity AS e JOIN pg_class AS c ON c.oid = e.relation
+WHERE e.name = 'users';
+
+-- name: count_unembedded
+-- Rows with a text and no sound embedding, those in quarantine among them. The partial
+-- index job_state_unfinished_idx answers.
+SELECT count(*) FROM {state} AS s
+WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
+        OR state = 'embedded' AND skill_ids IS NULL)
+    AND state <> 'embedded';
+
+-- name: count_unsplit
+-- Rows with a text whose skills are not known yet, by the same index.
+SELECT count(*) FROM {state} AS s
+WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
+        OR state = 'embedded' AND skill_ids IS NULL)
+    AND skill_ids IS NULL;
+
+-- name: count_waiting
+-- Rows that a backfill would take, by the same index.
+SELECT count(*) FROM {state} AS s
+WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
+        OR state = 'embedded' AND skill_ids IS NULL)
+    AND state <> 'quarantined' AND {is_single};
+
+-- name: any_waiting
+-- Whether there is one, by the same index.
+SELECT EXISTS (
+    SELECT FROM {state} AS s
+    WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
+            OR state = 'embedded' AND skill_ids IS NULL)
+        AND state <> 'quarantined' AND {is_single}
+);
+
+-- name: forget_deleted
+-- Jobs that are gone for so long that who has not looked since reads everything anyway.
+WITH forgotten AS (
+    DELETE FROM recommender.job_state
+    WHERE state = 'gone'
+        AND stored_at < clock_timestamp() - make_interval(secs => %(age_s)s)
+    RETURNING changed
+)
+UPDATE recommender.identity
+SET forgotten = greatest(forgotten, (SELECT max(changed) FROM forgotten))
+WHERE EXISTS (SELECT FROM forgotten);
+
+-- name: use_model
+-- What another model made is stale from now on.
+SELECT recommender.use_model(%(version)s);
+
+-- name: adopt
+-- Notice that this database is a copy of another one.
+SELECT recommender.adopt();

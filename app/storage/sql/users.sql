@@ -1,0 +1,26 @@
+-- name: by_id
+-- The stored embedding comes along where it is of this model. As base64 it is two
+-- thirds of what the driver receives of a BYTEA.
+SELECT
+    t.{key}::{id_type}, recommender.as_text(t.skills),
+    CASE WHEN s.embedding_version = {version} AND octet_length(s.embedding) = {length}
+        THEN encode(s.embedding, 'base64') END
+FROM {table} AS t
+LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
+WHERE t.{key} = ANY (%(ids)s::{id_type}[]);
+
+-- name: stream_embeddings
+-- As that of the jobs, from our own table.
+SELECT user_id::{id_type}, 0::int2, embedding
+FROM recommender.user_state
+WHERE embedding_version = {version} AND octet_length(embedding) = {length};
+
+-- name: count
+-- How many there are: of a large table as the statistics have it.
+SELECT CASE
+    WHEN c.relkind = 'r' AND pg_relation_size(c.oid) < 1000000
+        THEN (SELECT count(*) FROM {table})
+    ELSE greatest(c.reltuples::bigint, (SELECT count(*) FROM recommender.user_state))
+END
+FROM recommender.entity AS e JOIN pg_class AS c ON c.oid = e.relation
+WHERE e.name = 'users';

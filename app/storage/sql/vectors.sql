@@ -1,0 +1,138 @@
+-- name: through_index
+-- Settings of one transaction, sent in front of the statement that they are for.
+-- `iterative`: off, or relaxed_order: what comes late is sorted in again here, and
+-- strict_order would throw it away.
+SET LOCAL hnsw.ef_search = {ef_search};
+SET LOCAL hnsw.iterative_scan = {iterative};
+SET LOCAL hnsw.max_scan_tuples = {max_scan_tuples};
+SET LOCAL enable_indexscan = on;
+SET LOCAL enable_hashjoin = {may_sort};
+SET LOCAL enable_mergejoin = {may_sort};
+SET LOCAL enable_sort = {may_sort};
+SET LOCAL enable_seqscan = {may_sort}
+
+-- name: without_index
+-- Only index scans give the order of the index of vectors; those of other indexes that a
+-- filter needs can be bitmaps.
+SET LOCAL enable_indexscan = off;
+SET LOCAL enable_hashjoin = on;
+SET LOCAL enable_mergejoin = on;
+SET LOCAL enable_sort = on;
+SET LOCAL enable_seqscan = on
+
+-- name: vectorless
+-- A condition on {table}: its embedding has no vector yet. A partial index answers.
+{table}.{key} IN (
+    SELECT s.job_id FROM recommender.job_state AS s
+    WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1
+) AND {current} AND octet_length(embedding) = {length};
+
+-- name: candidates
+-- Per question its `size` nearest rows by half precision, and of these the ones that may
+-- belong to the best `wanted`: within twice the error of the last of them; of equal
+-- embeddings only the first `wanted`, and the bytes once, with the first of them.
+-- `full`: there were `size` rows; `last`: the worst of them may belong as well, and so
+-- others beyond it. `shown`: what an answer shows of each, so that nobody asks again.
+-- One row of question -1 says that rows without a vector exist. The columns of our
+-- table have names here that none of the team's has.
+SELECT -1::int4, false, false, NULL::{id_type}, NULL::bytea, NULL::text
+WHERE EXISTS (SELECT 1 FROM {table} WHERE {vectorless}{matching})
+UNION ALL
+(
+    SELECT
+        question, seen >= size, worst <= bar + slack, {key}::{id_type},
+        CASE WHEN copy = 1 THEN embedding END, {shown}
+    FROM (
+        SELECT
+            asked.*, job.*,
+            count(*) OVER mine AS seen, max(distance) OVER mine AS worst,
+            coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar,
+            row_number() OVER (
+                PARTITION BY question, distance, embedding
+                ORDER BY {key}::{id_type}{bytewise}
+            ) AS copy
+        FROM (VALUES {asked}) AS asked
+            (question, query, size, wanted, slack, excluded, beyond)
+        CROSS JOIN LATERAL (
+            SELECT
+                {table}.{key}, embedding,
+                own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance,
+                recommender.as_text(skills) AS skills{columns}
+            FROM recommender.job_vector AS own (own_id, own_vector)
+            JOIN {table} ON {table}.{key} = own.own_id
+            WHERE own.own_vector IS NOT NULL
+                AND {current} AND octet_length(embedding) = {length}{matching}{each}
+            ORDER BY own.own_vector OPERATOR({vectors}.<#>) asked.query
+            LIMIT asked.size
+        ) AS job
+        WINDOW mine AS (
+            PARTITION BY question ORDER BY distance
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        )
+    ) AS near
+    WHERE distance <= bar + slack AND copy <= wanted
+    ORDER BY question, distance, embedding, copy
+);
+
+-- name: stream_vectorless
+-- The records of a scan, of the rows whose vector is still to be made.
+SELECT {key}::{id_type}, 0::int2, embedding FROM {table}
+WHERE {vectorless}{matching};
+
+-- name: count_comparable
+-- How many rows a scan would compare. Indexes answer.
+SELECT
+    (SELECT count(*) FROM recommender.job_vector AS v WHERE v.vector IS NOT NULL)
+    + (SELECT count(*) FROM recommender.job_state AS s
+       WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1);
+
+-- name: count_comparable_matching
+-- The same with filters, which are on the team's table.
+SELECT
+    (SELECT count(*) FROM {table} WHERE {table}.{key} IN (
+        SELECT v.job_id FROM recommender.job_vector AS v WHERE v.vector IS NOT NULL
+    ){matching})
+    + (SELECT count(*) FROM {table} WHERE {vectorless}{matching});
+
+-- name: count_vectorless
+SELECT count(*) FROM recommender.job_state AS s
+WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1;
+
+-- name: take_vectorless
+-- The states of the next rows. A statement of its own: the embeddings are read after it,
+-- as they are then, and nobody records another one before the transaction ends.
+SELECT s.job_id::{id_type} FROM recommender.job_state AS s
+WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1 AND {after}
+ORDER BY s.job_id
+LIMIT %(limit)s
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: embeddings_of
+SELECT {key}::{id_type}, embedding FROM {table}
+WHERE {key} = ANY (%(ids)s::{id_type}[])
+    AND {current} AND octet_length(embedding) = {length};
+
+-- name: store_vectors
+-- NULL for an embedding that points nowhere: it is not looked at again.
+WITH fresh AS (
+    SELECT * FROM unnest(%(ids)s::{id_type}[], %(vectors)s::text[]) AS fresh (id, vector)
+), stored AS (
+    INSERT INTO recommender.job_vector AS v (job_id, vector)
+    SELECT id, vector::{vectors}.halfvec FROM fresh
+    ON CONFLICT (job_id) DO UPDATE SET vector = excluded.vector
+    RETURNING v.job_id
+)
+UPDATE recommender.job_state AS s SET has_vector = true
+FROM stored WHERE s.job_id = stored.job_id;
+
+-- name: index_is_valid
+SELECT coalesce((
+    SELECT indisvalid FROM pg_index
+    WHERE indexrelid = to_regclass('recommender.job_vector_hnsw_idx')
+), false);
+
+-- name: build_index
+-- Beside the traffic; the team's table is not touched.
+CREATE INDEX CONCURRENTLY job_vector_hnsw_idx ON recommender.job_vector
+USING hnsw (vector {vectors}.halfvec_ip_ops)
+WITH (m = {m}, ef_construction = {ef_construction});

@@ -1,0 +1,191 @@
+-- Why: triggers on the team's tables record what is to be made, and what was made is void.
+-- Repeatable: what is there is left alone; a trigger that was lost comes back.
+
+DO $$
+DECLARE
+    jobs CONSTANT REGCLASS := to_regclass(coalesce(
+        nullif(current_setting('recommender.jobs_table', true), ''), 'skill_job1'));
+    users CONSTANT REGCLASS := to_regclass(coalesce(
+        nullif(current_setting('recommender.users_table', true), ''), 'users'));
+    job_key CONSTANT TEXT := recommender.key_type(jobs, 'job_id');
+    user_key CONSTANT TEXT := recommender.key_type(users, 'user_id');
+    part RECORD;
+BEGIN
+    -- --- another table than before: the one before is let go ------------------------
+    FOR part IN
+        SELECT e.name, e.relation, new.relation AS new_relation
+        FROM recommender.entity AS e
+        JOIN (VALUES ('jobs', jobs), ('users', users)) AS new (name, relation) USING (name)
+        WHERE e.relation <> new.relation
+    LOOP
+        IF EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
+            EXECUTE format('DROP TRIGGER IF EXISTS recommender_written ON %s;'
+                           ' DROP TRIGGER IF EXISTS recommender_truncated ON %s',
+                           part.relation, part.relation);
+        END IF;
+        EXECUTE format('DROP TABLE IF EXISTS recommender.%I CASCADE',
+                       CASE part.name WHEN 'jobs' THEN 'job_state' ELSE 'user_state' END);
+        DELETE FROM recommender.failure WHERE entity = part.name;
+        DROP TABLE IF EXISTS recommender.job_vector;
+        DELETE FROM recommender.migration WHERE name = '1000_job_vector';
+        UPDATE recommender.entity SET relation = part.new_relation, is_filled = false
+        WHERE name = part.name;
+    END LOOP;
+
+    -- --- a state for each row, by a key of the same kind as theirs ------------------
+    FOR part IN
+        SELECT * FROM (VALUES
+            ('jobs', 'job_id', 'job_state', job_key),
+            ('users', 'user_id', 'user_state', user_key)
+        ) AS listed (entity, key, state_table, type)
+        WHERE EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = to_regclass('recommender.' || listed.state_table)
+                AND attname = listed.key
+                AND format_type(atttypid, NULL) <> split_part(listed.type, ' ', 1)
+        )
+    LOOP
+        -- The team changed the type of its ids. All of it can be made again.
+        EXECUTE format('DROP TABLE recommender.%I CASCADE', part.state_table);
+        DROP TABLE IF EXISTS recommender.job_embedding, recommender.recommendation,
+            recommender.recommendation_run, recommender.job_vector CASCADE;
+        DELETE FROM recommender.migration WHERE name = '1000_job_vector';
+        UPDATE recommender.entity SET is_filled = false WHERE name = part.entity;
+    END LOOP;
+
+    -- Which types of ids the triggers can record.
+    FOR part IN
+        SELECT * FROM (VALUES
+            ('is_job_key', jobs, 'job_id', job_key), ('is_user_key', users, 'user_id', user_key)
+        ) AS listed (function, relation, key, type)
+    LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE FUNCTION recommender.%I(id ANYELEMENT) RETURNS BOOLEAN'
+            ' LANGUAGE sql IMMUTABLE AS'
+            ' $f$ SELECT pg_catalog.pg_typeof($1)::pg_catalog.oid = ANY (%L::pg_catalog.oid[]) $f$',
+            part.function,
+            (SELECT array_agg(known) FROM (
+                SELECT atttypid AS known FROM pg_attribute
+                WHERE attrelid = part.relation AND attname = part.key
+                UNION SELECT unnest(CASE split_part(part.type, ' ', 1)
+                    WHEN 'bigint' THEN '{smallint,integer,bigint}'::regtype[]
+                    WHEN 'uuid' THEN '{uuid}'::regtype[]
+                    ELSE '{text,character varying}'::regtype[] END)::oid
+            ) AS types));
+    END LOOP;
+
+    INSERT INTO recommender.entity (name, relation)
+    SELECT * FROM (VALUES ('jobs', jobs), ('users', users)) AS new (name, relation)
+    WHERE new.name NOT IN (SELECT name FROM recommender.entity);
+
+    -- `changed`: who remembers the xmin of an earlier snapshot finds every later change
+    -- by the index. `copies`: rows with this id. `tries`: how often lately an embedding
+    -- was stored for this text. `stored_at`: when; or when it was gone.
+    EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.job_state ('
+        ' job_id %s PRIMARY KEY, skill_ids BYTEA,'
+        ' changed XID8 NOT NULL DEFAULT pg_current_xact_id(),'
+        ' state recommender.row_state NOT NULL,'
+        ' copies INTEGER NOT NULL DEFAULT 1, tries SMALLINT NOT NULL DEFAULT 0,'
+        ' has_vector BOOLEAN NOT NULL DEFAULT false, stored_at TIMESTAMPTZ)', job_key);
+    -- No row for a user without a text.
+    EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.user_state ('
+        ' user_id %s PRIMARY KEY, skill_ids BYTEA, embedding BYTEA,'
+        ' embedding_version TEXT, state recommender.row_state NOT NULL,'
+        ' tries SMALLINT NOT NULL DEFAULT 0, stored_at TIMESTAMPTZ)', user_key);
+    ALTER TABLE recommender.user_state ALTER COLUMN embedding SET STORAGE MAIN;
+    -- Of other models than the guide's, by their version.
+    EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.job_embedding ('
+        ' job_id %s, embedding_version TEXT, embedding BYTEA NOT NULL,'
+        ' PRIMARY KEY (job_id, embedding_version))', job_key);
+    -- What scripts/recommend_all.py writes.
+    EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.recommendation ('
+        ' user_id %s NOT NULL, rank INTEGER NOT NULL, job_id %s NOT NULL,'
+        ' similarity_score DOUBLE PRECISION, match_score DOUBLE PRECISION,'
+        ' run BIGINT NOT NULL, PRIMARY KEY (user_id, rank))', user_key, job_key);
+    EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.recommendation_run ('
+        ' run BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, question TEXT NOT NULL,'
+        ' after_user %s, started_at TIMESTAMPTZ NOT NULL DEFAULT now(),'
+        ' finished_at TIMESTAMPTZ)', user_key);
+
+    -- What waits is found, and counted, without reading a table.
+    CREATE INDEX IF NOT EXISTS job_state_unfinished_idx ON recommender.job_state (job_id)
+    WHERE state IN ('pending', 'stale', 'malformed', 'quarantined')
+        OR state = 'embedded' AND skill_ids IS NULL;
+    CREATE INDEX IF NOT EXISTS user_state_unfinished_idx
+    ON recommender.user_state (user_id)
+    WHERE state IN ('pending', 'stale', 'malformed', 'quarantined')
+        OR state = 'embedded' AND skill_ids IS NULL;
+    CREATE INDEX IF NOT EXISTS job_state_changed_idx ON recommender.job_state (changed);
+    CREATE INDEX IF NOT EXISTS job_state_doubled_idx ON recommender.job_state (job_id)
+    WHERE copies > 1;
+    CREATE INDEX IF NOT EXISTS job_state_gone_idx ON recommender.job_state (stored_at)
+    WHERE state = 'gone';
+
+    FOR part IN
+        SELECT * FROM (VALUES
+            ('job_state', 'job_id'), ('user_state', 'user_id')
+        ) AS listed (name, key)
+    LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER a_keep_own_row BEFORE INSERT ON recommender.%I'
+            ' FOR EACH ROW WHEN (pg_trigger_depth() = 0)'
+            ' EXECUTE FUNCTION recommender.keep_own_row(%L)', part.name, part.key);
+        EXECUTE format('ALTER TABLE recommender.%I ENABLE ALWAYS TRIGGER a_keep_own_row',
+                       part.name);
+    END LOOP;
+
+    -- --- the guide's two columns, and the triggers ----------------------------------
+    FOR part IN
+        SELECT * FROM (VALUES ('embedding', 'BYTEA'), ('embedding_version', 'VARCHAR(20)'))
+            AS listed (name, type)
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = jobs
+                       AND attname = part.name AND NOT attisdropped) THEN
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', jobs, part.name, part.type);
+        END IF;
+    END LOOP;
+    -- 1,536 bytes of floats do not compress and are read in every scan: they stay in the
+    -- row, and other long columns move out of it first. For values written later.
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = jobs AND attname = 'embedding'
+               AND attstorage <> 'm') THEN
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN embedding SET STORAGE MAIN', jobs);
+    END IF;
+
+    -- Always: also for rows that come by replication.
+    FOR part IN
+        SELECT * FROM (VALUES
+            (jobs, 'recommender_written', 'INSERT OR UPDATE OR DELETE', 'ROW', 'job_written'),
+            (jobs, 'recommender_truncated', 'TRUNCATE', 'STATEMENT', 'jobs_truncated'),
+            (users, 'recommender_written', 'INSERT OR UPDATE OR DELETE', 'ROW', 'user_written'),
+            (users, 'recommender_truncated', 'TRUNCATE', 'STATEMENT', 'users_truncated')
+        ) AS listed (relation, name, events, each, function)
+    LOOP
+        CONTINUE WHEN EXISTS (
+            SELECT FROM pg_trigger WHERE tgrelid = part.relation AND tgname = part.name
+                AND tgenabled = 'A'
+        );
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER %I AFTER %s ON %s FOR EACH %s'
+            ' EXECUTE FUNCTION recommender.%I()',
+            part.name, part.events, part.relation, part.each, part.function);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', part.relation, part.name);
+        -- Who wrote while there was none is to be found.
+        UPDATE recommender.entity SET is_filled = false WHERE relation = part.relation;
+    END LOOP;
+
+    IF NOT EXISTS (
+        SELECT FROM pg_index i JOIN pg_attribute a
+            ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = jobs AND i.indisvalid AND i.indpred IS NULL
+            AND a.attname = 'job_id'
+    ) THEN
+        RAISE WARNING '% has no index on job_id, by which the best jobs are looked up;'
+            ' create one: CREATE INDEX CONCURRENTLY ON % (job_id)', jobs, jobs;
+    END IF;
+END
+$$;
+
+-- These act for those who write to the team's tables, and for nobody else.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA recommender FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION recommender.as_text(TEXT), recommender.as_text(TEXT[]),
+    recommender.as_text(JSONB), recommender.as_text(JSON) TO PUBLIC;

@@ -1,0 +1,153 @@
+"""The SQL files: every query is sound, and every index answers the query it is for."""
+
+from collections.abc import Iterator
+
+import pytest
+from psycopg2.sql import SQL, Composable
+
+from app.deadline import Deadline
+from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.coverage import any_waiting
+from app.storage.entity import EntityTable
+from app.storage.sql import FOLDER, NAME, load
+from app.storage.vectors import VectorQuery
+from tests.support.postgres import Server, fresh_database, run
+from tests.support.rows import VERSION
+
+THEMES = sorted(file.stem for file in FOLDER.glob("*.sql"))
+ROWS = 5000
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_names_are_unique_and_bodies_are_not_empty(theme: str) -> None:
+    names = NAME.findall((FOLDER / f"{theme}.sql").read_text(encoding="utf-8"))
+    assert len(names) == len(set(names)) == len(load(theme))
+    for query in load(theme).values():
+        assert query.string
+        assert not query.string.startswith("--")
+        assert not query.string.endswith(";")
+
+
+@pytest.fixture(scope="module")
+def url(postgres: Server) -> Iterator[str]:
+    """Many finished rows, a few that wait, one doubled, one gone, one vectorless."""
+    with fresh_database(postgres) as fresh:
+        run(fresh, "ALTER TABLE skill_job1 DROP CONSTRAINT skill_job1_pkey")
+        run(
+            fresh,
+            "INSERT INTO skill_job1 (job_id, skills, embedding)"
+            " SELECT n, 'x', decode(repeat('01', 1536), 'hex')"
+            f" FROM generate_series(1, {ROWS}) AS n;"
+            "INSERT INTO users (user_id, skills)"
+            f" SELECT n, 'x' FROM generate_series(1, {ROWS}) AS n;"
+            "UPDATE recommender.user_state"
+            " SET state = 'embedded', skill_ids = '' WHERE user_id > 3;"
+            "UPDATE recommender.job_state SET skill_ids = '', has_vector = job_id > 1"
+            " WHERE job_id > 3;"
+            "INSERT INTO skill_job1 (job_id, skills) VALUES (5, 'y');"
+            "DELETE FROM skill_job1 WHERE job_id = 6",
+        )
+        run(fresh, "VACUUM ANALYZE")
+        yield fresh
+
+
+@pytest.fixture
+def catalogue(url: str) -> Iterator[Catalogue]:
+    database = Database(url, pool_size=1)
+    with database.snapshot(Deadline.after(30)) as transaction:
+        yield Catalogue.read(transaction)
+    database.close()
+
+
+def plan(url: str, query: Composable, parameters: object = None) -> str:
+    rows = run(url, SQL("EXPLAIN {}").format(query), parameters)
+    return "\n".join(line for (line,) in rows)
+
+
+@pytest.mark.parametrize("entity", ["jobs", "users"])
+@pytest.mark.parametrize(
+    "name", ["count_unembedded", "count_unsplit", "count_waiting", "any_waiting"]
+)
+def test_f101_what_waits_is_found_by_an_index_whose_predicate_is_the_querys(
+    url: str, catalogue: Catalogue, entity: str, name: str
+) -> None:
+    table = catalogue.jobs if entity == "jobs" else catalogue.users
+    index = f"{entity.removesuffix('s')}_state_unfinished_idx"
+    assert index in plan(url, table.format(load("states")[name]))
+
+
+def test_the_rows_to_claim_are_found_by_the_same_index(
+    url: str, catalogue: Catalogue
+) -> None:
+    for table, locked in ((catalogue.jobs, "t, s"), (catalogue.users, "s")):
+        query = table.format(
+            load("claims")["take"],
+            after=SQL("true"),
+            locked=SQL(locked),
+            most_tries=SQL("3"),
+            tries_last=SQL("interval '1 hour'"),
+        )
+        given = {"limit": 4, "claim": "0" * 32, "lease_s": 1.0}
+        assert "_state_unfinished_idx" in plan(url, query, given)
+
+
+def test_doubled_ids_and_deleted_jobs_are_found_by_indexes(url: str) -> None:
+    assert "job_state_doubled_idx" in plan(url, load("catalogue")["doubled"])
+    forget = plan(url, load("states")["forget_deleted"], {"age_s": 9.0})
+    assert "job_state_gone_idx" in forget
+    changes = "SELECT job_id FROM recommender.job_state WHERE changed >= '99999999'"
+    assert "job_state_changed_idx" in plan(url, SQL(changes))
+
+
+def test_rows_without_a_vector_are_found_and_counted_by_indexes(
+    url: str, postgres: Server
+) -> None:
+    from app.commands.migrate import migrate  # noqa: PLC0415  (changes the database last)
+
+    list(migrate(url, extras=["pgvector"]))
+    run(url, "UPDATE recommender.job_state SET has_vector = job_id > 9")
+    run(url, "VACUUM ANALYZE recommender.job_state")
+    database = Database(url, pool_size=1)
+    with database.snapshot(Deadline.after(30)) as transaction:
+        rows = VectorQuery.of(Catalogue.read(transaction), VERSION)
+    database.close()
+    for name in ("count_vectorless", "count_comparable", "stream_vectorless"):
+        assert "job_state_vectorless_idx" in plan(url, rows.format(name)), name
+    query = rows.format("take_vectorless", after=SQL("true"))
+    assert "job_state_vectorless_idx" in plan(url, query, {"limit": 9})
+
+
+def buffers(url: str, table: EntityTable, database: Database) -> int:
+    """Blocks of tables and indexes that are not the catalogue's, read by one look."""
+    query = (
+        "SELECT coalesce(sum(heap_blks_read + heap_blks_hit"
+        " + coalesce(idx_blks_read, 0) + coalesce(idx_blks_hit, 0)), 0)"
+        " FROM pg_statio_user_tables"
+    )
+    ((before,),) = run(url, query)
+    for _ in range(10):
+        with database.snapshot(Deadline.after(30)) as transaction:
+            assert not any_waiting(transaction, table)
+            transaction.rows(SQL("SELECT pg_stat_force_next_flush()"))
+    ((after,),) = run(url, query)
+    return int(after - before) // 10
+
+
+def test_f101_an_idle_look_reads_a_few_buffers_whatever_the_table_holds(
+    database: Database, database_url: str
+) -> None:
+    run(
+        database_url,
+        "INSERT INTO users (user_id, skills)"
+        f" SELECT n, NULL FROM generate_series(1, 20 * {ROWS}) AS n;"
+        "INSERT INTO skill_job1 (job_id, skills, embedding)"
+        " SELECT n, 'x', decode(repeat('01', 1536), 'hex')"
+        f" FROM generate_series(1, {ROWS}) AS n;"
+        "UPDATE recommender.job_state SET skill_ids = ''",
+    )
+    run(database_url, "VACUUM ANALYZE")
+    with database.snapshot(Deadline.after(30)) as transaction:
+        catalogue = Catalogue.read(transaction)
+    for table in (catalogue.jobs, catalogue.users):
+        assert buffers(database_url, table, database) <= 5
