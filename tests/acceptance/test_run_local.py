@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import psutil
+import psycopg2
 import pytest
 
 from tests.support.service import ROOT, free_port
@@ -43,8 +45,8 @@ def wait_for_invitation(process: "subprocess.Popen[bytes]", log: Path) -> str:
     return log.read_text()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_the_sample_and_stops_everything(
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_f136_it_serves_the_sample_and_stops_everything(
     tmp_path: Path, stop: signal.Signals
 ) -> None:
     port, log = free_port(), tmp_path / "log"
@@ -62,8 +64,8 @@ def test_it_serves_the_sample_and_stops_everything(
         assert len(answer["recommendations"]) == 3
         below = psutil.Process(process.pid).children(recursive=True)
     finally:
-        # Ctrl-C goes to the whole group, SIGTERM to the one that was started.
-        if stop == signal.SIGINT:
+        # Ctrl-C and a closed terminal go to the whole group.
+        if stop != signal.SIGTERM:
             os.killpg(process.pid, stop)
         else:
             process.send_signal(stop)
@@ -82,3 +84,56 @@ def test_a_second_run_adds_nothing(tmp_path: Path) -> None:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
+
+
+def test_f135_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port, log = taken.getsockname()[1], tmp_path / "log"
+        process = start(tmp_path / "data", log, port)
+        assert process.wait(60) == 2
+    said = log.read_text()
+    assert said.startswith(f"Port {port} on 127.0.0.1 cannot be had")
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_f135_f137_a_second_run_is_told_and_only_the_owner_gets_in(
+    tmp_path: Path,
+) -> None:
+    # So long a path that the socket lies in a folder that all share.
+    data = tmp_path / ("long" * 25)
+    log, second = tmp_path / "log", tmp_path / "second"
+    process = start(data, log, free_port())
+    try:
+        wait_for_invitation(process, log)
+        other = start(data, second, free_port())
+        assert other.wait(60) == 2
+        assert "Another `make run` uses" in second.read_text()
+        assert process.poll() is None
+        lines = (data / "postgres" / "postmaster.pid").read_text().splitlines()
+        assert connects(Path(lines[4]), os.geteuid())
+        if os.geteuid() == 0:
+            assert not connects(Path(lines[4]), NOBODY)
+        assert "trust" not in (data / "postgres" / "pg_hba.conf").read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+NOBODY = 65534
+
+
+def connects(folder: Path, user: int) -> bool:
+    """Whether this user of the machine gets into the database."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setuid(user)
+            psycopg2.connect(host=str(folder), user="postgres", dbname="postgres")
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
