@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,7 +17,6 @@ from pydantic import (
 )
 
 from app.errors import ConfigError
-from app.model_source import DEFAULT_MODEL, ModelSource
 
 MODELS = Path("models")
 
@@ -29,6 +29,39 @@ OWN_COLUMNS = frozenset({"job_id", "skills", "embedding", "embedding_version"})
 MOST_COLUMNS = 32
 
 Count = Annotated[int, Field(ge=1)]
+
+_MODEL_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_MODEL_NAME = re.compile(rf"(?:({_MODEL_PART})/)?({_MODEL_PART})(?:@({_MODEL_PART}))?")
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+# sentence-transformers looks there, too, for a name without an organisation.
+_MODEL_ORGANISATION = "sentence-transformers"
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model by its name on a hub: ORGANISATION/NAME@REVISION, all but NAME optional.
+
+    `name` is the folder under `models/`, and the version stored with embeddings.
+    """
+
+    organisation: str
+    name: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelSource":
+        """Raises ValueError with a sentence's end for what is no such name."""
+        match = _MODEL_NAME.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                "it names a model as NAME, ORGANISATION/NAME or"
+                " ORGANISATION/NAME@REVISION"
+            )
+        return cls(match[1] or _MODEL_ORGANISATION, match[2], match[3])
+
+    @property
+    def repository(self) -> str:
+        return f"{self.organisation}/{self.name}"
 
 
 def _folder_of_model(others: Mapping[str, Any]) -> Path:

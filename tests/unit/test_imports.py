@@ -25,7 +25,6 @@ LAYERS = (
         "app.deadline",
         "app.errors",
         "app.config",
-        "app.model_source",
         "app.process",
     ),
 )

@@ -14,6 +14,7 @@ from app.commands.fetch_model.installing import (
     write,
 )
 from app.commands.fetch_model.sources import Hub, NotThereError, Source, SourceError
+from app.config import ModelSource
 from app.encoder.checkpoint import Manifest, read_manifest, verify_model
 from app.encoder.layout import (
     CONFIG,
@@ -30,7 +31,6 @@ from app.encoder.safetensors import SafeTensors
 from app.encoder.spec import ModelSpec, Prompts
 from app.encoder.weights import Weights
 from app.errors import ModelUnavailableError
-from app.model_source import ModelSource
 
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
