@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+from html import escape
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from app.api.middleware.auth import OPEN_FOLDER
+from app.ranking.registry import RANKINGS
 
 FOLDER = Path(__file__).resolve().parents[1] / "web"
 INDEX = "index.html"
@@ -18,8 +20,10 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# What the index writes where the version belongs in the addresses of its files.
+# What the index writes where the version belongs in the addresses of its files, and
+# where the rankings belong that a visitor may choose from.
 PLACEHOLDER = b"/VERSION/"
+RANKINGS_PLACEHOLDER = b"<!-- RANKINGS -->"
 
 # The index is asked for again each time, and answered with 304 while it is the same.
 # Its files have the version in their address, so those may stay for ever.
@@ -51,11 +55,21 @@ def build_page(folder: Path = FOLDER) -> APIRouter:
 
 def folder_version(folder: Path) -> str:
     """16 hexadecimal digits that change when any file of the page does."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(ranking_choices().encode())
     for path in sorted(folder.iterdir()):
         if path.suffix in TYPES:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def ranking_choices() -> str:
+    """The HTML of a choice for each ranking of the registry, the first one chosen."""
+    return "\n            ".join(
+        f'<label><input type="radio" name="rank" value="{escape(entry.name)}"'
+        f"{'' if place else ' checked'}><span><b>{escape(entry.title)}</b>"
+        f" <small>{escape(entry.hint)}</small></span></label>"
+        for place, entry in enumerate(RANKINGS.values())
+    )
 
 
 async def _answer(request: Request, path: Path, version: str, caching: str) -> Response:
@@ -65,4 +79,5 @@ async def _answer(request: Request, path: Path, version: str, caching: str) -> R
     content = await asyncio.to_thread(path.read_bytes)
     if path.name == INDEX:
         content = content.replace(PLACEHOLDER, f"/{version}/".encode())
+        content = content.replace(RANKINGS_PLACEHOLDER, ranking_choices().encode())
     return Response(content, headers=headers, media_type=TYPES[path.suffix])

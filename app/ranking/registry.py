@@ -13,13 +13,15 @@ from app.ranking.skills.ranker import SkillRanking
 class RankingEntry:
     """A ranking, as `rank_by` names it.
 
-    `summary` completes "`name`: …" in the OpenAPI document. `explains`: its hits come
-    with their explanation. `uses_index`: it searches through the retrieval, which may
-    answer from an index.
+    `summary` completes "`name`: …" in the OpenAPI document; `title` and `hint` are what
+    the page says. `explains`: its hits come with their explanation. `uses_index`: it
+    searches through the retrieval, which may answer from an index.
     """
 
     name: str
     summary: str
+    title: str
+    hint: str
     build: Callable[[RankingContext], Ranking]
     explains: bool = False
     uses_index: bool = False
@@ -31,11 +33,18 @@ RANKINGS = {
         RankingEntry(
             "similarity",
             "the cosine of the whole texts",
+            "Whole text",
+            "How close the texts are in meaning",
             SimilarityRanking,
             uses_index=True,
         ),
         RankingEntry(
-            "skills", "skill by skill, with the reasons", SkillRanking, explains=True
+            "skills",
+            "skill by skill, with the reasons",
+            "Skill by skill",
+            "How many of these skills the job asks for",
+            SkillRanking,
+            explains=True,
         ),
     )
 }

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from app.api.errors import add_error_handlers
 from app.api.static_files import FOLDER, build_page, folder_version
+from app.ranking.registry import RANKINGS
 
 INDEX = (FOLDER / "index.html").read_text()
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))
@@ -34,6 +35,17 @@ def test_the_index_names_the_version_of_its_files(client: TestClient) -> None:
         answer = client.get(f"/{address}")
         assert answer.status_code == 200, address
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_a_visitor_may_choose_every_ranking_of_the_registry(client: TestClient) -> None:
+    offered = re.findall(
+        r'<input type="radio" name="rank" value="(\w+)"( checked)?>',
+        client.get("/").text,
+    )
+    assert [name for name, _ in offered] == list(RANKINGS)
+    assert [bool(checked) for _, checked in offered] == [True] + [False] * (
+        len(RANKINGS) - 1
+    )
 
 
 def test_the_index_is_asked_for_again_and_answered_without_a_body(
