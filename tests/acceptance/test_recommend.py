@@ -120,6 +120,7 @@ def test_readiness_counts_the_rows_by_state(
         " (8, 'short', '\\x00', 'all-MiniLM-L6-v2'), (9, 'old', '\\x00', 'other')",
     )
     body = service.client.get("/readyz").json()
+    assert 0 <= body.pop("counted_s_ago") < 60
     assert body == {
         "success": True,
         "jobs": {

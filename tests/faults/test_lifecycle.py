@@ -187,3 +187,20 @@ def test_f62_a_migration_killed_half_way_is_repeated(postgres: Server) -> None:
         assert list(migrate.migrate(url)) != []
         assert list(migrate.migrate(url)) == []
         run(url, "SELECT embedding, embedding_version FROM skill_job1")
+
+
+def test_f104_sigterm_ends_a_service_that_embeds_while_the_database_is_frozen(
+    cluster: Cluster, proxy: Proxy, tmp_path: Path
+) -> None:
+    pending = "INSERT INTO skill_job1 (job_id, skills) SELECT 900000 + n, 'a' FROM"
+    run(cluster.url, f"{pending} generate_series(1, 500) AS n")
+    with running_service(
+        proxy.url(DATABASE), tmp_path / "log", EMBED_IN_SERVICE="true"
+    ) as service:
+        claims = "SELECT 1 FROM recommender.claim"
+        wait_until(lambda: run(cluster.url, claims) != [])
+        proxy.stall()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(HOST_KILLS_AFTER_S) in (0, -signal.SIGTERM)
+    proxy.restore()
+    run(cluster.url, "DELETE FROM skill_job1 WHERE skills = 'a'")

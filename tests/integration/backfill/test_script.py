@@ -161,7 +161,7 @@ def test_f63_killed_at_any_moment_the_next_run_goes_on(database_url: str) -> Non
 
 
 def claimed(url: str) -> bool:
-    return bool(run(url, "SELECT FROM recommender.claim WHERE expires_at > now()"))
+    return bool(run(url, "SELECT 1 FROM recommender.claim WHERE expires_at > now()"))
 
 
 def test_on_a_terminal_there_is_a_bar(database_url: str) -> None:

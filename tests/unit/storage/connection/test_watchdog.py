@@ -1,5 +1,6 @@
 """The thread that ends connections which outlive their deadline."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -60,4 +61,27 @@ def test_a_deadline_after_one_that_was_kept_counts(
     with watchdog.watch(ours.fileno(), Deadline.after(0.0)):
         pass
     with watchdog.watch(ours.fileno(), Deadline.after(0.1)):
+        assert ours.recv(1) == b""
+
+
+def test_f105_a_descriptor_that_somebody_else_got_meanwhile_is_left_alone(
+    watchdog: Watchdog, stalled: Stalled
+) -> None:
+    ours, other = stalled(), stalled()
+    number = ours.fileno()
+    with watchdog.watch(number, Deadline.after(0.0)):
+        # libpq closes its socket in the middle of a statement, and the system gives
+        # the number to the next who opens something.
+        ours.close()
+        os.dup2(other.fileno(), number)
+        with socket.socket(fileno=number) as reused:
+            reused.settimeout(2.0)
+            with pytest.raises(TimeoutError):
+                reused.recv(1)
+
+
+def test_f104_what_is_still_watched_ends_with_the_watchdog(stalled: Stalled) -> None:
+    watchdog, ours = Watchdog(), stalled()
+    with watchdog.watch(ours.fileno(), Deadline.after(3600.0)):
+        watchdog.close()
         assert ours.recv(1) == b""
