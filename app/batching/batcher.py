@@ -86,12 +86,8 @@ class Batcher(Generic[Question, Answer]):
         )
         self._changed = threading.Condition()
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"batch-{n}", daemon=True)
-            for n in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._most_threads = threads
+        self._threads: list[threading.Thread] = []
 
     @property
     def waiting(self) -> int:
@@ -148,12 +144,23 @@ class Batcher(Generic[Question, Answer]):
 
     def _enqueue(self, request: PendingRequest[Question, Answer]) -> None:
         with self._changed:
+            if not self._threads and not self._closed:
+                self._start_threads()
             evicted = self._queue.push(request)
             self._changed.notify()
         error = TooManyWaitingError(
             "Others who ask for less came first; try again in a moment."
         )
         settle([(each, error) for each in evicted])
+
+    def _start_threads(self) -> None:
+        """At the first request: a lane that nobody uses costs nothing."""
+        self._threads = [
+            threading.Thread(target=self._work, name=f"batch-{n}", daemon=True)
+            for n in range(self._most_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _cancel(self, request: PendingRequest[Question, Answer]) -> None:
         request.cancelled = True
