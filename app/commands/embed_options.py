@@ -13,6 +13,13 @@ def parse(
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    _add_modes(parser)
+    _add_choices(parser, whats)
+    _add_encoders(parser)
+    return parser.parse_args(argv)
+
+
+def _add_modes(parser: argparse.ArgumentParser) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         "--dry-run", action="store_true", help="only say how many rows there are"
@@ -30,6 +37,9 @@ def parse(
         action="store_true",
         help="only remove the skills that no job and no user has any more",
     )
+
+
+def _add_choices(parser: argparse.ArgumentParser, whats: Sequence[str]) -> None:
     parser.add_argument(
         "--retry-failures",
         action="store_true",
@@ -52,6 +62,9 @@ def parse(
         metavar="SECONDS",
         help="a killed worker's rows wait so long for another (default: %(default)s)",
     )
+
+
+def _add_encoders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         choices=["numpy", "sentence-transformers"],
@@ -61,7 +74,6 @@ def parse(
     parser.add_argument(
         "--device", help="for sentence-transformers: cpu, cuda, mps (default: the best)"
     )
-    return parser.parse_args(argv)
 
 
 def _positive(text: str) -> int:
