@@ -12,14 +12,12 @@ from pydantic import (
 )
 
 from app.query.cursor import MAX_LENGTH
+from app.query.numbers import EXACT_IN_A_FLOAT
 from app.ranking.registry import RANKINGS
 
 DEFAULT_TOP_N = 10
 MAX_EXCLUDED = 1000
 MOST_USERS = 64
-
-# Beyond this a float no longer tells neighbouring integers apart.
-EXACT_IN_A_FLOAT = 2**53
 
 
 def _whole(value: object) -> object:

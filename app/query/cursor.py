@@ -10,7 +10,7 @@ from app.query.constraints import CursorPosition
 
 CHECKSUM_BYTES = 12
 # Both scores, and how long the ranking_state is.
-PLACE = struct.Struct(">ddH")
+POSITION_HEAD = struct.Struct(">ddH")
 MAX_LENGTH = 4096
 
 
@@ -34,8 +34,8 @@ def from_text(text: str) -> CursorPosition:
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
         checksum, place = data[:CHECKSUM_BYTES], data[CHECKSUM_BYTES:]
-        score, second, length = PLACE.unpack_from(place)
-        rest = place[PLACE.size :]
+        score, second, length = POSITION_HEAD.unpack_from(place)
+        rest = place[POSITION_HEAD.size :]
         ranking_state, id_ = rest[:length], rest[length:].decode()
     except (ValueError, struct.error):
         raise foreign() from None
@@ -61,7 +61,9 @@ def foreign() -> InvalidInputError:
 
 
 def _place(position: CursorPosition) -> bytes:
-    head = PLACE.pack(position.score, position.second, len(position.ranking_state))
+    head = POSITION_HEAD.pack(
+        position.score, position.second, len(position.ranking_state)
+    )
     return head + position.ranking_state + str(position.id).encode()
 
 

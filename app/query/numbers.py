@@ -2,13 +2,15 @@
 
 from typing import TypeVar
 
-T = TypeVar("T")
+JsonValue = TypeVar("JsonValue")
 
+# Beyond this a float no longer tells neighbouring integers apart.
+EXACT_IN_A_FLOAT = 2**53
 # JavaScript's safe integers: each has a double of its own, and no neighbour shares it.
-SAFE = range(-(2**53) + 1, 2**53)
+SAFE = range(-EXACT_IN_A_FLOAT + 1, EXACT_IN_A_FLOAT)
 
 
-def exact(value: T) -> T | str:
+def exact(value: JsonValue) -> JsonValue | str:
     """What an answer holds of a value: an integer that is not safe becomes a string.
 
     >>> exact(2**53 - 1), exact(2**53), exact("a")

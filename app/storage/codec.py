@@ -10,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 DIMENSION = 384
 EMBEDDING_BYTES = DIMENSION * 4
 
+# Below this squared norm float32 loses digits to underflow; such a vector, the zero
+# vector among them, points nowhere.
+LEAST_SQUARED_NORM = 1e-30
+
 FLOAT32 = np.dtype("<f4")
 INT32 = np.dtype("<i4")
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from app.errors import InvalidInputError, SchemaError
 from app.query.constraints import Scalar
-from app.query.numbers import SAFE, exact
+from app.query.ids import INT64
+from app.query.numbers import EXACT_IN_A_FLOAT, SAFE, exact
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 
@@ -37,9 +38,6 @@ TYPES: Mapping[str, ColumnType] = {
 CASTS = {"character varying": "text", "character": "text", "smallint": "bigint",
          "integer": "bigint"}  # fmt: skip
 
-INT64 = range(-(2**63), 2**63)
-# Beyond this a float no longer tells neighbouring integers apart.
-EXACT_IN_A_FLOAT = 2**53
 # What `exact` makes of an integer; no column holds as many digits as that.
 DIGITS = re.compile(r"-?[0-9]{1,1000}", re.ASCII)
 DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)

@@ -10,6 +10,7 @@ import psycopg2
 from psycopg2.sql import SQL, Composable, Identifier
 
 from app.errors import AppError, InvalidInputError
+from app.query.ids import INTEGER_TYPES
 from app.storage.connection.transaction import Transaction
 
 # A name that no table's column has, for the line of the file.
@@ -76,7 +77,6 @@ MOVE_SEQUENCE = SQL("""
         AND furthest.value BETWEEN p.seqmin AND p.seqmax
         AND (furthest.value - present.value) * sign(p.seqincrement) >= 0
 """)
-INTEGERS = frozenset({"smallint", "integer", "bigint"})
 
 PLACE = re.compile(r"\bimported\D+(\d+)(?:\D+?([^\s:]+): )?")
 ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -206,7 +206,7 @@ def refusal(error: AppError) -> Refused | None:
 
 def _move_sequences(transaction: Transaction, target: Target) -> None:
     """Let the next row without an id get a free one."""
-    columns = {c.name for c in target.columns if c.type_name in INTEGERS}
+    columns = {c.name for c in target.columns if c.type_name in INTEGER_TYPES}
     for column, sequence in transaction.rows(SEQUENCES, {"table": target.table}):
         if column in columns:
             query = MOVE_SEQUENCE.format(column=Identifier(column))

@@ -10,6 +10,7 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id, IdColumn
 from app.storage.catalogue import Catalogue
+from app.storage.codec import LEAST_SQUARED_NORM
 from app.storage.columns import JobColumn
 from app.storage.conditions import aliased, aliased_values
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
@@ -209,10 +210,6 @@ def to_halfvec(embeddings: NDArray[np.float32]) -> list[str | None]:
         text if is_usable else None
         for text, is_usable in zip(texts, usable.tolist(), strict=True)
     ]
-
-
-# As in app.ranking.top_k.cosine, which lies further out.
-LEAST_SQUARED_NORM = 1e-30
 
 
 # So many rows at once are converted through a table of all halves, five times as

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from app.errors import InvalidInputError
+from app.query.ids import INTEGER_TYPES
 
 Clean = Callable[[str], str | None]
 
@@ -11,8 +12,7 @@ Clean = Callable[[str], str | None]
 NO_VALUE = frozenset(
     {"", "nan", "n/a", "#n/a", "n.a.", "none", "null", "nil", "<na>", "-", "–", "—"}  # noqa: RUF001
 )
-INTEGERS = frozenset({"smallint", "integer", "bigint"})
-NUMBERS = INTEGERS | {"numeric", "real", "double precision"}
+NUMBERS = INTEGER_TYPES | {"numeric", "real", "double precision"}
 TEXTS = ("text", "character varying", "character", "citext")
 # A whole number that a spreadsheet has shown, or pandas has kept, as a float.
 WHOLE = re.compile(r"([+-]?\d+)[.,]0+")
@@ -25,7 +25,7 @@ def cleaner(type_name: str, delimiter: str) -> Clean:
 
     A comma is the decimal one where fields are not separated by commas.
     """
-    if type_name in INTEGERS:
+    if type_name in INTEGER_TYPES:
         return _integer
     if type_name in NUMBERS and delimiter != ",":
         return _number_with_comma

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.heap import DECIMALS, Scored, TopK
+from app.storage.codec import LEAST_SQUARED_NORM
 from app.storage.copy.candidates import RESCORE_ROWS
 from app.storage.copy.embeddings import EmbeddingChunk
 
@@ -21,10 +22,6 @@ __all__ = ["DECIMALS", "CosineTopK", "Scored"]
 # vectors (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); half
 # a unit of the last published digit comes on top.
 MARGIN = 3e-5
-
-# Below this squared norm float32 loses digits to underflow; such a vector, the zero
-# vector among them, points nowhere.
-LEAST_SQUARED_NORM = 1e-30
 
 
 class CosineTopK:

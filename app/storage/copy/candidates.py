@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.storage.copy.embeddings import DIMENSION, CopyReader, EmbeddingChunk
+from app.storage.codec import DIMENSION
+from app.storage.copy.embeddings import CopyReader, EmbeddingChunk
 
-FIELDS = 6  # question, full, last, job_id, embedding, shown
+CANDIDATE_FIELDS = 6  # question, full, last, job_id, embedding, shown
 # The count of fields, then for the first three a length and a value each.
 HEAD = struct.Struct(">h i i i ? i ?")
 REST = 3
@@ -85,7 +86,7 @@ class Gathered:
         if position > len(data):
             return None
         fields, _, question, _, full, _, last = HEAD.unpack_from(data, start)
-        if fields != FIELDS:
+        if fields != CANDIDATE_FIELDS:
             raise ValueError("a COPY record has an unexpected number of fields")
         values: list[bytes | None] = []
         for _ in range(REST):

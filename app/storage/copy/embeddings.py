@@ -14,7 +14,8 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-DIMENSION = 384
+from app.query.ids import Kind
+from app.storage.codec import DIMENSION, EMBEDDING_BYTES
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER = struct.Struct(">11sII")
@@ -24,7 +25,6 @@ TEXT_HEAD = struct.Struct(">hi")
 
 # The bytes between a text id and the floats: the spare field and a length.
 TEXT_GAP = 4 + 2 + 4
-EMBEDDING_BYTES = DIMENSION * 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class EmbeddingChunk:
 
 
 Consumer = Callable[[EmbeddingChunk], None]
-Kind = Literal["integer", "uuid", "text"]
 SomeBatch = TypeVar("SomeBatch")
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.storage.copy.embeddings import FIELDS, CopyReader, Kind
+from app.query.ids import Kind
+from app.storage.copy.embeddings import FIELDS, TEXT_HEAD, CopyReader
 
 WORD = 4
 ID_BYTES = {"integer": 8, "uuid": 16}
@@ -25,7 +26,6 @@ ID_START = 6  # after the count of fields and the id's length
 FIRST_WORD = int.from_bytes(struct.pack(">hh", FIELDS, 0), "little")
 SPARE_WORD = int.from_bytes(struct.pack(">hh", 2, 0), "little")
 
-TEXT_HEAD = struct.Struct(">hi")
 TEXT_TAIL = struct.Struct(">ihi")  # spare length, spare, length of the skill ids
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.copy.embeddings import END_OF_DATA, SIGNATURE, Kind
+from app.query.ids import Kind
+from app.storage.copy.embeddings import END_OF_DATA, SIGNATURE
 from app.storage.copy.skill_ids import (
     FIRST_WORD,
     SPARE_WORD,
