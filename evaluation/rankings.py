@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from app.ranking.skills.hybrid_scoring import (
-    WEIGHTS,
+    HYBRID_WEIGHTS,
     HybridWeights,
     match_scores,
     open_share,
@@ -103,7 +103,7 @@ class Contest:
         ):
             yield Ranked(scores, coverage, shares)
 
-    def hybrid(self, weights: HybridWeights = WEIGHTS) -> Iterator[Ranked]:
+    def hybrid(self, weights: HybridWeights = HYBRID_WEIGHTS) -> Iterator[Ranked]:
         """The weighted sum of cosine, skills and words; ties by the row's place."""
         skills = self.soft_skills(weights)
         words = self.word_scores(weights)

@@ -26,7 +26,7 @@ from app.storage.vectors import (
     stream_vectorless,
 )
 
-BUFFER_BYTES = 64 * 1024
+CANDIDATES_BUFFER_BYTES = 64 * 1024
 # Scores are published with six digits.
 HALF_A_DIGIT = 0.5e-6
 
@@ -125,7 +125,7 @@ class IndexSearch:
             partial(RecordReader, self._rows.job_id.kind),
             consume,
             self._scope,
-            buffer_bytes=BUFFER_BYTES,
+            buffer_bytes=CANDIDATES_BUFFER_BYTES,
         )
 
     def _top_of(self, numbers: Sequence[int]) -> CosineTopK:
@@ -169,7 +169,7 @@ class IndexSearch:
             stream_nearest, self._transaction, rows=self._rows, asked=asked,
             hnsw=step.hnsw, shows=self._with_texts and step.shows, is_last=is_last,
         )  # fmt: skip
-        read_copy(stream, gathered.reader, buffer_bytes=BUFFER_BYTES)
+        read_copy(stream, gathered.reader, buffer_bytes=CANDIDATES_BUFFER_BYTES)
         self.vectorless |= gathered.vectorless
         self.rows_read += gathered.rows
         self.bytes_read += gathered.reader.bytes_read

@@ -46,7 +46,7 @@ from app.storage.skills import (
 )
 
 # Skill ids that are scored at once: some 1,400 jobs of six skills.
-BUFFER_BYTES = 1 << 16
+SKILL_IDS_BUFFER_BYTES = 1 << 16
 
 
 class SkillBatch:
@@ -248,7 +248,7 @@ class SkillBatch:
             partial(skill_reader, self._target.id_column.kind),
             top.update,
             self._scope,
-            buffer_bytes=BUFFER_BYTES,
+            buffer_bytes=SKILL_IDS_BUFFER_BYTES,
         )
         self._volume += Volume(top.analyzed, bytes_read)
         return top

@@ -32,7 +32,7 @@ class HybridWeights:
     length_share: float = 0.75
 
 
-WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.2)
+HYBRID_WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.2)
 
 # A word counts by this power of its inverse document frequency, as a skill does.
 WORD_RARITY = 0.5
@@ -42,7 +42,7 @@ UNKNOWN = 0.5
 
 
 def soft_credit(
-    similarity: NDArray[np.floating], *, weights: HybridWeights = WEIGHTS
+    similarity: NDArray[np.floating], *, weights: HybridWeights = HYBRID_WEIGHTS
 ) -> Scores:
     """From 0 at the floor to 1 for the same skill; the shape of the input.
 
@@ -84,7 +84,7 @@ def word_scores(
     shares: Scores,  # (w,)
     lengths: Scores,  # (n,): words of each job, as a multiple of the mean
     *,
-    weights: HybridWeights = WEIGHTS,
+    weights: HybridWeights = HYBRID_WEIGHTS,
 ) -> Scores:
     """(n,) from 0 to 1: BM25 by the most that any job could have."""
     k1, b = weights.saturation, weights.length_share
@@ -101,7 +101,7 @@ def match_scores(
     words: Scores,
     *,
     open_share: float,
-    weights: HybridWeights = WEIGHTS,
+    weights: HybridWeights = HYBRID_WEIGHTS,
 ) -> Scores:
     """(n,) from 0 to 1: the weighted mean of the three parts.
 

@@ -8,7 +8,7 @@ from app.ranking.skills.words import BESIDE_LABELS, HEADINGS, LABELS
 END = re.compile(r"[:：]|\s[-–—]+(?=\s|$)")  # noqa: RUF001
 MAX_LABEL_CHARS = 60
 BEGUN = re.compile(r"[\[{\"']")  # a literal, in which a label is a key
-NAME = re.compile(r"[^\W\d_]+")
+LABEL_WORD = re.compile(r"[^\W\d_]+")
 # Where a sentence ends and a label begins: "Python. Tools: Git".
 LATER = re.compile(r"(?<=[.!?])\s+(?=([^.:：,;!?]{1,60})[:：]\s)")  # noqa: RUF001
 
@@ -29,7 +29,7 @@ def without_label(item: str) -> str:
 
 def is_label(text: str) -> bool:
     """Whether a text holds the words of labels and no others."""
-    words = [] if BEGUN.search(text) else NAME.findall(text.casefold())
+    words = [] if BEGUN.search(text) else LABEL_WORD.findall(text.casefold())
     return (
         len(words) > 0
         and not LABELS.isdisjoint(words)
@@ -39,7 +39,9 @@ def is_label(text: str) -> bool:
 
 def is_heading(text: str) -> bool:
     """Whether a line above a list is its heading, also without a colon."""
-    return is_label(text) and not HEADINGS.isdisjoint(NAME.findall(text.casefold()))
+    return is_label(text) and not HEADINGS.isdisjoint(
+        LABEL_WORD.findall(text.casefold())
+    )
 
 
 def split_at_labels(line: str) -> list[str]:

@@ -6,7 +6,7 @@ from app.ranking.skills.words import BESIDE_LEVELS, LEVELS, TIME_UNITS, VAGUE_LE
 
 KNOWN = LEVELS | BESIDE_LEVELS | TIME_UNITS
 GRADES = frozenset({"level", "niveau", "nivel", "stufe"})
-WORD = re.compile(r"[^\W\d_]+|\d+")
+LEVEL_WORD = re.compile(r"[^\W\d_]+|\d+")
 AMOUNT = re.compile(r"\d{1,3}\s?%|\d{1,3}\s?/\s?(?:5|10|100)")
 # The Common European Framework's levels of a language.
 CEFR = re.compile(r"(?<!\w)[ABC][12]\+?(?!\w)")
@@ -50,7 +50,7 @@ def is_level(text: str, *, bare: bool = False) -> bool:
     """Whether a text says a level and nothing else; `bare`: by a number."""
     rest, amounts = AMOUNT.subn(" ", text)
     rest, cefr = CEFR.subn(" ", rest)
-    words = WORD.findall(rest.casefold())
+    words = LEVEL_WORD.findall(rest.casefold())
     numbers = [word for word in words if word.isdecimal()]
     units = [word for word in words if word in TIME_UNITS]
     if not all(word in KNOWN or word.isdecimal() for word in words):
@@ -65,7 +65,7 @@ def is_level(text: str, *, bare: bool = False) -> bool:
 
 def is_level_alone(text: str) -> bool:
     """Whether a whole item is a level: "advanced", "5+ years", not "basic"."""
-    words = set(WORD.findall(text.casefold()))
+    words = set(LEVEL_WORD.findall(text.casefold()))
     return (
         is_level(text)
         and not words <= VAGUE_LEVELS | BESIDE_LEVELS

@@ -4,20 +4,20 @@ import json
 import re
 from collections.abc import Iterator
 
-CLOSING = {"[": "]", "{": "}", "(": ")"}
+CLOSED_BY = {"[": "]", "{": "}", "(": ")"}
 # A string begins where an item can begin: an apostrophe inside a word begins none.
 STRING = re.compile(
     r"""(?<=[\[{(,:\s])[ub]?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?=\s*(?:[\]}),:]|['"\s]))""",
     re.DOTALL,
 )
 ITEM = re.compile(STRING.pattern + r"|([^\s,\[\]{}()'\"][^,\[\]{}]*)", re.DOTALL)
-ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 SURROGATE = re.compile("[\ud800-\udfff]")
 CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
 # Python's spellings of what JSON has too.
 CONSTANTS = {"None": "null", "True": "true", "False": "false", "(": "[", ")": "]"}
 CONSTANT = re.compile(r"\b(?:None|True|False)\b|[()]|,(?=\s*[\])}])")
-NOTHING = ("", "NULL", "None")
+NO_SKILL_TEXTS = ("", "NULL", "None")
 BRACKET = re.compile(r"[\[\]{}]")
 # In an object, the key of the skill's name.
 NAMES = ("name", "skill", "skill_name", "label", "title", "value", "text")
@@ -47,7 +47,7 @@ def read_list(text: str) -> list[str] | None:
 
 def _is_enclosed(text: str) -> bool:
     """Whether the first bracket is closed by the last character."""
-    if len(text) < 2 or CLOSING.get(text[0]) != text[-1]:  # noqa: PLR2004
+    if len(text) < 2 or CLOSED_BY.get(text[0]) != text[-1]:  # noqa: PLR2004
         return False
     opening, closing = text[0], text[-1]
     depth = 0
@@ -74,7 +74,7 @@ def _constants(text: str) -> str:
 
 
 def _unescaped(string: str) -> str:
-    return ESCAPE.sub(_character, string[1:-1])
+    return JSON_ESCAPE.sub(_character, string[1:-1])
 
 
 def _character(escape: re.Match[str]) -> str:
@@ -112,4 +112,6 @@ def _loose_items(text: str) -> list[str]:
     found = [
         _unescaped(item[1]) if item[1] else item[2] for item in ITEM.finditer(text)
     ]
-    return [SURROGATE.sub("", item) for item in found if item.strip() not in NOTHING]
+    return [
+        SURROGATE.sub("", item) for item in found if item.strip() not in NO_SKILL_TEXTS
+    ]

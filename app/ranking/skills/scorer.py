@@ -28,10 +28,10 @@ from app.storage.copy.skill_ids import SkillIdChunk
 
 # Half a unit of the last published digit, and float32's rounding of a weighted mean of
 # 64 terms.
-ROUNDING = 5e-6
+SKILL_ROUNDING = 5e-6
 
 # Candidates that are scored again at once, and exact vectors read at once (0.8 MB).
-RESCORE_ROWS = 256
+RESCORED_PAIRS = 256
 REFINE_ROWS = 256
 
 
@@ -82,7 +82,7 @@ class SkillTopK:
         )
         # A mean, weighted or not, is off by no more than the worst of its terms.
         error = vocabulary.similarity_error(queries.vectors)
-        margin = error * STEEPNESS + ROUNDING
+        margin = error * STEEPNESS + SKILL_ROUNDING
         self._best = TopK(queries.sizes, margin=margin, bounds=queries.bounds)
         self.analyzed = 0
 
@@ -92,8 +92,8 @@ class SkillTopK:
         self.analyzed += len(batch.ids)
         found = self._approximate(skill_ids, batch.starts)
         query, row = self._best.candidates(found, batch.ids)
-        for start in range(0, len(row), RESCORE_ROWS):
-            part = slice(start, start + RESCORE_ROWS)
+        for start in range(0, len(row), RESCORED_PAIRS):
+            part = slice(start, start + RESCORED_PAIRS)
             rows, place = np.unique(row[part], return_inverse=True)
             chosen = _rows(skill_ids, batch.starts, rows)
             scores, coverage = self._exact(*chosen, query[part], place)

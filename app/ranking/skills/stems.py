@@ -5,7 +5,7 @@ import re
 from app.ranking.skills.parse import skill_key
 
 # "C++", "C#" and "F#" keep their signs; "CI/CD" is two words.
-WORD = re.compile(r"[^\W_]+[+#]*")
+STEMMED_WORD = re.compile(r"[^\W_]+[+#]*")
 
 # English words that say nothing about a job, and what people write around their skills.
 _STOP_TEXT = """
@@ -30,7 +30,7 @@ def words_of(text: str) -> list[str]:
     >>> words_of("Baking bread, and baking cakes in C++")
     ['bak', 'bread', 'cak', 'c++']
     """
-    found = WORD.findall(skill_key(text))
+    found = STEMMED_WORD.findall(skill_key(text))
     return list(dict.fromkeys(stem(word) for word in found if word not in STOP_WORDS))
 
 

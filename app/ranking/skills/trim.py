@@ -34,7 +34,7 @@ MORE = re.compile(
     r"(?:\s*…|\.{3}|[\s,]+(?:[Ee]tc|usw)\b\.*|[\s,]+and (?:more|others))$"
 )
 
-QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "«": "»", "‘": "’", "‹": "›"}  # noqa: RUF001
+TRIMMED_QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "«": "»", "‘": "’", "‹": "›"}  # noqa: RUF001
 EMPHASIS = ("**", "~~", "`", "*", "_")
 
 
@@ -65,7 +65,7 @@ def _unwrapped(item: str) -> str:
     """The item less quotes or emphasis around it."""
     if not item or (item[0].isalnum() and item[-1].isalnum()):
         return item
-    if len(item) > 2 and QUOTES.get(item[0]) == item[-1]:  # noqa: PLR2004
+    if len(item) > 2 and TRIMMED_QUOTES.get(item[0]) == item[-1]:  # noqa: PLR2004
         inner = item[1:-1]
         if item[0] not in inner and item[-1] not in inner:
             return inner.strip()

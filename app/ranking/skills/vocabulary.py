@@ -14,7 +14,7 @@ from app.storage.skill_counts import SkillCounts
 # One skill's codes: v is about scale * codes, off by at most `error` in length, so
 # that a similarity with a unit vector is off by at most that (Cauchy and Schwarz).
 CODE = np.dtype([("codes", "i1", (DIMENSION,)), ("scale", "<f4"), ("error", "<f4")])
-EXACT = np.dtype(("<f4", (DIMENSION,)))
+EXACT_VECTOR = np.dtype(("<f4", (DIMENSION,)))
 
 # What is asked for is rounded to whole numbers, too, of this fineness: then a product
 # of 384 terms is a whole number below 2^24 (127 * sqrt(384) * 4106, by Cauchy and

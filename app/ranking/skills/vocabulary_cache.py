@@ -16,7 +16,7 @@ import numpy as np
 
 from app.errors import SkillCacheError
 from app.ranking.skills.vocabulary import Vocabulary
-from app.ranking.skills.vocabulary_files import Progress, VocabularyFiles, Writer
+from app.ranking.skills.vocabulary_files import FilesProgress, VocabularyFiles, Writer
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.embeddings import RecordReader
 from app.storage.copy.reader import read_copy
@@ -32,9 +32,9 @@ from app.storage.skills import (
 
 # Read at once, 6 MB on the wire, and then safe: a deadline that passes while a large
 # vocabulary is read for the first time costs at most so many.
-SLICE_ROWS = 4096
+VOCABULARY_SLICE_ROWS = 4096
 # Rows handed on at once while they are read.
-BUFFER_BYTES = 256 * RECORD_BYTES
+VOCABULARY_BUFFER_BYTES = 256 * RECORD_BYTES
 
 
 class VocabularyCache:
@@ -47,7 +47,7 @@ class VocabularyCache:
         self._folder = folder
         self._version = version
         self._lock = threading.Lock()
-        self._progress: Progress | None = None
+        self._progress: FilesProgress | None = None
         self._vocabulary: Vocabulary | None = None
         self._counts_stamp: str | None = None
 
@@ -87,7 +87,7 @@ class VocabularyCache:
         progress = files.progress()
         if progress is None or files.are_ahead_for_good(state):
             files.remove()
-            progress = Progress(state.vocabulary)
+            progress = FilesProgress(state.vocabulary)
         files.remove_others(self._version)
         with files.opened() as writer:
             while progress.revision < state.revision:
@@ -111,8 +111,8 @@ class VocabularyCache:
         transaction: Transaction,
         state: VocabularyState,
         writer: Writer,
-        progress: Progress,
-    ) -> Progress:
+        progress: FilesProgress,
+    ) -> FilesProgress:
         writer.read_rows, writer.last_id = 0, 0
         reader = RecordReader("integer", writer.write)
         read_copy(
@@ -120,18 +120,18 @@ class VocabularyCache:
                 transaction,
                 sink,
                 after=progress.position,
-                limit=SLICE_ROWS,
+                limit=VOCABULARY_SLICE_ROWS,
                 version=self._version,
             ),
             reader,
-            buffer_bytes=BUFFER_BYTES,
+            buffer_bytes=VOCABULARY_BUFFER_BYTES,
         )
         progress = replace(
             progress,
             rows=max(progress.rows, writer.rows),
             error=max(progress.error, writer.error),
         )
-        if writer.read_rows < SLICE_ROWS:
+        if writer.read_rows < VOCABULARY_SLICE_ROWS:
             end = Position(state.revision, np.iinfo(np.int32).max)
             return replace(progress, revision=state.revision, position=end)
         last = Position(revision_of(transaction, writer.last_id), writer.last_id)

@@ -18,23 +18,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.ranking.skills.vocabulary import CODE, EXACT, Vocabulary, encode_rows
+from app.ranking.skills.vocabulary import CODE, EXACT_VECTOR, Vocabulary, encode_rows
 from app.storage.copy.embeddings import EmbeddingChunk
 from app.storage.skills import Position, VocabularyState
 
 FORMAT = 1
-START = Position()
+FIRST_POSITION = Position()
 # No snapshot is older: REQUEST_TIMEOUT_S is 300 at most.
 SETTLED_S = 600.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class FilesProgress:
     """What the files hold: of which vocabulary, up to where, and how many rows."""
 
     vocabulary: str
     revision: int = -1
-    position: Position = START
+    position: Position = FIRST_POSITION
     rows: int = 0
     error: float = 0.0
     format: int = FORMAT
@@ -49,14 +49,16 @@ class VocabularyFiles:
         self.exact = folder / f"{stem}.exact"
         self._progress = folder / f"{stem}.json"
 
-    def progress(self) -> Progress | None:
+    def progress(self) -> FilesProgress | None:
         """What was written safely; None if nothing was, or less than it says."""
         try:
             found = json.loads(self._progress.read_text())
-            progress = Progress(**{**found, "position": Position(**found["position"])})
+            progress = FilesProgress(
+                **{**found, "position": Position(**found["position"])}
+            )
             whole = (
                 self.codes.stat().st_size >= progress.rows * CODE.itemsize
-                and self.exact.stat().st_size >= progress.rows * EXACT.itemsize
+                and self.exact.stat().st_size >= progress.rows * EXACT_VECTOR.itemsize
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
@@ -72,7 +74,7 @@ class VocabularyFiles:
             return False
         return time.time() - self._progress.stat().st_mtime > SETTLED_S
 
-    def set_progress(self, progress: Progress) -> None:
+    def set_progress(self, progress: FilesProgress) -> None:
         draft = self._progress.with_suffix(".tmp")
         with draft.open("w") as file:
             json.dump(asdict(progress), file)
@@ -104,9 +106,9 @@ class VocabularyFiles:
         finally:
             os.close(codes)
 
-    def mapped(self, progress: Progress) -> Vocabulary:
+    def mapped(self, progress: FilesProgress) -> Vocabulary:
         codes = _mapped(self.codes, CODE, progress.rows)
-        exact = _mapped(self.exact, EXACT, progress.rows, random=True)
+        exact = _mapped(self.exact, EXACT_VECTOR, progress.rows, random=True)
         return Vocabulary(codes, exact, progress.error)
 
 
@@ -129,7 +131,7 @@ class Writer:
         for part in np.split(np.arange(len(ids)), breaks):
             first = int(ids[part[0]])
             _write_at(self._codes, codes[part].tobytes(), first * CODE.itemsize)
-            _write_at(self._exact, exact[part].tobytes(), first * EXACT.itemsize)
+            _write_at(self._exact, exact[part].tobytes(), first * EXACT_VECTOR.itemsize)
         self.rows = max(self.rows, int(ids.max()) + 1)
         self.error = max(self.error, float(codes["error"].max()))
         self.read_rows += len(ids)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ranking.skills.hybrid_scoring import (
-    WEIGHTS,
+    HYBRID_WEIGHTS,
     match_scores,
     open_share,
     soft_credit,
@@ -20,13 +20,13 @@ share = st.floats(0, 1)
 
 
 def test_credit_rises_evenly_from_the_floor_to_the_same_skill() -> None:
-    even = replace(WEIGHTS, floor=0.3, power=1)
+    even = replace(HYBRID_WEIGHTS, floor=0.3, power=1)
     found = soft_credit(np.array([-1, 0.3, 0.65, 1.0], np.float32), weights=even)
     assert found == pytest.approx([0, 0, 0.5, 1], abs=1e-5)
 
 
 def test_a_power_of_two_favours_near_matches() -> None:
-    squared = replace(WEIGHTS, floor=0.2, power=2)
+    squared = replace(HYBRID_WEIGHTS, floor=0.2, power=2)
     found = soft_credit(np.array([0.2, 0.6, 1.0]), weights=squared)
     assert found == pytest.approx([0, 0.25, 1], abs=1e-5)
 
@@ -39,7 +39,7 @@ def test_a_skill_counts_whole_as_itself_in_spite_of_rounding() -> None:
 def test_a_more_similar_skill_never_credits_less(
     one: float, other: float, floor: float
 ) -> None:
-    weights = replace(WEIGHTS, floor=floor)
+    weights = replace(HYBRID_WEIGHTS, floor=floor)
     low, high = soft_credit(np.array(sorted([one, other])), weights=weights)
     assert 0 <= low <= high <= 1
 
@@ -60,7 +60,7 @@ def test_a_cosine_below_zero_takes_nothing_away() -> None:
 
 
 def test_parts_count_by_their_weights() -> None:
-    weights = replace(WEIGHTS, cosine=1, skills=2, words=1)
+    weights = replace(HYBRID_WEIGHTS, cosine=1, skills=2, words=1)
     one = np.ones(1)
     zero = np.zeros(1)
     skills = match_scores(zero, one, zero, open_share=1.0, weights=weights)
