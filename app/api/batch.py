@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.api.explaining import Answer
+from app.api.explaining import RecommendAnswer
 from app.errors import AppError
 from app.query.ids import Id
 from app.query.numbers import exact
@@ -44,7 +44,7 @@ BATCH_ANSWER: dict[str, Any] = {
 }
 
 
-def batch_json(user_ids: Sequence[Id], answers: Sequence[Answer]) -> bytes:
+def batch_json(user_ids: Sequence[Id], answers: Sequence[RecommendAnswer]) -> bytes:
     """The body of the answer."""
     results = [
         b'{"user_id":%s,%s' % (json.dumps(exact(user_id)).encode(), _fields(answer))
@@ -53,7 +53,7 @@ def batch_json(user_ids: Sequence[Id], answers: Sequence[Answer]) -> bytes:
     return b'{"success":true,"results":[%s]}' % b",".join(results)
 
 
-def _fields(answer: Answer) -> bytes:
+def _fields(answer: RecommendAnswer) -> bytes:
     """The JSON of an answer without its opening brace."""
     if isinstance(answer, AppError):
         text = json.dumps({"success": False, "detail": str(answer)})

@@ -6,14 +6,16 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-T = TypeVar("T")
+Worked = TypeVar("Worked")
 
 
 class ClientDisconnectedError(Exception):
     """The client closed the connection; there is nobody to answer."""
 
 
-async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(
+    request: Request, work: Coroutine[Any, Any, Worked]
+) -> Worked:
     """The result of `work`, which is cancelled when the client leaves first.
 
     Raises ClientDisconnectedError then. The body of the request must have been read.

@@ -18,7 +18,7 @@ WITH_KEYS = {
     401: "API keys are set, and the request has none of them.",
     429: "The key's rate is used up; try again after Retry-After.",
 }
-SCHEMA = {"$ref": "#/components/schemas/ErrorResponse"}
+ERROR_SCHEMA = {"$ref": "#/components/schemas/ErrorResponse"}
 
 
 def document_errors(app: FastAPI) -> None:
@@ -38,7 +38,7 @@ def document_errors(app: FastAPI) -> None:
 
 def _add(responses: dict[str, Any], possible: dict[int, str]) -> None:
     for status, description in possible.items():
-        content = {"application/json": {"schema": SCHEMA}}
+        content = {"application/json": {"schema": ERROR_SCHEMA}}
         responses.setdefault(
             str(status), {"description": description, "content": content}
         )

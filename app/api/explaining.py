@@ -16,12 +16,12 @@ from app.ranking.registry import RANKINGS
 
 log = logging.getLogger("app.request")
 
-Answer = RecommendResponse | AppError
+RecommendAnswer = RecommendResponse | AppError
 
 
 async def recommend(
     queue: QueryQueue, queries: Sequence[Query], deadline: Deadline, *, explain: bool
-) -> tuple[list[Answer], Timings]:
+) -> tuple[list[RecommendAnswer], Timings]:
     """A response, or the error that is its own, for each query; all have one key."""
     outcomes = await queue.ask_all(queries, deadline)
     if RANKINGS[queries[0].key.ranking].explains:

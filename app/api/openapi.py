@@ -42,7 +42,7 @@ BOUNDS_OF_INTEGERS = frozenset(
 )
 
 
-NULL: Schema = {"type": "null"}
+NULL_SCHEMA: Schema = {"type": "null"}
 
 
 def describe_settings(
@@ -99,7 +99,7 @@ def _filters_schema(columns: FilterableColumns) -> Schema:
                 },
                 "additionalProperties": False,
             },
-            NULL,
+            NULL_SCHEMA,
         ]
     }
 
@@ -108,7 +108,7 @@ def _filter_schema(kind: ColumnType | None) -> Schema:
     value = VALUES[kind] if kind else {"type": ["string", "number", "boolean"]}
     several = {
         "type": "array",
-        "items": {"anyOf": [value, NULL]},
+        "items": {"anyOf": [value, NULL_SCHEMA]},
         "maxItems": MOST_VALUES,
     }
     within = {
@@ -118,11 +118,11 @@ def _filter_schema(kind: ColumnType | None) -> Schema:
         "minProperties": 1,
     }
     ordered = kind not in ("text", "boolean")
-    return {"anyOf": [value, NULL, several, *([within] if ordered else [])]}
+    return {"anyOf": [value, NULL_SCHEMA, several, *([within] if ordered else [])]}
 
 
 # For the document only: `app.api.middleware.auth` has refused everyone else by then.
-KEYS = [
+API_KEYS = [
     Security(HTTPBearer(auto_error=False)),
     Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
 ]

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from app.api.middleware.auth import OPEN_FOLDER
 from app.ranking.registry import RANKINGS
 
-FOLDER = Path(__file__).resolve().parents[1] / "web"
-INDEX = "index.html"
-TYPES = {
+WEB_FOLDER = Path(__file__).resolve().parents[1] / "web"
+INDEX_PAGE = "index.html"
+MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -22,7 +22,7 @@ TYPES = {
 
 # What the index writes where the version belongs in the addresses of its files, and
 # where the rankings belong that a visitor may choose from.
-PLACEHOLDER = b"/VERSION/"
+URL_PLACEHOLDER = b"/VERSION/"
 RANKINGS_PLACEHOLDER = b"<!-- RANKINGS -->"
 
 # The index is asked for again each time, and answered with 304 while it is the same.
@@ -31,15 +31,17 @@ CHECKED = "no-cache"
 KEPT = "public, max-age=31536000, immutable"
 
 
-def build_page(folder: Path = FOLDER) -> APIRouter:
+def build_page(folder: Path = WEB_FOLDER) -> APIRouter:
     """`/` and `/static/{version}/{name}`; neither needs a key, see `is_open`."""
     router = APIRouter(include_in_schema=False)
-    names = frozenset(path.name for path in folder.iterdir() if path.suffix in TYPES)
+    names = frozenset(
+        path.name for path in folder.iterdir() if path.suffix in MEDIA_TYPES
+    )
     version = folder_version(folder)
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def index(request: Request) -> Response:
-        return await _answer(request, folder / INDEX, version, CHECKED)
+        return await _answer(request, folder / INDEX_PAGE, version, CHECKED)
 
     @router.api_route(OPEN_FOLDER + "{asked}/{name}", methods=["GET", "HEAD"])
     async def file(asked: str, name: str, request: Request) -> Response:
@@ -57,7 +59,7 @@ def folder_version(folder: Path) -> str:
     """16 hexadecimal digits that change when any file of the page does."""
     digest = hashlib.sha256(ranking_choices().encode())
     for path in sorted(folder.iterdir()):
-        if path.suffix in TYPES:
+        if path.suffix in MEDIA_TYPES:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -77,7 +79,7 @@ async def _answer(request: Request, path: Path, version: str, caching: str) -> R
     if version in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     content = await asyncio.to_thread(path.read_bytes)
-    if path.name == INDEX:
-        content = content.replace(PLACEHOLDER, f"/{version}/".encode())
+    if path.name == INDEX_PAGE:
+        content = content.replace(URL_PLACEHOLDER, f"/{version}/".encode())
         content = content.replace(RANKINGS_PLACEHOLDER, ranking_choices().encode())
-    return Response(content, headers=headers, media_type=TYPES[path.suffix])
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[path.suffix])

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from app.batching.batcher import BatchScope
 
-Question = TypeVar("Question")
-Outcome = TypeVar("Outcome")
-RunBatch = Callable[[Sequence[Question], BatchScope], Sequence[Outcome]]
+Asked = TypeVar("Asked")
+Answered = TypeVar("Answered")
+ObservedRun = Callable[[Sequence[Asked], BatchScope], Sequence[Answered]]
 
 # Requests of one client follow one another within milliseconds: a gap must last so
 # long before it counts as one.
@@ -24,12 +24,14 @@ class IdleTracker:
         self._running = 0
         self._ended_at = float("-inf")
 
-    def observed(self, run: RunBatch[Question, Outcome]) -> RunBatch[Question, Outcome]:
+    def observed(
+        self, run: ObservedRun[Asked, Answered]
+    ) -> ObservedRun[Asked, Answered]:
         """The same function, whose calls are noticed from now on."""
 
         def observed_run(
-            questions: Sequence[Question], scope: BatchScope
-        ) -> Sequence[Outcome]:
+            questions: Sequence[Asked], scope: BatchScope
+        ) -> Sequence[Answered]:
             self._begin()
             try:
                 return run(questions, scope)

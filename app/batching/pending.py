@@ -22,7 +22,7 @@ Question = TypeVar("Question", bound=HasBatchKey)
 Answer = TypeVar("Answer")
 
 # Of one request: an answer or an error for each question, or the error of its pass.
-Outcome = Sequence[Answer | AppError] | Exception
+Settlement = Sequence[Answer | AppError] | Exception
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class PendingRequest(Generic[Question, Answer]):
         self.key = self.questions[0].key
         self.future = self.loop.create_future()
 
-    def settle(self, outcome: Outcome[Answer]) -> None:
+    def settle(self, outcome: Settlement[Answer]) -> None:
         """Hand the outcomes over, in the thread of the loop."""
         if self.future.done():
             return
@@ -59,7 +59,7 @@ class PendingRequest(Generic[Question, Answer]):
 
 
 def settle(
-    settled: Sequence[tuple[PendingRequest[Question, Answer], Outcome[Answer]]],
+    settled: Sequence[tuple[PendingRequest[Question, Answer], Settlement[Answer]]],
 ) -> None:
     """Hand the outcomes over, from any thread: each loop is woken once."""
     for loop in {ticket.loop for ticket, _ in settled}:
@@ -70,7 +70,7 @@ def settle(
 
 def _settle_here(
     loop: asyncio.AbstractEventLoop,
-    settled: Sequence[tuple[PendingRequest[Question, Answer], Outcome[Answer]]],
+    settled: Sequence[tuple[PendingRequest[Question, Answer], Settlement[Answer]]],
 ) -> None:
     for ticket, outcome in settled:
         if ticket.loop is loop:

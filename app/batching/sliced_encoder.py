@@ -13,7 +13,7 @@ from app.errors import DeadlineExceededError
 
 # The encoder's lock goes to who asks for it in the moment when it is free: without a
 # pause, who encodes slice after slice always has it again before another wakes.
-PAUSE_S = 0.001
+BETWEEN_SLICES_S = 0.001
 
 
 class SlicedEncoder:
@@ -37,7 +37,7 @@ class SlicedEncoder:
         vectors = np.empty((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), SLICE_TEXTS):
             if start:
-                time.sleep(PAUSE_S)
+                time.sleep(BETWEEN_SLICES_S)
             _check_scope()
             end = start + SLICE_TEXTS
             vectors[start:end] = self._encoder.encode(texts[start:end])

@@ -21,7 +21,7 @@ EXPENSIVE_USD_PER_MONTH = 10.0
 
 # One candidate more than is shown, and a few that cannot be told apart.
 CANDIDATE_BYTES = 1_572
-CANDIDATES = 12
+CANDIDATES_READ = 12
 
 
 @dataclass(frozen=True)

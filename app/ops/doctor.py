@@ -9,7 +9,7 @@ from app.encoder.checkpoint import MINILM, verify_model
 from app.errors import ModelUnavailableError, SchemaError
 from app.ops.backend_advice import (
     CANDIDATE_BYTES,
-    CANDIDATES,
+    CANDIDATES_READ,
     EgressEstimate,
     missing_for_vectors,
 )
@@ -22,7 +22,7 @@ from app.storage.entity import EntityName, EntityTable
 from app.storage.inspection import Exposure, Limits
 from app.storage.jobs import RECORD_BYTES
 
-TIMEOUT_S = 60.0
+DOCTOR_TIMEOUT_S = 60.0
 MIGRATE = "python scripts/migrate.py"
 EMBED = "python scripts/generate_embeddings.py"
 
@@ -65,7 +65,7 @@ def examine(
     """
     findings = list(_model(settings))
     try:
-        with database.snapshot(Deadline.after(TIMEOUT_S)) as transaction:
+        with database.snapshot(Deadline.after(DOCTOR_TIMEOUT_S)) as transaction:
             return _look(
                 transaction, settings, findings, (requests_per_day, usd_per_gigabyte)
             )
@@ -187,7 +187,7 @@ def _traffic(
 ) -> EgressEstimate:
     texts = TOP_N * inspection.typical_text_bytes(transaction, table)
     rest = texts + REQUEST_OVERHEAD_BYTES
-    with_pgvector = CANDIDATES * CANDIDATE_BYTES + rest
+    with_pgvector = CANDIDATES_READ * CANDIDATE_BYTES + rest
     streamed = jobs.embedded * RECORD_BYTES + rest
     now = with_pgvector if settings.search_backend == "pgvector" else streamed
     return EgressEstimate(jobs.embedded, now, with_pgvector, *usage)

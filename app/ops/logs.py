@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-FIELDS = "fields"
+RECORD_FIELDS = "fields"
 
 
 def configure_logging(level: str, *, as_json: bool) -> None:
@@ -35,7 +35,7 @@ def adopt_uvicorn_logs() -> None:
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
     """For `extra=`: what a line says besides its message; None is left out."""
-    return {FIELDS: {key: v for key, v in values.items() if v is not None}}
+    return {RECORD_FIELDS: {key: v for key, v in values.items() if v is not None}}
 
 
 class JsonFormatter(logging.Formatter):
@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _first_line(record),
-            **getattr(record, FIELDS, {}),
+            **getattr(record, RECORD_FIELDS, {}),
         }
         if error := _error(record):
             line["exception"] = list(error)
@@ -58,7 +58,7 @@ class PlainFormatter(logging.Formatter):
     """The same, for a person."""
 
     def format(self, record: logging.LogRecord) -> str:
-        own = getattr(record, FIELDS, {})
+        own = getattr(record, RECORD_FIELDS, {})
         line = f"{self.formatTime(record)} {record.levelname} {_first_line(record)}"
         pairs = "".join(f" {key}={value}" for key, value in own.items())
         return "\n    ".join([line + pairs, *_error(record)])

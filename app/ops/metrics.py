@@ -24,7 +24,7 @@ from app.storage.coverage import Coverage
 PREFIX = "recommender"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-STATUS = Path("/proc/self/status")
+STATUS_FILE = Path("/proc/self/status")
 
 
 class Telemetry:
@@ -101,7 +101,7 @@ class Telemetry:
 def anonymous_bytes() -> float:
     """Memory of this process that the kernel cannot reclaim; 0 where it is unknown."""
     try:
-        lines = STATUS.read_text().splitlines()
+        lines = STATUS_FILE.read_text().splitlines()
     except OSError:
         return 0.0
     kilobytes = next((line.split()[1] for line in lines if "RssAnon" in line), "0")

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.openapi import KEYS, VALUES, Schema
+from app.api.openapi import API_KEYS, VALUES, Schema
 from app.api.responses import ErrorResponse
 from app.ops.readiness import SingleFlight
 from app.ranking.registry import RANKINGS
 from app.storage.columns import JobColumn
 
 # A column that appears or changes its type is seen so much later by who asks here.
-FRESH_S = 5.0
+COLUMNS_FRESH_S = 5.0
 
 
 ANSWER: Schema = {
@@ -40,7 +40,7 @@ def build_columns_router(
     columns: SingleFlight[Sequence[JobColumn]], *, rank_by: str, needs_key: bool
 ) -> APIRouter:
     """`GET /api/columns`."""
-    router = APIRouter(dependencies=KEYS if needs_key else [])
+    router = APIRouter(dependencies=API_KEYS if needs_key else [])
     refusals = {401: "No API key.", 429: "Too often.", 503: "Try again later."}
 
     @router.get(
@@ -58,7 +58,7 @@ def build_columns_router(
         """The columns that each job shows and that `filters` may name, and how
         requests are ranked that do not say it.
         """
-        found = await columns(at_most_age_s=FRESH_S)
+        found = await columns(at_most_age_s=COLUMNS_FRESH_S)
         public = [{"name": column.name, "type": column.type} for column in found]
         return JSONResponse({"success": True, "columns": public, "rank_by": rank_by})
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from app.api.openapi import KEYS, errors
+from app.api.openapi import API_KEYS, errors
 from app.api.responses import AliveResponse, JobCounts, ReadyResponse
 from app.errors import AppError
 from app.ops.metrics import Telemetry
@@ -21,7 +21,7 @@ def build_health_router(
 ) -> APIRouter:
     """`/healthz`, `/readyz` and `/metrics`."""
     router = APIRouter()
-    keys = KEYS if needs_key else []
+    keys = API_KEYS if needs_key else []
 
     @router.get("/healthz")
     async def alive() -> AliveResponse:

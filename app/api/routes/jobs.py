@@ -8,7 +8,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from app.api import mapping
 from app.api.disconnect import cancel_on_disconnect
-from app.api.openapi import KEYS
+from app.api.openapi import API_KEYS
 from app.api.requests import CandidatesRequest
 from app.api.responses import CandidatesResponse, ErrorResponse, SimilarResponse
 from app.deadline import Deadline
@@ -43,7 +43,7 @@ def build_jobs_router(
     queue: QueryQueue, defaults: mapping.Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """Jobs like a job, and users for a job."""
-    router = APIRouter(dependencies=KEYS if needs_key else [])
+    router = APIRouter(dependencies=API_KEYS if needs_key else [])
 
     async def answer(
         query: queries.Query, request: Request, response: Response

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.batch import BATCH_ANSWER, batch_json
 from app.api.disconnect import cancel_on_disconnect
-from app.api.explaining import Answer, recommend
+from app.api.explaining import RecommendAnswer, recommend
 from app.api.mapping import Defaults, batch_queries, recommend_query, server_timing
-from app.api.openapi import ERRORS, KEYS
+from app.api.openapi import API_KEYS, ERRORS
 from app.api.requests import BatchRequest, RecommendRequest
 from app.api.responses import RecommendResponse
 from app.deadline import Deadline
@@ -22,11 +22,11 @@ def build_recommend_router(
     queue: QueryQueue, defaults: Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """The routes that recommend."""
-    router = APIRouter(dependencies=KEYS if needs_key else [])
+    router = APIRouter(dependencies=API_KEYS if needs_key else [])
 
     async def answers(
         queries: Sequence[Query], request: Request, response: Response, *, explain: bool
-    ) -> Sequence[Answer]:
+    ) -> Sequence[RecommendAnswer]:
         start = time.perf_counter()
         deadline = Deadline.after(timeout_s)
         work = recommend(queue, queries, deadline, explain=explain)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from app.api.explaining import Answer, recommend
+from app.api.explaining import RecommendAnswer, recommend
 from app.api.responses import RecommendResponse
 from app.deadline import Deadline
 from app.errors import DatabaseUnavailableError, UserNotFoundError
@@ -71,14 +71,14 @@ def ranked(query: Query) -> Outcome:
 
 def ask(
     queue: Queue, *users: int | str, ranking: str = "similarity", explain: bool
-) -> list[Answer]:
+) -> list[RecommendAnswer]:
     queries = [profile_query(2, user_id=user, ranking=ranking) for user in users]
     answers, timings = asyncio.run(recommend(queue, queries, DEADLINE, explain=explain))
     assert timings == TIMINGS
     return answers
 
 
-def reasons(answer: Answer) -> list[tuple[object, object, object]]:
+def reasons(answer: RecommendAnswer) -> list[tuple[object, object, object]]:
     assert isinstance(answer, RecommendResponse)
     jobs = answer.model_dump(mode="json")["recommendations"]
     return [

@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.api.errors import add_error_handlers
-from app.api.static_files import FOLDER, build_page, folder_version
+from app.api.static_files import WEB_FOLDER, build_page, folder_version
 from app.ranking.registry import RANKINGS
 
-INDEX = (FOLDER / "index.html").read_text()
-SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))
+INDEX = (WEB_FOLDER / "index.html").read_text()
+SCRIPTS = sorted(path.name for path in WEB_FOLDER.glob("*.js"))
 
 
 @pytest.fixture
@@ -119,14 +119,14 @@ def test_the_index_preloads_every_module_that_main_leads_to() -> None:
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", INDEX)
     assert not re.search(r"<script(?![^>]*\ssrc=)", INDEX)
-    for path in FOLDER.iterdir():
+    for path in WEB_FOLDER.iterdir():
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|url\(|@import", text), path.name
 
 
 def test_no_module_reads_text_as_html_or_runs_it() -> None:
     for name in SCRIPTS:
-        text = (FOLDER / name).read_text()
+        text = (WEB_FOLDER / name).read_text()
         sinks = (
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\("
         )
