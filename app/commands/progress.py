@@ -11,16 +11,16 @@ from app.backfill import Progress
 
 PLAIN_LINE_EVERY_S = 5.0
 
-Batch = TypeVar("Batch")
+DoneBatch = TypeVar("DoneBatch")
 
 
 def shown(
-    batches: Iterator[Batch],
+    batches: Iterator[DoneBatch],
     total: int,
     *,
     unit: str,
-    size: Callable[[Batch], int],
-) -> Iterator[Batch]:
+    size: Callable[[DoneBatch], int],
+) -> Iterator[DoneBatch]:
     """The same batches; `total` is how many rows there were at the start, `size` tells
     how many a batch has done.
     """
@@ -46,8 +46,11 @@ def summary(done: Progress, seconds: float, *, rows: str) -> str:
 
 
 def _with_bar(
-    batches: Iterator[Batch], total: int, unit: str, size: Callable[[Batch], int]
-) -> Iterator[Batch]:
+    batches: Iterator[DoneBatch],
+    total: int,
+    unit: str,
+    size: Callable[[DoneBatch], int],
+) -> Iterator[DoneBatch]:
     with tqdm(total=total, unit=unit, smoothing=0.1) as bar:
         for done in batches:
             bar.update(size(done))
@@ -55,8 +58,11 @@ def _with_bar(
 
 
 def _with_lines(
-    batches: Iterator[Batch], total: int, unit: str, size: Callable[[Batch], int]
-) -> Iterator[Batch]:
+    batches: Iterator[DoneBatch],
+    total: int,
+    unit: str,
+    size: Callable[[DoneBatch], int],
+) -> Iterator[DoneBatch]:
     start = shown_at = time.monotonic()
     seen = 0
     for done in batches:

@@ -20,7 +20,11 @@ from typing import Any
 import app.commands.one_blas_thread  # noqa: F401  (before NumPy)
 from app.batching.batcher import BatchScope
 from app.commands.progress import shown
-from app.commands.recommendation_targets import CsvTarget, TableTarget, Target
+from app.commands.recommendation_targets import (
+    CsvTarget,
+    RecommendationTarget,
+    TableTarget,
+)
 from app.config import Settings, read_settings
 from app.deadline import Deadline
 from app.encoder.lazy import LazyEncoder
@@ -112,7 +116,7 @@ def _blocks(
     catalogue: Catalogue,
     dispatcher: Dispatcher,
     wanted: Wanted,
-    target: Target,
+    target: RecommendationTarget,
     *,
     after: Id | None,
     size: int,
@@ -158,7 +162,7 @@ def _dispatcher(
 
 def _target(
     args: argparse.Namespace, database: Database, catalogue: Catalogue, question: str
-) -> Target:
+) -> RecommendationTarget:
     if args.csv:
         return CsvTarget(args.csv, question=question, anew=args.restart)
     return TableTarget(

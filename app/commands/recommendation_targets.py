@@ -15,12 +15,12 @@ from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.recommendations import RecommendationTable, Recommended
 
-TIMEOUT_S = 60.0
-HEADER = ["user_id", "rank", "job_id", "similarity_score", "match_score"]
+WRITE_TIMEOUT_S = 60.0
+CSV_HEADER = ["user_id", "rank", "job_id", "similarity_score", "match_score"]
 RESERVED = frozenset({"skill_job1", "users", "skill", "skill_vocabulary"})
 
 
-class Target(Protocol):
+class RecommendationTarget(Protocol):
     """Takes one block of users after the other."""
 
     def open(self) -> Id | None:
@@ -56,7 +56,7 @@ class TableTarget:
         self._anew = anew
 
     def open(self) -> Id | None:
-        with self._database.write(Deadline.after(TIMEOUT_S)) as transaction:
+        with self._database.write(Deadline.after(WRITE_TIMEOUT_S)) as transaction:
             self._table.create(transaction)
             self._run = self._table.open_run(
                 transaction, self._question, anew=self._anew
@@ -64,11 +64,11 @@ class TableTarget:
         return self._run.after
 
     def write(self, users: Sequence[Id], rows: Sequence[Recommended]) -> None:
-        with self._database.write(Deadline.after(TIMEOUT_S)) as transaction:
+        with self._database.write(Deadline.after(WRITE_TIMEOUT_S)) as transaction:
             self._run = self._table.store(transaction, self._run, users, rows)
 
     def finish(self) -> None:
-        with self._database.write(Deadline.after(TIMEOUT_S)) as transaction:
+        with self._database.write(Deadline.after(WRITE_TIMEOUT_S)) as transaction:
             self._table.finish(transaction, self._run)
 
 
@@ -93,7 +93,7 @@ class CsvTarget:
                     " --restart to overwrite it."
                 )
             self._path.write_text("", encoding="utf-8")
-            self._append([HEADER])
+            self._append([CSV_HEADER])
             self._save(None)
             return None
         with self._path.open("r+b") as file:

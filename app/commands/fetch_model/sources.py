@@ -32,7 +32,7 @@ class NotThereError(SourceError):
     """The source works, and has no such file."""
 
 
-class Source(Protocol):
+class FileSource(Protocol):
     """A place with the files; `str(source)` is its name in messages."""
 
     def blocks(self, name: str) -> Iterator[bytes]:
@@ -152,7 +152,7 @@ class Wheel:
         return next(self.folder.glob("*.whl"))
 
 
-def archive_or_folder(path: Path) -> Source:
+def archive_or_folder(path: Path) -> FileSource:
     return Folder(path) if path.is_dir() else Archive(path)
 
 

@@ -12,7 +12,7 @@ Clean = Callable[[str], str | None]
 NO_VALUE = frozenset(
     {"", "nan", "n/a", "#n/a", "n.a.", "none", "null", "nil", "<na>", "-", "–", "—"}  # noqa: RUF001
 )
-NUMBERS = INTEGER_TYPES | {"numeric", "real", "double precision"}
+NUMBER_TYPES = INTEGER_TYPES | {"numeric", "real", "double precision"}
 TEXTS = ("text", "character varying", "character", "citext")
 # A whole number that a spreadsheet has shown, or pandas has kept, as a float.
 WHOLE = re.compile(r"([+-]?\d+)[.,]0+")
@@ -27,7 +27,7 @@ def cleaner(type_name: str, delimiter: str) -> Clean:
     """
     if type_name in INTEGER_TYPES:
         return _integer
-    if type_name in NUMBERS and delimiter != ",":
+    if type_name in NUMBER_TYPES and delimiter != ",":
         return _number_with_comma
     return _text if type_name.endswith(TEXTS) else _other
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from app.commands.import_csv.source import Source, open_source
+from app.commands.import_csv.source import CsvSource, open_source
 from app.config import ScriptSettings, read_settings
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError
@@ -25,9 +25,9 @@ from app.storage.connection.dsn import primary
 from app.storage.connection.transaction import Transaction
 from app.storage.imported import Target
 
-TIMEOUT_S = 3600.0
+IMPORT_TIMEOUT_S = 3600.0
 
-TABLES = {"jobs": ("skill_job1", "job_id"), "users": ("users", "user_id")}
+IMPORT_TABLES = {"jobs": ("skill_job1", "job_id"), "users": ("users", "user_id")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,11 +61,11 @@ def _seekable(path: Path) -> Iterator[BinaryIO]:
 
 def _import(database: Database, file: BinaryIO, args: argparse.Namespace) -> str:
     renamed = dict(pair.split("=", 1)[::-1] for pair in args.column)
-    table, key = TABLES[args.what]
+    table, key = IMPORT_TABLES[args.what]
     needed = (key, "skills")
     source = open_source(file, needed, encoding=args.encoding, renamed=renamed)
     try:
-        with database.write(Deadline.after(TIMEOUT_S)) as transaction:
+        with database.write(Deadline.after(IMPORT_TIMEOUT_S)) as transaction:
             imported.add_text_columns(transaction, table, args.add_columns)
             target, ignored = _target(transaction, table, key, source)
             imported.stage(transaction, target, source.rows(target))
@@ -87,7 +87,7 @@ def _import(database: Database, file: BinaryIO, args: argparse.Namespace) -> str
 
 
 def _target(
-    transaction: Transaction, table: str, key: str, source: Source
+    transaction: Transaction, table: str, key: str, source: CsvSource
 ) -> tuple[Target, Sequence[str]]:
     """The target, and the file's columns that the table has not, or fills itself."""
     present = imported.target_columns(transaction, table)
@@ -113,7 +113,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=sorted(TABLES))
+    parser.add_argument("what", choices=sorted(IMPORT_TABLES))
     parser.add_argument(
         "file",
         type=Path,

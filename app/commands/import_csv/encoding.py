@@ -25,7 +25,7 @@ NO_TEXT = (
 )
 # Bytes that are no UTF-8 are decoded to half surrogate pairs.
 BROKEN = re.compile("[\udc80-\udcff]")
-SOUND = re.compile("[^\x00-\x7f\udc80-\udcff]")
+SOUND_NON_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
 UNDEFINED_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 
@@ -78,7 +78,7 @@ def _eight_bits(file: BinaryIO) -> str:
         if found:
             broken_at = line + text.count("\n", 0, found.start())
         line += text.count("\n")
-        has_sound = has_sound or SOUND.search(text) is not None
+        has_sound = has_sound or SOUND_NON_ASCII.search(text) is not None
         # At the end a letter that was begun is broken too: the file was cut off.
         is_cut_off = bool(found) and not piece
         has_undefined = has_undefined or bool(UNDEFINED_IN_CP1252.search(piece))

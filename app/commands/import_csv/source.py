@@ -15,7 +15,7 @@ from app.storage.imported import Refused, Target
 
 
 @dataclass(frozen=True)
-class Source:
+class CsvSource:
     """Where to read: a file that can be read more than once. `is_guessed`: another
     encoding with one byte a letter would have fitted as well.
     """
@@ -75,7 +75,7 @@ def open_source(
     *,
     encoding: str | None,
     renamed: Mapping[str, str],
-) -> Source:
+) -> CsvSource:
     """Look at a file. Of the delimiters the one counts with which the header line names
     most of the columns that are `needed`, and then most columns.
 
@@ -96,7 +96,7 @@ def open_source(
         next(_records(file, found, delimiter), None)  # says why there is none
     header.check()
     is_guessed = encoding is None and found == "cp1252"
-    return Source(file, found, is_guessed, delimiter, header)
+    return CsvSource(file, found, is_guessed, delimiter, header)
 
 
 def _header(

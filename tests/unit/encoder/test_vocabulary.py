@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from app.encoder.tokens import WordPieces
-from app.encoder.vocabulary import Vocabulary
+from app.encoder.vocabulary import TokenVocabulary
 
 UNKNOWN = 0
 
 
-def vocabulary(*tokens: str) -> Vocabulary:
+def vocabulary(*tokens: str) -> TokenVocabulary:
     """The ids are the places in the call, from 1."""
     lines = "".join(f"{token}\n" for token in ("[UNK]", *tokens))
-    return Vocabulary(lines.encode(), unknown=UNKNOWN)
+    return TokenVocabulary(lines.encode(), unknown=UNKNOWN)
 
 
 @pytest.mark.parametrize(
