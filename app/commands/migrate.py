@@ -23,7 +23,7 @@ from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
 from app.storage.connection.dsn import primary
 
-FOLDER = ROOT / "migrations"
+MIGRATIONS_FOLDER = ROOT / "migrations"
 EXTRAS = ("pgvector", "supabase-close")
 # After this file both tables are there.
 TABLES_FILE = "0003_tables"
@@ -34,8 +34,8 @@ LOCK_KEY = 5_241_809_377_421
 
 # So long may others wait behind us while we wait for a lock; then we step aside.
 LOCK_TIMEOUT = "2s"
-PAUSE_S = 1.0
-MOST_TRIES = 40
+LOCK_PAUSE_S = 1.0
+MOST_LOCK_TRIES = 40
 
 KEY_INDEX = "recommender_job_id"
 
@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Tables:
+class MigratedTables:
     """The team's tables and the columns to offer, as the settings have them; an empty
     name is the guide's table.
     """
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(ScriptSettings)
         dsn = primary(settings.database_url.get_secret_value())
-        tables = Tables(
+        tables = MigratedTables(
             settings.jobs_table, settings.users_table, settings.filterable_columns
         )
         for name in migrate(dsn, extras=args.extras, tables=tables, say=_say):
@@ -74,7 +74,7 @@ def migrate(
     dsn: str,
     *,
     extras: Sequence[str] = (),
-    tables: Tables = Tables(),
+    tables: MigratedTables = MigratedTables(),
     say: Say = lambda _: None,
 ) -> Iterator[str]:
     """Apply what is missing, in the order of the numbers; yields each new name.
@@ -99,7 +99,7 @@ def migrate(
 
 
 def _files(extras: Sequence[str]) -> Sequence[Path]:
-    folders = [FOLDER, *(FOLDER / extra for extra in extras)]
+    folders = [MIGRATIONS_FOLDER, *(MIGRATIONS_FOLDER / extra for extra in extras)]
     return [file for folder in folders for file in sorted(folder.glob("*.sql"))]
 
 
@@ -123,13 +123,18 @@ def _has_record(connection: Connection) -> bool:
 
 
 def _apply(
-    connection: Connection, file: Path, done: Sequence[str], *, tables: Tables, say: Say
+    connection: Connection,
+    file: Path,
+    done: Sequence[str],
+    *,
+    tables: MigratedTables,
+    say: Say,
 ) -> None:
     """One file in one transaction; again while somebody holds a lock that it needs.
 
     `done`: it and those before it, which are recorded once there is a record.
     """
-    for attempt in range(1, MOST_TRIES + 1):
+    for attempt in range(1, MOST_LOCK_TRIES + 1):
         try:
             with connection, connection.cursor() as cursor:
                 _configure(connection, tables)
@@ -141,10 +146,13 @@ def _apply(
                         (list(done),),
                     )
         except psycopg2.Error as error:
-            if error.pgcode != errorcodes.LOCK_NOT_AVAILABLE or attempt == MOST_TRIES:
+            if (
+                error.pgcode != errorcodes.LOCK_NOT_AVAILABLE
+                or attempt == MOST_LOCK_TRIES
+            ):
                 raise
             say(f"{_blocker(connection, tables)} Trying again ({attempt}).")
-            time.sleep(PAUSE_S)
+            time.sleep(LOCK_PAUSE_S)
         else:
             break
     for notice in connection.notices:
@@ -153,7 +161,7 @@ def _apply(
     connection.notices.clear()
 
 
-def _configure(connection: Connection, tables: Tables) -> None:
+def _configure(connection: Connection, tables: MigratedTables) -> None:
     """What the files read, for this transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -165,7 +173,7 @@ def _configure(connection: Connection, tables: Tables) -> None:
         )
 
 
-def _blocker(connection: Connection, tables: Tables) -> str:
+def _blocker(connection: Connection, tables: MigratedTables) -> str:
     """Who holds a lock on one of the tables; never what they run: it may hold texts."""
     with connection, connection.cursor() as cursor:
         cursor.execute(
@@ -189,7 +197,7 @@ def _blocker(connection: Connection, tables: Tables) -> str:
     )
 
 
-def _index_key(connection: Connection, tables: Tables, say: Say) -> None:
+def _index_key(connection: Connection, tables: MigratedTables, say: Say) -> None:
     """An index on job_id where there is none, built beside the team's traffic.
 
     A partitioned table takes none in this way: 0004_attach.sql warns.

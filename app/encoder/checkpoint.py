@@ -15,10 +15,10 @@ from app.errors import ModelUnavailableError
 MANIFEST_NAME = "manifest.json"
 
 # The last part of a hub name. What follows is a folder's and a version's name, too.
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 MAX_NAME = 96
 # Files of a checkpoint lie in its folder or one below.
-FileName = Annotated[str, Field(pattern=f"^({NAME}/)?{NAME}$")]
+FileName = Annotated[str, Field(pattern=f"^({FILE_NAME}/)?{FILE_NAME}$")]
 
 
 class Manifest(BaseModel):
@@ -29,7 +29,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(max_length=MAX_NAME, pattern=f"^{NAME}$")
+    name: str = Field(max_length=MAX_NAME, pattern=f"^{FILE_NAME}$")
     repository: str
     revision: str
     dimension: int = Field(gt=0)

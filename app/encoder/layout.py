@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
 
 from app.encoder.activations import ACTIVATIONS
-from app.encoder.checkpoint import NAME
+from app.encoder.checkpoint import FILE_NAME
 from app.encoder.spec import Architecture, Family, ModelSpec, Pooling, Prompts
 from app.errors import ModelUnavailableError
 
@@ -146,7 +146,7 @@ def pooling_file(folder: Path) -> str:
     Raises as `read_spec`.
     """
     path = _modules(folder)[1].path
-    if not re.fullmatch(NAME, path):
+    if not re.fullmatch(FILE_NAME, path):
         raise UnsupportedModelError(f"{MODULES} names the folder {path!r}.")
     return f"{path}/{CONFIG}"
 

@@ -23,7 +23,7 @@ from app.storage.inspection import Exposure, Limits
 from app.storage.jobs import RECORD_BYTES
 
 DOCTOR_TIMEOUT_S = 60.0
-MIGRATE = "python scripts/migrate.py"
+MIGRATE_COMMAND = "python scripts/migrate.py"
 EMBED = "python scripts/generate_embeddings.py"
 
 # Greetings, catalogue and the user's row: measured once, roughly, over TCP.
@@ -70,7 +70,7 @@ def examine(
                 transaction, settings, findings, (requests_per_day, usd_per_gigabyte)
             )
     except SchemaError as error:
-        return Examination([*findings, Finding(str(error), MIGRATE)])
+        return Examination([*findings, Finding(str(error), MIGRATE_COMMAND)])
 
 
 def _look(
@@ -113,18 +113,18 @@ def _schema(transaction: Transaction, settings: Settings) -> Iterator[Finding]:
             users_table=settings.users_table,
         )
     except SchemaError as error:
-        yield Finding(str(error), MIGRATE)
+        yield Finding(str(error), MIGRATE_COMMAND)
     for lost in inspection.lost_triggers(transaction):
         yield Finding(
             f"Edits of {lost.table} leave what was made of old texts behind: its"
             f" trigger {lost.trigger} is missing or disabled.",
-            MIGRATE,
+            MIGRATE_COMMAND,
         )
     for name in inspection.absent(
         transaction, (*inspection.TABLES, *inspection.INDEXES)
     ):
         yield Finding(
-            f"The database has no recommender.{name}, or it is broken.", MIGRATE
+            f"The database has no recommender.{name}, or it is broken.", MIGRATE_COMMAND
         )
 
 

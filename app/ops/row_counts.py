@@ -12,12 +12,12 @@ from app.storage.coverage import Coverage, coverage
 from app.storage.users import count_users
 
 # Probes come every few seconds; counting never takes more than a hundredth of the time.
-FRESH_S = 5.0
-FRESH_TIMES_COST = 100
+COUNTS_FRESH_S = 5.0
+COUNTS_FRESH_TIMES_COST = 100
 # A count that takes longer is given up, and the figure before it stays.
 TIMEOUT_S = 60.0
 # So long may who asks wait for a count that is due: small tables are counted by then.
-PATIENCE_S = 0.5
+COUNTS_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RowCounts:
         with self._changed:
             if self._last is None or time.monotonic() >= self._last.fresh_until:
                 self._start()
-                self._changed.wait_for(lambda: not self._is_counting, PATIENCE_S)
+                self._changed.wait_for(lambda: not self._is_counting, COUNTS_PATIENCE_S)
             return self._last
 
     def _start(self) -> None:
@@ -77,5 +77,5 @@ class RowCounts:
             jobs = coverage(transaction, catalogue.jobs)
             users = count_users(transaction, catalogue.users)
         now = time.monotonic()
-        fresh_s = max(FRESH_S, FRESH_TIMES_COST * (now - start))
+        fresh_s = max(COUNTS_FRESH_S, COUNTS_FRESH_TIMES_COST * (now - start))
         return Counts(jobs, users, now, now + fresh_s)

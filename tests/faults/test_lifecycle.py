@@ -132,7 +132,7 @@ def test_f59_old_and_new_version_answer_side_by_side_during_a_migration(
 ) -> None:
     with fresh_database(postgres, template="template1") as url:
         # What the first version knew.
-        for file in sorted(migrate.FOLDER.glob("000*.sql")):
+        for file in sorted(migrate.MIGRATIONS_FOLDER.glob("000*.sql")):
             run(url, file.read_text())
         add_job(url, 1, "cooking")
         with running_service(url, tmp_path / "old") as old:

@@ -231,7 +231,7 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     run(cluster.url, "CREATE ROLE owner_only LOGIN")
     run(cluster.url, "CREATE DATABASE owned OWNER owner_only")
     # Roles belong to the whole server: for this database they must not exist.
-    script = (migrate.FOLDER / "0007_roles.sql").read_text()
+    script = (migrate.MIGRATIONS_FOLDER / "0007_roles.sql").read_text()
     absent = script.replace("job_recommender", "nobody_yet")
     url = cluster.url.replace("/jobs?", "/owned?").replace("postgres:@", "owner_only:@")
     list(migrate.migrate(url))
@@ -293,7 +293,7 @@ def test_f97_the_roles_read_the_columns_that_are_needed_and_no_other(
         "SELECT job_id FROM skill_job1",
     ):
         assert may(url, role, allowed), allowed
-    list(migrate.migrate(url, tables=migrate.Tables(job_columns=["pay"])))
+    list(migrate.migrate(url, tables=migrate.MigratedTables(job_columns=["pay"])))
     assert may(url, role, "SELECT pay FROM skill_job1")
 
 
@@ -301,7 +301,7 @@ def test_f77_strangers_of_supabases_public_api_cannot_read_users_or_embeddings(
     url: str,
 ) -> None:
     migration = (
-        migrate.FOLDER / "supabase-close" / "2000_close_public_api.sql"
+        migrate.MIGRATIONS_FOLDER / "supabase-close" / "2000_close_public_api.sql"
     ).read_text()
     with supabase_roles(url):
         assert may(url, "anon", "SELECT skills FROM users")

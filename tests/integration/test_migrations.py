@@ -9,7 +9,7 @@ from psycopg2.sql import SQL
 from app.commands import migrate
 from tests.support.postgres import Server, fresh_database, run
 
-FILES = sorted(migrate.FOLDER.glob("*.sql"))
+FILES = sorted(migrate.MIGRATIONS_FOLDER.glob("*.sql"))
 
 
 @pytest.fixture

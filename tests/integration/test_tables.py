@@ -17,7 +17,7 @@ from tests.support.queries import profile_query, results
 from tests.support.ranking import rank, ranking_over
 from tests.support.skills import all_work, ask, skills_of
 
-THE_GUIDES = migrate.Tables()
+THE_GUIDES = migrate.MigratedTables()
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def url(postgres: Server) -> Iterator[str]:
         yield fresh
 
 
-def made(url: str, tables: migrate.Tables = THE_GUIDES) -> Database:
+def made(url: str, tables: migrate.MigratedTables = THE_GUIDES) -> Database:
     """The database, migrated and filled."""
     list(migrate.migrate(url, tables=tables))
     database = Database(url, pool_size=1)
@@ -41,7 +41,7 @@ def best(database: Database, skills: str) -> list[tuple[object, str | None]]:
     return [(job.id, job.text) for job in found.hits]
 
 
-def refusals(url: str, tables: migrate.Tables = THE_GUIDES) -> list[str]:
+def refusals(url: str, tables: migrate.MigratedTables = THE_GUIDES) -> list[str]:
     """What is said, line by line; nothing may have been changed."""
     before = everything(url)
     with pytest.raises(psycopg2.errors.RaiseException) as caught:
@@ -155,7 +155,7 @@ def test_the_recipe_for_tables_with_other_names(url: str) -> None:
         'INSERT INTO hiring.people VALUES (gen_random_uuid(), \'{"skills": ["sql"]}\')',
     )
     run(url, recipe())
-    tables = migrate.Tables(jobs="hiring.postings", users="hiring.people")
+    tables = migrate.MigratedTables(jobs="hiring.postings", users="hiring.people")
     database = made(url, tables)
     assert best(database, "python, sql") == [(7, "python, sql")]
     run(url, "UPDATE hiring.postings SET requirements = '{go}'")
@@ -175,7 +175,9 @@ def test_the_recipe_for_tables_with_other_names(url: str) -> None:
 
 
 def recipe() -> str:
-    text = (migrate.FOLDER.parent / "docs" / "tables.md").read_text(encoding="utf-8")
+    text = (migrate.MIGRATIONS_FOLDER.parent / "docs" / "tables.md").read_text(
+        encoding="utf-8"
+    )
     return text.split("```sql\n", 1)[1].split("```", 1)[0]
 
 
@@ -187,7 +189,9 @@ def test_f86_names_may_hold_any_character(url: str, tmp_path: Path) -> None:
     quoted = [
         f'"{name.replace(chr(34), chr(34) * 2)}"' for name in (schema, jobs, users)
     ]
-    names = migrate.Tables(f"{quoted[0]}.{quoted[1]}", f"{quoted[0]}.{quoted[2]}")
+    names = migrate.MigratedTables(
+        f"{quoted[0]}.{quoted[1]}", f"{quoted[0]}.{quoted[2]}"
+    )
     run(
         url,
         f"CREATE SCHEMA {quoted[0]};"
@@ -219,7 +223,7 @@ def test_f84_tables_in_another_schema_are_named_and_never_doubled(url: str) -> N
             " the table that is meant, for example JOBS_TABLE=hiring.skill_job1."
         )
     ]
-    list(migrate.migrate(url, tables=migrate.Tables(jobs="hiring.skill_job1")))
+    list(migrate.migrate(url, tables=migrate.MigratedTables(jobs="hiring.skill_job1")))
     assert run(url, "SELECT to_regclass('public.skill_job1')") == [(None,)]
 
 
@@ -247,7 +251,7 @@ def test_f84_supabases_own_users_are_no_second_table(url: str) -> None:
 
 
 def test_a_setting_that_names_no_table_is_said(url: str) -> None:
-    assert refusals(url, migrate.Tables(jobs="nowhere.jobs")) == [
+    assert refusals(url, migrate.MigratedTables(jobs="nowhere.jobs")) == [
         (
             "JOBS_TABLE names the table nowhere.jobs, which does not exist;"
             " correct it, with"
@@ -268,7 +272,7 @@ def test_another_table_than_the_one_migrated_for_is_said_and_can_be_moved_to(
     ):
         check_served(transaction, jobs_table="other")
     database.close()
-    database = made(url, migrate.Tables(jobs="other"))
+    database = made(url, migrate.MigratedTables(jobs="other"))
     with database.snapshot(Deadline.after(30)) as transaction:
         check_served(transaction, jobs_table="public.other")
     assert best(database, "sql") == [(5, "sql")]
