@@ -1,6 +1,5 @@
 """What one worker's claim and a row's earlier failure must not spoil."""
 
-import threading
 from collections.abc import Callable, Sequence
 from itertools import count
 from types import SimpleNamespace
@@ -10,12 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from app.backfill import Backfill, worker
-from app.backfill.vectors import VectorFilling
-from app.commands.migrate import migrate
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
-from tests.support.rows import VERSION, add_pending_jobs
+from tests.support.rows import add_job, add_pending_jobs
 
 
 class Hooked(HashEncoder):
@@ -84,11 +81,16 @@ def test_a_row_that_was_embedded_since_is_not_in_quarantine_for_its_old_text(
     assert backfill.remaining() == 0
 
 
-def test_vectors_are_stored_beside_their_embeddings(
+def test_a_new_job_whose_skills_are_all_known_is_waited_for(
     database: Database, database_url: str
 ) -> None:
-    list(migrate(database_url, extras=["pgvector"]))
-    add_pending_jobs(database_url, ["python", "sql", "java"])
-    assert embed(database, HashEncoder()) == 3
-    filling = VectorFilling(database, version=VERSION, stop=threading.Event())
-    assert filling.waiting() == 0
+    """Nothing is to be embedded for it, and its skills are no news."""
+    add_pending_jobs(database_url, ["python, sql"])
+    backfill = Backfill(database, HashEncoder(), batch_size=4)
+    assert backfill.any_waiting()
+    assert embed(database, HashEncoder()) == 1
+    assert not backfill.any_waiting()
+    add_job(database_url, 2, "sql, python")
+    assert backfill.any_waiting()
+    assert [done.split for done in backfill.run()] == [1]
+    assert not backfill.any_waiting()
