@@ -1,6 +1,7 @@
 """Cursors: what goes round, and what is refused."""
 
 import base64
+import re
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,22 @@ def test_a_cursor_comes_back_as_the_place_that_it_was_made_of(
     cursor.check(back, QUESTION)
     with pytest.raises(InvalidInputError, match="belongs to another question"):
         cursor.check(back, cursor.query_hash("similarity", "java", "the filters"))
+
+
+def test_each_part_of_a_question_makes_its_hash_another() -> None:
+    parts = ("similarity", 1, "python", None)
+    hashes = {cursor.query_hash(*parts)}
+    for place in range(len(parts)):
+        hashes.add(cursor.query_hash(*parts[:place], "other", *parts[place + 1 :]))
+    assert len(hashes) == len(parts) + 1
+    assert {len(hash_) for hash_ in hashes} == {cursor.CHECKSUM_BYTES}
+    assert cursor.query_hash(*parts) in hashes
+
+
+def test_a_cursor_needs_no_escape_in_an_address() -> None:
+    for length in range(6):
+        position = CursorPosition(0.5, 0.25, "x" * length, b"\xff" * length)
+        assert re.fullmatch(r"[A-Za-z0-9_-]+", cursor.to_text(position, QUESTION))
 
 
 def test_no_cursor_is_the_first_page_of_any_question() -> None:
