@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-unit test-pgvector eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots lock audit soak clean help
+.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots lock audit soak clean help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -22,6 +22,10 @@ test-unit: $(VENV)/dev model ## Run the tests that need no database and no servi
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
 # Two oracles ask no search backend: `make test` has run them.
+mutants: $(VENV)/mutants model ## Break the code change by change: which changes does no test notice? Hours (ARGS='app.query.cursor*': minutes)
+	$(BIN)/python -m mutmut run $(ARGS)
+	$(BIN)/python -m mutmut results
+
 test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
 	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance \
 		--ignore=tests/acceptance/test_skills_oracle.py \
@@ -82,4 +86,8 @@ $(VENV)/run: requirements-serve.txt requirements-run.txt
 
 $(VENV)/dev: requirements.txt requirements-dev.txt $(VENV)/run
 	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/mutants: requirements-mutants.txt $(VENV)/dev
+	$(PIP) -r requirements-mutants.txt
 	@touch $@
