@@ -41,16 +41,16 @@ class GentleTransport:
     A body that is not read to its end is read away first.
     """
 
-    def __init__(
-        self, connection: "BoundedConnection", cycle: RequestResponseCycle
-    ) -> None:
+    def __init__(self, connection: "BoundedConnection") -> None:
+        # No reference to the request: it has one to this, and both would be garbage
+        # that only the collector finds, 4 MB of it under load.
         self._connection = connection
-        self._cycle = cycle
         self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
 
     def close(self) -> None:
-        if self._cycle.more_body:
+        running = self._connection.running
+        if running is not None and running.more_body:
             self._connection.linger()
         else:
             self._connection.transport.close()
@@ -59,6 +59,8 @@ class GentleTransport:
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's protocol with bounds to each connection and to all of them."""
 
+    # The request that is being answered, or was the last.
+    running: RequestResponseCycle | None = None
     # When the head began that is awaited; None where none is.
     head_began: float | None = None
     # When the last answer ended; None before the first.

@@ -48,7 +48,6 @@ class BoundedHttp(BoundedConnection):
     _held_bytes = 0
     # What the client will be told once all before it is answered.
     _refusal: Refusal | None = None
-    _running: RequestResponseCycle
 
     def data_received(self, data: bytes) -> None:
         if self.lingers:
@@ -120,8 +119,8 @@ class BoundedHttp(BoundedConnection):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        cycle.transport = GentleTransport(self, cycle)  # type: ignore[assignment]
+        self.running = cycle
+        cycle.transport = GentleTransport(self)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, partial(_run, cycle, app))
 
     def on_response_complete(self) -> None:
@@ -151,7 +150,7 @@ class BoundedHttp(BoundedConnection):
             # It is at fault: the refusal is its answer.
             if self.pipeline and self.pipeline[0][0] is cycle:
                 self.pipeline.popleft()
-                self.cycle = self.pipeline[0][0] if self.pipeline else self._running
+                self.cycle = self.pipeline[0][0] if self.pipeline else self.running  # type: ignore[assignment]  # one runs before it
                 return
             cycle.disconnected = True
             cycle.message_event.set()
