@@ -8,12 +8,9 @@ from app.deadline import Deadline
 from app.errors import AppError
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
-from app.storage.coverage import Coverage, coverage
+from app.storage.coverage import Coverage, coverage, fresh_for_s
 from app.storage.users import count_users
 
-# Probes come every few seconds; counting never takes more than a hundredth of the time.
-COUNTS_FRESH_S = 5.0
-COUNTS_FRESH_TIMES_COST = 100
 # A count that takes longer is given up, and the figure before it stays.
 TIMEOUT_S = 60.0
 # So long may who asks wait for a count that is due: small tables are counted by then.
@@ -77,5 +74,4 @@ class RowCounts:
             jobs = coverage(transaction, catalogue.jobs)
             users = count_users(transaction, catalogue.users)
         now = time.monotonic()
-        fresh_s = max(COUNTS_FRESH_S, COUNTS_FRESH_TIMES_COST * (now - start))
-        return Counts(jobs, users, now, now + fresh_s)
+        return Counts(jobs, users, now, now + fresh_for_s(now - start))

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from app.errors import JobNotFoundError
 from app.query.ids import Id, IdColumn
 from app.query.query import BatchKey, Query
@@ -11,6 +9,7 @@ from app.ranking.profiles import CosineQuery, Prepared
 from app.ranking.top_k.heap import Scored
 from app.ranking.top_k.pages import Page
 from app.storage.catalogue import Catalogue
+from app.storage.codec import points_somewhere, squared_norms
 from app.storage.connection.transaction import Transaction
 from app.storage.skills import SkilledRow, skilled_rows
 
@@ -52,12 +51,7 @@ def without_itself(
 def _prepare(key: Id | None, row: SkilledRow | None) -> Prepared:
     if row is None:
         return JobNotFoundError("No job has this job_id.")
-    if row.embedding is None or not _points_somewhere(row):
+    embedding = row.embedding
+    if embedding is None or not points_somewhere(squared_norms(embedding[None]))[0]:
         return NO_EMBEDDING
-    return CosineQuery(row.embedding, own_id=key)
-
-
-def _points_somewhere(row: SkilledRow) -> bool:
-    assert row.embedding is not None  # noqa: S101  (checked by the caller)
-    norm = float(np.linalg.norm(row.embedding.astype(np.float64)))
-    return bool(np.isfinite(norm)) and norm > 0
+    return CosineQuery(embedding, own_id=key)

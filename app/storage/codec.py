@@ -18,6 +18,19 @@ FLOAT32 = np.dtype("<f4")
 INT32 = np.dtype("<i4")
 
 
+def squared_norms(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) float32 of (n, 384); overflow and NaN pass in silence."""
+    with np.errstate(all="ignore"):
+        squared: NDArray[np.float32] = np.einsum("ij,ij->i", embeddings, embeddings)
+    return squared
+
+
+def points_somewhere(squared: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which vectors can be compared, by their squared norms: (n,)."""
+    usable: NDArray[np.bool_] = np.isfinite(squared) & (squared >= LEAST_SQUARED_NORM)
+    return usable
+
+
 def to_bytes(embedding: ArrayLike) -> bytes:
     """Encode one embedding, shape (384,), as 1,536 bytes.
 

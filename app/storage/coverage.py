@@ -91,6 +91,11 @@ def _count(transaction: Transaction, table: EntityTable, query: str) -> int:
     return count
 
 
+def fresh_for_s(cost_s: float) -> float:
+    """How long a count is good that took so long."""
+    return max(FRESH_S, FRESH_TIMES_COST * cost_s)
+
+
 class CachedCount:
     """A count that is asked for again only when the last answer is some seconds old.
 
@@ -107,5 +112,5 @@ class CachedCount:
         if start >= self._fresh_until:
             self._count = self._ask(transaction)
             end = time.monotonic()
-            self._fresh_until = end + max(FRESH_S, FRESH_TIMES_COST * (end - start))
+            self._fresh_until = end + fresh_for_s(end - start)
         return self._count

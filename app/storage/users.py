@@ -8,16 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Id
-from app.storage.codec import from_bytes
+from app.storage.codec import from_bytes, points_somewhere, squared_norms
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import EntityTable, without_doubled
 from app.storage.sql import load
 
 QUERIES = load("users")
-
-# Norms whose squares float32 still holds; the zero vector is not among them.
-LEAST_NORM = 1e-15
-LARGEST_NORM = 1e15
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,4 @@ def _sound(stored: str | None) -> NDArray[np.float32] | None:
     if stored is None:
         return None
     embedding = from_bytes(b64decode(stored))
-    norm = float(np.linalg.norm(embedding.astype(np.float64)))
-    # NaN fails both comparisons.
-    return embedding if LEAST_NORM < norm < LARGEST_NORM else None
+    return embedding if points_somewhere(squared_norms(embedding[None]))[0] else None

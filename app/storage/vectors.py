@@ -10,7 +10,7 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id, IdColumn
 from app.storage.catalogue import Catalogue
-from app.storage.codec import LEAST_SQUARED_NORM
+from app.storage.codec import points_somewhere, squared_norms
 from app.storage.columns import JobColumn
 from app.storage.conditions import aliased, aliased_values
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
@@ -190,12 +190,11 @@ class CachedCounts:
 def to_halfvec(embeddings: NDArray[np.float32]) -> list[str | None]:
     """Embeddings, (n, 384), as texts of pgvector's type halfvec, made unit length.
 
-    None for those that cannot be compared, by the rule of `top_k.cosine`.
+    None for those that cannot be compared, by the rule of `codec.points_somewhere`.
     """
     exact = embeddings.astype(np.float64)
     with np.errstate(all="ignore"):
-        squared = np.einsum("ij,ij->i", embeddings, embeddings)
-        usable = np.isfinite(squared) & (squared >= LEAST_SQUARED_NORM)
+        usable = points_somewhere(squared_norms(embeddings))
         exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     halves = np.where(usable[:, None], exact, 0.0).astype(np.float16)
     if len(halves) < MANY:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.heap import DECIMALS, Scored, TopK
-from app.storage.codec import LEAST_SQUARED_NORM
+from app.storage.codec import points_somewhere, squared_norms
 from app.storage.copy.candidates import RESCORE_ROWS
 from app.storage.copy.embeddings import EmbeddingChunk
 
@@ -70,8 +70,8 @@ class CosineTopK:
     def _approximate(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine similarities, (q, n) float32; NaN for rows that are unusable."""
         with np.errstate(all="ignore"):
-            squared = np.einsum("ij,ij->i", embeddings, embeddings)
-            usable = np.isfinite(squared) & (squared >= LEAST_SQUARED_NORM)
+            squared = squared_norms(embeddings)
+            usable = points_somewhere(squared)
             scores = self._queries @ embeddings.T
             scores *= np.where(usable, 1 / np.sqrt(squared), np.float32(np.nan))
         count = int(usable.sum())
