@@ -24,6 +24,7 @@ def main() -> None:
         add_jobs(url, real_texts(args.rows))
         for name, (workers, arguments, threads) in RUNS.items():
             run(url, "UPDATE skill_job1 SET embedding = NULL")
+            run(url, "UPDATE recommender.job_state SET skill_ids = NULL, tries = 0")
             start = time.monotonic()
             started = [
                 start_worker(url, *arguments, threads=threads) for _ in range(workers)

@@ -323,6 +323,16 @@ BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' OR NEW.job_id IS NULL THEN
         RETURN NULL;
     END IF;
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        -- Nearly always there is nothing of this id yet.
+        INSERT INTO recommender.job_state (job_id, state)
+        VALUES (NEW.job_id, recommender.state_of(recommender.as_text(NEW.skills),
+                                                 NEW.embedding, NEW.embedding_version))
+        ON CONFLICT (job_id) DO NOTHING;
+        IF FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
     IF same_text AND NOT moved THEN
         PERFORM recommender.record_job_embedding(NEW.job_id,
             recommender.as_text(NEW.skills), NEW.embedding, NEW.embedding_version);
@@ -404,6 +414,17 @@ BEGIN
     END IF;
     IF NOT recommender.is_user_key(coalesce(NEW.user_id, OLD.user_id)) THEN
         RETURN NULL;
+    END IF;
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        -- Nearly always there is nothing of this id yet.
+        INSERT INTO recommender.user_state (user_id, state)
+        SELECT NEW.user_id, 'pending'::recommender.row_state
+        WHERE NEW.user_id IS NOT NULL AND recommender.as_text(NEW.skills)
+            OPERATOR(pg_catalog.~) '[^[:space:]]'
+        ON CONFLICT (user_id) DO NOTHING;
+        IF FOUND THEN
+            RETURN NULL;
+        END IF;
     END IF;
     IF OLD.user_id IS NOT NULL AND (moved OR TG_OP OPERATOR(pg_catalog.=) 'DELETE') THEN
         PERFORM recommender.record_user(OLD.user_id, NULL);

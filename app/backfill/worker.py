@@ -11,7 +11,7 @@ from app.backfill.vocabulary import VocabularyKeeper
 from app.encoder import Encoder
 from app.query.ids import Id
 from app.ranking.skills.parse import split_skills
-from app.storage.claims import MOST_TRIES, Failure, TextRow
+from app.storage.claims import MOST_STORES, MOST_TRIES, Failure, TextRow
 from app.storage.connection.database import Database
 from app.storage.coverage import Coverage
 from app.storage.entity import EntityName
@@ -26,7 +26,7 @@ SLICE_ROWS = 16
 POLL_S = 0.25
 NOT_KEPT = "The database took the embedding and did not keep it; is a trigger why?"
 TAKEN_AWAY = (
-    f"Its embedding was stored {MOST_TRIES} times within an hour and taken away again;"
+    f"Its embedding was stored {MOST_STORES} times within an hour and taken away again;"
     " what writes to the row?"
 )
 

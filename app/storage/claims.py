@@ -22,9 +22,11 @@ from app.storage.sql import load
 
 QUERIES = load("claims")
 
-# A text that was stored so often within the time below, and waits again: something
-# takes away what is stored.
+# A text that was embedded so often and never stored, though nobody changed it.
 MOST_TRIES = 3
+# One that was stored so often within the time below, and waits again: something takes
+# away what is stored.
+MOST_STORES = 8
 TRIES_LAST = SQL("interval '1 hour'")
 
 
@@ -36,7 +38,7 @@ class TextRow:
     skills: str
     # Whether it has a sound embedding: then only its skills are to be split.
     is_embedded: bool = False
-    # Whether it was stored MOST_TRIES times lately, and waits again.
+    # Whether it was stored MOST_STORES times lately, and waits again.
     is_tried: bool = False
 
 
@@ -108,7 +110,7 @@ class Claims:
             after=beyond,
             # The row of a user is only read.
             locked=SQL("t, s" if self.table.name == "jobs" else "s"),
-            most_tries=Literal(MOST_TRIES),
+            most_stores=Literal(MOST_STORES),
             tries_last=TRIES_LAST,
         )
         parameters: dict[str, object] = {

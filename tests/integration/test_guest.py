@@ -16,6 +16,7 @@ from app.commands import migrate
 from app.deadline import Deadline
 from app.errors import DatabaseUnavailableError
 from app.storage import skills as stored_skills
+from app.storage.claims import MOST_STORES
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.skills import vocabulary_state
@@ -289,7 +290,7 @@ def test_f93_a_row_that_keeps_no_embedding_is_quarantined_and_the_watch_rests(
     )
     add_pending_jobs(database_url, ["a", "b"])
     work = all_work(database, HashEncoder())
-    for _ in range(5):
+    for _ in range(MOST_STORES + 2):
         list(work.run())
     assert not work.any_waiting()
     (failure,) = work.backfills[0].failures()
@@ -307,7 +308,7 @@ def test_f93_a_row_that_is_reset_now_and_then_is_not_quarantined(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["a"])
-    for _ in range(5):
+    for _ in range(MOST_STORES + 2):
         list(Backfill(database, HashEncoder(), batch_size=4).run())
         run(database_url, "UPDATE skill_job1 SET embedding = NULL")
         # As if an hour went by.

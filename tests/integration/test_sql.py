@@ -85,7 +85,7 @@ def test_the_rows_to_claim_are_found_by_the_same_index(
             load("claims")["take"],
             after=SQL("true"),
             locked=SQL(locked),
-            most_tries=SQL("3"),
+            most_stores=SQL("8"),
             tries_last=SQL("interval '1 hour'"),
         )
         given = {"limit": 4, "claim": "0" * 32, "lease_s": 1.0}

@@ -16,7 +16,7 @@ WITH next AS (
     SELECT
         s.{key} AS id, recommender.as_text(t.skills) AS skills,
         s.state = 'embedded' AS is_embedded,
-        s.tries >= {most_tries}
+        s.tries >= {most_stores}
             AND s.stored_at > clock_timestamp() - {tries_last} AS is_tried
     FROM {state} AS s
     JOIN {table} AS t ON t.{key} = s.{key}
