@@ -292,25 +292,31 @@ $$;
 CREATE OR REPLACE FUNCTION recommender.job_written() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    same_text BOOLEAN := false;
-    moved BOOLEAN := false;
+    same_text BOOLEAN;
+    moved BOOLEAN;
 BEGIN
+    -- One expression: each costs an update of theirs as much again. The C collation: two
+    -- texts that a column's own calls equal are still two.
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE'
+        AND OLD.job_id OPERATOR(pg_catalog.=) NEW.job_id
+        AND coalesce(
+            OLD.skills::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)
+                NEW.skills::pg_catalog.text COLLATE pg_catalog."C",
+            OLD.skills IS NULL AND NEW.skills IS NULL)
+        AND coalesce(OLD.embedding OPERATOR(pg_catalog.=) NEW.embedding,
+                     OLD.embedding IS NULL AND NEW.embedding IS NULL)
+        AND coalesce(OLD.embedding_version::pg_catalog.text
+                         OPERATOR(pg_catalog.=) NEW.embedding_version::pg_catalog.text,
+                     OLD.embedding_version IS NULL AND NEW.embedding_version IS NULL)
+    THEN
+        RETURN NULL;
+    END IF;
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        -- The C collation: two texts that a column's own calls equal are still two.
         same_text := coalesce(
             OLD.skills::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)
                 NEW.skills::pg_catalog.text COLLATE pg_catalog."C",
             OLD.skills IS NULL AND NEW.skills IS NULL);
         moved := NOT coalesce(OLD.job_id OPERATOR(pg_catalog.=) NEW.job_id, false);
-        IF same_text AND NOT moved
-            AND coalesce(OLD.embedding OPERATOR(pg_catalog.=) NEW.embedding,
-                         OLD.embedding IS NULL AND NEW.embedding IS NULL)
-            AND coalesce(OLD.embedding_version::pg_catalog.text
-                             OPERATOR(pg_catalog.=) NEW.embedding_version::pg_catalog.text,
-                         OLD.embedding_version IS NULL AND NEW.embedding_version IS NULL)
-        THEN
-            RETURN NULL;
-        END IF;
     END IF;
     -- Not while ids are of another type than the key of our state is, which would stop
     -- the team's statement: migrate.py makes the state anew, and readiness says so.
@@ -398,17 +404,19 @@ $$;
 CREATE OR REPLACE FUNCTION recommender.user_written() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    moved BOOLEAN := false;
+    moved BOOLEAN;
 BEGIN
-    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        moved := NOT coalesce(OLD.user_id OPERATOR(pg_catalog.=) NEW.user_id, false);
-        IF NOT moved AND coalesce(
+    -- One expression: each costs an update of theirs as much again.
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE'
+        AND OLD.user_id OPERATOR(pg_catalog.=) NEW.user_id
+        AND coalesce(
             OLD.skills::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)
                 NEW.skills::pg_catalog.text COLLATE pg_catalog."C",
             OLD.skills IS NULL AND NEW.skills IS NULL)
-        THEN
-            RETURN NULL;
-        END IF;
+    THEN
+        RETURN NULL;
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        moved := NOT coalesce(OLD.user_id OPERATOR(pg_catalog.=) NEW.user_id, false);
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' AND NEW.skills IS NULL THEN
         RETURN NULL;
     END IF;
