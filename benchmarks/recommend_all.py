@@ -107,11 +107,11 @@ def _by_the_script(
     """Users per second, what it printed, and what it wrote into a file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "out.csv"
-        where = str(file) if target == "--csv" else "recommendation"
+        into = [target, str(file)] if target == "--csv" else [target]
         script = str(ROOT / "scripts" / "recommend_all.py")
         start = time.monotonic()
         said = subprocess.run(
-            [sys.executable, script, target, where, "--top-n", str(TOP_N)],
+            [sys.executable, script, *into, "--top-n", str(TOP_N)],
             env=os.environ | {"DATABASE_URL": url, "MODEL_DIR": str(MODEL_DIR)},
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""The best jobs of every user, into a table or a CSV file: for newsletters.
+"""The best jobs of every user, into recommender.recommendation or a CSV file.
 
 The answers are those of the API; users are taken in blocks, one pass over the jobs
 each. After a kill, the same command goes on where it was. DATABASE_URL, MODEL_DIR,
@@ -165,9 +165,7 @@ def _target(
 ) -> RecommendationTarget:
     if args.csv:
         return CsvTarget(args.csv, question=question, anew=args.restart)
-    return TableTarget(
-        database, args.to_table, catalogue, question=question, anew=args.restart
-    )
+    return TableTarget(database, catalogue, question=question, anew=args.restart)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -190,7 +188,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument(
-        "--to-table", metavar="NAME", help="created if absent; <NAME>_run beside it"
+        "--to-table", action="store_true", help="into recommender.recommendation"
     )
     target.add_argument("--csv", type=Path, metavar="FILE")
     parser.add_argument("--top-n", type=_positive, default=10, metavar="JOBS")

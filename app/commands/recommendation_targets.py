@@ -17,7 +17,6 @@ from app.storage.recommendations import RecommendationTable, Recommended
 
 WRITE_TIMEOUT_S = 60.0
 CSV_HEADER = ["user_id", "rank", "job_id", "similarity_score", "match_score"]
-RESERVED = frozenset({"skill_job1", "users", "skill", "skill_vocabulary"})
 
 
 class RecommendationTarget(Protocol):
@@ -37,27 +36,23 @@ class RecommendationTarget(Protocol):
 
 
 class TableTarget:
-    """Rows in a table; a reader sees of each user the old ones or the new ones."""
+    """`recommender.recommendation`; a reader sees each user's old or new rows."""
 
     def __init__(
         self,
         database: Database,
-        name: str,
         catalogue: Catalogue,
         *,
         question: str,
         anew: bool,
     ) -> None:
-        if name.removeprefix("public.") in RESERVED:
-            raise AppError(f"{name} is a table of the service itself; name another.")
         self._database = database
-        self._table = RecommendationTable(name, catalogue)
+        self._table = RecommendationTable(catalogue)
         self._question = question
         self._anew = anew
 
     def open(self) -> Id | None:
         with self._database.write(Deadline.after(WRITE_TIMEOUT_S)) as transaction:
-            self._table.create(transaction)
             self._run = self._table.open_run(
                 transaction, self._question, anew=self._anew
             )

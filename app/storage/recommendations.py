@@ -3,68 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg2.sql import SQL, Composable, Identifier
+from psycopg2.sql import SQL, Composable
 
 from app.errors import AppError
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import Escaped
+from app.storage.sql import load
 
-# Row-level security without a policy shows strangers nothing: on Supabase every table
-# in `public` is served to them unless it is closed, and these are personal data.
-CREATE = SQL("""
-    CREATE TABLE IF NOT EXISTS {table} (
-        user_id {user_type} NOT NULL,
-        rank integer NOT NULL,
-        job_id {job_type} NOT NULL,
-        similarity_score double precision,
-        match_score double precision,
-        run bigint NOT NULL,
-        PRIMARY KEY (user_id, rank)
-    );
-    CREATE TABLE IF NOT EXISTS {runs} (
-        run bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        question text NOT NULL,
-        after_user {user_type},
-        started_at timestamptz NOT NULL DEFAULT now(),
-        finished_at timestamptz
-    );
-    ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE {runs} ENABLE ROW LEVEL SECURITY
-""")
-UNFINISHED = SQL(
-    "SELECT run, after_user::{user_type} FROM {runs} WHERE finished_at IS NULL"
-    " AND question = %(question)s AND run = (SELECT max(run) FROM {runs})"
-)
-START = SQL("INSERT INTO {runs} (question) VALUES (%(question)s) RETURNING run")
-
-# Nobody else must have moved the run on: two processes would undo one another.
-ADVANCE = SQL(
-    "UPDATE {runs} SET after_user = %(last)s::{user_type} WHERE run = %(run)s"
-    " AND finished_at IS NULL"
-    " AND after_user IS NOT DISTINCT FROM %(after)s::{user_type}"
-)
-FORGET = SQL("DELETE FROM {table} WHERE user_id = ANY (%(users)s::{user_type}[])")
-STORE = SQL(
-    "INSERT INTO {table} SELECT new.*, %(run)s FROM unnest(%(users)s::{user_type}[],"
-    " %(ranks)s::int[], %(jobs)s::{job_type}[], %(similarities)s::float8[],"
-    " %(matches)s::float8[]) AS new"
-)
-# Users who were deleted, or have no skills any more.
-FORGET_OTHERS = SQL("DELETE FROM {table} WHERE run <> %(run)s")
-FINISH = SQL("UPDATE {runs} SET finished_at = now() WHERE run = %(run)s")
-
-USERS_AFTER = SQL(
-    "SELECT DISTINCT user_id::{user_type}, user_id FROM {users}"
-    " WHERE user_id IS NOT NULL"
-    " AND (%(after)s IS NULL OR user_id > %(after)s::{user_type})"
-    " ORDER BY user_id LIMIT %(limit)s"
-)
-COUNT_AFTER = SQL(
-    "SELECT count(DISTINCT user_id) FROM {users}"
-    " WHERE %(after)s IS NULL OR user_id > %(after)s::{user_type}"
-)
+QUERIES = load("recommendations")
 
 
 @dataclass(frozen=True)
@@ -87,29 +35,22 @@ class Run:
 
 
 class RecommendationTable:
-    """The table `name`, schema and dot in front if need be, and `<name>_run`."""
+    """`recommender.recommendation` and the runs that fill it."""
 
-    def __init__(self, name: str, catalogue: Catalogue) -> None:
-        parts = name.split(".")
-        self._parts: dict[str, Composable] = {
-            "table": Identifier(*parts),
-            "runs": Identifier(*parts[:-1], f"{parts[-1]}_run"),
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._types: dict[str, Composable] = {
             "user_type": SQL(catalogue.user_id.cast),
             "job_type": SQL(catalogue.job_id.cast),
         }
-
-    def create(self, transaction: Transaction) -> None:
-        """Both tables, where they are absent."""
-        transaction.execute(self._format(CREATE))
 
     def open_run(
         self, transaction: Transaction, question: str, *, anew: bool = False
     ) -> Run:
         """The last run, if it did not finish and asked the same, or else a new one."""
         given: dict[str, object] = {"question": question}
-        if not anew and (rows := transaction.rows(self._format(UNFINISHED), given)):
+        if not anew and (rows := transaction.rows(self._format("unfinished"), given)):
             return Run(*rows[0])
-        return Run(transaction.rows(self._format(START), given)[0][0], None)
+        return Run(transaction.rows(self._format("start"), given)[0][0], None)
 
     def store(
         self,
@@ -120,18 +61,21 @@ class RecommendationTable:
     ) -> Run:
         """Replace what these users, the next in order, had; the run moved on.
 
-        Raises AppError when another process moved the run on meanwhile.
+        Raises AppError when another process moved it on, or began a newer run.
         """
         last = users[-1]
         moved = transaction.execute(
-            self._format(ADVANCE),
+            self._format("advance"),
             {"run": run.number, "after": run.after, "last": last},
         )
         if not moved:
-            raise AppError("Another process is filling this table; let it finish.")
-        transaction.execute(self._format(FORGET), {"users": list(users)})
+            raise AppError(
+                "Another process is filling recommender.recommendation; let it finish,"
+                " then run this again."
+            )
+        transaction.execute(self._format("forget"), {"users": list(users)})
         transaction.execute(
-            self._format(STORE),
+            self._format("store"),
             {
                 "run": run.number,
                 "users": [row.user_id for row in rows],
@@ -145,18 +89,18 @@ class RecommendationTable:
 
     def finish(self, transaction: Transaction, run: Run) -> None:
         """All users are done: forget the rows of those who are gone."""
-        transaction.execute(self._format(FORGET_OTHERS), {"run": run.number})
-        transaction.execute(self._format(FINISH), {"run": run.number})
+        transaction.execute(self._format("forget_older"), {"run": run.number})
+        transaction.execute(self._format("finish"), {"run": run.number})
 
-    def _format(self, query: SQL) -> Composable:
-        return query.format(**self._parts)
+    def _format(self, query: str) -> Composable:
+        return QUERIES[query].format(**self._types)
 
 
 def users_after(
     transaction: Transaction, catalogue: Catalogue, after: Id | None, *, limit: int
 ) -> list[Id]:
     """The ids of the next users, in order."""
-    query = _of_users(USERS_AFTER, catalogue)
+    query = _of_users("users_after", catalogue)
     rows = transaction.rows(query, {"after": after, "limit": limit})
     return [row[0] for row in rows]
 
@@ -165,12 +109,12 @@ def count_users_after(
     transaction: Transaction, catalogue: Catalogue, after: Id | None
 ) -> int:
     """How many there are beyond `after`."""
-    query = _of_users(COUNT_AFTER, catalogue)
+    query = _of_users("count_after", catalogue)
     count: int = transaction.rows(query, {"after": after})[0][0]
     return count
 
 
-def _of_users(query: SQL, catalogue: Catalogue) -> Composable:
-    return query.format(
+def _of_users(query: str, catalogue: Catalogue) -> Composable:
+    return QUERIES[query].format(
         users=Escaped(catalogue.users.identifier), user_type=SQL(catalogue.user_id.cast)
     )

@@ -71,7 +71,7 @@ def of_the_api(url: str, tmp_path: Path, **body: object) -> Rows:
     return {user: some for user, some in rows.items() if some}
 
 
-def in_table(url: str, name: str = "recommendation") -> Rows:
+def in_table(url: str, name: str = "recommender.recommendation") -> Rows:
     rows: Rows = {}
     for user, *rest in run(
         url,
@@ -103,7 +103,7 @@ def test_table_and_file_hold_the_apis_answers(
 ) -> None:
     file = tmp_path / "out.csv"
     common = ["--top-n", "5", "--block", block]
-    assert recommend_all([*common, "--to-table", "recommendation"]) == 0
+    assert recommend_all([*common, "--to-table"]) == 0
     assert recommend_all([*common, "--csv", str(file)]) == 0
     wanted = of_the_api(url, tmp_path, top_n=5)
     assert len(wanted) == USERS + 1
@@ -120,7 +120,7 @@ def test_filters_and_a_least_score_are_those_of_a_request(
     run(url, "UPDATE skill_job1 SET remote = job_id % 3 = 0")
     monkeypatch.setenv("JOB_COLUMNS", "remote")
     options = ["--filters", '{"remote": true}', "--min-score", "0.1", "--top-n", "4"]
-    assert recommend_all([*options, "--to-table", "recommendation"]) == 0
+    assert recommend_all([*options, "--to-table"]) == 0
     wanted = of_the_api(url, tmp_path, top_n=4, filters={"remote": True}, min_score=0.1)
     assert in_table(url) == wanted
     assert any(len(rows) < 4 for rows in wanted.values())
@@ -132,18 +132,18 @@ def test_a_ranking_by_skills_is_the_apis_as_well(url: str, tmp_path: Path) -> No
     done = script("generate_embeddings.py")
     assert done.returncode == 0, done.stderr
     options = ["--rank-by", "skills", "--top-n", "3", "--block", "2"]
-    assert recommend_all([*options, "--to-table", "recommendation"]) == 0
+    assert recommend_all([*options, "--to-table"]) == 0
     wanted = of_the_api(url, tmp_path, top_n=3, rank_by="skills")
     assert in_table(url) == wanted
     assert all(row[3] is not None for rows in wanted.values() for row in rows)
 
 
 def test_a_second_run_renews_the_table_and_forgets_who_is_gone(url: str) -> None:
-    assert recommend_all(["--to-table", "recommendation", "--top-n", "9"]) == 0
+    assert recommend_all(["--to-table", "--top-n", "9"]) == 0
     run(url, "DELETE FROM users WHERE user_id = 5")
     run(url, "DELETE FROM skill_job1 WHERE job_id = 1")
     run(url, "UPDATE users SET skills = NULL WHERE user_id = 6")
-    assert recommend_all(["--to-table", "recommendation", "--top-n", "2"]) == 0
+    assert recommend_all(["--to-table", "--top-n", "2"]) == 0
     rows = in_table(url)
     assert not {5, 6} & rows.keys()
     assert {len(some) for some in rows.values()} == {2}
@@ -179,18 +179,18 @@ def killed(arguments: list[str], ripe: Callable[[], bool]) -> None:
 def test_a_killed_run_into_a_table_goes_on_where_it_was(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--to-table", "recommendation", "--top-n", "3", "--block", "1"]
+    options = ["--to-table", "--top-n", "3", "--block", "1"]
 
     def some_are_done() -> bool:
-        there = run(url, "SELECT to_regclass('recommendation_run') IS NOT NULL")
-        done = "SELECT count(after_user) FROM recommendation_run"
+        there = run(url, "SELECT true")
+        done = "SELECT count(after_user) FROM recommender.recommendation_run"
         return bool(there[0][0] and run(url, done)[0][0])
 
     killed(options, some_are_done)
-    (before,) = run(url, "SELECT run, after_user FROM recommendation_run")
+    (before,) = run(url, "SELECT run, after_user FROM recommender.recommendation_run")
     assert recommend_all(options) == 0
     assert "Going on with an unfinished run" in capsys.readouterr().out
-    assert run(url, "SELECT run, after_user FROM recommendation_run") == [
+    assert run(url, "SELECT run, after_user FROM recommender.recommendation_run") == [
         (before[0], 30_000)
     ]
     assert in_table(url) == of_the_api(url, tmp_path, top_n=3)
@@ -225,10 +225,8 @@ def test_a_file_that_is_there_is_not_overwritten_unasked(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--to-table", "users"], "is a table of the service itself"),
-        (["--to-table", "r", "--filters", "[]"], "--filters is a JSON object"),
-        (["--to-table", "r", "--filters", '{"a": 1}'], "no columns are offered"),
-        (["--to-table", "no_such_schema.r"], "recommend_all: The database"),
+        (["--to-table", "--filters", "[]"], "--filters is a JSON object"),
+        (["--to-table", "--filters", '{"a": 1}'], "no columns are offered"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
@@ -240,8 +238,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 
 def test_two_runs_at_once_do_not_undo_one_another(url: str, database: Database) -> None:
     with database.write(Deadline.after(30)) as transaction:
-        table = RecommendationTable("recommendation", Catalogue.read(transaction))
-        table.create(transaction)
+        table = RecommendationTable(Catalogue.read(transaction))
         mine = table.open_run(transaction, "question")
         other = table.open_run(transaction, "question")
     assert mine == other
@@ -249,11 +246,35 @@ def test_two_runs_at_once_do_not_undo_one_another(url: str, database: Database) 
     with database.write(Deadline.after(30)) as transaction:
         assert table.store(transaction, mine, [1, 2], [row]).after == 2
     with (
-        pytest.raises(AppError, match="Another process is filling this table"),
+        pytest.raises(AppError, match="Another process is filling"),
         database.write(Deadline.after(30)) as transaction,
     ):
         table.store(transaction, other, [1, 2, 3], [])
     assert in_table(url) == {1: [(1, 7, 0.5, None)]}
+
+
+def test_f98_two_runs_of_different_questions_lose_no_user(
+    url: str, database: Database
+) -> None:
+    def rows(*users: int) -> list[Recommended]:
+        return [Recommended(user, 1, 7, 0.5, None) for user in users]
+
+    with database.write(Deadline.after(30)) as transaction:
+        table = RecommendationTable(Catalogue.read(transaction))
+        older = table.open_run(transaction, "one question")
+        older = table.store(transaction, older, [1, 2], rows(1, 2))
+        newer = table.open_run(transaction, "another question")
+        newer = table.store(transaction, newer, [1, 2], rows(1, 2))
+    with (
+        pytest.raises(AppError, match="Another process is filling"),
+        database.write(Deadline.after(30)) as transaction,
+    ):
+        table.store(transaction, older, [3, 4], rows(3, 4))
+    with database.write(Deadline.after(30)) as transaction:
+        # Also if the older one had been at its end.
+        table.finish(transaction, older)
+        table.finish(transaction, table.store(transaction, newer, [3, 4], rows(3, 4)))
+    assert in_table(url).keys() == {1, 2, 3, 4}
 
 
 def test_help_names_the_options() -> None:

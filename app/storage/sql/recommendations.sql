@@ -1,0 +1,61 @@
+-- name: unfinished
+-- The newest run, if it is of this question and not finished.
+SELECT run, after_user::{user_type}
+FROM recommender.recommendation_run
+WHERE finished_at IS NULL AND question = %(question)s
+    AND run = (SELECT max(run) FROM recommender.recommendation_run);
+
+-- name: start
+-- A new run; those before it store nothing any more.
+INSERT INTO recommender.recommendation_run (question)
+VALUES (%(question)s)
+RETURNING run;
+
+-- name: advance
+-- Move the run on. No row where another process did, or began a newer run.
+UPDATE recommender.recommendation_run
+SET after_user = %(last)s::{user_type}
+WHERE run = %(run)s AND finished_at IS NULL
+    AND run = (SELECT max(run) FROM recommender.recommendation_run)
+    AND after_user IS NOT DISTINCT FROM %(after)s::{user_type};
+
+-- name: forget
+-- What these users had.
+DELETE FROM recommender.recommendation
+WHERE user_id = ANY (%(users)s::{user_type}[]);
+
+-- name: store
+-- The new rows of these users.
+INSERT INTO recommender.recommendation
+    (user_id, rank, job_id, similarity_score, match_score, run)
+SELECT new.*, %(run)s
+FROM unnest(
+    %(users)s::{user_type}[], %(ranks)s::int[], %(jobs)s::{job_type}[],
+    %(similarities)s::float8[], %(matches)s::float8[]
+) AS new;
+
+-- name: forget_older
+-- Users who were deleted, or have no skills any more. A newer run keeps its rows.
+DELETE FROM recommender.recommendation
+WHERE run < %(run)s;
+
+-- name: finish
+-- All users are done.
+UPDATE recommender.recommendation_run
+SET finished_at = now()
+WHERE run = %(run)s;
+
+-- name: users_after
+-- The next users in the order of their ids.
+SELECT DISTINCT user_id::{user_type}, user_id
+FROM {users}
+WHERE user_id IS NOT NULL
+    AND (%(after)s IS NULL OR user_id > %(after)s::{user_type})
+ORDER BY user_id
+LIMIT %(limit)s;
+
+-- name: count_after
+-- How many users there are beyond one.
+SELECT count(DISTINCT user_id)
+FROM {users}
+WHERE %(after)s IS NULL OR user_id > %(after)s::{user_type};
