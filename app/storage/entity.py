@@ -56,6 +56,12 @@ class EntityTable:
         """Its name, schema in front."""
         return Identifier(self.schema, self.table)
 
+    @property
+    def quoted_name(self) -> str:
+        """The same as text, for `to_regclass`."""
+        parts = (part.replace('"', '""') for part in (self.schema, self.table))
+        return ".".join(f'"{part}"' for part in parts)
+
     def format(
         self, query: SQL, *, version: str = UNNAMED_VERSION, **parts: Composable
     ) -> Composed:

@@ -12,6 +12,7 @@ from psycopg2.sql import SQL, Composable, Identifier
 from app.errors import AppError, InvalidInputError
 from app.query.ids import INTEGER_TYPES
 from app.storage.connection.transaction import Transaction
+from app.storage.entity import EntityTable
 
 # A name that no table's column has, for the line of the file.
 LINE = SQL('"line in the file"')
@@ -94,10 +95,9 @@ class TargetColumn:
 
 @dataclass(frozen=True)
 class Target:
-    """The table that is loaded, its key, and the columns that the file has for it."""
+    """The table that is loaded, and the columns that the file has for it."""
 
-    table: str
-    key: str
+    table: EntityTable
     columns: Sequence[TargetColumn]
 
 
@@ -110,20 +110,22 @@ class Refused:
     reason: str
 
 
-def target_columns(transaction: Transaction, table: str) -> Sequence[TargetColumn]:
-    """The columns of a table; none where there is no such table."""
-    found = transaction.rows(TARGET_COLUMNS, {"table": table})
+def target_columns(
+    transaction: Transaction, table: EntityTable
+) -> Sequence[TargetColumn]:
+    """The columns of a table."""
+    found = transaction.rows(TARGET_COLUMNS, {"table": table.quoted_name})
     return [TargetColumn(*row) for row in found]
 
 
 def add_text_columns(
-    transaction: Transaction, table: str, names: Sequence[str]
+    transaction: Transaction, table: EntityTable, names: Sequence[str]
 ) -> None:
     """Add columns of type text where they are absent."""
     for name in names:
         transaction.execute(
             SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} TEXT").format(
-                Identifier(table), Identifier(name)
+                table.identifier, Identifier(name)
             )
         )
 
@@ -139,7 +141,7 @@ def stage(
         SQL(
             "CREATE TEMPORARY TABLE imported ON COMMIT DROP AS"
             " SELECT 0::bigint AS {}, {} FROM {} WITH NO DATA"
-        ).format(LINE, columns, Identifier(target.table))
+        ).format(LINE, columns, target.table.identifier)
     )
     stream = _Stream(rows)
     transaction.copy_in(SQL("imported ({}, {})").format(LINE, columns), stream)
@@ -149,17 +151,17 @@ def stage(
 
 def check_ids(transaction: Transaction, target: Target) -> None:
     """Raises InvalidInputError, with the lines, for an id that lacks or comes twice."""
-    names = {"key": Identifier(target.key), "line": LINE}
+    names = {"key": Identifier(target.table.key), "line": LINE}
     without = transaction.rows(WITHOUT_ID.format(**names))[0][0]
     if without is not None:
-        raise InvalidInputError(f"Line {without} has no {target.key}.")
+        raise InvalidInputError(f"Line {without} has no {target.table.key}.")
     found = transaction.rows(DUPLICATES.format(**names), {"limit": SHOWN_DUPLICATES})
     if found:
         pairs = "; ".join(f"{id_} in lines {a} and {b}" for id_, (a, b), _ in found)
         more = found[0][2] - len(found)
         others = f"; and {more} more" if more else ""
         raise InvalidInputError(
-            f"The file has more than one row with the same {target.key}: {pairs}"
+            f"The file has more than one row with the same {target.table.key}: {pairs}"
             f"{others}. Leave one row for each."
         )
 
@@ -167,8 +169,8 @@ def check_ids(transaction: Transaction, target: Target) -> None:
 def merge(transaction: Transaction, target: Target) -> tuple[int, int]:
     """Update the rows that differ, add those that are new: (updated, inserted)."""
     names = {
-        "table": Identifier(target.table),
-        "key": Identifier(target.key),
+        "table": target.table.identifier,
+        "key": Identifier(target.table.key),
         "columns": _names(target),
         "line": LINE,
     }
@@ -176,7 +178,7 @@ def merge(transaction: Transaction, target: Target) -> tuple[int, int]:
     written = [
         Identifier(column.name)
         for column in target.columns
-        if column.name != target.key and not column.is_always
+        if column.name != target.table.key and not column.is_always
     ]
     if written:
         assignments = SQL(", ").join(SQL("{0} = new.{0}").format(n) for n in written)
@@ -207,7 +209,9 @@ def refusal(error: AppError) -> Refused | None:
 def _move_sequences(transaction: Transaction, target: Target) -> None:
     """Let the next row without an id get a free one."""
     columns = {c.name for c in target.columns if c.type_name in INTEGER_TYPES}
-    for column, sequence in transaction.rows(SEQUENCES, {"table": target.table}):
+    for column, sequence in transaction.rows(
+        SEQUENCES, {"table": target.table.quoted_name}
+    ):
         if column in columns:
             query = MOVE_SEQUENCE.format(column=Identifier(column))
             transaction.rows(query, {"sequence": sequence})

@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 
 from app.commands import migrate
+from app.commands.import_csv import command as import_csv
 from app.deadline import Deadline
 from app.errors import SchemaError
 from app.storage.catalogue import Catalogue, check_served
@@ -184,7 +185,9 @@ def recipe() -> str:
 # --- where the tables are ---------------------------------------------------------
 
 
-def test_f86_names_may_hold_any_character(url: str, tmp_path: Path) -> None:
+def test_f86_names_may_hold_any_character(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     schema, jobs, users = 'Her "own" 100 %', "Jobs.2026 {x}", "leute; --"
     quoted = [
         f'"{name.replace(chr(34), chr(34) * 2)}"' for name in (schema, jobs, users)
@@ -208,6 +211,12 @@ def test_f86_names_may_hold_any_character(url: str, tmp_path: Path) -> None:
     run(url, f"UPDATE {names.jobs} SET skills = 'go' WHERE job_id = 'ü'")
     assert sum(done.embedded for done in all_work(database, HashEncoder()).run()) == 1
     database.close()
+    monkeypatch.setenv("DATABASE_URL", url)
+    file = tmp_path / "jobs.csv"
+    file.write_text("job_id,skills\nb,rust\n", encoding="utf-8")
+    assert import_csv.main(["jobs", str(file)]) == 0
+    query = f"SELECT skills FROM {names.jobs} WHERE job_id = 'b'"
+    assert run(url, query) == [("rust",)]
 
 
 def test_f84_tables_in_another_schema_are_named_and_never_doubled(url: str) -> None:

@@ -20,14 +20,14 @@ from app.config import ScriptSettings, read_settings
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError
 from app.storage import imported
+from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.connection.transaction import Transaction
+from app.storage.entity import KEYS, EntityTable
 from app.storage.imported import Target
 
 IMPORT_TIMEOUT_S = 3600.0
-
-IMPORT_TABLES = {"jobs": ("skill_job1", "job_id"), "users": ("users", "user_id")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,13 +61,13 @@ def _seekable(path: Path) -> Iterator[BinaryIO]:
 
 def _import(database: Database, file: BinaryIO, args: argparse.Namespace) -> str:
     renamed = dict(pair.split("=", 1)[::-1] for pair in args.column)
-    table, key = IMPORT_TABLES[args.what]
-    needed = (key, "skills")
+    needed = (KEYS[args.what], "skills")
     source = open_source(file, needed, encoding=args.encoding, renamed=renamed)
     try:
         with database.write(Deadline.after(IMPORT_TIMEOUT_S)) as transaction:
+            table = Catalogue.read(transaction).entity(args.what)
             imported.add_text_columns(transaction, table, args.add_columns)
-            target, ignored = _target(transaction, table, key, source)
+            target, ignored = _target(transaction, table, source)
             imported.stage(transaction, target, source.rows(target))
             imported.check_ids(transaction, target)
             updated, inserted = imported.merge(transaction, target)
@@ -75,7 +75,7 @@ def _import(database: Database, file: BinaryIO, args: argparse.Namespace) -> str
         if refused := imported.refusal(error):
             raise InvalidInputError(source.explain(refused)) from error
         raise
-    said = [f"{table}: {inserted} rows added, {updated} updated."]
+    said = [f"{table.table}: {inserted} rows added, {updated} updated."]
     if ignored:
         said.append(f"Columns not in the table: {', '.join(ignored)}.")
     if source.is_guessed:
@@ -87,24 +87,20 @@ def _import(database: Database, file: BinaryIO, args: argparse.Namespace) -> str
 
 
 def _target(
-    transaction: Transaction, table: str, key: str, source: CsvSource
+    transaction: Transaction, table: EntityTable, source: CsvSource
 ) -> tuple[Target, Sequence[str]]:
     """The target, and the file's columns that the table has not, or fills itself."""
     present = imported.target_columns(transaction, table)
-    if not present:
-        raise InvalidInputError(
-            f"The database has no table {table}; run `python scripts/migrate.py`."
-        )
     positions = source.header.positions([column.name for column in present])
     columns = [c for c in present if c.name in positions and not c.is_generated]
     written = {column.name: positions[column.name] for column in columns}
-    for needed in (key, "skills"):
+    for needed in (table.key, "skills"):
         if needed not in positions:
             raise InvalidInputError(
                 f"The file has no column {needed}; its header line must name one, or"
                 f" map another with --column {needed}=NAME."
             )
-    return Target(table, key, columns), source.header.others(written)
+    return Target(table, columns), source.header.others(written)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -113,7 +109,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=sorted(IMPORT_TABLES))
+    parser.add_argument("what", choices=list(KEYS))
     parser.add_argument(
         "file",
         type=Path,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.commands.import_csv.command import main
+from app.commands.migrate import migrate
 from tests.integration.import_csv.files import as_csv, jobs, refused
 from tests.support.postgres import run
 
@@ -30,6 +31,7 @@ def test_f106_the_next_row_after_an_import_gets_a_free_id(
     run(
         database_url, f"CREATE TABLE skill_job1 (job_id {key} PRIMARY KEY, skills text)"
     )
+    list(migrate(database_url))
     sign = -1 if key.endswith("-1)") else 1
     ids = [sign * id_ for id_ in (1, 2, largest)]
     file.write_text("job_id,skills\n" + "".join(f"{id_},a\n" for id_ in ids))
@@ -115,6 +117,7 @@ def test_f107_ids_are_compared_as_the_table_compares_them(
         "DROP TABLE skill_job1 CASCADE;"
         " CREATE TABLE skill_job1 (job_id uuid PRIMARY KEY, skills text)",
     )
+    list(migrate(database_url))
     id_ = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
     file.write_text(f"job_id,skills\n{id_},a\n{{{id_.upper()}}},b\n")
     assert f"{id_} in lines 2 and 3" in refused(file, database_url, capsys)
