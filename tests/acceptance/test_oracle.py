@@ -16,6 +16,7 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from app.commands.embed import main as generate_embeddings
+from app.commands.import_csv.cleaning import cleaner
 from app.commands.import_csv.command import main as import_csv
 from tests.support.columns import (
     NAMES,
@@ -66,8 +67,11 @@ def cut(source: Path, target: Path, rows: int) -> None:
 
 
 def texts(file: Path, key: str, count: int) -> tuple[list[int], list[str]]:
+    """Of the first `count` rows, those with a text: "N/A" alone is none."""
+    is_text = cleaner("text", ",")
     with file.open(newline="") as rows:
-        found = list(islice(csv.DictReader(rows), count))
+        first = islice(csv.DictReader(rows), count)
+        found = [row for row in first if is_text(row["skills"]) is not None]
     return [int(row[key]) for row in found], [row["skills"] for row in found]
 
 
@@ -91,7 +95,7 @@ def test_every_answer_equals_the_oracles(
     place = {job_id: number for number, job_id in enumerate(job_ids)}
     for user_id, scores in zip(user_ids, similarities, strict=True):
         answer = service.recommend(user_id=user_id, top_n=TOP_N).json()
-        assert answer["total_jobs_analyzed"] == JOBS
+        assert answer["total_jobs_analyzed"] == len(job_ids) > JOBS - 10
         got = answer["recommendations"]
         assert [job["skills"] for job in got] == [
             job_texts[place[job["job_id"]]] for job in got
@@ -110,7 +114,7 @@ def test_filtered_answers_equal_the_oracles_for_200_random_filters(
     for number in range(200):
         given = made_filters(rng, list(COLUMNS.values()))
         matching = [n for n, id_ in enumerate(job_ids) if matches(given, COLUMNS[id_])]
-        user = number % USERS
+        user = number % len(user_ids)
         answer = service.recommend(
             user_id=user_ids[user], top_n=TOP_N, filters=given
         ).json()
