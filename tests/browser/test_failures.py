@@ -167,11 +167,9 @@ def test_an_unknown_user_is_no_mystery(browser: Browser, site: str) -> None:
 def test_what_the_service_refuses_is_shown_in_its_own_sentence(
     browser: Browser, site: str
 ) -> None:
-    with visiting(browser, site, statuses=(422,)) as page:
-        page.get_by_role("textbox", name="Skills").fill("x" * 50_001)
-        expect(page.get_by_role("alert").first).to_contain_text(
-            "skills string should have at most 50000 characters"
-        )
+    with visiting(browser, site, statuses=(413,)) as page:
+        page.get_by_role("textbox", name="Skills").fill("x" * 70_000)
+        expect(page.get_by_role("alert").first).to_contain_text("The body is larger")
         expect(page.get_by_role("button", name="Try now")).to_have_count(0)
 
 

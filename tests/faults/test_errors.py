@@ -119,7 +119,7 @@ BROKEN = """
 import pathlib, shutil, sys, tempfile
 from app.api import static_files
 copy = pathlib.Path(tempfile.mkdtemp()) / "web"
-shutil.copytree(static_files.FOLDER, copy)
+shutil.copytree(static_files.WEB_FOLDER, copy)
 static_files.build_page.__defaults__ = (copy,)
 from app.__main__ import main
 original = static_files.folder_version
