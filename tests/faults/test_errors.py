@@ -125,7 +125,7 @@ from app.__main__ import main
 original = static_files.folder_version
 def version(folder):
     found = original(folder)
-    (folder / static_files.INDEX).unlink()
+    (folder / static_files.INDEX_PAGE).unlink()
     return found
 static_files.folder_version = version
 sys.exit(main())
