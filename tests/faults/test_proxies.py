@@ -10,6 +10,7 @@ import pytest
 from app.api.middleware.api_keys import ApiKeys
 from app.api.middleware.auth import AuthMiddleware
 from app.batching.caller import CALLER
+from app.commands.migrate import migrate
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.raw import exchange
 from tests.support.rows import add_job, add_user
@@ -150,6 +151,7 @@ def test_f113_an_id_that_an_answer_holds_is_accepted_everywhere(
         for table, id_column in (("skill_job1", "job_id"), ("users", "user_id")):
             run(url, f"ALTER TABLE {table} ALTER {id_column} DROP IDENTITY IF EXISTS")
             run(url, f"ALTER TABLE {table} ALTER {id_column} TYPE text")
+        list(migrate(url))
         for number, id_ in enumerate(ids):
             add_job(url, id_, f"cooking {number}")
             add_user(url, id_, "cooking")
