@@ -20,6 +20,7 @@ from tests.support.service import ROOT
 FILES = [
     "tests/faults/test_pgbouncer.py",
     "tests/browser/test_access.py",
+    "tests/faults/test_framing.py::test_f123_the_stock_client_of_java_posts",
     "tests/acceptance/test_oracle.py",
     "tests/unit/test_samples.py",
 ]

@@ -114,7 +114,7 @@ def test_f29_skills_of_another_version_are_not_read(
 def test_slices_are_kept_when_the_reading_breaks_off(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "SLICE_ROWS", 4)
+    monkeypatch.setattr(cache_module, "VOCABULARY_SLICE_ROWS", 4)
     names = [f"skill {n}" for n in range(11)]
     add(database, *names)
     real, calls = stream_skills, []
@@ -201,7 +201,7 @@ def test_another_models_files_are_left_alone_and_not_read(
 def test_several_that_fill_one_folder_at_once_all_read_it_right(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "SLICE_ROWS", 16)
+    monkeypatch.setattr(cache_module, "VOCABULARY_SLICE_ROWS", 16)
     names = [f"skill {n}" for n in range(100)]
     add(database, *names)
     caches = [VocabularyCache(tmp_path, version=VERSION) for _ in range(4)]
