@@ -95,7 +95,8 @@ def test_it_stops_asking_when_the_other_view_is_shown(page: Page) -> None:
     page.clock.install()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.rsplit("/")[-1]))
-    page.get_by_role("link", name="Health").click()
+    with page.expect_response("**/metrics"):
+        page.get_by_role("link", name="Health").click()
     expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     with page.expect_response("**/metrics"):
         page.clock.fast_forward(20_000)

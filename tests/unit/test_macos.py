@@ -36,9 +36,10 @@ LINUX_ONLY = {
     "fcntl": "F_SETPIPE_SZ F_GETPIPE_SZ F_ADD_SEALS F_NOTIFY LOCK_MAND",
 }
 
+# psutil chooses its module by the platform, so it comes before the names go.
 # libc there has none of glibc's; `ctypes.CDLL(None)` finds the process's own.
 IMPORT_ALL = """
-import ctypes, importlib, pathlib, sys
+import ctypes, importlib, pathlib, psutil, sys
 
 class Libc(ctypes.CDLL):
     def __getattr__(self, name):
