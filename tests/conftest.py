@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from app.storage.connection.database import Database
 from tests.support.postgres import Server, fresh_database, running_server
@@ -23,6 +23,13 @@ from tests.support.service import Service, running_service
 # A loaded machine is no fault: tests assert behaviour, benchmarks measure time.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+# For `make mutants`: the same examples each time, and no smaller ones of a failure.
+settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+)
 
 pytest_plugins = ["tests.support.machine"]
 
