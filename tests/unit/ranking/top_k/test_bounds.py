@@ -27,9 +27,9 @@ def unit(count: int, seed: int) -> np.ndarray:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    count=st.integers(0, 300),
+    count=st.integers(0, 120),
     size=st.integers(1, 40),
-    chunk=st.integers(1, 150),
+    chunk=st.integers(1, 60),
     twins=st.integers(1, 40),
     seed=st.integers(0, 2**31),
 )
