@@ -2,46 +2,38 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-from app.batching.batcher import BatchScope
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
 
-Asked = TypeVar("Asked")
-Answered = TypeVar("Answered")
-ObservedRun = Callable[[Sequence[Asked], BatchScope], Sequence[Answered]]
-
-# Requests of one client follow one another within milliseconds: a gap must last so
-# long before it counts as one.
+# Shorter gaps do not count: one client sends its next request within milliseconds.
 GAP_S = 0.03
 
 
 class IdleTracker:
-    """Knows when passes run. Safe to use from several threads."""
+    """Knows when batches run. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running = 0
         self._ended_at = float("-inf")
 
-    def observed(
-        self, run: ObservedRun[Asked, Answered]
-    ) -> ObservedRun[Asked, Answered]:
-        """The same function, whose calls are noticed from now on."""
+    def observed(self, run: Callable[Given, Returned]) -> Callable[Given, Returned]:
+        """The same function; its calls are tracked."""
 
-        def observed_run(
-            questions: Sequence[Asked], scope: BatchScope
-        ) -> Sequence[Answered]:
+        def observed_run(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
             self._begin()
             try:
-                return run(questions, scope)
+                return run(*args, **kwargs)
             finally:
                 self._end()
 
         return observed_run
 
     def idle_s(self) -> float:
-        """Seconds since the last pass ended; 0 while one runs."""
+        """Seconds since the last batch ended; 0 while one runs."""
         with self._changed:
             return self._idle_s()
 

@@ -1,7 +1,7 @@
-"""Dynamic batching: requests that wait at the same moment are answered together.
+"""Dynamic batching: requests that wait at the same moment share a batch.
 
-It knows nothing of what a batch does: a function takes the waiting queries and
-gives an answer, or an error, for each. It owns the threads and the waits.
+The batcher owns the queue and the threads. What a batch does is a function's: it takes
+the queries and returns a result or an error for each.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Generic
 from app.batching.caller import CALLER
 from app.batching.cost import SHORT_BATCH_ENCODINGS, Cost
 from app.batching.fair_queue import FairQueue
-from app.batching.pending import Answer, PendingRequest, Question, settle
+from app.batching.pending import PendingRequest, QueryT, ResultT, settle
 from app.deadline import Deadline
 from app.errors import (
     AppError,
@@ -28,41 +28,39 @@ from app.errors import (
 
 @dataclass(frozen=True)
 class BatchScope:
-    """What a running pass must respect: the latest deadline among its questions,
-    and whether anybody still waits for it.
-    """
+    """The latest deadline of a batch's requests, and whether all were cancelled."""
 
     deadline: Deadline
     abandoned: Callable[[], bool]
 
 
-RunBatch = Callable[[Sequence[Question], BatchScope], Sequence[Answer | AppError]]
+RunBatch = Callable[[Sequence[QueryT], BatchScope], Sequence[ResultT | AppError]]
 
 
 def retry_once_if_lost(
-    run: RunBatch[Question, Answer], questions: Sequence[Question], scope: BatchScope
-) -> Sequence[Answer | AppError]:
-    """Run a pass; a connection that breaks is replaced once, while there is time.
+    run: RunBatch[QueryT, ResultT], queries: Sequence[QueryT], scope: BatchScope
+) -> Sequence[ResultT | AppError]:
+    """Run a batch, and once more if its connection breaks before the deadline.
 
-    Nothing was answered by then, and the second pass reads a snapshot of its own.
+    The second run reads a snapshot of its own.
     """
     try:
-        return run(questions, scope)
+        return run(queries, scope)
     except ConnectionLostError:
         scope.deadline.check("answering again after a lost connection")
-        return run(questions, scope)
+        return run(queries, scope)
 
 
 # The scope of the batch that runs in this thread; None outside of batches.
 RUNNING: ContextVar[BatchScope | None] = ContextVar("running", default=None)
 
 
-class Batcher(Generic[Question, Answer]):
+class Batcher(Generic[QueryT, ResultT]):
     """The queue of waiting queries and the threads that answer it."""
 
     def __init__(
         self,
-        run: RunBatch[Question, Answer],
+        run: RunBatch[QueryT, ResultT],
         *,
         threads: int = 1,
         max_batch_size: int = 64,
@@ -70,10 +68,12 @@ class Batcher(Generic[Question, Answer]):
         max_queue_size: int = 256,
         max_queue_encodings: int | None = None,
         batch_window_s: float = 0.0,
-        cost_of: Callable[[Sequence[Question]], Cost] = lambda asked: Cost(len(asked)),
+        cost_of: Callable[[Sequence[QueryT]], Cost] = lambda queries: Cost(
+            len(queries)
+        ),
     ) -> None:
-        """`batch_window_s`: while other batches run, one that is not full waits this
-        long for more requests; the fixed cost of a batch is then paid less often.
+        """`batch_window_s`: how long a batch that is not full waits for more requests
+        while another batch runs.
         """
         self._run = run
         self._batch_window_s = batch_window_s
@@ -81,7 +81,7 @@ class Batcher(Generic[Question, Answer]):
         self._max_batch_size = max_batch_size
         self._max_batch_encodings = max_batch_encodings
         self._cost_of = cost_of
-        self._queue: FairQueue[Question, Answer] = FairQueue(
+        self._queue: FairQueue[QueryT, ResultT] = FairQueue(
             max_queries=max_queue_size, max_encodings=max_queue_encodings
         )
         self._changed = threading.Condition()
@@ -91,33 +91,25 @@ class Batcher(Generic[Question, Answer]):
 
     @property
     def waiting(self) -> int:
-        """Queries in the queue, those of running batches not among them."""
+        """Queries in the queue, without those of running batches."""
         return len(self._queue)
 
-    async def ask(self, question: Question, deadline: Deadline) -> Answer:
-        """Wait for the batch that answers this query.
-
-        Raises TooManyWaitingError at once when the queue is full, or later when its
-        caller holds the most of it; DeadlineExceededError when the deadline passes
-        first; RateLimitedError when the caller's rate is used up; and whatever error
-        the batch has for this query. Cancelling it takes the query back.
-        """
-        (outcome,) = await self.ask_all([question], deadline)
-        if isinstance(outcome, AppError):
-            raise outcome
-        return outcome
-
     async def ask_all(
-        self, questions: Sequence[Question], deadline: Deadline
-    ) -> Sequence[Answer | AppError]:
-        """As `ask`, for queries of one `key`: an answer, or the error that is
-        its own, for each. They share one batch if `max_batch_size` allows, and count in
-        the queue and in the caller's rate as so many.
+        self, queries: Sequence[QueryT], deadline: Deadline
+    ) -> Sequence[ResultT | AppError]:
+        """Wait for the batch that answers these queries of one `key`.
+
+        Gives a result or an error for each. They share a batch if `max_batch_size`
+        allows; the queue and the caller's rate count each of them. Cancelling takes
+        them back. Raises TooManyWaitingError at once when the queue is full, or later
+        when its caller holds the most of it; DeadlineExceededError when the deadline
+        passes first; RateLimitedError when the caller's rate is used up; and the error
+        of the batch.
         """
-        caller, cost = CALLER.get(), self._cost_of(questions)
+        caller, cost = CALLER.get(), self._cost_of(queries)
         caller.pay(cost.units)
-        request: PendingRequest[Question, Answer] = PendingRequest(
-            questions, deadline, asyncio.get_running_loop(), caller.identity, cost
+        request: PendingRequest[QueryT, ResultT] = PendingRequest(
+            queries, deadline, asyncio.get_running_loop(), caller.identity, cost
         )
         self._enqueue(request)
         try:
@@ -132,7 +124,7 @@ class Batcher(Generic[Question, Answer]):
             self._cancel(request)
 
     def close(self, *, timeout_s: float = 5.0) -> None:
-        """Let running batches finish, and fail what still waits in the queue."""
+        """Let running batches finish; fail the requests in the queue."""
         with self._changed:
             self._closed = True
             left = self._queue.drain()
@@ -142,7 +134,7 @@ class Batcher(Generic[Question, Answer]):
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _enqueue(self, request: PendingRequest[Question, Answer]) -> None:
+    def _enqueue(self, request: PendingRequest[QueryT, ResultT]) -> None:
         with self._changed:
             if not self._threads and not self._closed:
                 self._start_threads()
@@ -154,7 +146,7 @@ class Batcher(Generic[Question, Answer]):
         settle([(each, error) for each in evicted])
 
     def _start_threads(self) -> None:
-        """At the first request: a lane that nobody uses costs nothing."""
+        """At the first request: an unused lane has no threads."""
         self._threads = [
             threading.Thread(target=self._work, name=f"batch-{n}", daemon=True)
             for n in range(self._most_threads)
@@ -162,10 +154,10 @@ class Batcher(Generic[Question, Answer]):
         for thread in self._threads:
             thread.start()
 
-    def _cancel(self, request: PendingRequest[Question, Answer]) -> None:
+    def _cancel(self, request: PendingRequest[QueryT, ResultT]) -> None:
         request.cancelled = True
         with self._changed:
-            # Else a batch has taken it, and sees `cancelled`.
+            # A batch that has taken it checks `cancelled` instead.
             if request.waits:
                 self._queue.remove(request)
 
@@ -177,7 +169,7 @@ class Batcher(Generic[Question, Answer]):
                     self._running -= 1
 
     def _wait_for_requests(self) -> bool:
-        """True once some wait, and had a moment to become more; False at the end."""
+        """True once requests wait and the batch window is over; False after `close`."""
         with self._changed:
             while not self._queue and not self._closed:
                 self._changed.wait()
@@ -188,8 +180,8 @@ class Batcher(Generic[Question, Answer]):
             time.sleep(self._batch_window_s)
         return True
 
-    def _next_batch(self) -> list[PendingRequest[Question, Answer]]:
-        """What runs from now on; empty where another thread took it."""
+    def _next_batch(self) -> list[PendingRequest[QueryT, ResultT]]:
+        """The requests of the next batch; none if another thread took them."""
         with self._changed:
             group = self._queue.take(
                 max_queries=self._max_batch_size,
@@ -198,22 +190,25 @@ class Batcher(Generic[Question, Answer]):
             self._running += bool(group)
             return group
 
-    def _answer(self, tickets: Sequence[PendingRequest[Question, Answer]]) -> None:
+    def _answer(self, requests: Sequence[PendingRequest[QueryT, ResultT]]) -> None:
         scope = BatchScope(
-            deadline=max(ticket.deadline for ticket in tickets),
-            abandoned=lambda: all(ticket.cancelled for ticket in tickets),
+            deadline=max(request.deadline for request in requests),
+            abandoned=lambda: all(request.cancelled for request in requests),
         )
-        questions = [question for ticket in tickets for question in ticket.questions]
-        outcomes: list[Answer | AppError] = []
+        queries = [query for request in requests for query in request.queries]
+        outcomes: list[ResultT | AppError] = []
         RUNNING.set(scope)
         try:
-            for start in range(0, len(questions), self._max_batch_size):
-                part = questions[start : start + self._max_batch_size]
+            for start in range(0, len(queries), self._max_batch_size):
+                part = queries[start : start + self._max_batch_size]
                 outcomes += self._run(part, scope)
-        except Exception as error:  # noqa: BLE001  (handed to those who wait)
-            settle([(ticket, error) for ticket in tickets])
+        except Exception as error:  # noqa: BLE001  (handed to the callers)
+            settle([(request, error) for request in requests])
             return
         left = iter(outcomes)
         settle(
-            [(ticket, list(islice(left, len(ticket.questions)))) for ticket in tickets]
+            [
+                (request, list(islice(left, len(request.queries))))
+                for request in requests
+            ]
         )

@@ -1,7 +1,6 @@
-"""Who asks: what shares and rates are counted by. It knows nothing of HTTP.
+"""The caller of a request: its share of the queue and its rate. No HTTP.
 
-A context variable, since a request's work is done in its own context from the first
-byte to the queue, and nothing between needs to know.
+A context variable carries it from the middleware to the queue.
 """
 
 from collections.abc import Callable, Hashable
@@ -9,10 +8,10 @@ from contextvars import ContextVar
 
 
 class Caller:
-    """One request of a caller: an API key, or a connection where none are set.
+    """A request's caller: an API key, or a connection where no keys are set.
 
-    `charge` takes units from the caller's rate, and raises RateLimitedError where they
-    are used up; one unit is paid when the request comes in.
+    `charge` takes units from the caller's rate and raises RateLimitedError when none
+    are left. One unit is paid when the request arrives.
     """
 
     def __init__(
@@ -23,7 +22,7 @@ class Caller:
         self._paid = 1
 
     def pay(self, units: int) -> None:
-        """See that so many units are paid for the request in all."""
+        """Raise what the request has paid to `units`."""
         if self._charge is not None and units > self._paid:
             self._charge(units - self._paid)
             self._paid = units

@@ -1,8 +1,7 @@
-"""What a request may cost, as it is counted before it waits. See docs/limits.md.
+"""The cost limits of requests, counted before they wait. See docs/limits.md.
 
-The one place of these limits. Queries are counted by themselves: one answered from
-stored vectors adds little to a batch. Encoding is what is dear, some 12 ms of a
-processor for a skill and up to 60 for a long text.
+A query answered from stored vectors adds little to a batch. Encoding is expensive:
+about 12 ms of a processor for a skill and up to 60 ms for a long text.
 """
 
 from dataclasses import dataclass
@@ -14,33 +13,33 @@ SHORT_BATCH_ENCODINGS = 32
 SHORT_REQUEST_ENCODINGS = 2
 SHORT_REQUEST_QUERIES = 8
 
-# The long lane encodes for so many at once, and lets so many wait: what would come
-# later than most deadlines is refused at once.
+# Encodings of a batch and of the queue of the long lane. A longer queue would outlast
+# most deadlines, so it refuses at once.
 LONG_BATCH_ENCODINGS = 64
 LONG_QUEUE_ENCODINGS = 640
 
-# In an API key's rate, a query and so many encodings count as one request each.
+# An API key's rate counts a query as one unit, and this many encodings as another.
 ENCODINGS_PER_UNIT = 16
 
-# After so many encodings a batch looks whether anybody still waits for it.
+# After this many encodings a batch checks its deadline and its cancellation.
 SLICE_TEXTS = 8
 
 
 @dataclass(frozen=True)
 class Cost:
-    """At most: what a cache or the database holds already is not known yet."""
+    """An upper bound: it does not know yet what a cache or the database holds."""
 
     queries: int
     encodings: int = 0
 
     @property
     def units(self) -> int:
-        """As the rate of an API key counts it."""
+        """What it takes from an API key's rate."""
         return self.queries + self.encodings // ENCODINGS_PER_UNIT
 
     @property
     def work(self) -> int:
-        """As shares of the queue count it."""
+        """What it takes from a caller's share of the queue."""
         return self.queries + self.encodings
 
     @property

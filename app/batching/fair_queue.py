@@ -1,8 +1,8 @@
-"""Requests that wait, each caller with its share. No threads, no clock, no ranking.
+"""A fair queue of requests by caller. No threads, no clock, no ranking.
 
 Start-time fair queueing (Goyal, Vin, Cheng 1996): a request begins, in virtual time,
-where its caller's last one ends or where the service is now, and the earliest is next.
-Who asks for little comes before the next request of who asks for much.
+where its caller's last one ends or where the queue is now, and the earliest is next.
+A caller with few requests overtakes a caller with many.
 """
 
 from bisect import insort
@@ -10,20 +10,20 @@ from collections.abc import Hashable
 from itertools import count
 from typing import Generic
 
-from app.batching.pending import Answer, PendingRequest, Question
+from app.batching.pending import PendingRequest, QueryT, ResultT
 from app.errors import TooManyWaitingError
 
 
-class FairQueue(Generic[Question, Answer]):
-    """At most `max_queries` and `max_encodings` wait, whoever asks.
+class FairQueue(Generic[QueryT, ResultT]):
+    """Holds at most `max_queries` and `max_encodings`.
 
-    Where it is full, those who hold the most of it give way to those who hold less.
+    A full queue evicts requests of the caller who holds the most of it.
     """
 
     def __init__(self, *, max_queries: int, max_encodings: int | None = None) -> None:
         self._max_queries = max_queries
         self._max_encodings = max_encodings
-        self._waiting: list[PendingRequest[Question, Answer]] = []
+        self._waiting: list[PendingRequest[QueryT, ResultT]] = []
         self._queries = 0
         self._encodings = 0
         self._now = 0
@@ -31,14 +31,16 @@ class FairQueue(Generic[Question, Answer]):
         self._numbers = count()
 
     def __len__(self) -> int:
-        """Queries that wait."""
+        """Queries in the queue."""
         return self._queries
 
     def push(
-        self, request: PendingRequest[Question, Answer]
-    ) -> list[PendingRequest[Question, Answer]]:
-        """Those that give way to the request; raises TooManyWaitingError where it is
-        the request's own caller who holds the most.
+        self, request: PendingRequest[QueryT, ResultT]
+    ) -> list[PendingRequest[QueryT, ResultT]]:
+        """Add a request; return those that it evicts.
+
+        Raises TooManyWaitingError if the queue is full and the request's own caller
+        holds the most of it.
         """
         evicted = self._make_room(request)
         for each in evicted:
@@ -51,8 +53,8 @@ class FairQueue(Generic[Question, Answer]):
         self._count(request, 1)
         return evicted
 
-    def remove(self, request: PendingRequest[Question, Answer]) -> None:
-        """Take a waiting request out again; what it would have cost is given back."""
+    def remove(self, request: PendingRequest[QueryT, ResultT]) -> None:
+        """Take a request out again and refund its cost to its caller."""
         self._waiting.remove(request)
         request.waits = False
         self._count(request, -1)
@@ -63,17 +65,17 @@ class FairQueue(Generic[Question, Answer]):
 
     def take(
         self, *, max_queries: int, max_encodings: int
-    ) -> list[PendingRequest[Question, Answer]]:
+    ) -> list[PendingRequest[QueryT, ResultT]]:
         """The next request and those of the same key that fit into its batch."""
-        group: list[PendingRequest[Question, Answer]] = []
+        group: list[PendingRequest[QueryT, ResultT]] = []
         queries = encodings = 0
         for request in self._waiting:
             if group and request.key != group[0].key:
                 continue
             more = queries + request.cost.queries
             dearer = encodings + request.cost.encodings
-            # A request alone may be too large: it takes several batches. One that does
-            # not fit beside others is the first of a later batch.
+            # A request that is too large for any batch runs alone, in several batches.
+            # One that does not fit beside others starts a later batch.
             if group and (more > max_queries or dearer > max_encodings):
                 continue
             queries, encodings = more, dearer
@@ -87,8 +89,8 @@ class FairQueue(Generic[Question, Answer]):
             self._ends = {c: end for c, end in self._ends.items() if end > self._now}
         return group
 
-    def drain(self) -> list[PendingRequest[Question, Answer]]:
-        """All that wait."""
+    def drain(self) -> list[PendingRequest[QueryT, ResultT]]:
+        """Take out all requests."""
         drained, self._waiting = self._waiting, []
         self._queries = self._encodings = 0
         for request in drained:
@@ -96,13 +98,13 @@ class FairQueue(Generic[Question, Answer]):
         return drained
 
     def _make_room(
-        self, request: PendingRequest[Question, Answer]
-    ) -> list[PendingRequest[Question, Answer]]:
+        self, request: PendingRequest[QueryT, ResultT]
+    ) -> list[PendingRequest[QueryT, ResultT]]:
         queries = self._queries + request.cost.queries
         encodings = self._encodings + request.cost.encodings
         held = self._held()
         own = held.get(request.caller, 0) + request.cost.work
-        evicted: list[PendingRequest[Question, Answer]] = []
+        evicted: list[PendingRequest[QueryT, ResultT]] = []
         while self._is_too_much(queries, encodings):
             most = max(held, key=held.__getitem__, default=None)
             if most is None or held[most] <= own:
@@ -132,10 +134,10 @@ class FairQueue(Generic[Question, Answer]):
             held[each.caller] = held.get(each.caller, 0) + each.cost.work
         return held
 
-    def _count(self, request: PendingRequest[Question, Answer], sign: int) -> None:
+    def _count(self, request: PendingRequest[QueryT, ResultT], sign: int) -> None:
         self._queries += sign * request.cost.queries
         self._encodings += sign * request.cost.encodings
 
 
-def _turn(request: PendingRequest[Question, Answer]) -> tuple[int, int]:
+def _turn(request: PendingRequest[QueryT, ResultT]) -> tuple[int, int]:
     return request.turn

@@ -1,4 +1,4 @@
-"""A short lane, and a long one for requests that may take many times as long."""
+"""A short lane, and a long one for expensive requests."""
 
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -8,29 +8,29 @@ from app.deadline import Deadline
 from app.errors import AppError
 
 QueryT_contra = TypeVar("QueryT_contra", contravariant=True)
-AnswerT_co = TypeVar("AnswerT_co", covariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-class Lane(Protocol[QueryT_contra, AnswerT_co]):
-    """Where queries wait for their batch; a `Batcher` is one."""
+class Lane(Protocol[QueryT_contra, ResultT_co]):
+    """A queue with its batches; a `Batcher` is one."""
 
     @property
     def waiting(self) -> int: ...
 
     async def ask_all(
-        self, questions: Sequence[QueryT_contra], deadline: Deadline
-    ) -> Sequence[AnswerT_co | AppError]: ...
+        self, queries: Sequence[QueryT_contra], deadline: Deadline
+    ) -> Sequence[ResultT_co | AppError]: ...
 
     def close(self) -> None: ...
 
 
-class LanesByCost(Generic[QueryT_contra, AnswerT_co]):
-    """Sends each request to the lane of its cost: none waits behind dearer ones."""
+class LanesByCost(Generic[QueryT_contra, ResultT_co]):
+    """Sends each request to the lane of its cost: none waits behind expensive ones."""
 
     def __init__(
         self,
-        short: Lane[QueryT_contra, AnswerT_co],
-        long: Lane[QueryT_contra, AnswerT_co],
+        short: Lane[QueryT_contra, ResultT_co],
+        long: Lane[QueryT_contra, ResultT_co],
         *,
         cost_of: Callable[[Sequence[QueryT_contra]], Cost],
     ) -> None:
@@ -44,10 +44,10 @@ class LanesByCost(Generic[QueryT_contra, AnswerT_co]):
         return self._short.waiting + self._long.waiting
 
     async def ask_all(
-        self, questions: Sequence[QueryT_contra], deadline: Deadline
-    ) -> Sequence[AnswerT_co | AppError]:
+        self, queries: Sequence[QueryT_contra], deadline: Deadline
+    ) -> Sequence[ResultT_co | AppError]:
         """As `Batcher.ask_all`."""
-        return await self._lane(questions).ask_all(questions, deadline)
+        return await self._lane(queries).ask_all(queries, deadline)
 
     def close(self) -> None:
         """As `Batcher.close`, both."""
@@ -55,6 +55,6 @@ class LanesByCost(Generic[QueryT_contra, AnswerT_co]):
         self._long.close()
 
     def _lane(
-        self, questions: Sequence[QueryT_contra]
-    ) -> Lane[QueryT_contra, AnswerT_co]:
-        return self._short if self._cost_of(questions).is_short else self._long
+        self, queries: Sequence[QueryT_contra]
+    ) -> Lane[QueryT_contra, ResultT_co]:
+        return self._short if self._cost_of(queries).is_short else self._long

@@ -1,4 +1,4 @@
-"""What a request holds while its queries wait in the queue of the batcher."""
+"""A request whose queries wait in the batcher's queue."""
 
 import asyncio
 from collections.abc import Hashable, Sequence
@@ -12,44 +12,45 @@ from app.errors import AppError
 
 
 class HasBatchKey(Protocol):
-    """Questions with equal keys share a batch."""
+    """Queries with equal keys share a batch."""
 
     @property
     def key(self) -> Hashable: ...
 
 
-Question = TypeVar("Question", bound=HasBatchKey)
-Answer = TypeVar("Answer")
+QueryT = TypeVar("QueryT", bound=HasBatchKey)
+ResultT = TypeVar("ResultT")
 
-# Of one request: an answer or an error for each question, or the error of its pass.
-Settlement = Sequence[Answer | AppError] | Exception
+# Of one request: a result or an error for each query, or the error of its batch.
+Settlement = Sequence[ResultT | AppError] | Exception
 
 
 @dataclass(eq=False)
-class PendingRequest(Generic[Question, Answer]):
-    """Queries of one request in the queue. Its future belongs to the event loop: it is
-    touched there only, so that a cancellation and a completion cannot race.
+class PendingRequest(Generic[QueryT, ResultT]):
+    """One request's queries in the queue.
+
+    Only the event loop touches its future: cancelling and completing cannot race.
     """
 
-    questions: Sequence[Question]
+    queries: Sequence[QueryT]
     deadline: Deadline
     loop: asyncio.AbstractEventLoop
     caller: Hashable
     cost: Cost
-    # Made once: a key with a thousand filters takes a millisecond to make.
+    # Computed once: a key with a thousand filters takes a millisecond.
     key: Hashable = field(init=False)
-    future: "asyncio.Future[Sequence[Answer | AppError]]" = field(init=False)
+    future: "asyncio.Future[Sequence[ResultT | AppError]]" = field(init=False)
     cancelled: bool = False
-    # Both belong to the queue: whether it waits there, and its place in virtual time.
+    # Set by the queue: whether it waits there, and its position in virtual time.
     waits: bool = False
     turn: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        self.key = self.questions[0].key
+        self.key = self.queries[0].key
         self.future = self.loop.create_future()
 
-    def settle(self, outcome: Settlement[Answer]) -> None:
-        """Hand the outcomes over, in the thread of the loop."""
+    def settle(self, outcome: Settlement[ResultT]) -> None:
+        """Complete the future, in the thread of the loop."""
         if self.future.done():
             return
         if isinstance(outcome, Exception):
@@ -59,19 +60,19 @@ class PendingRequest(Generic[Question, Answer]):
 
 
 def settle(
-    settled: Sequence[tuple[PendingRequest[Question, Answer], Settlement[Answer]]],
+    settled: Sequence[tuple[PendingRequest[QueryT, ResultT], Settlement[ResultT]]],
 ) -> None:
-    """Hand the outcomes over, from any thread: each loop is woken once."""
-    for loop in {ticket.loop for ticket, _ in settled}:
-        # RuntimeError: the loop was closed, so nobody waits any more.
+    """Complete the futures, from any thread: wakes each loop once."""
+    for loop in {request.loop for request, _ in settled}:
+        # RuntimeError: the loop is closed, and its futures with it.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_settle_here, loop, settled)
 
 
 def _settle_here(
     loop: asyncio.AbstractEventLoop,
-    settled: Sequence[tuple[PendingRequest[Question, Answer], Settlement[Answer]]],
+    settled: Sequence[tuple[PendingRequest[QueryT, ResultT], Settlement[ResultT]]],
 ) -> None:
-    for ticket, outcome in settled:
-        if ticket.loop is loop:
-            ticket.settle(outcome)
+    for request, outcome in settled:
+        if request.loop is loop:
+            request.settle(outcome)

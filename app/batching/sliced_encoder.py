@@ -1,4 +1,4 @@
-"""Encodes in slices, so that a batch whom nobody waits for stops encoding."""
+"""Encodes in slices, so that a cancelled batch stops encoding."""
 
 import time
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from app.batching.cost import SLICE_TEXTS
 from app.encoder import Encoder
 from app.errors import DeadlineExceededError
 
-# The encoder's lock goes to who asks for it in the moment when it is free: without a
-# pause, who encodes slice after slice always has it again before another wakes.
+# Without a pause the thread that releases the encoder's lock takes it again before
+# another one wakes.
 BETWEEN_SLICES_S = 0.001
 
 
 class SlicedEncoder:
-    """An encoder in front of another. A text's vector is the same in any slice."""
+    """Wraps an encoder. A text's vector does not depend on its slice."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
@@ -31,8 +31,8 @@ class SlicedEncoder:
         return self._encoder.dimension
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As `Encoder.encode`; raises DeadlineExceededError in the middle when the
-        running batch has no time left, or nobody who waits for it.
+        """As `Encoder.encode`. Raises DeadlineExceededError between two slices when the
+        running batch is past its deadline or was cancelled.
         """
         vectors = np.empty((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), SLICE_TEXTS):

@@ -1,4 +1,4 @@
-"""Gaps between passes, as background work sees them."""
+"""Gaps between batches, as background work sees them."""
 
 import threading
 import time
@@ -22,8 +22,8 @@ def test_a_service_that_answered_nothing_yet_has_always_been_idle() -> None:
 def test_results_and_errors_pass_through() -> None:
     activity = IdleTracker()
 
-    def double(questions: Sequence[int], _scope: BatchScope) -> list[int]:
-        return [question * 2 for question in questions]
+    def double(queries: Sequence[int], _scope: BatchScope) -> list[int]:
+        return [query * 2 for query in queries]
 
     assert activity.observed(double)([1, 2], SCOPE) == [2, 4]
     with pytest.raises(ZeroDivisionError):
@@ -31,7 +31,7 @@ def test_results_and_errors_pass_through() -> None:
     assert activity.idle_s() < 10
 
 
-def test_a_running_pass_is_no_gap_and_its_end_is_noticed() -> None:
+def test_a_running_batch_is_no_gap_and_its_end_is_noticed() -> None:
     activity = IdleTracker()
     running, may_end = threading.Event(), threading.Event()
 

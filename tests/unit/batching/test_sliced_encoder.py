@@ -1,4 +1,4 @@
-"""A batch stops encoding once its time is up, or nobody waits for it."""
+"""A batch stops encoding once its deadline passes or its callers cancel."""
 
 import asyncio
 import threading
@@ -14,6 +14,7 @@ from app.batching.cost import SLICE_TEXTS
 from app.batching.sliced_encoder import SlicedEncoder
 from app.deadline import Deadline
 from app.errors import AppError
+from tests.support.batching import only
 
 TEXTS = [str(n) for n in range(5 * SLICE_TEXTS + 1)]
 
@@ -63,11 +64,11 @@ def test_slices_give_what_the_whole_gives() -> None:
 @pytest.mark.parametrize("leaves", [True, False], ids=["it left", "its time is up"])
 def test_f103_nothing_is_encoded_for_a_request_that_is_over(leaves: bool) -> None:
     encoder, ended = SlowEncoder(slices=0), threading.Event()
-    passes = batcher(encoder, ended)
+    batching = batcher(encoder, ended)
 
     async def story() -> None:
         deadline = Deadline.after(60 if leaves else 0.1)
-        task = asyncio.create_task(passes.ask(Asked(), deadline))
+        task = asyncio.create_task(only(batching, Asked(), deadline))
         await asyncio.to_thread(encoder.begun.wait, 30)
         if leaves:
             task.cancel()
@@ -76,5 +77,5 @@ def test_f103_nothing_is_encoded_for_a_request_that_is_over(leaves: bool) -> Non
         await asyncio.to_thread(ended.wait, 30)
 
     asyncio.run(story())
-    passes.close()
+    batching.close()
     assert encoder.seen == TEXTS[:SLICE_TEXTS]
