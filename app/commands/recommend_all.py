@@ -41,7 +41,11 @@ from app.ranking.retrieval.full_scan import FullScan
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
-from app.storage.recommendations import Recommended, count_users_after, users_after
+from app.storage.recommendations import (
+    StoredRecommendation,
+    count_users_after,
+    users_after,
+)
 
 BLOCK_TIMEOUT_S = 600.0
 
@@ -139,12 +143,12 @@ def _blocks(
         yield len(users)
 
 
-def _rows(user: Id, outcome: Outcome) -> Iterator[Recommended]:
+def _rows(user: Id, outcome: Outcome) -> Iterator[StoredRecommendation]:
     if isinstance(outcome, UserNotFoundError):
         return  # deleted since the block was read
     for rank, hit in enumerate(result_of(outcome).hits, start=1):
         score = hit.explanation.score if hit.explanation else None
-        yield Recommended(user, rank, hit.id, hit.similarity_score, score)
+        yield StoredRecommendation(user, rank, hit.id, hit.similarity_score, score)
 
 
 def _dispatcher(

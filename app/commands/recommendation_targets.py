@@ -13,7 +13,7 @@ from app.errors import AppError
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
-from app.storage.recommendations import RecommendationTable, Recommended
+from app.storage.recommendations import RecommendationTable, StoredRecommendation
 
 WRITE_TIMEOUT_S = 60.0
 CSV_HEADER = ["user_id", "rank", "job_id", "similarity_score", "match_score"]
@@ -26,7 +26,7 @@ class RecommendationTarget(Protocol):
         """The last user that an unfinished run of the same question has done."""
         ...
 
-    def write(self, users: Sequence[Id], rows: Sequence[Recommended]) -> None:
+    def write(self, users: Sequence[Id], rows: Sequence[StoredRecommendation]) -> None:
         """All or nothing, once it has returned for good."""
         ...
 
@@ -58,7 +58,7 @@ class TableTarget:
             )
         return self._run.after
 
-    def write(self, users: Sequence[Id], rows: Sequence[Recommended]) -> None:
+    def write(self, users: Sequence[Id], rows: Sequence[StoredRecommendation]) -> None:
         with self._database.write(Deadline.after(WRITE_TIMEOUT_S)) as transaction:
             self._run = self._table.store(transaction, self._run, users, rows)
 
@@ -96,7 +96,7 @@ class CsvTarget:
         after: Id | None = done["after"]
         return after
 
-    def write(self, users: Sequence[Id], rows: Sequence[Recommended]) -> None:
+    def write(self, users: Sequence[Id], rows: Sequence[StoredRecommendation]) -> None:
         self._append(
             [
                 [

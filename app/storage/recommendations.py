@@ -16,7 +16,7 @@ QUERIES = load("recommendations")
 
 
 @dataclass(frozen=True)
-class Recommended:
+class StoredRecommendation:
     """One row: the job that is `rank`-th best for the user, counted from 1."""
 
     user_id: Id
@@ -57,7 +57,7 @@ class RecommendationTable:
         transaction: Transaction,
         run: Run,
         users: Sequence[Id],
-        rows: Sequence[Recommended],
+        rows: Sequence[StoredRecommendation],
     ) -> Run:
         """Replace what these users, the next in order, had; the run moved on.
 

@@ -16,7 +16,7 @@ from app.errors import AppError
 from app.storage.catalogue import Catalogue
 from app.storage.codec import to_bytes
 from app.storage.connection.database import Database
-from app.storage.recommendations import RecommendationTable, Recommended
+from app.storage.recommendations import RecommendationTable, StoredRecommendation
 from tests.support.bulk import fill_jobs
 from tests.support.encoders import direction
 from tests.support.postgres import run
@@ -242,7 +242,7 @@ def test_two_runs_at_once_do_not_undo_one_another(url: str, database: Database) 
         mine = table.open_run(transaction, "question")
         other = table.open_run(transaction, "question")
     assert mine == other
-    row = Recommended(1, 1, 7, 0.5, None)
+    row = StoredRecommendation(1, 1, 7, 0.5, None)
     with database.write(Deadline.after(30)) as transaction:
         assert table.store(transaction, mine, [1, 2], [row]).after == 2
     with (
@@ -256,8 +256,8 @@ def test_two_runs_at_once_do_not_undo_one_another(url: str, database: Database) 
 def test_f98_two_runs_of_different_questions_lose_no_user(
     url: str, database: Database
 ) -> None:
-    def rows(*users: int) -> list[Recommended]:
-        return [Recommended(user, 1, 7, 0.5, None) for user in users]
+    def rows(*users: int) -> list[StoredRecommendation]:
+        return [StoredRecommendation(user, 1, 7, 0.5, None) for user in users]
 
     with database.write(Deadline.after(30)) as transaction:
         table = RecommendationTable(Catalogue.read(transaction))

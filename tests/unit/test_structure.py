@@ -25,7 +25,6 @@ STILL_TWICE = {
     "STATEMENT_TIMEOUT_S": BACKFILL,
     "T": BACKFILL,
     "QUERIES": "each module of storage loads the .sql file beside it under this name",
-    "Recommended": "the stored row is renamed with its table",
     "Target": "the import's is renamed with the tables",
 }
 

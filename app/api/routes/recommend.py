@@ -25,15 +25,15 @@ def build_recommend_router(
     router = APIRouter(dependencies=API_KEYS if needs_key else [])
 
     async def answers(
-        queries: Sequence[Query], request: Request, response: Response, *, explain: bool
-    ) -> Sequence[RecommendAnswer]:
+        queries: Sequence[Query], request: Request, *, explain: bool
+    ) -> tuple[Sequence[RecommendAnswer], dict[str, str]]:
+        """The answers and the headers of their response."""
         start = time.perf_counter()
         deadline = Deadline.after(timeout_s)
         work = recommend(queue, queries, deadline, explain=explain)
         found, timings = await cancel_on_disconnect(request, work)
         request.state.timings = timings
-        response.headers["Server-Timing"] = server_timing(timings, start)
-        return found
+        return found, {"Server-Timing": server_timing(timings, start)}
 
     @router.post("/api/recommend", responses=ERRORS)
     async def recommend_to_one(
@@ -41,9 +41,10 @@ def build_recommend_router(
     ) -> RecommendResponse:
         """The jobs that fit a user, or a skills text, best first."""
         query = recommend_query(asked, defaults)
-        (found,) = await answers([query], request, response, explain=asked.explain)
+        (found,), headers = await answers([query], request, explain=asked.explain)
         if isinstance(found, AppError):
             raise found
+        response.headers.update(headers)
         return found
 
     @router.post(
@@ -53,13 +54,9 @@ def build_recommend_router(
     )
     async def recommend_to_many(asked: BatchRequest, request: Request) -> Response:
         """The jobs that fit each of several users, from one scan of the table."""
-        response = Response(media_type="application/json")
         queries = batch_queries(asked, defaults)
-        found = await answers(queries, request, response, explain=asked.explain)
-        return Response(
-            batch_json(asked.user_ids, found),
-            media_type="application/json",
-            headers={"Server-Timing": response.headers["Server-Timing"]},
-        )
+        found, headers = await answers(queries, request, explain=asked.explain)
+        body = batch_json(asked.user_ids, found)
+        return Response(body, media_type="application/json", headers=headers)
 
     return router
