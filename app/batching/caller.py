@@ -3,20 +3,25 @@
 A context variable carries it from the middleware to the queue.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextvars import ContextVar
+from typing import Protocol
+
+
+class Charge(Protocol):
+    """Takes units from a caller's rate."""
+
+    def __call__(self, *, units: int, paid: int) -> None:
+        """Raise what a request has paid. Raises RateLimitedError."""
 
 
 class Caller:
     """A request's caller: an API key, or a connection where no keys are set.
 
-    `charge` takes units from the caller's rate and raises RateLimitedError when none
-    are left. One unit is paid when the request arrives.
+    One unit is paid when the request arrives.
     """
 
-    def __init__(
-        self, identity: Hashable, charge: Callable[[int], None] | None = None
-    ) -> None:
+    def __init__(self, identity: Hashable, charge: Charge | None = None) -> None:
         self.identity = identity
         self._charge = charge
         self._paid = 1
@@ -24,7 +29,7 @@ class Caller:
     def pay(self, units: int) -> None:
         """Raise what the request has paid to `units`."""
         if self._charge is not None and units > self._paid:
-            self._charge(units - self._paid)
+            self._charge(units=units, paid=self._paid)
             self._paid = units
 
 

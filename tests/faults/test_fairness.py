@@ -46,7 +46,7 @@ def new_skills(client: int) -> dict[str, object]:
     return {"skills": ", ".join(names), "rank_by": "skills"}
 
 
-BATCH = {"user_ids": list(range(1, 65))}
+BATCH: dict[str, object] = {"user_ids": list(range(1, 65))}
 HEAVY: dict[str, tuple[str, Callable[[int], dict[str, object]]]] = {
     "new skills": ("/api/recommend", new_skills),
     "batches that explain": (
@@ -131,4 +131,4 @@ def test_f124_a_rate_counts_each_user_of_a_batch_and_new_skills(
         assert post("/api/recommend", new_skills(1), KEYS[1]).status_code == 200
         refused = post("/api/recommend", new_skills(2), KEYS[1])
         assert refused.status_code == 429
-        assert 10 <= int(refused.headers["Retry-After"]) <= 40  # 5 - 1 units
+        assert 40 <= int(refused.headers["Retry-After"]) <= 50  # 5 units, one was left

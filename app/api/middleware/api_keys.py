@@ -43,10 +43,12 @@ class TokenBuckets:
         self._buckets: dict[bytes, tuple[float, float]] = {}  # tokens, filled when
         self._lock = threading.Lock()
 
-    def wait_s(self, caller: bytes, units: int = 1) -> int:
-        """Take tokens and return 0, or whole seconds until there will be as many.
+    def wait_s(self, caller: bytes, units: int = 1, *, paid: int = 0) -> int:
+        """Take `units` less `paid` tokens and return 0, or the seconds to wait.
 
-        A full bucket pays for anything, and may owe the rest.
+        `paid`: tokens that this request has taken before. A bucket that was full before
+        the request pays for any number of units; its caller then owes the rest. The
+        wait is for a new request, which has paid nothing.
         """
         needed = min(float(units), self._capacity)
         with self._lock:
@@ -54,8 +56,9 @@ class TokenBuckets:
             tokens, filled_at = self._buckets.get(caller, (self._capacity, now))
             refill = (now - filled_at) * self._per_second
             tokens = min(self._capacity, tokens + refill)
-            allowed = tokens >= needed
-            self._buckets[caller] = (tokens - units if allowed else tokens, now)
+            allowed = tokens >= needed - paid
+            taken = units - paid if allowed else 0
+            self._buckets[caller] = (tokens - taken, now)
         return 0 if allowed else math.ceil((needed - tokens) / self._per_second)
 
 

@@ -54,7 +54,7 @@ class AuthMiddleware:
             return
         charge = partial(self._charge, key)
         try:
-            charge(1)
+            charge(units=1, paid=0)
         except RateLimitedError as error:
             headers = {"Retry-After": str(error.retry_after_s)}
             await error_response(429, str(error), headers)(scope, receive, send)
@@ -62,9 +62,11 @@ class AuthMiddleware:
         CALLER.set(Caller(key, charge))
         await self._app(scope, receive, send)
 
-    def _charge(self, key: bytes, units: int) -> None:
+    def _charge(self, key: bytes, *, units: int, paid: int) -> None:
         """Raises RateLimitedError."""
-        if self._buckets and (wait_s := self._buckets.wait_s(key, units)):
+        if self._buckets is None:
+            return
+        if wait_s := self._buckets.wait_s(key, units, paid=paid):
             raise RateLimitedError(wait_s)
 
 

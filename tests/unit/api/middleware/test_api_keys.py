@@ -58,3 +58,29 @@ def test_a_bucket_holds_no_more_than_a_minutes_tokens() -> None:
     buckets.wait_s(b"a")
     clock.now += 3600
     assert [buckets.wait_s(b"a") for _ in range(4)] == [0, 0, 0, 20]
+
+
+def test_f124_a_full_bucket_pays_for_a_request_of_any_cost_and_owes_the_rest() -> None:
+    clock = Clock()
+    buckets = TokenBuckets(6, clock=clock)  # one every ten seconds
+
+    def request(units: int) -> int:
+        """As the edge does: one unit on arrival, then the others."""
+        return buckets.wait_s(b"a") or buckets.wait_s(b"a", units, paid=1)
+
+    assert request(64) == 0
+    assert buckets.wait_s(b"a") == 590  # 58 are owed
+    clock.now += 580 + 50
+    # Only a full bucket pays; who waits as long as it says is served.
+    wait_s = request(64)
+    assert wait_s == 20  # one unit was paid on arrival
+    clock.now += wait_s
+    assert request(64) == 0
+
+
+def test_a_request_within_its_rate_pays_what_it_costs() -> None:
+    buckets = TokenBuckets(60, clock=Clock())
+    assert buckets.wait_s(b"a") == 0
+    assert buckets.wait_s(b"a", 50, paid=1) == 0
+    assert buckets.wait_s(b"a", 10) == 0
+    assert buckets.wait_s(b"a") == 1
