@@ -10,7 +10,13 @@ from psycopg2.sql import Composable, Composed, Literal
 from app.query.constraints import Condition
 from app.query.ids import Id
 from app.storage import users
-from app.storage.codec import EMBEDDING_BYTES, from_bytes, int32_from_bytes, to_bytes
+from app.storage.codec import (
+    EMBEDDING_BYTES,
+    from_bytes,
+    int32_from_bytes,
+    int32_to_bytes,
+    to_bytes,
+)
 from app.storage.columns import public
 from app.storage.conditions import selected, where_clause
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
@@ -19,6 +25,9 @@ from app.storage.jobs import stream_embeddings
 from app.storage.sql import load
 
 QUERIES = load("skills")
+
+# The id of no skill.
+NO_SKILL = -1
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,18 @@ def stream_skills(
         **_version(version),
     )
     transaction.copy_out(query, sink)
+
+
+def skill_texts(
+    transaction: Transaction, *, after: Position, limit: int, version: str
+) -> list[tuple[int, str]]:
+    """(id, skill) of those that `stream_skills` streams."""
+    query = QUERIES["skill_texts"].format(**_version(version))
+    position = {"revision": after.revision, "skill_id": after.skill_id}
+    return [
+        (id_, skill)
+        for id_, skill in transaction.rows(query, {**position, "limit": limit})
+    ]
 
 
 def revision_of(transaction: Transaction, skill_id: int) -> int:
@@ -148,7 +169,35 @@ def stream_skill_ids(
     if filters:
         conditions = where_clause(filters, table.columns)
         matching = table.format(QUERIES["matching"], filters=conditions)
-    query = table.format(QUERIES["stream_skill_ids"], matching=matching)
+    query = table.format(
+        QUERIES["stream_skill_ids"],
+        matching=matching,
+        has_skill_ids=QUERIES["has_skill_ids"],
+    )
+    transaction.copy_out(query, sink)
+
+
+def stream_entries(
+    transaction: Transaction,
+    sink: Sink,
+    table: EntityTable,
+    *,
+    version: str,
+    filters: Sequence[Condition] = (),
+) -> None:
+    """Stream (id, spare int2, embedding, skill_ids) of every row that has one of both
+    and matches, as COPY BINARY. Zeros stand for an embedding that is absent, or of
+    another model, and NO_SKILL for skill ids that are still to be found.
+    """
+    query = table.format(
+        QUERIES[f"stream_{'job' if table.name == 'jobs' else 'user'}_entries"],
+        version=version,
+        filters=where_clause(filters, table.columns),
+        has_skill_ids=QUERIES["has_skill_ids"],
+        has_embedding=table.format(QUERIES["has_embedding"], version=version),
+        no_embedding=Literal(bytes(EMBEDDING_BYTES)),
+        no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
+    )
     transaction.copy_out(query, sink)
 
 

@@ -1,6 +1,7 @@
 """The words of a text, to match by. It knows no grammar but English endings."""
 
 import re
+from hashlib import blake2b
 
 from app.ranking.skills.parse import skill_key
 
@@ -18,6 +19,10 @@ _STOP_TEXT = """
     while who why will with work worked working would year years you your
 """
 STOP_WORDS = frozenset(_STOP_TEXT.split())
+
+# To be raised with every change of what `words_of` gives, so that caches are made anew;
+# a test compares it with what a sample gives.
+STEMS_VERSION = 1
 
 # Shorter words have no ending to lose.
 LEAST_STEM = 3
@@ -40,3 +45,8 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= LEAST_STEM:
             return word[: -len(ending)]
     return word
+
+
+def word_hash(word: str) -> int:
+    """64 bits that stand for a stem: no two words of a board share them."""
+    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")

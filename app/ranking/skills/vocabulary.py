@@ -2,18 +2,31 @@
 the exact vectors of the few that decide. It does not know how the files came about.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.ranking.skills.stems import word_hash
 from app.storage.codec import DIMENSION
 from app.storage.skill_counts import SkillCounts
 
 # One skill's codes: v is about scale * codes, off by at most `error` in length, so
 # that a similarity with a unit vector is off by at most that (Cauchy and Schwarz).
-CODE = np.dtype([("codes", "i1", (DIMENSION,)), ("scale", "<f4"), ("error", "<f4")])
+# `words`: how many the skill has. The spare field keeps the floats of all rows aligned.
+CODE = np.dtype(
+    [
+        ("codes", "i1", (DIMENSION,)),
+        ("scale", "<f4"),
+        ("error", "<f4"),
+        ("words", "<u2"),
+        ("spare", "<u2"),
+    ]
+)
+# One word of one skill, by `stems.word_hash`; a pair may be there twice.
+SKILL_WORD = np.dtype([("skill", "<i4"), ("word", "<u8")])
 EXACT_VECTOR = np.dtype(("<f4", (DIMENSION,)))
 
 # What is asked for is rounded to whole numbers, too, of this fineness: then a product
@@ -64,6 +77,9 @@ class Vocabulary:
     exact: NDArray[np.float32]  # (rows, 384), unit length or zero
     error: float  # the greatest of the codes
     counts: SkillCounts | None = None  # where the backfill has made some
+    words: NDArray[Any] = field(  # SKILL_WORD
+        default_factory=lambda: np.zeros(0, SKILL_WORD), repr=False
+    )
     # How rare skills are that were asked for, by a digest of their vectors: lost with
     # this object, as a newer vocabulary may say otherwise.
     rarities: dict[bytes, float] = field(
@@ -113,3 +129,20 @@ class Vocabulary:
         here = np.flatnonzero(self.known(skill_ids) < self.rows)
         found[here] = self.exact[skill_ids[here]]
         return found
+
+    def holding(
+        self, words: Sequence[str]
+    ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+        """(skill id, place in `words`) of every skill that holds one of the words,
+        by skill.
+        """
+        hashes = np.array([word_hash(word) for word in words], np.uint64)
+        order = np.argsort(hashes)
+        listed = self.words["word"]
+        place = np.searchsorted(hashes, listed, sorter=order)
+        here = np.flatnonzero(place < len(words))
+        here = here[hashes[order[place[here]]] == listed[here]]
+        skill = self.words["skill"][here].astype(np.int64)
+        found = np.unique(skill * len(words) + order[place[here]])
+        skill, column = np.divmod(found[found < self.rows * len(words)], len(words))
+        return skill.astype(np.int32), column.astype(np.intp)

@@ -26,6 +26,7 @@ from app.storage.skills import (
     Position,
     VocabularyState,
     revision_of,
+    skill_texts,
     stream_skills,
     vocabulary_state,
 )
@@ -113,7 +114,13 @@ class VocabularyCache:
         writer: Writer,
         progress: FilesProgress,
     ) -> FilesProgress:
-        writer.read_rows, writer.last_id = 0, 0
+        texts = skill_texts(
+            transaction,
+            after=progress.position,
+            limit=VOCABULARY_SLICE_ROWS,
+            version=self._version,
+        )
+        words = writer.begin_slice(texts, words=progress.words)
         reader = RecordReader("integer", writer.write)
         read_copy(
             lambda sink: stream_skills(
@@ -130,6 +137,7 @@ class VocabularyCache:
             progress,
             rows=max(progress.rows, writer.rows),
             error=max(progress.error, writer.error),
+            words=words,
         )
         if writer.read_rows < VOCABULARY_SLICE_ROWS:
             end = Position(state.revision, np.iinfo(np.int32).max)

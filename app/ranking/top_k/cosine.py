@@ -24,6 +24,41 @@ __all__ = ["DECIMALS", "CosineTopK", "Scored"]
 MARGIN = 3e-5
 
 
+class Cosines:
+    """Scores rows approximately, all of a chunk, and exactly, those that are chosen."""
+
+    def __init__(self, queries: NDArray[np.float32]) -> None:
+        """`queries`: (q, 384) float32, any length but zero."""
+        exact = queries.astype(np.float64)
+        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+        self._exact = exact  # (q, 384) float64, unit length
+        self._queries = exact.astype(np.float32)
+
+    def approximate(
+        self, embeddings: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """(q, n) float32, within MARGIN, NaN for rows that are unusable; and (n,) which
+        are usable.
+        """
+        with np.errstate(all="ignore"):
+            squared = squared_norms(embeddings)
+            usable = points_somewhere(squared)
+            scores = self._queries @ embeddings.T
+            scores *= np.where(usable, 1 / np.sqrt(squared), np.float32(np.nan))
+        return scores, usable
+
+    def exact(
+        self, embeddings: NDArray[np.float32], query: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """(n,) float64: of each row with its query; not finite for unusable rows."""
+        rows = embeddings.astype(np.float64)
+        with np.errstate(all="ignore"):
+            dots = np.einsum("ij,ij->i", rows, self._exact[query])
+            norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            scores: NDArray[np.float64] = dots / norms
+        return scores
+
+
 class CosineTopK:
     """A running top-N per query. Feed it batches, then ask for the results."""
 
@@ -37,10 +72,7 @@ class CosineTopK:
         """`queries`: (q, 384) float32, any length but zero; `sizes`: N of each;
         `bounds`: one for each, or none at all.
         """
-        exact = queries.astype(np.float64)
-        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-        self._exact = exact  # (q, 384) float64, unit length
-        self._queries = exact.astype(np.float32)
+        self._cosines = Cosines(queries)
         self._best = TopK(sizes, margin=MARGIN, bounds=bounds)
         self.analyzed = 0
         self.unusable = 0
@@ -49,7 +81,10 @@ class CosineTopK:
         """Take one batch into account. Rows whose norm in float32 is NaN,
         infinite or below 1e-15 cannot be compared: they are counted as unusable.
         """
-        scores = self._approximate(batch.embeddings)
+        scores, usable = self._cosines.approximate(batch.embeddings)
+        count = int(usable.sum())
+        self.analyzed += count
+        self.unusable += len(usable) - count
         query, row = self._best.candidates(scores, batch.ids)
         for start in range(0, len(row), RESCORE_ROWS):
             part = slice(start, start + RESCORE_ROWS)
@@ -60,31 +95,9 @@ class CosineTopK:
         """Score rows exactly that were chosen for one query each, `query` (n,), and
         are not excluded there; those that point nowhere belong to nobody's best.
         """
-        exact = self._rescore(batch.embeddings, query)
+        exact = self._cosines.exact(batch.embeddings, query)
         self._best.keep(query, batch.ids, exact)
 
     def result(self, query: int) -> list[Scored]:
         """The best rows of one query: highest score first, equal ones by id."""
         return self._best.result(query)
-
-    def _approximate(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosine similarities, (q, n) float32; NaN for rows that are unusable."""
-        with np.errstate(all="ignore"):
-            squared = squared_norms(embeddings)
-            usable = points_somewhere(squared)
-            scores = self._queries @ embeddings.T
-            scores *= np.where(usable, 1 / np.sqrt(squared), np.float32(np.nan))
-        count = int(usable.sum())
-        self.analyzed += count
-        self.unusable += len(usable) - count
-        return scores
-
-    def _rescore(
-        self, embeddings: NDArray[np.float32], query: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        rows = embeddings.astype(np.float64)
-        with np.errstate(all="ignore"):
-            dots = np.einsum("ij,ij->i", rows, self._exact[query])
-            norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-            scores: NDArray[np.float64] = dots / norms
-        return scores

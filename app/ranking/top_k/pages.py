@@ -17,6 +17,11 @@ class Page:
     ranked: Sequence[Scored]
     next_cursor: str | None
 
+    @property
+    def scores(self) -> dict[Id, float]:
+        """The score of each row, by its public id."""
+        return {id_: row.score for id_, row in zip(self.ids, self.ranked, strict=True)}
+
 
 def page_of(
     ranked: Sequence[Scored],

@@ -1,4 +1,5 @@
-"""COPY BINARY records of skill ids to batches: (id, spare int2, skill_ids).
+"""COPY BINARY records of skill ids to batches: (id, spare int2, skill_ids), and of
+embeddings with them: (id, spare int2, embedding, skill_ids).
 
 The records vary in length, so that each tells where the next one starts. A step of
 Python per record would cost more than the scoring: the starts are found by their
@@ -15,18 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Kind
+from app.storage.codec import DIMENSION, EMBEDDING_BYTES
 from app.storage.copy.embeddings import FIELDS, TEXT_HEAD, CopyReader
 
 WORD = 4
-ID_BYTES = {"integer": 8, "uuid": 16}
+ID_BYTES: dict[Kind, int] = {"integer": 8, "uuid": 16}
+ID_TYPES: dict[Kind, str] = {"integer": ">i8", "uuid": "S16"}
 ID_START = 6  # after the count of fields and the id's length
 
-# The first word of a record, and the last but one of its head (the end of the spare
-# field's length, and its value): little-endian views of big-endian constants.
+# The first word of a record, and the one of the spare field (the end of its length, and
+# its value): little-endian views of big-endian constants.
 FIRST_WORD = int.from_bytes(struct.pack(">hh", FIELDS, 0), "little")
+ENTRY_FIRST_WORD = int.from_bytes(struct.pack(">hh", FIELDS + 1, 0), "little")
 SPARE_WORD = int.from_bytes(struct.pack(">hh", 2, 0), "little")
 
-TEXT_TAIL = struct.Struct(">ihi")  # spare length, spare, length of the skill ids
+SPARE = struct.Struct(">ih")  # length and value
+FIELD_LENGTH = struct.Struct(">i")
 
 
 @dataclass(frozen=True)
@@ -42,20 +47,46 @@ class SkillIdChunk:
     starts: NDArray[np.intp]
 
 
+@dataclass(frozen=True)
+class EntryChunk(SkillIdChunk):
+    """With `embeddings`: (n, 384) float32, zeros where a row has none."""
+
+    embeddings: NDArray[np.float32]
+
+
 def skill_reader(
     kind: Kind, consume: Callable[[SkillIdChunk], None]
 ) -> CopyReader[Any]:
     """A reader of records whose ids are of this kind."""
-    return CopyReader(_walk if kind == "text" else _WordFrame(kind), consume)
+    frame = _Walk(kind, 0) if kind == "text" else _WordFrame(kind, 0)
+    return CopyReader(frame, consume)
+
+
+def entry_reader(kind: Kind, consume: Callable[[EntryChunk], None]) -> CopyReader[Any]:
+    """The same of records that have an embedding, too."""
+    frame = (
+        _Walk(kind, EMBEDDING_BYTES)
+        if kind == "text"
+        else _WordFrame(kind, EMBEDDING_BYTES)
+    )
+    return CopyReader(frame, consume)
 
 
 class _WordFrame:
     """Records whose ids have one size: every part lies on a four-byte boundary."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: Kind, embedding_bytes: int) -> None:
+        self._walk = _Walk(kind, embedding_bytes)
         self._id_bytes = ID_BYTES[kind]
-        self._id_type = ">i8" if kind == "integer" else "S16"
-        self._head = (ID_START + self._id_bytes + TEXT_TAIL.size) // WORD
+        self._id_type = ID_TYPES[kind]
+        self._spare = (ID_START + self._id_bytes) // WORD + 1
+        # The first word of the embedding; of the skill ids where there is none.
+        self._body = self._spare + 2
+        self._has_embedding = embedding_bytes > 0
+        self._head = self._body + (
+            embedding_bytes // WORD + 1 if self._has_embedding else 0
+        )
+        self._first_word = ENTRY_FIRST_WORD if self._has_embedding else FIRST_WORD
 
     def __call__(self, data: memoryview) -> tuple[int, SkillIdChunk | None]:
         count = len(data) // WORD
@@ -67,12 +98,12 @@ class _WordFrame:
         ends = first + self._head + sizes
         if first[0] != 0 or (ends[:-1] != first[1:]).any():
             # Skill ids that look like the head of a record: rare, so slowly.
-            return _walk(data, self._id_type)
+            return self._walk(data)
         complete = int(np.searchsorted(ends, count, side="right"))
         if complete == 0:
             return 0, None
         first, sizes = first[:complete], sizes[:complete]
-        batch = self._batch(data, words[: ends[complete - 1]], first, sizes)
+        batch = self._batch(data, words, first, sizes.astype(np.intp))
         return int(ends[complete - 1]) * WORD, batch
 
     def _candidates(self, words: NDArray[np.uint32]) -> NDArray[np.intp]:
@@ -80,8 +111,8 @@ class _WordFrame:
         room = len(words) - self._head + 1
         if room <= 0:
             return np.empty(0, dtype=np.intp)
-        found = np.flatnonzero(words[:room] == FIRST_WORD)
-        starts: NDArray[np.intp] = found[words[found + self._head - 2] == SPARE_WORD]
+        found = np.flatnonzero(words[:room] == self._first_word)
+        starts: NDArray[np.intp] = found[words[found + self._spare] == SPARE_WORD]
         return starts
 
     def _batch(
@@ -89,54 +120,80 @@ class _WordFrame:
         data: memoryview,
         words: NDArray[np.uint32],
         first: NDArray[np.intp],
-        sizes: NDArray[np.uint32],
+        sizes: NDArray[np.intp],
     ) -> SkillIdChunk:
         octets = np.frombuffer(data, dtype=np.uint8)
         places = (first * WORD + ID_START)[:, None] + np.arange(self._id_bytes)
-        ids = octets[places].view(self._id_type)[:, 0]
-        keep = np.ones(len(words), dtype=bool)
-        keep[first[:, None] + np.arange(self._head)] = False
+        ids = _native(octets[places].view(self._id_type)[:, 0])
         starts = np.zeros(len(first), dtype=np.intp)
         np.cumsum(sizes[:-1], out=starts[1:])
-        return SkillIdChunk(_native(ids), words[keep].astype(np.int32), starts)
+        own = np.arange(sizes.sum()) + np.repeat(first + self._head - starts, sizes)
+        skill_ids = words[own].astype(np.int32)
+        if not self._has_embedding:
+            return SkillIdChunk(ids, skill_ids, starts)
+        windows = np.lib.stride_tricks.sliding_window_view(words, DIMENSION)
+        embeddings = windows[first + self._body].view("<f4")
+        return EntryChunk(ids, skill_ids, starts, embeddings)
 
 
-def _walk(
-    data: memoryview, id_type: str | None = None
-) -> tuple[int, SkillIdChunk | None]:
+class _Walk:
     """Record by record: for ids of varying size, and where heads are in doubt."""
-    ids: list[bytes] = []
-    lists: list[NDArray[np.int32]] = []
-    used = 0
-    for id_, start, end in _records(data):
-        ids.append(id_)
-        lists.append(np.frombuffer(data[start:end], dtype="<i4"))
-        used = end
-    if not ids:
-        return 0, None
-    sizes = [len(skill_ids) for skill_ids in lists]
-    starts = np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.intp)])
-    column = np.frombuffer(b"".join(ids), id_type) if id_type else np.array(ids)
-    batch = SkillIdChunk(_native(column), np.concatenate(lists), starts.astype(np.intp))
-    return used, batch
 
+    def __init__(self, kind: Kind, embedding_bytes: int) -> None:
+        self._id_type = ID_TYPES.get(kind)
+        self._has_embedding = embedding_bytes > 0
+        self._fields = FIELDS + self._has_embedding
+        # Between the id and the length of the skill ids.
+        self._gap = SPARE.size + (
+            FIELD_LENGTH.size + embedding_bytes if self._has_embedding else 0
+        )
 
-def _records(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
-    """(id, start, end) of the skill ids in `data` of each complete record."""
-    position = 0
-    while position + TEXT_HEAD.size <= len(data):
-        fields, id_length = TEXT_HEAD.unpack_from(data, position)
-        if fields != FIELDS:
-            raise ValueError("a COPY record has an unexpected number of fields")
-        id_end = position + TEXT_HEAD.size + id_length
-        start = id_end + TEXT_TAIL.size
-        if start > len(data):
-            return
-        end = start + TEXT_TAIL.unpack_from(data, id_end)[2]
-        if end > len(data):
-            return
-        yield bytes(data[position + TEXT_HEAD.size : id_end]), start, end
-        position = end
+    def __call__(self, data: memoryview) -> tuple[int, SkillIdChunk | None]:
+        ids: list[bytes] = []
+        embeddings: list[bytes] = []
+        lists: list[NDArray[np.int32]] = []
+        used = 0
+        for id_, embedding, listed, end in self._records(data):
+            ids.append(id_)
+            embeddings.append(embedding)
+            lists.append(np.frombuffer(listed, dtype="<i4"))
+            used = end
+        if not ids:
+            return 0, None
+        sizes = [len(skill_ids) for skill_ids in lists]
+        starts = np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.intp)
+        column = np.array(ids)
+        if self._id_type:
+            column = np.frombuffer(b"".join(ids), self._id_type)
+        column = _native(column)
+        skill_ids = np.concatenate(lists)
+        if not self._has_embedding:
+            return used, SkillIdChunk(column, skill_ids, starts)
+        matrix = np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, DIMENSION)
+        return used, EntryChunk(column, skill_ids, starts, matrix)
+
+    def _records(
+        self, data: memoryview
+    ) -> Iterator[tuple[bytes, bytes, memoryview, int]]:
+        """(id, embedding, skill ids, end) of each complete record in `data`."""
+        position = 0
+        while position + TEXT_HEAD.size <= len(data):
+            fields, id_length = TEXT_HEAD.unpack_from(data, position)
+            if fields != self._fields:
+                raise ValueError("a COPY record has an unexpected number of fields")
+            id_start = position + TEXT_HEAD.size
+            id_end = id_start + id_length
+            start = id_end + self._gap + FIELD_LENGTH.size
+            if start > len(data):
+                return
+            end = start + FIELD_LENGTH.unpack_from(data, start - FIELD_LENGTH.size)[0]
+            if end > len(data):
+                return
+            embedding = data[
+                id_end + SPARE.size + FIELD_LENGTH.size : start - FIELD_LENGTH.size
+            ]
+            yield bytes(data[id_start:id_end]), bytes(embedding), data[start:end], end
+            position = end
 
 
 def _native(ids: NDArray[Any]) -> NDArray[Any]:

@@ -24,6 +24,15 @@ WHERE (revision, skill_id) > ({revision}, {skill_id})
 ORDER BY revision, skill_id
 LIMIT {limit};
 
+-- name: skill_texts
+-- The texts of those that `stream_skills` streams.
+SELECT skill_id, skill
+FROM recommender.skill
+WHERE (revision, skill_id) > (%(revision)s, %(skill_id)s)
+    AND embedding_version = {version} AND octet_length(embedding) = {length}
+ORDER BY revision, skill_id
+LIMIT %(limit)s;
+
 -- name: revision_of
 SELECT revision FROM recommender.skill WHERE skill_id = %(skill_id)s;
 
@@ -87,9 +96,42 @@ WHERE md5(vocabulary::text || recommender.place())::uuid = %(vocabulary)s::uuid;
 -- record.
 SELECT s.{key}::{id_type}, 0::int2, s.skill_ids
 FROM {state} AS s
-WHERE octet_length(s.skill_ids) > 0 AND mod(octet_length(s.skill_ids), 4) = 0
+WHERE {has_skill_ids}
     AND s.state <> 'gone'
     {matching};
+
+-- name: stream_job_entries
+-- Of every job what all rankings together compare. Zeros stand for an embedding that is
+-- absent and -1 for skill ids that are: so the heads of all records have one size. A
+-- subquery, because columns of the team's may be called as ours.
+SELECT t.id, 0::int2, coalesce(t.embedding, {no_embedding}),
+    coalesce(CASE WHEN {has_skill_ids} THEN s.skill_ids END, {no_skill_ids})
+FROM (
+    SELECT {key}::{id_type} AS id,
+        CASE WHEN {current} AND octet_length(embedding) = {length}
+            THEN embedding END AS embedding
+    FROM {table}
+    WHERE {key} IS NOT NULL{filters}
+) AS t
+LEFT JOIN {state} AS s ON s.{key} = t.id
+WHERE (t.embedding IS NOT NULL OR {has_skill_ids})
+    AND (s.copies = 1 OR s.copies IS NULL);
+
+-- name: stream_user_entries
+-- Of every user likewise, from our own table.
+SELECT s.{key}::{id_type}, 0::int2,
+    coalesce(CASE WHEN {has_embedding} THEN s.embedding END, {no_embedding}),
+    coalesce(CASE WHEN {has_skill_ids} THEN s.skill_ids END, {no_skill_ids})
+FROM {state} AS s
+WHERE ({has_embedding} OR {has_skill_ids}) AND s.state <> 'gone';
+
+-- name: has_skill_ids
+-- A part of others: the row's skills are known, and there are some.
+octet_length(s.skill_ids) > 0 AND mod(octet_length(s.skill_ids), 4) = 0
+
+-- name: has_embedding
+-- A part of others, of a table that is ours.
+s.embedding_version = {version} AND octet_length(s.embedding) = {length}
 
 -- name: matching
 -- For filters, which are on the team's table.

@@ -27,6 +27,7 @@ from tests.support.waiting import be_slow
 
 VERSION = HashEncoder.version
 KILLS = 5
+SUFFIXES = {".codes", ".exact", ".words", ".json"}
 
 
 def add(database: Database, *skills: str, version: str = VERSION) -> None:
@@ -85,7 +86,34 @@ def test_a_removed_skill_makes_a_new_vocabulary_and_the_old_files_go(
     new = refreshed(database, cache)
     assert (old.rows, new.rows) == (3, 2)
     assert holds(database, new, "a")
-    assert len(list(tmp_path.iterdir())) == 3
+    assert {path.suffix for path in tmp_path.iterdir()} == SUFFIXES
+    assert len(list(tmp_path.iterdir())) == len(SUFFIXES)
+
+
+def words_in(vocabulary: Vocabulary, *words: str) -> dict[str, list[int]]:
+    skill, column = vocabulary.holding(words)
+    return {word: skill[column == place].tolist() for place, word in enumerate(words)}
+
+
+def test_the_words_of_each_skill_are_kept_whatever_is_written_again(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, "baking bread", "bread and butter")
+    cache = VocabularyCache(tmp_path, version=VERSION)
+    asked = ("bread", "butt", "and", "ship")
+    expected = {"bread": [1, 2], "butt": [2], "and": [], "ship": []}
+    assert words_in(refreshed(database, cache), *asked) == expected
+    # The same skill comes again, with more: its words are still its own, once.
+    run(database, "UPDATE recommender.skill SET embedding = embedding")
+    add(database, "ship of bread")
+    expected = {"bread": [1, 2, 3], "butt": [2], "and": [], "ship": [3]}
+    for found in (
+        refreshed(database, cache),
+        refreshed(database, VocabularyCache(tmp_path, version=VERSION)),
+    ):
+        assert words_in(found, *asked) == expected
+        assert found.codes["words"].tolist() == [0, 2, 2, 2]
+        assert words_in(found) == {}
 
 
 def test_an_embedding_that_was_written_again_is_read_again(
