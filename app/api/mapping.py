@@ -26,7 +26,7 @@ from app.query.constraints import Constraints
 from app.query.filters import read_filters
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
-from app.query.result import Explanation, Hit, Outcome, Pair, Result, Timings
+from app.query.result import Hit, Outcome, Pair, Result, Timings
 
 NONE_EXPLAINED: Mapping[Id, Hit] = {}
 
@@ -111,7 +111,7 @@ def recommend_response(
     """
     return RecommendResponse(
         recommendations=[
-            _explained_job(replace(hit, explanation=explained[hit.id].explanation))
+            _explained_job(_with_reasons(hit, explained[hit.id]))
             if hit.id in explained
             else _job(hit)
             for hit in result.hits
@@ -158,7 +158,7 @@ def _explained_job(hit: Hit) -> ExplainedJob:
         similarity_score=hit.similarity_score,
         skills=hit.text,
         columns=hit.columns,
-        **_explained(hit.explanation),
+        **_explained(hit),
     )
 
 
@@ -167,15 +167,22 @@ def _candidate(hit: Hit) -> Candidate:
         user_id=hit.id,
         similarity_score=hit.similarity_score,
         skills=hit.text,
-        **_explained(hit.explanation),
+        **_explained(hit),
     )
 
 
-def _explained(why: Explanation | None) -> Mapping[str, object]:
+def _with_reasons(hit: Hit, explained: Hit) -> Hit:
+    return replace(
+        hit, explanation=explained.explanation, match_score=explained.match_score
+    )
+
+
+def _explained(hit: Hit) -> Mapping[str, object]:
+    why = hit.explanation
     if why is None:
-        return {}
+        return {"match_score": hit.match_score}
     return {
-        "match_score": why.score,
+        "match_score": hit.match_score,
         "coverage": why.coverage,
         "matched": [_pair(pair) for pair in why.matched],
         "close": [_pair(pair) for pair in why.close],

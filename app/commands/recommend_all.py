@@ -147,8 +147,9 @@ def _rows(user: Id, outcome: Outcome) -> Iterator[StoredRecommendation]:
     if isinstance(outcome, UserNotFoundError):
         return  # deleted since the block was read
     for rank, hit in enumerate(result_of(outcome).hits, start=1):
-        score = hit.explanation.score if hit.explanation else None
-        yield StoredRecommendation(user, rank, hit.id, hit.similarity_score, score)
+        yield StoredRecommendation(
+            user, rank, hit.id, hit.similarity_score, hit.match_score
+        )
 
 
 def _dispatcher(

@@ -89,7 +89,8 @@ class Hit:
 
     `similarity_score` is the cosine similarity of the whole
     texts, None where an embedding is pending; `explanation` is None where nobody asked
-    for it, or where the row's skills are still to be split.
+    for it, or where the row's skills are still to be split; `match_score` is that of a
+    ranking with reasons, None of any other.
     """
 
     id: Id
@@ -97,6 +98,7 @@ class Hit:
     similarity_score: float | None
     explanation: Explanation | None = None
     columns: Mapping[str, object] | None = None
+    match_score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.errors import ConfigError
 from app.ranking.base import Ranking, RankingContext
+from app.ranking.hybrid import HybridRanking
 from app.ranking.similarity import SimilarityRanking
 from app.ranking.skills.ranker import SkillRanking
 
@@ -44,6 +45,14 @@ RANKINGS = {
             "Skill by skill",
             "How many of these skills the job asks for",
             SkillRanking,
+            explains=True,
+        ),
+        RankingEntry(
+            "hybrid",
+            "whole texts, skills and words in one score, with the reasons",
+            "All together",
+            "Skills, words and the text as a whole, in one score",
+            HybridRanking,
             explains=True,
         ),
     )

@@ -4,7 +4,7 @@ Both directions, from one snapshot of the database.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volum
 from app.ranking.retrieval.scan import scan
 from app.ranking.skills.explain import hits
 from app.ranking.skills.idf import cached_idf_weights, to_bytes
+from app.ranking.skills.methods import Method, RunningTop, ScanGroup
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import (
     SkillMatches,
@@ -30,23 +31,15 @@ from app.ranking.skills.prepare import (
     skill_vectors,
     split_into_scans,
 )
-from app.ranking.skills.scorer import SkillQueries, SkillTopK
+from app.ranking.skills.skill_scores import SkillQueries
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.pages import Page, page_of
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
-from app.storage.copy.skill_ids import skill_reader
 from app.storage.coverage import count_unsplit
 from app.storage.entity import EntityTable
-from app.storage.skills import (
-    SkilledRow,
-    skilled_rows,
-    stream_skill_ids,
-)
-
-# Skill ids that are scored at once: some 1,400 jobs of six skills.
-SKILL_IDS_BUFFER_BYTES = 1 << 16
+from app.storage.skills import SkilledRow, skilled_rows
 
 
 class SkillBatch:
@@ -60,6 +53,7 @@ class SkillBatch:
         scope: BatchScope,
         *,
         key: BatchKey,
+        method: Method,
         catalogue: Catalogue,
         observer: BatchObserver | None = None,
     ) -> None:
@@ -69,6 +63,7 @@ class SkillBatch:
         self._encoder = encoder
         self._scope = scope
         self._batch_key = key
+        self._method = method
         self._jobs, self._users = catalogue.jobs, catalogue.users
         self._target = self._jobs if key.target == "jobs" else self._users
         self._vocabulary = cache.refresh(transaction)
@@ -79,9 +74,9 @@ class SkillBatch:
         prepared = self._prepare(queries)
         asked = {n: p for n, p in enumerate(prepared) if isinstance(p, SkillQuery)}
         vectors = self._vectors([each.skills for each in asked.values()])
-        texts = self._text_vectors(list(asked.values()))
+        texts = self._text_vectors(asked)
         encoded = time.perf_counter()
-        found = self._find(queries, asked, vectors)
+        found = self._find(queries, asked, vectors, texts)
         pending = count_unsplit(self._transaction, self._target)
         explained = self._explain(asked, vectors, texts, found)
         scanned = time.perf_counter()
@@ -108,20 +103,21 @@ class SkillBatch:
         self,
         asked: dict[int, SkillQuery],
         vectors: dict[str, NDArray[np.float32]],
-        texts: Sequence[NDArray[np.float32]],
+        texts: Mapping[int, NDArray[np.float32]],
         found: SkillMatches,
     ) -> dict[int, list[Hit]]:
         return {
             n: hits(
                 query,
                 vectors,
-                text,
+                texts[n],
                 found.rows[n],
                 self._vocabulary,
                 weights=found.weights[n],
                 length_penalty=length_penalty_of(self._batch_key),
+                scores=found.scores.get(n, {}),
             )
-            for (n, query), text in zip(asked.items(), texts, strict=True)
+            for n, query in asked.items()
         }
 
     def _prepare(self, queries: Sequence[Query]) -> list[SkillQuery | AppError | None]:
@@ -137,6 +133,7 @@ class SkillBatch:
                 query,
                 None if key is None else rows.get(key),
                 version=self._encoder.version,
+                is_state=self._method.is_state,
             )
             for query, key in zip(queries, keys, strict=True)
         ]
@@ -157,17 +154,23 @@ class SkillBatch:
         )
         return dict(zip(keys, found, strict=True))
 
-    def _text_vectors(self, asked: Sequence[SkillQuery]) -> list[NDArray[np.float32]]:
-        """(384,) float32 of each whole text."""
-        todo = [a.text for a in asked if a.embedding is None]
+    def _text_vectors(
+        self, asked: dict[int, SkillQuery]
+    ) -> dict[int, NDArray[np.float32]]:
+        """(384,) float32 of each whole text, by the number of the query."""
+        todo = [a.text for a in asked.values() if a.embedding is None]
         encoded = iter(self._encoder.encode(todo) if todo else ())
-        return [next(encoded) if a.embedding is None else a.embedding for a in asked]
+        return {
+            n: next(encoded) if a.embedding is None else a.embedding
+            for n, a in asked.items()
+        }
 
     def _find(
         self,
         queries: Sequence[Query],
         asked: dict[int, SkillQuery],
         vectors: dict[str, NDArray[np.float32]],
+        texts: Mapping[int, NDArray[np.float32]],
     ) -> SkillMatches:
         if self._batch_key.explain_only:
             return self._named(queries, asked, vectors)
@@ -175,7 +178,7 @@ class SkillBatch:
         weights: dict[int, NDArray[np.float64]] = {}
         total = 0
         for group in split_into_scans(asked):
-            top = self._scan(group, asked, queries, vectors)
+            top = self._scan(self._group(group, asked, queries, vectors, texts))
             weights |= zip(group, top.weights, strict=True)
             for rank, n in enumerate(group):
                 pages[n] = page_of(
@@ -183,7 +186,7 @@ class SkillBatch:
                     queries[n].top_k,
                     self._target.id_column,
                     asked[n].query_hash,
-                    ranking_state=to_bytes(top.weights[rank]),
+                    ranking_state=to_bytes(top.states[rank]),
                 )
             total = top.analyzed
         rows = self._rows(
@@ -194,7 +197,8 @@ class SkillBatch:
             for n, page in pages.items()
         }
         cursors = {n: page.next_cursor for n, page in pages.items()}
-        return SkillMatches(found, weights, total, cursors)
+        scores = {n: page.scores for n, page in pages.items()}
+        return SkillMatches(found, weights, total, cursors, scores)
 
     def _named(
         self,
@@ -217,38 +221,45 @@ class SkillBatch:
             weights |= zip(group, own, strict=True)
         return SkillMatches(found, weights)
 
-    def _scan(
+    def _group(
         self,
         group: Sequence[int],
         asked: dict[int, SkillQuery],
         queries: Sequence[Query],
         vectors: dict[str, NDArray[np.float32]],
-    ) -> SkillTopK:
+        texts: Mapping[int, NDArray[np.float32]],
+    ) -> ScanGroup:
         wanted, columns = distinct_skills(group, asked, vectors)
-        wanted_skills = SkillQueries(
+        column = self._target.id_column
+        skills = SkillQueries(
             vectors=wanted,
             columns=columns,
             # One more than is shown tells whether there is a next page.
             sizes=[queries[n].top_k + 1 for n in group],
-            bounds=[
-                Bounds.of(queries[n].constraints, self._target.id_column) for n in group
-            ],
+            bounds=[Bounds.of(queries[n].constraints, column) for n in group],
             length_penalty=length_penalty_of(self._batch_key),
-            weights=[asked[n].weights for n in group],
         )
-        top = SkillTopK(self._vocabulary, wanted_skills)
+        return ScanGroup(
+            self._batch_key,
+            [asked[n] for n in group],
+            np.array([texts[n] for n in group], np.float32),
+            skills,
+            [asked[n].state for n in group],
+        )
 
+    def _scan(self, group: ScanGroup) -> RunningTop:
+        top = self._method.top(self._vocabulary, group)
         bytes_read = scan(
             partial(
-                stream_skill_ids,
+                self._method.stream,
                 self._transaction,
                 table=self._target,
-                filters=self._batch_key.filters,
+                key=self._batch_key,
             ),
-            partial(skill_reader, self._target.id_column.kind),
+            partial(self._method.reader, self._target.id_column.kind),
             top.update,
             self._scope,
-            buffer_bytes=SKILL_IDS_BUFFER_BYTES,
+            buffer_bytes=self._method.buffer_bytes,
         )
         self._volume += Volume(top.analyzed, bytes_read)
         return top

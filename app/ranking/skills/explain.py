@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.ids import Id
 from app.query.result import Explanation, Hit, Pair
 from app.ranking.skills.parse import split_skills
 from app.ranking.skills.prepare import SkillQuery
@@ -68,27 +69,25 @@ def hits(
     *,
     weights: NDArray[np.float64],  # (k,), of the skills that are asked for
     length_penalty: float,
+    scores: Mapping[Id, float],
 ) -> list[Hit]:
-    """What is told of each row."""
+    """What is told of each row; `scores` by id, of those that were ranked."""
     mine = np.stack([vectors[skill.key] for skill in query.skills])
     names = [skill.name for skill in query.skills]
-    return [
-        Hit(
-            row.id,
-            row.skills,
-            cosine(text, row.embedding),
-            explanation(
-                names,
-                mine,
-                row,
-                vocabulary,
-                weights=weights,
-                length_penalty=length_penalty,
-            ),
-            row.columns,
+    found = []
+    for row in rows:
+        why = explanation(
+            names,
+            mine,
+            row,
+            vocabulary,
+            weights=weights,
+            length_penalty=length_penalty,
         )
-        for row in rows
-    ]
+        score = scores.get(row.id, None if why is None else why.score)
+        shown = cosine(text, row.embedding)
+        found.append(Hit(row.id, row.skills, shown, why, row.columns, score))
+    return found
 
 
 def explanation(

@@ -31,11 +31,19 @@ class HybridWeights:
     saturation: float = 1.2
     length_share: float = 0.75
 
+    @property
+    def steepness(self) -> float:
+        """The steepest rise of `soft_credit`."""
+        return self.power / (SAME - self.floor)
+
 
 HYBRID_WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.2)
 
 # A word counts by this power of its inverse document frequency, as a skill does.
 WORD_RARITY = 0.5
+
+# So that no words at all have no shares.
+LEAST_SUM = 1e-12
 
 # A skill of a question is unknown to a board whose most similar skill is this far.
 UNKNOWN = 0.5
@@ -43,14 +51,14 @@ UNKNOWN = 0.5
 
 def soft_credit(
     similarity: NDArray[np.floating], *, weights: HybridWeights = HYBRID_WEIGHTS
-) -> Scores:
-    """From 0 at the floor to 1 for the same skill; the shape of the input.
+) -> NDArray[np.floating]:
+    """From 0 at the floor to 1 for the same skill; shape and type of the input.
 
-    It rises by at most `power / (SAME - floor)`: errors grow by no more.
+    It rises by at most `steepness`: errors grow by no more.
     """
     floor = weights.floor
-    share = np.clip((similarity.astype(np.float64) - floor) / (SAME - floor), 0, 1)
-    credit: Scores = share**weights.power
+    share = np.clip((similarity - floor) / (SAME - floor), 0, 1)
+    credit: NDArray[np.floating] = share**weights.power
     return credit
 
 
@@ -71,39 +79,51 @@ def word_shares(frequency: Scores, *, jobs: int) -> Scores:
     """(w,) from 0 to 1, sum 1: the share of each of a question's words in its score.
 
     `frequency`: (w,) how often the `jobs` hold each word, 0 for a word of none; a job
-    that holds it in two skills may count twice.
+    that holds it in two skills may count twice. Where nobody counted `jobs`, all words
+    count alike.
     """
+    if not jobs:
+        return np.full(len(frequency), 1 / max(1, len(frequency)))
     rare = np.log(1 + jobs / (1 + frequency)) ** WORD_RARITY
-    total = rare.sum()
-    shares: Scores = rare / total if total else rare
+    shares: Scores = rare / max(rare.sum(), LEAST_SUM)
     return shares
 
 
-def word_scores(
+def saturated_counts(
     counts: Scores,  # (n, w): how often each job's skills hold each word
-    shares: Scores,  # (w,)
     lengths: Scores,  # (n,): words of each job, as a multiple of the mean
     *,
     weights: HybridWeights = HYBRID_WEIGHTS,
 ) -> Scores:
-    """(n,) from 0 to 1: BM25 by the most that any job could have."""
+    """(n, w) from 0 to 1: what each word gives, by the most that it could."""
     k1, b = weights.saturation, weights.length_share
     damp = k1 * (1 - b + b * lengths)
-    saturated = counts / (counts + damp[:, None]) * shares
+    return counts / (counts + damp[:, None])
+
+
+def word_scores(
+    counts: Scores,  # (n, w)
+    shares: Scores,  # (w,)
+    lengths: Scores,  # (n,)
+    *,
+    weights: HybridWeights = HYBRID_WEIGHTS,
+) -> Scores:
+    """(n,) from 0 to 1: BM25 by the most that any job could have."""
+    saturated = saturated_counts(counts, lengths, weights=weights) * shares
     # Not by BLAS, whose last digit depends on the number of rows.
     scores: Scores = np.ascontiguousarray(saturated).sum(axis=1)
     return scores
 
 
 def match_scores(
-    cosine: Scores,
-    skills: Scores,
-    words: Scores,
+    cosine: NDArray[np.floating],
+    skills: NDArray[np.floating],
+    words: NDArray[np.floating],
     *,
-    open_share: float,
+    open_share: float | NDArray[np.floating],
     weights: HybridWeights = HYBRID_WEIGHTS,
 ) -> Scores:
-    """(n,) from 0 to 1: the weighted mean of the three parts.
+    """(n,) from 0 to 1: the weighted mean of the three parts; (q, n) where they are.
 
     The cosine counts by what the skills leave open; below 0 it counts as 0.
     """

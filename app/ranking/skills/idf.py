@@ -63,18 +63,21 @@ def cached_idf_weights(
     return _weights([known[key] for key in keys], columns)
 
 
-def to_bytes(weights: NDArray[np.float64]) -> bytes:
+def to_bytes(state: NDArray[np.float64]) -> bytes:
     """The weights of one query, for the next page to go on with."""
-    return weights.astype("<f8").tobytes()
+    return state.astype("<f8").tobytes()
 
 
-def from_bytes(data: bytes, skills: int) -> NDArray[np.float64] | None:
-    """(skills,), or None if these are no weights of so many skills."""
-    if len(data) != 8 * skills:
-        return None
-    weights = np.frombuffer(data, "<f8")
-    is_sound = (weights >= 0).all() and abs(weights.sum() - 1) < TOLERANCE
-    return weights if is_sound else None
+def from_bytes(data: bytes) -> NDArray[np.float64] | None:
+    """What `to_bytes` was given, or None if that cannot be."""
+    return np.frombuffer(data, "<f8") if len(data) % 8 == 0 else None
+
+
+def are_weights(values: NDArray[np.float64], count: int) -> bool:
+    """Whether these can be so many weights: shares of 1."""
+    if len(values) != count:
+        return False
+    return bool((values >= 0).all() and abs(values.sum() - 1) < TOLERANCE)
 
 
 def _all_alike(

@@ -1,6 +1,6 @@
 """What the queries of a batch look for, and how they are grouped into scans."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from app.encoder import Encoder
 from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.query import cursor
 from app.query.constraints import CursorPosition
+from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.ranking.skills.idf import from_bytes
 from app.ranking.skills.parse import Skill, split_skills
@@ -30,13 +31,17 @@ class SkillQuery:
     skills: Sequence[Skill]
     embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
     query_hash: bytes  # of the query's cursors
-    # How much each skill counted on the page before: new counts must not reorder what
-    # is half read.
-    weights: NDArray[np.float64] | None = None
+    # What the page before ranked by, how much each skill counts for one: new counts
+    # must not reorder what is half read.
+    state: NDArray[np.float64] | None = None
+
+
+# Whether a page of a query can have left a state.
+IsState = Callable[[NDArray[np.float64], SkillQuery], bool]
 
 
 def prepare(
-    query: Query, row: SkilledRow | None, *, version: str
+    query: Query, row: SkilledRow | None, *, version: str, is_state: IsState
 ) -> SkillQuery | AppError | None:
     """What the query looks for; the error if its row is absent, or its cursor that of
     another query; None if it has no skills.
@@ -53,37 +58,43 @@ def prepare(
     if not skills:
         return None
     id_ = None if row is None else row.id
-    query_hash = cursor.query_hash("skills", version, id_, text, query.key.filters)
+    query_hash = cursor.query_hash(
+        query.key.ranking, version, id_, text, query.key.filters
+    )
     prepared = SkillQuery(text, skills, embedding, query_hash)
     try:
-        return _continued(prepared, query.constraints.after)
+        return _continued(prepared, query.constraints.after, is_state)
     except InvalidInputError as error:
         return error
 
 
-def _continued(prepared: SkillQuery, after: CursorPosition | None) -> SkillQuery:
-    """With the weights of the page before. Raises InvalidInputError for a cursor of
-    another query.
+def _continued(
+    prepared: SkillQuery, after: CursorPosition | None, is_state: IsState
+) -> SkillQuery:
+    """With the state that the page before left. Raises InvalidInputError for a cursor
+    of another query.
     """
     if after is None:
         return prepared
     cursor.check(after, prepared.query_hash)
-    weights = from_bytes(after.ranking_state, len(prepared.skills))
-    if weights is None:
+    state = from_bytes(after.ranking_state)
+    if state is None or not is_state(state, prepared):
         raise cursor.foreign()
-    return replace(prepared, weights=weights)
+    return replace(prepared, state=state)
 
 
 @dataclass(frozen=True)
 class SkillMatches:
     """What was found, by the number of the query: the rows, best first; (k,) float64
-    how much each of its skills counts; how many rows were compared; the cursors.
+    how much each of its skills counts; how many rows were compared; the cursors; the
+    score of each row, by its id, where it was ranked.
     """
 
     rows: dict[int, list[SkilledRow]]
     weights: dict[int, NDArray[np.float64]]
     total: int = 0
     cursors: Mapping[int, str | None] = field(default_factory=dict)
+    scores: Mapping[int, Mapping[Id, float]] = field(default_factory=dict)
 
 
 def no_skills(key: BatchKey) -> str:

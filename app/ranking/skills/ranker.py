@@ -8,15 +8,20 @@ from app.query.query import BatchKey, Query
 from app.query.result import Outcome
 from app.ranking.base import RankingContext
 from app.ranking.skills.batch import SkillBatch
+from app.ranking.skills.methods import BySkills, Method
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.storage.catalogue import Catalogue
 
 
 class SkillRanking:
-    """Jobs for a profile, and users for a job, by their skills."""
+    """Jobs for a profile, and users for a job, by their skills.
 
-    def __init__(self, context: RankingContext) -> None:
+    `method`: how rows are scored.
+    """
+
+    def __init__(self, context: RankingContext, method: Method | None = None) -> None:
         self._context = context
+        self._method = method or BySkills()
         self._cache = VocabularyCache(
             context.skill_cache_dir, version=context.encoder.version
         )
@@ -39,6 +44,7 @@ class SkillRanking:
                 self._cache,
                 scope,
                 key=key,
+                method=self._method,
                 catalogue=catalogue,
                 observer=context.observer,
             )

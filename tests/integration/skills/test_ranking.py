@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg2.sql import SQL
@@ -33,7 +34,7 @@ def some_jobs(count: int, seed: int) -> dict[int, str]:
     }
 
 
-def insert(database: Database, table: str, rows: Mapping[int, str | None]) -> None:
+def insert(database: Database, table: str, rows: Mapping[Any, str | None]) -> None:
     key = {"skill_job1": "job_id", "users": "user_id"}[table]
     with database.write(Deadline.after(30)) as transaction:
         for id_, skills in rows.items():

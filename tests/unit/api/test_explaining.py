@@ -51,7 +51,9 @@ def ranked(query: Query) -> Outcome:
     if query.key.explain_only:
         return Result(
             [
-                Hit(id_, "by skills", 0.25, None if id_ == 21 else why(0.5))
+                Hit(id_, "by skills", 0.25)
+                if id_ == 21
+                else Hit(id_, "by skills", 0.25, why(0.5), match_score=0.5)
                 for id_ in query.only
             ],
             0,
@@ -61,11 +63,8 @@ def ranked(query: Query) -> Outcome:
         return Result((), 0, TIMINGS, message="This user has no skills to match.")
     assert isinstance(query.source_id, int)
     first = 10 * query.source_id
-    explanation = why(0.75) if query.key.ranking == "skills" else None
-    hits = [
-        Hit(first, "x", 0.9, explanation),
-        Hit(first + 1, "y", 0.8, explanation),
-    ]
+    told = (why(0.75), None, 0.75) if query.key.ranking == "skills" else ()
+    hits = [Hit(first, "x", 0.9, *told), Hit(first + 1, "y", 0.8, *told)]
     return Result(hits, 100, TIMINGS)
 
 

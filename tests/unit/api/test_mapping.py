@@ -221,8 +221,8 @@ def test_a_response_has_each_hit_with_its_own_values() -> None:
 
 def test_explanations_join_their_hits_and_leave_the_scores_alone() -> None:
     explained: dict[Id, Hit] = {
-        5: Hit(5, "another text", 0.1, WHY),
-        9: Hit(9, "", 0.2, WHY),
+        5: Hit(5, "another text", 0.1, WHY, match_score=0.75),
+        9: Hit(9, "", 0.2, WHY, match_score=0.75),
     }
     response = recommend_response(
         result(Hit(5, "python", 0.75), Hit(6, "java", 0.5)), explained=explained
@@ -280,7 +280,9 @@ def test_similar_jobs_have_their_own_scores() -> None:
 
 
 def test_candidates_have_their_own_scores_and_reasons() -> None:
-    response = candidates_response(result(Hit(1, "a", 0.75, WHY), Hit(2, None, None)))
+    response = candidates_response(
+        result(Hit(1, "a", 0.75, WHY, match_score=0.75), Hit(2, None, None))
+    )
     body = response.model_dump(mode="json")
     assert (body["total_users_analyzed"], body["detail"]) == (321, "a remark")
     first, second = body["candidates"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.ranking.skills.idf import (
     REMEMBERED,
+    are_weights,
     cached_idf_weights,
     from_bytes,
     query_weights,
@@ -140,13 +141,18 @@ def test_the_greatest_product_of_codes_is_exact_in_float32() -> None:
 
 def test_weights_go_into_a_cursor_and_come_back_to_the_last_bit() -> None:
     weights = np.array([1, 2, 4], np.float64) / 7
-    back = from_bytes(to_bytes(weights), 3)
+    back = from_bytes(to_bytes(weights))
     assert back is not None
     assert back.tolist() == weights.tolist()
+    assert are_weights(back, 3)
 
 
 @pytest.mark.parametrize(
     "weights", [[0.5, 0.5], [0.5, 0.5, 0.5], [2.0, -1.0, 0.0], [np.nan, 0.5, 0.5]]
 )
 def test_what_can_be_no_weights_is_refused(weights: list[float]) -> None:
-    assert from_bytes(to_bytes(np.array(weights)), 3) is None
+    assert not are_weights(np.array(weights), 3)
+
+
+def test_bytes_that_are_no_whole_numbers_of_floats_are_no_state() -> None:
+    assert from_bytes(bytes(15)) is None

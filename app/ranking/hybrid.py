@@ -1,0 +1,65 @@
+"""Ranking by whole texts, skill by skill and by words at once, with the reasons."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.query.ids import Kind
+from app.query.query import BatchKey
+from app.ranking.base import RankingContext
+from app.ranking.hybrid_state import is_state
+from app.ranking.hybrid_top_k import HybridTopK
+from app.ranking.skills.methods import RunningTop, ScanGroup
+from app.ranking.skills.prepare import SkillQuery
+from app.ranking.skills.ranker import SkillRanking
+from app.ranking.skills.vocabulary import Vocabulary
+from app.storage.connection.transaction import Sink, Transaction
+from app.storage.copy.embeddings import CopyReader
+from app.storage.copy.skill_ids import entry_reader
+from app.storage.entity import EntityTable
+from app.storage.jobs import RECORD_BYTES
+from app.storage.skills import stream_entries
+
+# Rows that are scored at once.
+CHUNK_ROWS = 512
+
+
+class HybridRanking(SkillRanking):
+    """Jobs for a profile, and users for a job, by one score of three parts.
+
+    See docs/decisions/0012-hybrid-ranking.md.
+    """
+
+    def __init__(self, context: RankingContext) -> None:
+        super().__init__(context, ByAllParts(context.encoder.version))
+
+
+class ByAllParts:
+    """Reads embeddings and skill ids in one scan."""
+
+    buffer_bytes = CHUNK_ROWS * RECORD_BYTES
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
+        """As `Method.is_state`."""
+        return is_state(state, asked)
+
+    def top(self, vocabulary: Vocabulary, group: ScanGroup) -> RunningTop:
+        """As `Method.top`."""
+        return HybridTopK(vocabulary, group)
+
+    def stream(
+        self, transaction: Transaction, sink: Sink, table: EntityTable, key: BatchKey
+    ) -> None:
+        """As `Method.stream`."""
+        stream_entries(
+            transaction, sink, table, version=self._version, filters=key.filters
+        )
+
+    def reader(self, kind: Kind, consume: Callable[[Any], None]) -> CopyReader[Any]:
+        """As `Method.reader`."""
+        return entry_reader(kind, consume)

@@ -1,0 +1,166 @@
+"""The best rows of a stream by whole texts, skills and words in one score."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.ranking.hybrid_state import HybridState, query_words
+from app.ranking.skills.hybrid_scoring import (
+    HYBRID_WEIGHTS,
+    UNKNOWN,
+    Scores,
+    match_scores,
+    open_share,
+    soft_credit,
+    word_scores,
+)
+from app.ranking.skills.methods import ScanGroup
+from app.ranking.skills.scorer import RESCORED_PAIRS
+from app.ranking.skills.skill_scores import SkillScores, rows_at
+from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.skills.word_scores import (
+    WordCounts,
+    WordIndex,
+    approximate_scores,
+    relative,
+)
+from app.ranking.top_k.cosine import MARGIN, Cosines
+from app.ranking.top_k.heap import Scored, TopK
+from app.storage.copy.skill_ids import EntryChunk
+
+# Half a unit of the last published digit, and float32's rounding of weighted means.
+HYBRID_ROUNDING = 5e-6
+
+
+class HybridTopK:
+    """A running top-N per query. Feed it batches, then ask for the results."""
+
+    def __init__(self, vocabulary: Vocabulary, group: ScanGroup) -> None:
+        self._vocabulary = vocabulary
+        given = [
+            None if state is None else HybridState.of(state, asked)
+            for state, asked in zip(group.states, group.asked, strict=True)
+        ]
+        skills = group.skills_with(
+            [None if state is None else state.weights for state in given]
+        )
+        self._skills = SkillScores(vocabulary, skills, soft_credit)
+        self._index = WordIndex(vocabulary, [query_words(one) for one in group.asked])
+        self._cosines = Cosines(group.texts)
+        self._states = self._all_states(group, given)
+        shares = np.zeros((len(given), self._index.size), np.float32)
+        for row, own, state in zip(
+            shares, self._index.columns, self._states, strict=True
+        ):
+            row[own] = state.shares
+        self._shares = shares  # (q, w)
+        error = self._skills.table.error * HYBRID_WEIGHTS.steepness
+        # A weighted mean is off by no more than the weighted mean of its terms.
+        margin = max(
+            float(match_scores(_one(MARGIN), _one(error), _one(0), open_share=left)[0])
+            for left in (0.0, 1.0)
+        )
+        self._best = TopK(
+            skills.sizes, margin=margin + HYBRID_ROUNDING, bounds=skills.bounds
+        )
+        self.analyzed = 0
+
+    @property
+    def weights(self) -> Sequence[Scores]:
+        """(k,) of each query: how much its skills count."""
+        return self._skills.weights
+
+    @property
+    def states(self) -> Sequence[Scores]:
+        """What the next page of each query goes on from."""
+        return [state.values for state in self._states]
+
+    def update(self, batch: EntryChunk) -> None:
+        """Take one batch into account."""
+        skill_ids = self._vocabulary.known(batch.skill_ids)
+        self.analyzed += len(batch.ids)
+        words = self._index.count(skill_ids, batch.starts)
+        found = self._approximate(batch, skill_ids, words)
+        query, row = self._best.candidates(found, batch.ids)
+        for start in range(0, len(row), RESCORED_PAIRS):
+            part = slice(start, start + RESCORED_PAIRS)
+            exact = self._exact(batch, skill_ids, words, query[part], row[part])
+            self._best.keep(query[part], batch.ids[row[part]], exact)
+
+    def result(self, query: int) -> list[Scored]:
+        """The best rows of one query: highest score first, equal ones by id."""
+        return self._best.result(query)
+
+    def _approximate(
+        self, batch: EntryChunk, skill_ids: NDArray[np.int32], words: WordCounts
+    ) -> NDArray[np.float32]:
+        """Scores, (q, n) float32."""
+        cosines, _ = self._cosines.approximate(batch.embeddings)
+        means = [state.mean for state in self._states]
+        scores = match_scores(
+            np.nan_to_num(cosines, copy=False),
+            self._skills.approximate(skill_ids, batch.starts),
+            approximate_scores(words, self._shares, means),
+            open_share=np.array(
+                [[state.open_share] for state in self._states], np.float32
+            ),
+        )
+        return scores.astype(np.float32)
+
+    def _exact(
+        self,
+        batch: EntryChunk,
+        skill_ids: NDArray[np.int32],
+        words: WordCounts,
+        query: NDArray[np.int64],
+        row: NDArray[np.int64],
+    ) -> Scores:
+        """(n,): of pairs of a query and a row of the batch."""
+        rows, place = np.unique(row, return_inverse=True)
+        chosen = rows_at(skill_ids, batch.starts, rows)
+        by_skills, _ = self._skills.exact(*chosen, query, place)
+        cosines = self._cosines.exact(batch.embeddings[row], query)
+        scores = np.empty(len(query))
+        for number in np.unique(query):
+            state = self._states[number]
+            mine = np.flatnonzero(query == number)
+            at = row[mine]
+            scores[mine] = match_scores(
+                np.nan_to_num(cosines[mine], nan=0.0, posinf=0.0, neginf=0.0),
+                by_skills[mine],
+                word_scores(
+                    words.counts[np.ix_(at, self._index.columns[number])],
+                    state.shares,
+                    relative(words.lengths[at], state.mean),
+                ),
+                open_share=state.open_share,
+            )
+        return scores
+
+    def _all_states(
+        self, group: ScanGroup, given: Sequence[HybridState | None]
+    ) -> list[HybridState]:
+        # A job lists its own skills: what others list is the board to it.
+        listed_by = 1 if group.key.source == "profile" else 2
+        nearest = self._skills.table.nearest(least=UNKNOWN, listed_by=listed_by)
+        return [
+            state
+            or HybridState(
+                weights,
+                shares,
+                open_share(nearest[own]),
+                self._index.mean,
+            )
+            for state, weights, shares, own in zip(
+                given,
+                self._skills.weights,
+                self._index.shares,
+                group.skills.columns,
+                strict=True,
+            )
+        ]
+
+
+def _one(value: float) -> Scores:
+    return np.array([value])

@@ -1,0 +1,106 @@
+"""What rankings over skill ids differ in: what they read, and how they score it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.query.ids import Kind
+from app.query.query import BatchKey
+from app.ranking.skills.idf import are_weights
+from app.ranking.skills.prepare import SkillQuery
+from app.ranking.skills.scorer import SkillTopK
+from app.ranking.skills.skill_scores import SkillQueries
+from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.top_k.heap import Scored
+from app.storage.connection.transaction import Sink, Transaction
+from app.storage.copy.embeddings import CopyReader
+from app.storage.copy.skill_ids import skill_reader
+from app.storage.entity import EntityTable
+from app.storage.skills import stream_skill_ids
+
+
+@dataclass(frozen=True)
+class ScanGroup:
+    """The queries that share a scan.
+
+    `texts`: (q, 384) float32, the vector of each whole text. `skills`: theirs, without
+    weights. `states`: what the page before left for this one, None for a first page.
+    """
+
+    key: BatchKey
+    asked: Sequence[SkillQuery]
+    texts: NDArray[np.float32]
+    skills: SkillQueries
+    states: Sequence[NDArray[np.float64] | None]
+
+    def skills_with(
+        self, weights: Sequence[NDArray[np.float64] | None]
+    ) -> SkillQueries:
+        """The skills with the weights of the page before."""
+        return replace(self.skills, weights=weights)
+
+
+class RunningTop(Protocol):
+    """The best rows so far for each query of a group."""
+
+    analyzed: int
+
+    @property
+    def weights(self) -> Sequence[NDArray[np.float64]]:
+        """(k,) of each query: how much its skills count."""
+        ...
+
+    @property
+    def states(self) -> Sequence[NDArray[np.float64]]:
+        """What the next page of each query goes on from."""
+        ...
+
+    def update(self, batch: Any, /) -> None: ...
+
+    def result(self, query: int) -> list[Scored]: ...
+
+
+class Method(Protocol):
+    """How a ranking scores rows, and what it reads of them."""
+
+    buffer_bytes: int
+
+    def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
+        """Whether a page of this query can have left this state."""
+        ...
+
+    def top(self, vocabulary: Vocabulary, group: ScanGroup) -> RunningTop: ...
+
+    def stream(
+        self, transaction: Transaction, sink: Sink, table: EntityTable, key: BatchKey
+    ) -> None: ...
+
+    def reader(self, kind: Kind, consume: Callable[[Any], None]) -> CopyReader[Any]: ...
+
+
+class BySkills:
+    """Skill by skill: reads the narrow table alone."""
+
+    # Some 1,400 jobs of six skills.
+    buffer_bytes = 1 << 16
+
+    def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
+        """As `Method.is_state`."""
+        return are_weights(state, len(asked.skills))
+
+    def top(self, vocabulary: Vocabulary, group: ScanGroup) -> RunningTop:
+        """As `Method.top`."""
+        return SkillTopK(vocabulary, group.skills_with(group.states))
+
+    def stream(
+        self, transaction: Transaction, sink: Sink, table: EntityTable, key: BatchKey
+    ) -> None:
+        """As `Method.stream`."""
+        stream_skill_ids(transaction, sink, table, filters=key.filters)
+
+    def reader(self, kind: Kind, consume: Callable[[Any], None]) -> CopyReader[Any]:
+        """As `Method.reader`."""
+        return skill_reader(kind, consume)

@@ -1,0 +1,138 @@
+"""Skill by skill: how well each row of a stream has the skills that queries look for.
+
+The score of a row is the mean, over the query's skills and weighted by their idf, of
+the credit of the most similar of the row's skills, less a discount for a list longer
+than the query's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.ranking.skills.idf import query_weights
+from app.ranking.skills.parse import MAX_SKILLS
+from app.ranking.skills.scoring import LENGTH_PENALTY, discounts, weighted
+from app.ranking.skills.similarity_table import SimilarityTable
+from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.top_k.bounds import Bounds
+
+# From similarities to credits of the same shape and type.
+Credit = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class SkillQueries:
+    """The skills of several queries, each different one once.
+
+    `vectors`: (k, 384) float32 of unit length. `columns`: for each query which of
+    them are its own, at least one. `sizes`: the N of each query. `bounds`: one for
+    each query, or none at all. `length_penalty`: what a list longer than the
+    query's costs. `weights`: for each query those of the page before, None for a
+    first page; or none at all.
+    """
+
+    vectors: NDArray[np.float32]
+    columns: Sequence[NDArray[np.intp]]
+    sizes: Sequence[int]
+    bounds: Sequence[Bounds] = ()
+    length_penalty: float = LENGTH_PENALTY
+    weights: Sequence[NDArray[np.float64] | None] = ()
+
+
+class SkillScores:
+    """Scores rows approximately, all of a chunk, and exactly, those that are chosen."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, queries: SkillQueries, credit: Credit
+    ) -> None:
+        """`credit` rises by no more than a bound that the caller knows."""
+        self._vocabulary = vocabulary
+        self._queries = queries
+        self._credit = credit
+        self.table = SimilarityTable(vocabulary, queries.vectors)
+        # Before any of them is refined: nobody's weights depend on the rows seen.
+        self.weights = self._all_weights()
+        own = np.zeros((len(queries.columns), len(queries.vectors)), np.float32)
+        for row, columns, weights in zip(
+            own, queries.columns, self.weights, strict=True
+        ):
+            row[columns] = weights
+        self._weights = own  # (q, k)
+        self._discounts = np.array(  # (q, MAX_SKILLS + 1) float64, by a row's length
+            [
+                discounts(
+                    len(columns),
+                    length_penalty=queries.length_penalty,
+                    sizes=MAX_SKILLS,
+                )
+                for columns in queries.columns
+            ]
+        )
+
+    def approximate(
+        self, skill_ids: NDArray[np.int32], starts: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Scores, (q, n) float32; `skill_ids` are known ones, see `Vocabulary`."""
+        found = self.table.values.take(skill_ids, axis=0)  # (m, k)
+        best = np.maximum.reduceat(found, starts, axis=0)  # (n, k)
+        shares = self._weights @ self._credit(best).astype(np.float32, copy=False).T
+        listed = lengths(skill_ids, starts)
+        shares *= self._discounts[:, np.minimum(listed, MAX_SKILLS)]
+        return shares
+
+    def exact(
+        self,
+        skill_ids: NDArray[np.int32],
+        starts: NDArray[np.intp],
+        query: NDArray[np.int64],
+        place: NDArray[np.intp],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score of pairs of a query and a row's place in `starts`, and coverage: the
+        mean over the row's skills of the credit of the most similar of the query's.
+        """
+        self.table.refine(np.unique(skill_ids))
+        found = self.table.values[skill_ids].astype(np.float64)  # (m, k)
+        best = self._credit(np.maximum.reduceat(found, starts, axis=0))
+        listed = lengths(skill_ids, starts)
+        left = self._discounts[:, np.minimum(listed, MAX_SKILLS)]  # (q, n)
+        scores = np.empty(len(query))
+        coverage = np.empty(len(query))
+        for number in np.unique(query):
+            columns = self._queries.columns[number]
+            mine = np.flatnonzero(query == number)
+            at = place[mine]
+            shares = weighted(best[np.ix_(at, columns)], self.weights[number])
+            scores[mine] = shares * left[number, at]
+            covered = self._credit(found[:, columns].max(axis=1))
+            coverage[mine] = (np.add.reduceat(covered, starts) / listed)[at]
+        return scores, coverage
+
+    def _all_weights(self) -> list[NDArray[np.float64]]:
+        columns, given = self._queries.columns, self._queries.weights
+        known = {n: weights for n, weights in enumerate(given) if weights is not None}
+        new = [n for n in range(len(columns)) if n not in known]
+        if new:
+            own = [columns[n] for n in new]
+            counted = query_weights(self._vocabulary, self.table.values, own)
+            known |= zip(new, counted, strict=True)
+        return [known[n] for n in range(len(columns))]
+
+
+def rows_at(
+    skill_ids: NDArray[np.int32],
+    starts: NDArray[np.intp],
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """The skill ids and starts of some of the rows."""
+    sizes = lengths(skill_ids, starts)[rows]
+    first = np.zeros(len(rows), np.intp)
+    np.cumsum(sizes[:-1], out=first[1:])
+    places = np.arange(sizes.sum()) + np.repeat(starts[rows] - first, sizes)
+    return skill_ids[places], first
+
+
+def lengths(skill_ids: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(n,): how many skills each row lists."""
+    return np.diff(np.append(starts, len(skill_ids)))
