@@ -10,10 +10,15 @@ import pytest
 
 from app.batching.batcher import Batcher, BatchScope
 from app.deadline import Deadline
-from app.query.query import Query
+from app.errors import UserNotFoundError
+from app.query.query import BatchKey, Query
 from app.query.result import Inconclusive, Outcome, Result, Timings
-from app.ranking.dispatch import Lanes, QueryBatcher
+from app.ranking import dispatch
+from app.ranking.dispatch import Dispatcher, Lanes, QueryBatcher, result_of
 from tests.support.queries import job_query, profile_query
+from tests.support.ranking import SCOPE
+
+DEADLINE = Deadline.after(60)
 
 SIMILAR_TO_MANY = job_query(3, "one of hundreds of equal texts")
 FITTING_MANY = profile_query(1, text="a text that hundreds of jobs have")
@@ -104,3 +109,60 @@ def test_what_no_index_answers_waits_in_the_lane_of_scans(query: Query) -> None:
         lanes = Lanes(lane(fast, stack), lane(scans, stack))
         asyncio.run(lanes.ask_all([query], Deadline.after(10)))
     assert (fast.batches, scans.batches) == ([], [[query]])
+
+
+class NamedRanking:
+    """Answers with its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.asked: list[tuple[BatchKey, Sequence[Query], BatchScope]] = []
+
+    def rank(
+        self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
+    ) -> list[Outcome]:
+        self.asked.append((key, queries, scope))
+        return [replace(result_for(query), message=self.name) for query in queries]
+
+
+def test_a_batch_goes_to_the_ranking_that_its_key_names() -> None:
+    rankings = {name: NamedRanking(name) for name in ("similarity", "skills")}
+    dispatcher = Dispatcher(rankings)
+    for name, other in (("similarity", "skills"), ("skills", "similarity")):
+        asked = [profile_query(1, text="a", ranking=name), profile_query(2, text="b")]
+        outcomes = dispatcher.run(asked, SCOPE)
+        assert [result_of(each).message for each in outcomes] == [name, name]
+        assert rankings[name].asked == [(asked[0].key, asked, SCOPE)]
+        assert len(rankings[other].asked) <= 1
+
+
+def test_one_query_gives_its_result_or_raises_its_error() -> None:
+    class Queue:
+        waiting = 2
+        closed = False
+
+        async def ask_all(
+            self, queries: Sequence[Query], deadline: Deadline
+        ) -> list[Outcome]:
+            assert deadline == DEADLINE
+            known = [query for query in queries if query.source_id is None]
+            if not known:
+                return [UserNotFoundError("No user has this user_id.")]
+            return [result_for(query) for query in known]
+
+        def close(self) -> None:
+            self.closed = True
+
+    queue = Queue()
+    found = asyncio.run(dispatch.ask(queue, profile_query(3, text="a"), DEADLINE))
+    assert found == result_for(profile_query(3, text="a"))
+    with pytest.raises(UserNotFoundError, match="No user has this"):
+        asyncio.run(dispatch.ask(queue, profile_query(3, user_id=9), DEADLINE))
+
+    scans = Queue()
+    scans.waiting = 3
+    lanes = Lanes(queue, scans)
+    assert lanes.waiting == 5
+    lanes.close()
+    assert queue.closed
+    assert scans.closed

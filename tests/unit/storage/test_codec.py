@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.storage.codec import from_bytes, to_bytes
+from app.storage.codec import (
+    from_bytes,
+    int32_from_bytes,
+    int32_to_bytes,
+    points_somewhere,
+    squared_norms,
+    to_bytes,
+)
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -37,3 +44,31 @@ def test_another_shape_is_refused() -> None:
 def test_f24_values_that_are_not_finite_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         to_bytes(np.full(384, bad))
+
+
+def test_whole_numbers_are_four_bytes_each_little_endian() -> None:
+    numbers = [0, 1, -1, 2**31 - 1, -(2**31)]
+    data = int32_to_bytes(numbers)
+    assert data == b"".join(n.to_bytes(4, "little", signed=True) for n in numbers)
+    assert int32_from_bytes(data).tolist() == numbers
+    assert int32_from_bytes(memoryview(data)).dtype == np.int32
+    assert int32_to_bytes([]) == b""
+    with pytest.raises(ValueError, match="multiple of element size"):
+        int32_from_bytes(data[:-1])
+
+
+def test_a_vector_points_somewhere_while_its_length_can_be_told() -> None:
+    rows = np.zeros((6, 384), np.float32)
+    rows[1:, 7] = [1.1e-15, 9e-16, 3e38, np.nan, -2]
+    squared = squared_norms(rows)
+    assert squared.dtype == np.float32
+    assert squared[5] == 4
+    assert points_somewhere(squared).tolist() == [
+        False,  # the zero vector
+        True,
+        False,  # its square is lost to underflow
+        False,  # nor beyond what float32 holds
+        False,
+        True,
+    ]
+    assert points_somewhere(np.array([1e-30], np.float32)).tolist() == [True]

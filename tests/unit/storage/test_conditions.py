@@ -1,15 +1,13 @@
 """Filters as SQL: what is written, and what is refused."""
 
-from itertools import count
-
 import pytest
-from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError, SchemaError
 from app.query.constraints import AnyOf, Condition, Range, Scalar
 from app.query.query import BatchKey
 from app.storage.columns import JobColumn, filterable_columns
 from app.storage.conditions import where_clause
+from tests.support.statements import written
 
 COLUMNS = [
     JobColumn("location", "character varying"),
@@ -25,22 +23,7 @@ COLUMNS = [
 
 
 def sql(*filters: Condition) -> tuple[str, list[object]]:
-    """The statement with numbered places, and the literals in these."""
-    literals: list[object] = []
-    numbers = count(1)
-
-    def write(part: Composable) -> str:
-        if isinstance(part, Composed):
-            return "".join(write(each) for each in part.seq)
-        if isinstance(part, Literal):
-            literals.append(part.wrapped)
-            return f"${next(numbers)}"
-        if isinstance(part, Identifier):
-            return f'"{part.string}"'
-        assert isinstance(part, SQL)
-        return part.string
-
-    return write(where_clause(filters, COLUMNS)), literals
+    return written(where_clause(filters, COLUMNS))
 
 
 def test_no_filters_are_no_conditions() -> None:
@@ -154,6 +137,14 @@ def test_a_column_that_is_absent_or_of_another_kind_is_named() -> None:
     for name, reason in (("town", "does not have"), ("vector", "type vector cannot")):
         with pytest.raises(SchemaError, match=f"the column {name}, .*{reason}"):
             filterable_columns(types, ["salary", name])
+
+
+def test_the_columns_are_those_of_the_setting_in_its_order() -> None:
+    types = {"salary": "integer", "city": "text", "posted": "date"}
+    assert filterable_columns(types, ["posted", "salary"]) == (
+        JobColumn("posted", "date"),
+        JobColumn("salary", "integer"),
+    )
 
 
 def test_values_that_python_takes_for_equal_do_not_share_a_scan() -> None:
