@@ -19,7 +19,7 @@ def is_short_form(short: str, long: str) -> bool:
     True
     """
     parts: list[str] = PART.findall(long)
-    if not SHORT.fullmatch(short) or len(parts) < LEAST_LETTERS - 1:
+    if not SHORT.fullmatch(short):
         return False
     spelled = {
         _initials(parts),

@@ -74,3 +74,19 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
         text = cursor.to_text(CursorPosition(score, 0.0, 1), QUESTION)
         with pytest.raises(InvalidInputError):
             cursor.from_text(text)
+
+
+@pytest.mark.parametrize("end", ["W", "w", "Wx", "=", "+/", "\xff"])
+def test_a_cursor_keeps_its_last_letters(end: str) -> None:
+    """ "abW" makes one that ends in "X"."""
+    text = cursor.to_text(CursorPosition(0.5, 0.25, f"ab{end}"), QUESTION)
+    assert not text.endswith("=")
+    assert cursor.from_text(text).id == f"ab{end}"
+
+
+@pytest.mark.parametrize("letter", ["!", " ", "\n", "=", "é"])
+def test_letters_that_no_cursor_has_are_not_passed_over(letter: str) -> None:
+    text = cursor.to_text(CursorPosition(0.5, 0.25, 7), QUESTION)
+    for place in (0, 5, len(text)):
+        with pytest.raises(InvalidInputError):
+            cursor.from_text(text[:place] + letter * 4 + text[place:])

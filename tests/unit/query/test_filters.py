@@ -64,3 +64,27 @@ def test_another_shape_is_refused(given: dict[str, object], reason: str) -> None
 def test_without_columns_there_is_nothing_to_filter_on() -> None:
     with pytest.raises(InvalidInputError, match="no columns are offered"):
         read_filters({"location": "a"}, offered=[])
+
+
+def test_a_thousand_values_are_as_many_as_there_may_be() -> None:
+    (among,) = read_filters({"salary": list(range(1000))}, offered=OFFERED)
+    assert isinstance(among, AnyOf)
+    assert len(among.values) == 1000
+
+
+def test_conditions_are_equal_only_where_their_values_are_of_one_type() -> None:
+    one = AnyOf("salary", (1,))
+    assert one == AnyOf("salary", (1,))
+    assert hash(one) == hash(AnyOf("salary", (1,)))
+    others: list[object] = [
+        AnyOf("salary", (True,)),
+        AnyOf("salary", (1.0,)),
+        AnyOf("salary", ("1",)),
+        AnyOf("location", (1,)),
+        Range("salary", (("gte", 1),)),
+        "salary",
+        None,
+    ]
+    for other in others:
+        assert one != other
+        assert hash(one) != hash(other)

@@ -1,5 +1,7 @@
 """Filters as SQL: what is written, and what is refused."""
 
+import time
+
 import pytest
 
 from app.errors import InvalidInputError, SchemaError
@@ -150,3 +152,19 @@ def test_the_columns_are_those_of_the_setting_in_its_order() -> None:
 def test_values_that_python_takes_for_equal_do_not_share_a_scan() -> None:
     keys = {BatchKey(filters=(AnyOf("remote", (value,)),)) for value in (1, True, 1.0)}
     assert len(keys) == 3
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_a_timestamp_without_an_offset_is_utc_wherever_the_service_runs(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        for column, offset in (("seen", "+00:00"), ("changed", "")):
+            for value, hour in (("T12:00", 12), ("T12:00+02:00", 10)):
+                _, literals = sql(AnyOf(column, (f"2026-01-31{value}",)))
+                assert literals == [[f"2026-01-31T{hour}:00:00{offset}"]]
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()

@@ -98,6 +98,8 @@ def test_the_shipped_list_has_some_hundred_pairs(shipped: Synonyms) -> None:
         ("llms", "large language models"),
         ("mro", "maintenance, repair and operations"),
         ("cad", "computer-aided design"),
+        ("eap", "expert advice program"),
+        ("yes", "young engineers society"),
     ],
 )
 def test_initials_spell_a_long_form(short: str, long: str) -> None:
@@ -114,6 +116,8 @@ def test_initials_spell_a_long_form(short: str, long: str) -> None:
         ("java", "java"),
         ("", ""),
         ("c++", "c plus plus"),
+        ("pms", "project management"),  # two letters with their plural
+        ("erpx", "enterprise resource planning"),
     ],
 )
 def test_other_letters_spell_nothing(short: str, long: str) -> None:

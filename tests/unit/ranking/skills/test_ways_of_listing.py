@@ -63,6 +63,10 @@ def test_f111_what_only_looks_like_a_literal_stays_as_it_was() -> None:
         "Cloud (AWS, Azure)", "O'Reilly",
     ]  # fmt: skip
     assert names('{"C\\"x", "a\\\\b"}') == ['C"x', "a\\b"]
+    # Escapes of Python, whose strings JSON does not read.
+    assert names("['Pyth\\x6fn', 'C\\u002b\\u002B', 'R\\&D', 'a\\tb']") == [
+        "Python", "C++", "R&D", "a", "b",
+    ]  # fmt: skip
     # Half a surrogate pair can be written in JSON, and neither stored nor sent.
     assert names('["\\ud800Go"]') == ["Go"]
     assert names("[]") == names("{}") == names('[null, ""]') == names("[[]]") == []

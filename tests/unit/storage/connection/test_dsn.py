@@ -1,6 +1,7 @@
 """F118: what is wrong with a connection string is named, and never repeated."""
 
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from app.errors import ConfigError
 from app.storage.connection.dsn import check_dsn, primary
@@ -109,9 +110,43 @@ def test_f118_the_sentence_names_the_part_and_never_the_password(
         assert sentence in said
 
 
-def test_the_primary_is_asked_for_where_there_are_several_hosts() -> None:
-    one = "postgresql://user@host/name"
+PRIMARY = {"target_session_attrs": "read-write", "load_balance_hosts": "disable"}
+
+
+@pytest.mark.parametrize(
+    ("several", "kept"),
+    [
+        (
+            "postgresql://user@a,b/name?load_balance_hosts=random",
+            {"user": "user", "dbname": "name", "host": "a,b"},
+        ),
+        (
+            "postgresql:///name?hostaddr=10.0.0.1,10.0.0.2",
+            {"dbname": "name", "hostaddr": "10.0.0.1,10.0.0.2"},
+        ),
+        # One name may stand for several hosts.
+        (
+            "postgresql://all/name?target_session_attrs=any",
+            {"host": "all", "dbname": "name"},
+        ),
+    ],
+)
+def test_the_primary_is_asked_for_where_there_are_several_hosts(
+    several: str, kept: dict[str, str]
+) -> None:
+    found = parse_dsn(primary(several))
+    found.pop("port", None)  # "," of two hosts
+    assert found == kept | PRIMARY
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        "postgresql://user@host/name",
+        "postgresql:///name?hostaddr=10.0.0.1",
+        "host=host dbname=name",
+        "dbname=name",
+    ],
+)
+def test_a_string_with_one_host_stays_as_it_is(one: str) -> None:
     assert primary(one) == one
-    several = primary("postgresql://user@a,b/name?load_balance_hosts=random")
-    assert "target_session_attrs=read-write" in several
-    assert "load_balance_hosts=disable" in several
