@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.errors import ConnectionLostError
 from app.query.ids import Id, IdColumn
@@ -23,13 +24,22 @@ from app.ranking.top_k.cosine import CosineTopK
 from app.storage.catalogue import Catalogue
 from app.storage.codec import DIMENSION
 from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
 from app.storage.copy.embeddings import EmbeddingChunk
 from app.storage.entity import EntityTable
 from app.storage.jobs import Job
 from app.storage.skills import SkilledRow
 from app.storage.users import User
 from tests.support.encoders import HashEncoder, direction
+from tests.support.ranking import SCOPE
+from tests.support.rows import VERSION
 
+TRANSACTION = cast("Transaction", object())
+JOBS, USERS = (
+    EntityTable("jobs", "public", "skill_job1", IdColumn("integer")),
+    EntityTable("users", "public", "users", IdColumn("integer")),
+)
+CATALOGUE = Catalogue(JOBS, USERS)
 PENDING = 7
 TEXTS = [f"text {n}" for n in range(12)]
 
@@ -54,57 +64,70 @@ class TablesInMemory:
     counted: int = 0
 
     @contextmanager
-    def snapshot(self, _deadline: Deadline) -> Iterator[None]:
+    def snapshot(self, deadline: Deadline) -> Iterator[Transaction]:
+        assert deadline == SCOPE.deadline
         if self.losses:
             self.losses -= 1
             raise ConnectionLostError("The connection broke.")
-        yield None
+        yield TRANSACTION
 
     def read_catalogue(
-        self, _transaction: object, *, job_columns: Sequence[str]
+        self, transaction: Transaction, *, job_columns: Sequence[str]
     ) -> Catalogue:
+        assert transaction is TRANSACTION
         self.catalogues_read.append(job_columns)
-        kind = IdColumn("integer")
-        return Catalogue(
-            EntityTable("jobs", "public", "skill_job1", kind),
-            EntityTable("users", "public", "users", kind),
-        )
+        return CATALOGUE
 
     def users_by_id(
-        self, _transaction: object, ids: Sequence[Id], **_: object
+        self,
+        transaction: Transaction,
+        ids: Sequence[Id],
+        *,
+        users: EntityTable,
+        version: str,
     ) -> dict[Id, User]:
+        assert (transaction, users, version) == (TRANSACTION, USERS, VERSION)
         return {id_: self.users[id_] for id_ in ids if id_ in self.users}
 
     def jobs_by_id(
-        self, _transaction: object, ids: Sequence[Id], **_: object
+        self, transaction: Transaction, ids: Sequence[Id], *, catalogue: Catalogue
     ) -> dict[Id, Job]:
+        assert (transaction, catalogue) == (TRANSACTION, CATALOGUE)
         self.looked_up.append(set(ids))
         return {n: job(n) for n in ids if n not in self.doubled}
 
     def skilled_rows(
-        self, _transaction: object, _table: EntityTable, ids: Sequence[Id], **_: object
+        self,
+        transaction: Transaction,
+        table: EntityTable,
+        ids: Sequence[Id],
+        *,
+        version: str,
     ) -> dict[Id, SkilledRow]:
+        assert (transaction, table, version) == (TRANSACTION, JOBS, VERSION)
         rows = {n: self.embeddings[n] for n in range(len(TEXTS))}
         rows[100] = cast("Any", None)
         rows[101] = np.zeros(DIMENSION, np.float32)
         return {n: SkilledRow(n, "", None, rows[n]) for n in map(int, ids) if n in rows}
 
-    def count_unembedded(self, _transaction: object, table: EntityTable) -> int:
-        assert table.name == "jobs"
+    def count_unembedded(self, transaction: Transaction, table: EntityTable) -> int:
+        assert (transaction, table) == (TRANSACTION, JOBS)
         self.counted += 1
         return PENDING
 
     def search(
         self,
-        _transaction: object,
-        _catalogue: Catalogue,
+        transaction: Transaction,
+        catalogue: Catalogue,
         request: SearchRequest,
-        _scope: object,
+        scope: BatchScope,
         *,
         with_texts: bool = False,
     ) -> SearchResult:
         """As `Retrieval.search`, of all rows."""
+        assert (transaction, catalogue, scope) == (TRANSACTION, CATALOGUE, SCOPE)
         assert with_texts
+        assert all(query.key == request.key for query in request.queries)
         self.searches.append(request)
         column = IdColumn("integer")
         asked = request.queries
