@@ -122,7 +122,9 @@ def test_where_nothing_was_found_no_reasons_are_asked_for() -> None:
     assert len(queue.asked) == 1
 
 
-def test_an_answer_stands_without_reasons_where_these_fail_together() -> None:
+def test_an_answer_stands_without_reasons_where_these_fail_together(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Failing(Queue):
         async def ask_all(
             self, queries: Sequence[Query], deadline: Deadline
@@ -137,6 +139,7 @@ def test_an_answer_stands_without_reasons_where_these_fail_together() -> None:
     assert answers[0].detail == (
         "The reasons could not be given. The database is away."
     )
+    assert caplog.messages == ["answered without reasons: The database is away."]
     assert answers[1] is UNKNOWN
     # What was to be said before is said.
     assert isinstance(answers[2], RecommendResponse)
