@@ -54,19 +54,25 @@ def test_a_run_stores_the_vectors_of_what_it_embeds_and_of_what_is_edited_later(
     vector_database: Database, vector_url: str
 ) -> None:
     add_pending_jobs(vector_url, [f"text {n}" for n in range(20)])
-    encoder = HashEncoder()
-    list(work(vector_database, encoder).run())
+    backfill = work(vector_database, HashEncoder())
+    list(backfill.run())
     assert_stored_beside_embeddings(vector_url, 20)
 
     run(vector_url, "UPDATE skill_job1 SET skills = 'edited' WHERE job_id = 7")
     assert stored(vector_url).keys() == {*range(1, 21)} - {7}
-    assert work(vector_database, encoder).any_waiting()
-    list(work(vector_database, encoder).run())
+    list(backfill.run())
     assert_stored_beside_embeddings(vector_url, 20)
     vector = stored(vector_url)[7]
     assert vector is not None
     assert vector @ direction("edited") == pytest.approx(1, abs=1e-3)
-    assert not work(vector_database, encoder).any_waiting()
+
+    # A vector that is missing is something to do by itself.
+    assert not backfill.any_waiting()
+    run(vector_url, "UPDATE recommender.job_state SET has_vector = false")
+    assert stored(vector_url) == {}
+    assert backfill.any_waiting()
+    list(backfill.run())
+    assert_stored_beside_embeddings(vector_url, 20)
 
 
 def test_embeddings_that_others_stored_get_their_vectors_batch_by_batch(
