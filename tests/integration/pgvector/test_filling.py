@@ -67,9 +67,11 @@ def test_a_run_stores_the_vectors_of_what_it_embeds_and_of_what_is_edited_later(
     assert vector @ direction("edited") == pytest.approx(1, abs=1e-3)
 
     # A vector that is missing is something to do by itself.
-    assert not backfill.any_waiting()
+    assert backfill.vectors is not None
+    assert backfill.vectors.waiting() == 0
     run(vector_url, "UPDATE recommender.job_state SET has_vector = false")
     assert stored(vector_url) == {}
+    assert backfill.vectors.waiting() == 20
     assert backfill.any_waiting()
     list(backfill.run())
     assert_stored_beside_embeddings(vector_url, 20)

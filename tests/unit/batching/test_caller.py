@@ -1,35 +1,39 @@
 """What a caller pays of its rate for a request."""
 
 from app.batching.caller import CALLER, NOBODY, Caller
+from app.errors import RateLimitedError
+
+
+class Rate:
+    """Remembers what was charged; refuses the first `refusals` times."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.refusals = refusals
+        self.charged: list[tuple[int, int]] = []
+
+    def __call__(self, *, units: int, paid: int) -> None:
+        self.charged.append((paid, units))
+        if len(self.charged) <= self.refusals:
+            raise RateLimitedError(retry_after_s=1)
 
 
 def test_only_what_goes_beyond_what_was_paid_is_charged() -> None:
-    charged: list[int] = []
-    caller = Caller("key", charged.append)
-    caller.pay(1)  # paid when the request came in
-    assert charged == []
-    caller.pay(2)
-    caller.pay(5)
-    caller.pay(5)
-    caller.pay(3)
-    assert charged == [1, 3]
+    rate = Rate()
+    caller = Caller("key", rate)
+    for units in (1, 2, 5, 5, 3):  # one was paid when the request arrived
+        caller.pay(units)
+    assert rate.charged == [(1, 2), (2, 5)]
 
 
 def test_what_is_refused_is_not_paid() -> None:
-    charged: list[int] = []
-
-    def charge(units: int) -> None:
-        charged.append(units)
-        if len(charged) == 1:
-            raise ValueError
-
-    caller = Caller("key", charge)
+    rate = Rate(refusals=1)
+    caller = Caller("key", rate)
     for _ in range(2):
         try:
             caller.pay(4)
-        except ValueError:
+        except RateLimitedError:
             continue
-    assert charged == [3, 3]
+    assert rate.charged == [(1, 4), (1, 4)]
 
 
 def test_without_a_rate_nothing_is_charged_and_callers_differ_by_identity() -> None:
