@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ModelSettings, ScriptSettings, Settings, read_settings
+from app.config import (
+    ModelSettings,
+    ModelSource,
+    ScriptSettings,
+    Settings,
+    read_settings,
+)
 from app.errors import ConfigError
 
 
@@ -132,3 +138,72 @@ def test_a_model_that_is_no_name_is_the_only_fault_named(
         "The environment is not usable: MODEL: it names a model as NAME,"
         " ORGANISATION/NAME or ORGANISATION/NAME@REVISION."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "repository"),
+    [
+        (
+            "tiny",
+            ModelSource("sentence-transformers", "tiny", None),
+            "sentence-transformers/tiny",
+        ),
+        ("acme/tiny", ModelSource("acme", "tiny", None), "acme/tiny"),
+        (
+            "acme/tiny.v2@main-1",
+            ModelSource("acme", "tiny.v2", "main-1"),
+            "acme/tiny.v2",
+        ),
+    ],
+)
+def test_a_model_is_named_by_organisation_name_and_revision(
+    text: str, source: ModelSource, repository: str
+) -> None:
+    assert ModelSource.parse(text) == source
+    assert source.repository == repository
+
+
+def named(setting: str, value: str) -> Settings:
+    given = {"database_url": "postgresql://x", setting: value}
+    return Settings.model_validate(given)
+
+
+def test_lists_are_separated_by_commas_and_blanks_are_none() -> None:
+    keys = "a" * 16 + " ,," + "b" * 20 + ", "
+    assert named("api_keys", keys).keys == ["a" * 16, "b" * 20]
+    assert named("api_keys", " , ").keys == []
+    origins = "https://example.org,http://localhost:3000,*"
+    assert named("cors_origins", origins).origins == origins.split(",")
+    assert named("job_columns", " city, salary").filterable_columns == [
+        "city",
+        "salary",
+    ]
+    assert named("log_level", "Warning").log_level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("api_keys", "a" * 16 + "," + "b" * 15, "each key needs at least 16"),
+        ("cors_origins", "https://example.org/", "each origin is a scheme and a host"),
+        ("cors_origins", "example.org", "each origin is a scheme and a host"),
+        ("job_columns", "city,skills", "skills is a column of the service itself"),
+        ("job_columns", "city,city", "name each column once, 32 at most"),
+        (
+            "job_columns",
+            ",".join(f"c{n}" for n in range(33)),
+            "name each column once, 32 at most",
+        ),
+        ("log_level", "loud", "should be 'debug', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_a_list_with_a_fault_in_it_is_refused(
+    setting: str, value: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        named(setting, value)
+
+
+def test_as_many_columns_as_there_may_be_are_taken() -> None:
+    columns = ",".join(f"c{n}" for n in range(32))
+    assert len(named("job_columns", columns).filterable_columns) == 32

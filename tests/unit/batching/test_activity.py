@@ -51,3 +51,20 @@ def test_a_running_batch_is_no_gap_and_its_end_is_noticed() -> None:
     activity.wait_for_gap(60)
     thread.join()
     assert activity.idle_s() >= GAP_S
+
+
+def test_while_one_of_two_batches_runs_there_is_no_gap() -> None:
+    activity = IdleTracker()
+    scopes: list[BatchScope] = []
+
+    def inner(_queries: object, scope: BatchScope) -> list[int]:
+        scopes.append(scope)
+        return []
+
+    def outer(_queries: object, _scope: BatchScope) -> list[float]:
+        activity.observed(inner)([1], SCOPE)
+        return [activity.idle_s()]
+
+    assert activity.observed(outer)([1], SCOPE) == [0.0]
+    assert scopes == [SCOPE]
+    assert activity.idle_s() > 0.0

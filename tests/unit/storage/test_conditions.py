@@ -54,6 +54,9 @@ def test_null_is_one_of_the_values_that_a_column_may_hold() -> None:
 @pytest.mark.parametrize(
     ("column", "value", "literal"),
     [
+        ("salary", "41", "41"),  # integers beyond JavaScript's come as text
+        ("salary", "-9223372036854775808", "-9223372036854775808"),
+        ("rating", "9007199254740993", "9007199254740993"),
         ("salary", 41.0, "41"),  # JSON has one kind of number
         ("salary", -(2**63), str(-(2**63))),
         ("rating", 10**300, str(10**300)),  # kept to the last digit
@@ -85,6 +88,9 @@ def test_a_value_is_written_so_that_postgres_reads_it(
         ("location", "a\x00b", "text without null characters"),
         ("location", "\ud800", "text without null characters"),
         ("salary", "5.0", "an integer of 64 bits"),
+        ("salary", " 5", "an integer of 64 bits"),  # which int() would read
+        ("salary", "5_000", "an integer of 64 bits"),
+        ("salary", "9223372036854775808", "an integer of 64 bits"),
         ("salary", True, "an integer of 64 bits"),
         ("salary", 5.5, "an integer of 64 bits"),
         ("salary", 2**63, "an integer of 64 bits"),

@@ -124,3 +124,8 @@ def test_a_hostile_text_takes_time_in_proportion_to_its_length() -> None:
     for piece in pieces:
         for frame in ("{}", "[{}]", "('{}')", "- {}", "a {}:", "Skills {}"):
             split_skills(frame.format(piece * (20_000 // len(piece))))
+
+
+def test_quotes_and_full_stops_part_no_pair() -> None:
+    assert names('"food" & beverages.') == names('"food" & beverages')
+    assert len(names('"food" & beverages.')) == 1

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.ranking.skills.parse import MAX_SKILLS
-from app.ranking.skills.scorer import SkillQueries, SkillTopK
+from app.ranking.skills.scorer import SkillTopK
 from app.ranking.skills.scoring import LENGTH_PENALTY, discounts, match_credit
+from app.ranking.skills.skill_scores import SkillQueries
 from app.ranking.skills.vocabulary import Vocabulary, encode_rows
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.heap import Scored

@@ -63,6 +63,8 @@ def test_f111_what_only_looks_like_a_literal_stays_as_it_was() -> None:
         "Cloud (AWS, Azure)", "O'Reilly",
     ]  # fmt: skip
     assert names('{"C\\"x", "a\\\\b"}') == ['C"x', "a\\b"]
+    # What stands in brackets inside of a remark is a part of it.
+    assert names("(see [a], {b})") == ["see [a]", "{b}"]
     # Escapes of Python, whose strings JSON does not read.
     assert names("['Pyth\\x6fn', 'C\\u002b\\u002B', 'R\\&D', 'a\\tb']") == [
         "Python", "C++", "R&D", "a", "b",

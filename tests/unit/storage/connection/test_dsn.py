@@ -4,7 +4,7 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from app.errors import ConfigError
-from app.storage.connection.dsn import check_dsn, primary
+from app.storage.connection.dsn import EXAMPLE, check_dsn, primary
 
 SOUND = (
     "postgresql://user:hunter2@host:5432/name",
@@ -150,3 +150,116 @@ def test_the_primary_is_asked_for_where_there_are_several_hosts(
 )
 def test_a_string_with_one_host_stays_as_it_is(one: str) -> None:
     assert primary(one) == one
+
+
+WHOLE = (
+    (" postgresql://h/n", "it begins or ends with a space or a line break; remove it"),
+    ("'postgresql://h/n", "it is in quotes; remove them"),
+    (
+        "psql postgresql://h/n",
+        "it begins with the command psql; leave only the connection string",
+    ),
+    (
+        "export MY_URL=postgresql://h/n",
+        "it begins with the name of the variable; leave only what follows the =",
+    ),
+    ("postgresql://h\t/n", "it holds a line break or a tab; remove it"),
+    ("jdbc:postgresql://h/n", "it is one for Java (jdbc:); write {example}"),
+    ("h/n", "it does not begin with postgresql://, for example {example}"),
+    ("u@h/n?a=b", "it does not begin with postgresql://, for example {example}"),
+    (
+        "Postgres+x://h/n",
+        'its scheme is "Postgres+x://"; write postgresql:// in its place',
+    ),
+    (
+        "http://h/n",
+        (
+            "it is the address of a web site; the connection string of the database"
+            " begins with postgresql://"
+        ),
+    ),
+    (
+        "mysql://h/n",
+        'its scheme "mysql://" is not Postgres\'s; it begins with postgresql://',
+    ),
+    ("hunter://h/n", "its scheme is not Postgres's; it begins with postgresql://"),
+    ("postgresql://a/b@h", 'the user or password holds a "/"; write it as %2F'),
+    ("postgresql://a@b@h/n", 'the user or password holds a "@"; write it as %40'),
+    (
+        "postgresql://a@b/c@h/n",
+        'the user or password holds a "@" and a "/"; write them as %40 and %2F',
+    ),
+    (
+        "postgresql://a:1%2@h/n",
+        'the user or password holds a "%" that is no escape; write it as %25',
+    ),
+    (
+        "postgresql://a:<password>@h/n",
+        "the password is still a placeholder; put the database's own in its place",
+    ),
+    (
+        "postgresql://a:[hunter]@h/n",
+        "the password is in brackets; remove them, or write [ as %5B and ] as %5D",
+    ),
+    ("postgresql://a b@h/n", "the user or password holds a space; write it as %20"),
+    ("postgresql://[::1/n", "the brackets around an IPv6 address are not closed"),
+    (
+        "postgresql://a:b:1/n",
+        "the host is an IPv6 address; put it into brackets: [::1]",
+    ),
+    ("postgresql://h:0/n", "the port is not a number from 1 to 65535"),
+    ("postgresql://h:65536/n", "the port is not a number from 1 to 65535"),
+    ("postgresql://a b/n", "the host holds a space; remove it"),
+    ("postgresql://h/1%", 'it holds a "%" that is no escape; write it as %25'),
+    (
+        "postgresql://h/n?user",
+        "a parameter has no value; remove it, or write NAME=VALUE",
+    ),
+    (
+        "postgresql://h/n?user=a=b",
+        "a parameter's value holds a =; write it as %3D",
+    ),
+    (
+        "postgresql://h/n?Schema=a",
+        (
+            "the parameter \"Schema\" is another program's, not Postgres's; remove it,"
+            " and name the schema as options=-csearch_path%3DNAME"
+        ),
+    ),
+    (
+        "postgresql://h/n?pool=a",
+        "the parameter \"pool\" is another program's, not Postgres's; remove it",
+    ),
+    (
+        "postgresql://h/n?p-l=a",
+        "a parameter is another program's, not Postgres's; remove it",
+    ),
+    ("dbname", "it does not begin with postgresql://, for example {example}"),
+    ("dbname=n x", "it is not a connection string, for example {example}"),
+    ("dbname=n connect_timeout=x", "connect_timeout must be a whole number"),
+    ("dbname=n port=5432,x", "the port is not a number from 1 to 65535"),
+)
+
+
+@pytest.mark.parametrize(("dsn", "fault"), WHOLE)
+def test_the_first_fault_is_said_whole_in_one_sentence(dsn: str, fault: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        check_dsn(dsn)
+    assert str(raised.value) == (
+        "The environment is not usable: DATABASE_URL:"
+        f" {fault.replace('{example}', EXAMPLE)}."
+    )
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://h:1/n",
+        "postgresql://h:65535,[::1]:2,c/n",
+        "dbname=n port=5432, connect_timeout=-1",
+        "dbname=n sslmode=prefer target_session_attrs=any",
+        "application_name=u@h",
+    ],
+)
+def test_what_libpq_takes_has_no_fault(dsn: str) -> None:
+    check_dsn(dsn)
