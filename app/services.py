@@ -4,7 +4,7 @@ from app.backfill.service import ServiceBackfill
 from app.batching.activity import IdleTracker
 from app.batching.batcher import Batcher, RunBatch
 from app.batching.cost import LONG_BATCH_ENCODINGS, LONG_QUEUE_ENCODINGS
-from app.batching.lanes import LanesByCost
+from app.batching.lanes import Lanes
 from app.batching.sliced_encoder import SlicedEncoder
 from app.config import Settings
 from app.encoder import Encoder
@@ -14,10 +14,15 @@ from app.encoder.passages import PassageEncoder
 from app.ops.metrics import Telemetry
 from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness, Tables
 from app.query.query import Query
-from app.query.result import Inconclusive, Result
+from app.query.result import Result
 from app.ranking.base import RankingContext
 from app.ranking.cost import cost_of
-from app.ranking.dispatch import Dispatcher, Lanes, QueryBatcher, QueryQueue
+from app.ranking.dispatch import (
+    Dispatcher,
+    QueryBatcher,
+    QueryQueue,
+    searches_index,
+)
 from app.ranking.registry import build_rankings, check_rank_by
 from app.ranking.retrieval.base import Retrieval
 from app.ranking.retrieval.full_scan import FullScan
@@ -113,12 +118,16 @@ def _queue(
         max_queue_encodings=LONG_QUEUE_ENCODINGS,
         cost_of=cost_of,
     )
-    return LanesByCost(_short_lane(settings, run, scans), long, cost_of=cost_of)
+    return Lanes(
+        _short_lane(settings, run, scans),
+        long,
+        is_fast=lambda queries: cost_of(queries).is_short,
+    )
 
 
 def _short_lane(
     settings: Settings,
-    run: RunBatch[Query, Result | Inconclusive],
+    run: RunBatch[Query, Result],
     scans: QueryBatcher,
 ) -> QueryQueue:
     if settings.search_backend == "stream":
@@ -133,7 +142,7 @@ def _short_lane(
         batch_window_s=BATCH_WINDOW_S,
         cost_of=cost_of,
     )
-    return Lanes(fast, scans)
+    return Lanes(fast, scans, is_fast=searches_index)
 
 
 def _writer(settings: Settings, database: Database) -> Database:

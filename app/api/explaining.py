@@ -71,6 +71,5 @@ def _by_id(outcome: Outcome | None) -> Mapping[Id, Hit]:
 
 
 def _error(outcome: Outcome) -> AppError:
-    # Nobody asks a shallow query here: what is no result is an error.
     assert isinstance(outcome, AppError)  # noqa: S101
     return outcome

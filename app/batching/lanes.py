@@ -1,9 +1,8 @@
-"""A short lane, and a long one for expensive requests."""
+"""A fast lane, and one for requests that may take many times as long."""
 
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from app.batching.cost import Cost
 from app.deadline import Deadline
 from app.errors import AppError
 
@@ -24,37 +23,34 @@ class Lane(Protocol[QueryT_contra, ResultT_co]):
     def close(self) -> None: ...
 
 
-class LanesByCost(Generic[QueryT_contra, ResultT_co]):
-    """Sends each request to the lane of its cost: none waits behind expensive ones."""
+class Lanes(Generic[QueryT_contra, ResultT_co]):
+    """Sends each request to the lane of its kind: none waits behind expensive ones."""
 
     def __init__(
         self,
-        short: Lane[QueryT_contra, ResultT_co],
-        long: Lane[QueryT_contra, ResultT_co],
+        fast: Lane[QueryT_contra, ResultT_co],
+        slow: Lane[QueryT_contra, ResultT_co],
         *,
-        cost_of: Callable[[Sequence[QueryT_contra]], Cost],
+        is_fast: Callable[[Sequence[QueryT_contra]], bool],
     ) -> None:
-        self._short = short
-        self._long = long
-        self._cost_of = cost_of
+        """`is_fast`: whether the queries of a request belong into the fast lane."""
+        self._fast = fast
+        self._slow = slow
+        self._is_fast = is_fast
 
     @property
     def waiting(self) -> int:
         """Queries in both lanes."""
-        return self._short.waiting + self._long.waiting
+        return self._fast.waiting + self._slow.waiting
 
     async def ask_all(
         self, queries: Sequence[QueryT_contra], deadline: Deadline
     ) -> Sequence[ResultT_co | AppError]:
         """As `Batcher.ask_all`."""
-        return await self._lane(queries).ask_all(queries, deadline)
+        lane = self._fast if self._is_fast(queries) else self._slow
+        return await lane.ask_all(queries, deadline)
 
     def close(self) -> None:
         """As `Batcher.close`, both."""
-        self._short.close()
-        self._long.close()
-
-    def _lane(
-        self, queries: Sequence[QueryT_contra]
-    ) -> Lane[QueryT_contra, ResultT_co]:
-        return self._short if self._cost_of(queries).is_short else self._long
+        self._fast.close()
+        self._slow.close()

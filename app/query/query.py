@@ -18,8 +18,7 @@ class BatchKey:
     `ranking` is a name of `ranking.registry`. `source` is what is compared, a profile
     (a user's, or a text) or a job; `target` is what it is compared with. `exact`
     compares all rows, also where an index could choose candidates. `explain_only`
-    ranks nothing: the rows that a query names are explained. `shallow` prefers an
-    `Inconclusive` to a search that takes many times as long as most.
+    ranks nothing: the rows that a query names are explained.
     """
 
     ranking: str = "similarity"
@@ -28,7 +27,6 @@ class BatchKey:
     filters: tuple[Condition, ...] = ()
     exact: bool = False
     explain_only: bool = False
-    shallow: bool = False
 
 
 @dataclass(frozen=True)

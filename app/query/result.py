@@ -118,9 +118,4 @@ class Result:
     next_cursor: str | None = None
 
 
-@dataclass(frozen=True)
-class Inconclusive:
-    """A shallow search may have missed a hit: the query needs a deeper one."""
-
-
-Outcome = Result | Inconclusive | AppError
+Outcome = Result | AppError

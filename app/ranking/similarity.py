@@ -15,7 +15,7 @@ from app.batching.batcher import BatchScope, retry_once_if_lost
 from app.errors import AppError
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
-from app.query.result import Hit, Inconclusive, Outcome, Result, Stopwatch
+from app.query.result import Hit, Outcome, Result, Stopwatch
 from app.ranking.base import RankingContext
 from app.ranking.item_to_item import prepare_jobs, without_itself
 from app.ranking.profiles import CosineQuery, Prepared, prepare_profiles
@@ -70,10 +70,9 @@ class SimilarityRanking:
                         key, [_with_lookahead(queries[n]) for n in asked], vectors
                     ),
                     scope,
-                    with_texts=True,
                 )
                 pages = _pages(catalogue, key, queries, asked, found)
-                texts = self._texts(transaction, catalogue, key, pages, found)
+                texts = self._texts(transaction, catalogue, key, pages)
         if self._context.observer:
             self._context.observer.batch_done(
                 len(queries), found.volume, watch.timings()
@@ -119,15 +118,13 @@ class SimilarityRanking:
         catalogue: Catalogue,
         key: BatchKey,
         pages: Mapping[int, Page],
-        found: SearchResult,
     ) -> Mapping[Id, Job]:
-        """What is shown of the rows, by id; some came along with the search."""
-        ids = _ids(pages.values()) - found.jobs.keys()
+        """What is shown of the rows, by id."""
+        ids = _ids(pages.values())
         if not ids:
-            return found.jobs
+            return {}
         if key.target == "jobs":
-            rest = jobs_by_id(transaction, list(ids), catalogue=catalogue)
-            return {**found.jobs, **rest}
+            return jobs_by_id(transaction, list(ids), catalogue=catalogue)
         users = users_by_id(
             transaction, list(ids), users=catalogue.users, version=self._version
         )
@@ -149,14 +146,13 @@ def _pages(
     """The page of each query that was answered, by its number."""
     column = id_column(catalogue, key)
     pages = {}
-    for place, (n, ranked) in enumerate(zip(asked, found.ranked, strict=True)):
-        if place not in found.inconclusive:
-            top_k, own = queries[n].top_k, asked[n]
-            pages[n] = (
-                without_itself(ranked, own, top_k, key, column)
-                if key.source == "job"
-                else page_of(ranked, top_k, column, own.query_hash)
-            )
+    for n, ranked in zip(asked, found.ranked, strict=True):
+        top_k, own = queries[n].top_k, asked[n]
+        pages[n] = (
+            without_itself(ranked, own, top_k, key, column)
+            if key.source == "job"
+            else page_of(ranked, top_k, column, own.query_hash)
+        )
     return pages
 
 
@@ -175,8 +171,7 @@ def _outcome(
         return prepared
     if isinstance(prepared, str):
         return replace(none, message=prepared)
-    if page is None:
-        return Inconclusive()
+    assert page is not None  # noqa: S101  (whatever has a vector was searched)
     hits = [
         Hit(id_, texts[id_].skills, scored.score, columns=texts[id_].columns)
         for id_, scored in zip(page.ids, page.ranked, strict=True)

@@ -27,32 +27,6 @@ def selected(columns: Sequence[JobColumn]) -> Composed:
     )
 
 
-def aliased(columns: Sequence[JobColumn]) -> Composed:
-    """`, … AS …` for each column: names of ours, which meet no others."""
-    return Composed(
-        [
-            SQL(", {} AS {}").format(Identifier(column.name), _alias(number))
-            for number, column in enumerate(columns)
-        ]
-    )
-
-
-def aliased_values(columns: Sequence[JobColumn]) -> Composed:
-    """`, …` for each column of `aliased`, to follow others in json_build_array: the
-    JSON of `selected`.
-    """
-    return Composed(
-        [
-            SQL(", {}::{}").format(_alias(number), SQL(column.shown_as))
-            for number, column in enumerate(columns)
-        ]
-    )
-
-
-def _alias(number: int) -> Identifier:
-    return Identifier(f"column_{number}")
-
-
 def where_clause(
     filters: Sequence[Condition], columns: Sequence[JobColumn]
 ) -> Composed:

@@ -1,6 +1,5 @@
 """Jobs in Postgres: their embeddings as a stream, and their texts by id."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from psycopg2.sql import Composed
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.codec import EMBEDDING_BYTES
-from app.storage.columns import JobColumn, public
+from app.storage.columns import public
 from app.storage.conditions import EVERY_ROW, selected
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.entity import EntityTable, without_doubled
@@ -47,12 +46,6 @@ class Job:
 
     skills: str | None
     columns: Mapping[str, object] | None
-
-
-def job_from_json(text: bytes, columns: Sequence[JobColumn]) -> Job:
-    """From the JSON array of a job's text and the values of its columns."""
-    skills, *rest = json.loads(text)
-    return Job(skills, public(columns, rest))
 
 
 def jobs_by_id(

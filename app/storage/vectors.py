@@ -11,8 +11,6 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 from app.query.ids import Id, IdColumn
 from app.storage.catalogue import Catalogue
 from app.storage.codec import points_somewhere, squared_norms
-from app.storage.columns import JobColumn
-from app.storage.conditions import aliased, aliased_values
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.coverage import CachedCount
 from app.storage.entity import EntityTable
@@ -27,15 +25,16 @@ LARGEST = 60_000
 # pgvector's bound of hnsw.ef_search.
 MOST_CANDIDATES = 1_000
 
-# What a candidate comes with, where it is asked for.
-SHOWN = SQL("json_build_array(skills{values})::text")
-NOT_SHOWN = SQL("NULL::text")
-
 # What only some questions have.
 NOT_EXCLUDED = SQL(" AND own.own_id <> ALL (asked.excluded)")
 ON_A_LATER_PAGE = SQL(
     " AND own.own_vector OPERATOR({vectors}.<#>) asked.query >= asked.beyond"
 )
+
+# An index goes on through rows as near as the last one: hundreds of equal texts come.
+# Where all rows are compared, ties would sort every one of them.
+WITH_TIES = SQL("FETCH FIRST (asked.size) ROWS WITH TIES")
+ALL_THEY_NEED = SQL("LIMIT asked.size")
 
 # Filters differ from request to request.
 MOST_COUNTS = 100
@@ -102,11 +101,6 @@ class VectorQuery:
     def job_id(self) -> IdColumn:
         return self.jobs.id_column
 
-    @property
-    def columns(self) -> Sequence[JobColumn]:
-        """What is shown of a row beside its text."""
-        return self.jobs.columns
-
     def format(self, query: str, **parts: Composable) -> Composed:
         """The query of this name, with its conditions filled in."""
         vectorless = self.jobs.format(QUERIES["vectorless"], version=self.version)
@@ -129,35 +123,43 @@ def stream_nearest(
     asked: Sequence[NearestQuery],
     *,
     hnsw: HnswParams | None,
-    shows: bool = False,
-    is_last: bool = False,
 ) -> None:
-    """Stream the records of `storage.copy.candidates` for each question, numbered in
-    their order: questions of one size, under the same conditions. Without a `hnsw`
-    every row is looked at. `shows`: with what an answer shows of each; `is_last`:
-    nothing else is asked in this transaction.
+    """Stream the records of a scan, whose spare field says for which of the questions
+    each came (`read_spares`): questions of one size, under the same conditions. Without
+    a `hnsw` every row is looked at.
     """
     values = SQL(", ").join(_values(n, near, rows) for n, near in enumerate(asked))
+    query = rows.format(
+        "candidates",
+        asked=values,
+        each=_conditions(asked[0], rows),
+        limited=ALL_THEY_NEED if hnsw is None else WITH_TIES,
+    )
     settings: Composable = (
         QUERIES["without_index"]
         if hnsw is None
         else _through_index(hnsw, asked[0], is_filtered=rows.matching is not None)
     )
-    query = rows.format(
-        "candidates",
-        asked=values,
-        each=_conditions(asked[0], rows),
-        columns=aliased(rows.columns) if shows else NOTHING,
-        shown=_shown(rows.columns) if shows else NOT_SHOWN,
-    )
-    transaction.copy_out(query, sink, settings=settings + SQL("; "), is_last=is_last)
+    transaction.copy_out(query, sink, settings=settings + SQL("; "))
 
 
-def stream_vectorless(transaction: Transaction, sink: Sink, rows: VectorQuery) -> None:
-    """Stream, as `app.storage.jobs.stream_embeddings` does, the rows whose vector is
-    still to be made.
+@dataclass(frozen=True)
+class Spares:
+    """What `stream_nearest` says of some rows, an array each: `question`, the number of
+    the one that a row came for, or -1 where it has no vector yet and came for all;
+    `is_full`, as many as were asked for came; `is_last`, others beyond them may belong.
     """
-    transaction.copy_out(rows.format("stream_vectorless"), sink)
+
+    question: NDArray[np.int64]
+    is_full: NDArray[np.bool_]
+    is_last: NDArray[np.bool_]
+
+
+def read_spares(spares: NDArray[np.int16]) -> Spares:
+    """The mirror of what the query `candidates` writes."""
+    return Spares(
+        spares.astype(np.int64) >> 2, (spares & 1).astype(bool), (spares & 2) > 0
+    )
 
 
 def count_comparable(transaction: Transaction, rows: VectorQuery) -> int:
@@ -239,10 +241,6 @@ def _values(number: int, near: NearestQuery, rows: VectorQuery) -> Composed:
         SQL(rows.job_id.cast),
         Literal(beyond),
     )
-
-
-def _shown(columns: Sequence[JobColumn]) -> Composed:
-    return SHOWN.format(values=aliased_values(columns))
 
 
 def _conditions(near: NearestQuery, rows: VectorQuery) -> Composed:

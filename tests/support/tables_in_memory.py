@@ -46,17 +46,13 @@ TEXTS = [f"text {n}" for n in range(12)]
 
 @dataclass
 class TablesInMemory:
-    """Both tables in memory. Job n has TEXTS[n], users have what a test gives them;
-    some texts come along with a search, as those of an index do.
-    """
+    """Both tables in memory. Job n has TEXTS[n], users have what a test gives them."""
 
     users: dict[Id, User] = field(default_factory=dict)
     embeddings: NDArray[np.float32] = field(
         default_factory=lambda: np.array([direction(text) for text in TEXTS])
     )
-    come_along: Sequence[int] = ()
     doubled: Sequence[int] = ()
-    inconclusive: Sequence[int] = ()
     losses: int = 0  # connections that will break
     searches: list[SearchRequest] = field(default_factory=list)
     looked_up: list[set[Id]] = field(default_factory=list)
@@ -121,12 +117,9 @@ class TablesInMemory:
         catalogue: Catalogue,
         request: SearchRequest,
         scope: BatchScope,
-        *,
-        with_texts: bool = False,
     ) -> SearchResult:
         """As `Retrieval.search`, of all rows."""
         assert (transaction, catalogue, scope) == (TRANSACTION, CATALOGUE, SCOPE)
-        assert with_texts
         assert all(query.key == request.key for query in request.queries)
         self.searches.append(request)
         column = IdColumn("integer")
@@ -141,8 +134,6 @@ class TablesInMemory:
             [top.result(place) for place in range(len(asked))],
             analyzed=len(TEXTS),
             volume=Volume(rows=len(TEXTS), bytes=1000),
-            inconclusive=self.inconclusive,
-            jobs={n: Job(f"along {n}", {}) for n in self.come_along},
         )
 
 

@@ -32,8 +32,6 @@ class FullScan:
         catalogue: Catalogue,
         request: SearchRequest,
         scope: BatchScope,
-        *,
-        with_texts: bool = False,  # noqa: ARG002  (a scan keeps ids only)
     ) -> SearchResult:
         """As `Retrieval.search`, exactly."""
         if not request.queries:

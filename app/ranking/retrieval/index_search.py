@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.batching.batcher import BatchScope
-from app.query.ids import Id
-from app.query.result import AbandonedError
+from app.query.query import Query
+from app.query.result import Volume
 from app.ranking.retrieval.base import SearchRequest
 from app.ranking.retrieval.scan import scan
 from app.ranking.retrieval.search_params import SearchStep
@@ -15,16 +16,8 @@ from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.cosine import CosineTopK
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.transaction import Transaction
-from app.storage.copy.candidates import Candidates, Gathered
 from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
-from app.storage.copy.reader import read_copy
-from app.storage.jobs import Job, job_from_json
-from app.storage.vectors import (
-    NearestQuery,
-    VectorQuery,
-    stream_nearest,
-    stream_vectorless,
-)
+from app.storage.vectors import NearestQuery, VectorQuery, read_spares, stream_nearest
 
 CANDIDATES_BUFFER_BYTES = 64 * 1024
 # Scores are published with six digits.
@@ -42,10 +35,7 @@ class IndexSearch:
         rows: VectorQuery,
         request: SearchRequest,
         scope: BatchScope,
-        *,
-        with_texts: bool = False,
     ) -> None:
-        """`with_texts`: with the texts of the candidates, where these are few."""
         self._transaction = transaction
         self._rows = rows
         self._queries = request.queries
@@ -53,129 +43,56 @@ class IndexSearch:
         exact = request.vectors.astype(np.float64)
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
         self._vectors = request.vectors
-        # Of the answered queries: where their best are, and at which place.
-        self._tops: dict[int, tuple[CosineTopK, int]] = {}
-        self._with_texts = with_texts
-        self._shown: dict[int | bytes, bytes] = {}
-        self.open = list(range(len(request.queries)))
-        self._inconclusive: set[int] = set()
-        # Whether there are rows without a vector.
-        self.vectorless = False
+        self._ranked: dict[int, Sequence[Scored]] = {}
+        self.volume = Volume(rows=0, bytes=0)
+        # Rows without a vector, all of which were compared, that point nowhere.
         self.unusable = 0
-        self.rows_read = 0
-        self.bytes_read = 0
-
-    def go(self, step: SearchStep, *, is_last: bool = False) -> None:
-        """Let the open queries try this step; `is_last`: the transaction may end."""
-        asked = {n: self._near(n, step) for n in self.open if self._tries(n, step)}
-        # What an index finds depends on how it is asked: not on what others ask of it.
-        groups = list(_alike(asked))
-        for number, group in enumerate(groups, 1):
-            self._take(group, step, is_last=is_last and number == len(groups))
-
-    def _take(
-        self, asked: Mapping[int, NearestQuery], step: SearchStep, *, is_last: bool
-    ) -> None:
-        gathered = self._gather(list(asked.values()), step, is_last=is_last)
-        self._shown |= gathered.shown()
-        top = self._top_of(list(asked))
-        for nth, chunk in gathered.batches():
-            top.consider(nth, chunk)
-        for place, (n, found) in enumerate(zip(asked, gathered.of, strict=True)):
-            is_short = found.full and self._is_short(n, top, place, found)
-            if found.last or is_short:
-                self._inconclusive.add(n)
-            if step.settles(found) and not is_short:
-                self.open.remove(n)
-                self._tops[n] = top, place
-
-    def ranked(self) -> dict[int, Sequence[Scored]]:
-        """The best of each answered query."""
-        return {n: top.result(place) for n, (top, place) in self._tops.items()}
 
     @property
-    def size(self) -> int:
-        return len(self._queries)
+    def open(self) -> list[int]:
+        """Places of the queries that need a step more."""
+        return [n for n in range(len(self._queries)) if n not in self._ranked]
 
-    def jobs(self, ranked: Iterable[Sequence[Scored]]) -> dict[Id, Job]:
-        """What an answer shows of these, as far as it came along."""
-        column, columns = self._rows.job_id, self._rows.columns
-        best = {row.id for rows in ranked for row in rows}
-        return {
-            column.from_stream(id_): job_from_json(self._shown[id_], columns)
-            for id_ in best & self._shown.keys()
-        }
+    @property
+    def ranked(self) -> list[Sequence[Scored]]:
+        """The best of each query, once none is open."""
+        return [self._ranked[n] for n in range(len(self._queries))]
 
-    def read_vectorless(self) -> None:
-        """Compare the rows whose vectors are still to be made, should there be any."""
-        if not self.vectorless or not self._tops:
-            return
-        tops = {id(top): top for top, _ in self._tops.values()}
+    def go(self, step: SearchStep) -> None:
+        """Let the open queries try this step."""
+        asked = {n: self._nearest(n, step) for n in self.open}
+        # What an index finds depends on how it is asked: not on what others ask of it.
+        for group in _alike(asked):
+            self._search(group, step)
 
-        def consume(chunk: EmbeddingChunk) -> None:
-            for top in tops.values():
-                before = top.unusable
-                top.update(chunk)
-                unusable = top.unusable - before
-            self.unusable += unusable
-            self.rows_read += len(chunk.ids)
-
-        self.bytes_read += scan(
-            partial(stream_vectorless, self._transaction, rows=self._rows),
+    def _search(self, asked: Mapping[int, NearestQuery], step: SearchStep) -> None:
+        queries = [self._queries[n] for n in asked]
+        top = CosineTopK(
+            self._vectors[list(asked)],
+            [query.top_k for query in queries],
+            bounds=[Bounds.of(q.constraints, self._rows.job_id) for q in queries],
+        )
+        found = _Candidates(step, top, queries)
+        bytes_read = scan(
+            partial(
+                stream_nearest,
+                self._transaction,
+                rows=self._rows,
+                asked=list(asked.values()),
+                hnsw=step.hnsw,
+            ),
             partial(RecordReader, self._rows.job_id.kind),
-            consume,
+            found.take,
             self._scope,
             buffer_bytes=CANDIDATES_BUFFER_BYTES,
         )
+        self.volume += Volume(found.rows, bytes_read)
+        self.unusable = top.unusable
+        for place, n in enumerate(asked):
+            if found.settle(place):
+                self._ranked[n] = top.result(place)
 
-    def _top_of(self, numbers: Sequence[int]) -> CosineTopK:
-        asked = [self._queries[n] for n in numbers]
-        return CosineTopK(
-            self._vectors[numbers],
-            [query.top_k for query in asked],
-            bounds=[Bounds.of(each.constraints, self._rows.job_id) for each in asked],
-        )
-
-    def _is_short(
-        self, number: int, top: CosineTopK, place: int, found: Candidates
-    ) -> bool:
-        """Whether rows of pages before took the places of those of this one."""
-        query = self._queries[number]
-        if query.constraints.after is None:
-            return False
-        if len(top.result(place)) >= query.top_k:
-            return False
-        least = query.constraints.min_score
-        if least is None:
-            return True
-        embeddings = found.matrix()
-        norms = np.linalg.norm(embeddings, axis=1)
-        lowest = float(np.min(embeddings @ self._units[number] / norms))
-        return lowest > least - HALF_A_DIGIT
-
-    def _tries(self, number: int, step: SearchStep) -> bool:
-        if step.hnsw is None:
-            return True
-        if self._queries[number].key.exact:
-            return False
-        return number in self._inconclusive or not step.if_inconclusive
-
-    def _gather(
-        self, asked: Sequence[NearestQuery], step: SearchStep, *, is_last: bool
-    ) -> Gathered:
-        self._check_waiting()
-        gathered = Gathered(len(asked), integer_ids=self._rows.job_id.kind == "integer")
-        stream = partial(
-            stream_nearest, self._transaction, rows=self._rows, asked=asked,
-            hnsw=step.hnsw, shows=self._with_texts and step.shows, is_last=is_last,
-        )  # fmt: skip
-        read_copy(stream, gathered.reader, buffer_bytes=CANDIDATES_BUFFER_BYTES)
-        self.vectorless |= gathered.vectorless
-        self.rows_read += gathered.rows
-        self.bytes_read += gathered.reader.bytes_read
-        return gathered
-
-    def _near(self, number: int, step: SearchStep) -> NearestQuery:
+    def _nearest(self, number: int, step: SearchStep) -> NearestQuery:
         query = self._queries[number]
         constraints, column = query.constraints, self._rows.job_id
         excluded = [column.parse(id_) for id_ in constraints.exclude]
@@ -191,9 +108,60 @@ class IndexSearch:
             at_most=None if last is None else last.score + HALF_A_DIGIT,
         )
 
-    def _check_waiting(self) -> None:
-        if self._scope.abandoned():
-            raise AbandonedError
+
+class _Candidates:
+    """What one statement finds for its queries."""
+
+    def __init__(
+        self, step: SearchStep, top: CosineTopK, queries: Sequence[Query]
+    ) -> None:
+        self._is_exact = step.hnsw is None
+        self._top = top
+        self._queries = queries
+        self.rows = 0
+        # For each query: whether as many came as were asked for, whether others beyond
+        # them may belong too, and the lowest score that came.
+        self._is_full = np.zeros(len(queries), bool)
+        self._is_last = np.zeros(len(queries), bool)
+        self._lowest = np.full(len(queries), np.inf)
+
+    def take(self, chunk: EmbeddingChunk) -> None:
+        """Candidates of some queries, and rows without a vector, which are nobody's."""
+        spares = read_spares(chunk.spares)
+        self.rows += len(chunk.ids)
+        is_chosen = spares.question >= 0
+        if not is_chosen.all():
+            self._top.update(_part(chunk, ~is_chosen))
+        question, chosen = spares.question[is_chosen], _part(chunk, is_chosen)
+        np.minimum.at(self._lowest, question, self._top.consider(question, chosen))
+        self._is_full[question] = spares.is_full[is_chosen]
+        self._is_last[question] = spares.is_last[is_chosen]
+
+    def settle(self, place: int) -> bool:
+        """Whether no row beyond these can be among the best, as far as an index tells.
+
+        Where hundreds of equal texts tie, an index gives some of them; comparing all
+        rows for the lowest ids would cost seconds.
+        """
+        if not self._is_full[place]:
+            return self._is_exact
+        if self._is_exact and self._is_last[place]:
+            return False
+        return not self._is_short(place)
+
+    def _is_short(self, place: int) -> bool:
+        """Whether rows of pages before took the places of those of this one."""
+        query = self._queries[place]
+        if query.constraints.after is None:
+            return False
+        if len(self._top.result(place)) >= query.top_k:
+            return False
+        least = query.constraints.min_score
+        return least is None or self._lowest[place] > least - HALF_A_DIGIT
+
+
+def _part(chunk: EmbeddingChunk, rows: NDArray[np.bool_]) -> EmbeddingChunk:
+    return EmbeddingChunk(chunk.ids[rows], chunk.embeddings[rows])
 
 
 def _alike(asked: Mapping[int, NearestQuery]) -> Iterable[Mapping[int, NearestQuery]]:

@@ -23,15 +23,19 @@ def scan(
     """Let `consume` have every chunk that `stream` writes; returns the bytes read.
 
     `read` makes the reader of the stream's records. Raises AbandonedError before a
-    chunk that nobody waits for, and DatabaseUnavailableError when the stream ends
-    before its end marker.
+    stream or a chunk that nobody waits for, and DatabaseUnavailableError when the
+    stream ends before its end marker.
     """
 
-    def consume_if_awaited(chunk: Chunk) -> None:
+    def check() -> None:
         if scope.abandoned():
             raise AbandonedError
+
+    def consume_if_awaited(chunk: Chunk) -> None:
+        check()
         consume(chunk)
 
+    check()
     reader = read(consume_if_awaited)
     read_copy(stream, reader, buffer_bytes=buffer_bytes)
     return reader.bytes_read

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.heap import DECIMALS, Scored, TopK
 from app.storage.codec import points_somewhere, squared_norms
-from app.storage.copy.candidates import RESCORE_ROWS
 from app.storage.copy.embeddings import EmbeddingChunk
 
 __all__ = ["DECIMALS", "CosineTopK", "Scored"]
@@ -22,6 +21,9 @@ __all__ = ["DECIMALS", "CosineTopK", "Scored"]
 # vectors (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); half
 # a unit of the last published digit comes on top.
 MARGIN = 3e-5
+
+# Candidates that are scored again at once: 512 x 384 float64 are 1.5 MB.
+RESCORE_ROWS = 512
 
 
 class Cosines:
@@ -91,12 +93,16 @@ class CosineTopK:
             chosen = EmbeddingChunk(batch.ids[row[part]], batch.embeddings[row[part]])
             self.consider(query[part], chosen)
 
-    def consider(self, query: NDArray[np.int64], batch: EmbeddingChunk) -> None:
+    def consider(
+        self, query: NDArray[np.int64], batch: EmbeddingChunk
+    ) -> NDArray[np.float64]:
         """Score rows exactly that were chosen for one query each, `query` (n,), and
         are not excluded there; those that point nowhere belong to nobody's best.
+        Returns the scores, (n,).
         """
         exact = self._cosines.exact(batch.embeddings, query)
         self._best.keep(query, batch.ids, exact)
+        return exact
 
     def result(self, query: int) -> list[Scored]:
         """The best rows of one query: highest score first, equal ones by id."""

@@ -17,19 +17,17 @@ class Sink(Protocol):
 class Transaction:
     """Runs statements inside one transaction.
 
-    Its BEGIN travels with the first statement, and its COMMIT with the last one where
-    that is known: each round trip is one more wait for a busy processor.
+    Its BEGIN travels with the first statement: each round trip is one more wait.
     """
 
     def __init__(self, cursor: Cursor, begin: Composable) -> None:
         self._cursor = cursor
         self._begin: Composable | None = begin
-        self._ended = False
 
     @property
     def is_open(self) -> bool:
         """Whether it was begun, and is still to be committed."""
-        return self._begin is None and not self._ended
+        return self._begin is None
 
     def rows(
         self, query: Composable, parameters: dict[str, object] | None = None
@@ -51,18 +49,13 @@ class Transaction:
         sink: Sink,
         *,
         settings: Composable = NOTHING,
-        is_last: bool = False,
     ) -> None:
         """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink.
 
-        `settings`, statements that give no rows, go before it in the same message; the
-        COMMIT after it, where it `is_last`: nothing can be run any more then.
+        `settings`, statements that give no rows, go before it in the same message.
         """
-        copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY){}").format(
-            settings, query, SQL("; COMMIT" if is_last else "")
-        )
+        copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY)").format(settings, query)
         self._cursor.copy_expert(self._begun(copy), sink)
-        self._ended = is_last
 
     def copy_in(self, target: Composable, source: Any) -> None:
         """Stream a file of COPY's text format into `target`, a table (columns)."""
@@ -70,6 +63,5 @@ class Transaction:
         self._cursor.copy_expert(self._begun(copy), source)
 
     def _begun(self, statement: Composable) -> Composable:
-        assert not self._ended, "the transaction was committed"  # noqa: S101
         begin, self._begin = self._begin, None
         return statement if begin is None else SQL("{}; {}").format(begin, statement)

@@ -8,7 +8,7 @@ field its length and bytes, all big-endian; -1 as the count of fields ends the d
 import io
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -22,9 +22,8 @@ HEADER = struct.Struct(">11sII")
 END_OF_DATA = struct.pack(">h", -1)
 FIELDS = 3  # job_id, spare int2, embedding
 TEXT_HEAD = struct.Struct(">hi")
-
-# The bytes between a text id and the floats: the spare field and a length.
-TEXT_GAP = 4 + 2 + 4
+# Between a text id and the floats: the spare field with its length, and a length.
+TEXT_GAP = struct.Struct(">ihi")
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,13 @@ class EmbeddingChunk:
 
     `ids`: (n,) int64, or the bytes of uuids or UTF-8 texts as NumPy `S`, which sort
     as Postgres sorts them in the C collation. `embeddings`: (n, 384) float32, a view
-    of the buffer where possible, valid only until the consumer returns.
+    of the buffer where possible, valid only until the consumer returns. `spares`: (n,)
+    int16, what the statement says of each row beside it; 0 where it says nothing.
     """
 
     ids: NDArray[Any]
     embeddings: NDArray[np.float32]
+    spares: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
 
 
 Consumer = Callable[[EmbeddingChunk], None]
@@ -138,34 +139,39 @@ class _FixedFrame:
         ids = rows["id"]
         if ids.dtype.kind == "i":
             ids = ids.astype(np.int64)  # native byte order: (n,) int64
-        return count * self._record.itemsize, EmbeddingChunk(ids, rows["embedding"])
+        chunk = EmbeddingChunk(ids, rows["embedding"], rows["spare"])
+        return count * self._record.itemsize, chunk
 
 
 def _frame_text(data: memoryview) -> tuple[int, EmbeddingChunk | None]:
     """Records of varying size, one by one: some 20 times the cost of fixed ones."""
     ids: list[bytes] = []
+    spares: list[int] = []
     embeddings: list[NDArray[np.float32]] = []
     used = 0
-    for id_, start, end in _text_records(data):
+    for id_, spare, start, end in _text_records(data):
         ids.append(id_)
+        spares.append(spare)
         embeddings.append(np.frombuffer(data[start:end], dtype="<f4"))
         used = end
     if not ids:
         return 0, None
-    return used, EmbeddingChunk(np.array(ids), np.stack(embeddings))
+    chunk = EmbeddingChunk(np.array(ids), np.stack(embeddings), np.array(spares, "i2"))
+    return used, chunk
 
 
-def _text_records(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
-    """(id, start, end) of the embedding in `data` of each complete record."""
+def _text_records(data: memoryview) -> Iterator[tuple[bytes, int, int, int]]:
+    """(id, spare, start, end) of the embedding in `data` of each complete record."""
     position = 0
     while position + TEXT_HEAD.size <= len(data):
         fields, id_length = TEXT_HEAD.unpack_from(data, position)
         if fields != FIELDS:
             raise ValueError("a COPY record has an unexpected number of fields")
         id_end = position + TEXT_HEAD.size + id_length
-        start = id_end + TEXT_GAP
+        start = id_end + TEXT_GAP.size
         end = start + EMBEDDING_BYTES
         if end > len(data):
             return
-        yield bytes(data[position + TEXT_HEAD.size : id_end]), start, end
+        _, spare, _ = TEXT_GAP.unpack_from(data, id_end)
+        yield bytes(data[position + TEXT_HEAD.size : id_end]), spare, start, end
         position = end

@@ -30,54 +30,44 @@ SET LOCAL enable_seqscan = on
 -- name: candidates
 -- Per question its `size` nearest rows by half precision, and of these the ones that may
 -- belong to the best `wanted`: within twice the error of the last of them; of equal
--- embeddings only the first `wanted`, and the bytes once, with the first of them.
--- `full`: there were `size` rows; `last`: the worst of them may belong as well, and so
--- others beyond it. `shown`: what an answer shows of each, so that nobody asks again.
--- One row of question -1 says that rows without a vector exist. The columns of our
--- table have names here that none of the team's has.
-SELECT -1::int4, false, false, NULL::{id_type}, NULL::bytea, NULL::text
-WHERE EXISTS (SELECT 1 FROM {table} WHERE {vectorless}{matching})
+-- embeddings only the first `wanted`. The spare field holds 4 * question, 1 where there
+-- were `size` rows, and 2 where the worst of them may belong as well, and so others
+-- beyond it; -1 for rows without a vector, which come for every question. The columns of
+-- our table have names here that none of the team's has.
+SELECT {key}::{id_type}, (-1)::int2, embedding FROM {table} WHERE {vectorless}{matching}
 UNION ALL
-(
+SELECT
+    {key}::{id_type},
+    (4 * question + 2 * (worst <= bar + slack)::int + (seen >= size)::int)::int2,
+    embedding
+FROM (
     SELECT
-        question, seen >= size, worst <= bar + slack, {key}::{id_type},
-        CASE WHEN copy = 1 THEN embedding END, {shown}
-    FROM (
+        asked.*, job.*,
+        count(*) OVER mine AS seen, max(distance) OVER mine AS worst,
+        coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar,
+        row_number() OVER (
+            PARTITION BY question, distance, embedding
+            ORDER BY {key}::{id_type}{bytewise}
+        ) AS copy
+    FROM (VALUES {asked}) AS asked
+        (question, query, size, wanted, slack, excluded, beyond)
+    CROSS JOIN LATERAL (
         SELECT
-            asked.*, job.*,
-            count(*) OVER mine AS seen, max(distance) OVER mine AS worst,
-            coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar,
-            row_number() OVER (
-                PARTITION BY question, distance, embedding
-                ORDER BY {key}::{id_type}{bytewise}
-            ) AS copy
-        FROM (VALUES {asked}) AS asked
-            (question, query, size, wanted, slack, excluded, beyond)
-        CROSS JOIN LATERAL (
-            SELECT
-                {table}.{key}, embedding,
-                own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance,
-                recommender.as_text(skills) AS skills{columns}
-            FROM recommender.job_vector AS own (own_id, own_vector)
-            JOIN {table} ON {table}.{key} = own.own_id
-            WHERE own.own_vector IS NOT NULL
-                AND {current} AND octet_length(embedding) = {length}{matching}{each}
-            ORDER BY own.own_vector OPERATOR({vectors}.<#>) asked.query
-            LIMIT asked.size
-        ) AS job
-        WINDOW mine AS (
-            PARTITION BY question ORDER BY distance
-            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-        )
-    ) AS near
-    WHERE distance <= bar + slack AND copy <= wanted
-    ORDER BY question, distance, embedding, copy
-);
-
--- name: stream_vectorless
--- The records of a scan, of the rows whose vector is still to be made.
-SELECT {key}::{id_type}, 0::int2, embedding FROM {table}
-WHERE {vectorless}{matching};
+            {table}.{key}, embedding,
+            own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance
+        FROM recommender.job_vector AS own (own_id, own_vector)
+        JOIN {table} ON {table}.{key} = own.own_id
+        WHERE own.own_vector IS NOT NULL
+            AND {current} AND octet_length(embedding) = {length}{matching}{each}
+        ORDER BY own.own_vector OPERATOR({vectors}.<#>) asked.query
+        {limited}
+    ) AS job
+    WINDOW mine AS (
+        PARTITION BY question ORDER BY distance
+        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    )
+) AS near
+WHERE distance <= bar + slack AND copy <= wanted;
 
 -- name: count_comparable
 -- How many rows a scan would compare. Indexes answer.

@@ -1,15 +1,16 @@
-"""Both backends over one database, the same questions."""
+"""Tables with vectors and an index of them, and searches through any backend."""
 
 import threading
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg2.sql import SQL
 
 from app.backfill.vectors import VectorFilling
 from app.batching.batcher import BatchScope
 from app.deadline import Deadline
-from app.query.query import Query
+from app.query.query import BatchKey, Query
 from app.ranking.retrieval.base import Retrieval, SearchRequest, SearchResult
 from app.ranking.retrieval.full_scan import FullScan
 from app.ranking.retrieval.pgvector import PgvectorSearch
@@ -20,6 +21,10 @@ from tests.support.rows import VERSION
 
 WAITED_FOR = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
 STREAM = FullScan(version=VERSION, scan_chunk_rows=100)
+SMALL_INDEX = SQL(
+    "CREATE INDEX IF NOT EXISTS job_vector_hnsw_idx ON recommender.job_vector"
+    " USING hnsw (vector halfvec_ip_ops) WITH (ef_construction = 100)"
+)
 
 
 def through_index() -> Retrieval:
@@ -34,20 +39,27 @@ def search(
     queries: Sequence[Query],
     columns: Sequence[str] = (),
     *,
-    with_texts: bool = False,
+    scope: BatchScope = WAITED_FOR,
+    timeout_s: float = 60,
 ) -> SearchResult:
-    with database.snapshot(Deadline.after(60)) as transaction:
+    with database.snapshot(Deadline.after(timeout_s)) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
-        request = SearchRequest(queries[0].key, queries, vectors)
-        return backend.search(
-            transaction, catalogue, request, WAITED_FOR, with_texts=with_texts
-        )
+        key = queries[0].key if queries else BatchKey()
+        request = SearchRequest(key, queries, vectors)
+        return backend.search(transaction, catalogue, request, scope)
 
 
 def fill(database: Database) -> int:
     """Make the vectors that are missing: how many there were."""
     filling = VectorFilling(database, version=VERSION, stop=threading.Event())
     return sum(filling.run())
+
+
+def fill_and_index(database: Database) -> None:
+    """The same, and an index unless there is one."""
+    fill(database)
+    with database.write(Deadline.after(60)) as transaction:
+        transaction.execute(SMALL_INDEX)
 
 
 def add_jobs(url: str, embeddings: np.ndarray, ids: Sequence[object]) -> None:

@@ -1,6 +1,4 @@
-"""Quick looks behind PgBouncer in transaction mode: settings, COPY and COMMIT in one
-message.
-"""
+"""Searches behind PgBouncer in transaction mode: settings and COPY in one message."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +8,9 @@ from psycopg2.extensions import parse_dsn
 
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import nearby, search, through_index
-from tests.integration.pgvector.test_quick import shallow
 from tests.support.pgbouncer import running_pgbouncer
 from tests.support.postgres import run
+from tests.support.queries import profile_query
 
 
 @pytest.fixture
@@ -23,16 +21,15 @@ def pooled_url(pgbouncer: Path, filled_url: str) -> Iterator[str]:
         yield f"postgresql://postgres:@127.0.0.1:{port}/{server['dbname']}"
 
 
-def test_f47_quick_looks_leave_nothing_on_the_poolers_connections(
+def test_f47_searches_leave_nothing_on_the_poolers_connections(
     filled: Database, pooled_url: str
 ) -> None:
-    backend, queries, questions = through_index(), nearby(4)[1:], shallow(*"abc")
-    wanted = search(filled, backend, queries, questions, with_texts=True)
+    backend, queries, questions = through_index(), nearby(4)[1:], [profile_query(9)] * 3
+    wanted = search(filled, backend, queries, questions)
     pooled = Database(pooled_url, pool_size=4)
     for _ in range(8):  # more than the pooler has connections
-        found = search(pooled, backend, queries, questions, with_texts=True)
-        assert (found.ranked, found.jobs) == (wanted.ranked, wanted.jobs)
-        assert not found.inconclusive
+        found = search(pooled, backend, queries, questions)
+        assert found.ranked == wanted.ranked
     pooled.close()
     assert run(pooled_url, "SHOW enable_seqscan") == [("on",)]
     open_ = (

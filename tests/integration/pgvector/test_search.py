@@ -1,46 +1,28 @@
 """SEARCH_BACKEND=pgvector beside the stream: the same answers."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from app.commands.migrate import migrate
 from app.errors import SchemaError
-from app.query.constraints import NO_CONSTRAINTS, AnyOf, Constraints, CursorPosition
-from app.query.ids import IdColumn, Kind
-from app.query.query import Query
-from app.query.result import Inconclusive, Result
-from app.ranking.retrieval.pgvector import PgvectorSearch
+from app.query.constraints import AnyOf, Constraints, CursorPosition
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
     STREAM,
-    add_jobs,
     clustered,
     far_away,
-    fill,
     nearby,
     search,
     through_index,
 )
-from tests.support.encoders import BlendEncoder
 from tests.support.postgres import run
-from tests.support.queries import job_query, profile_query, results
-from tests.support.ranking import rank, ranking_over
-from tests.support.rows import VERSION, add_job
-
-BACKENDS = [through_index(), PgvectorSearch(version=VERSION, scan_chunk_rows=100)]
+from tests.support.queries import profile_query
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=["index", "small"])
 @pytest.mark.parametrize("top_n", [1, 10, 25])
-def test_the_answers_are_those_of_the_stream(
-    filled: Database, backend: PgvectorSearch, top_n: int
-) -> None:
+def test_the_answers_are_those_of_the_stream(filled: Database, top_n: int) -> None:
     queries = nearby(20)
     questions = [profile_query(top_n, text="any")] * 20
-    found = search(filled, backend, queries, questions)
+    found = search(filled, through_index(), queries, questions)
     wanted = search(filled, STREAM, queries, questions)
     assert found.analyzed == wanted.analyzed == 3000
     assert found.ranked == wanted.ranked
@@ -70,47 +52,16 @@ def test_more_equal_texts_than_candidates_still_go_by_id(filled: Database) -> No
     assert {job.score for job in found.ranked[0]} == {1.0}
 
 
-def test_a_quick_question_that_takes_a_longer_search_leaves_the_others_alone(
-    filled: Database,
-) -> None:
-    queries = np.concatenate([clustered(3000)[:1], nearby(2)[1:]])
-    questions = [profile_query(7, text="any", shallow=True)] * 2
-    found = search(filled, through_index(), queries, questions)
-    assert list(found.inconclusive) == [0]
-    assert found.ranked[0] == ()
-    assert found.ranked[1] == search(filled, STREAM, queries, questions).ranked[1]
-
-
-def test_nor_does_a_quick_question_about_similar_jobs(filled: Database) -> None:
-    ranking = ranking_over(filled, BlendEncoder(), retrieval=through_index())
-    queries = [job_query(7, id_) for id_ in (0, 1)]
-    inconclusive, answered = rank(ranking, [as_shallow(query) for query in queries])
-    assert isinstance(inconclusive, Inconclusive)
-    first, second = results(rank(ranking, queries))
-    assert isinstance(answered, Result)
-    assert answered.hits == second.hits
-    assert [hit.id for hit in first.hits] == list(range(60, 421, 60))
-
-
-def as_shallow(query: Query) -> Query:
-    return replace(query, key=replace(query.key, shallow=True))
-
-
-def test_who_else_asks_changes_no_answer(filled: Database) -> None:
-    queries = nearby(20)
-    without = Constraints(exclude=frozenset(range(0, 3000, 7)))
-    questions = [
-        profile_query(
-            (5, 25, 60)[n % 3], constraints=without if n % 5 else NO_CONSTRAINTS
-        )
-        for n in range(20)
-    ]
-    alone = [
-        search(filled, through_index(), queries[n : n + 1], [questions[n]])
-        for n in range(20)
-    ]
-    together = search(filled, through_index(), queries, questions)
-    assert together.ranked == [found.ranked[0] for found in alone]
+def test_pages_go_through_more_equal_texts_than_candidates(filled: Database) -> None:
+    query = clustered(3000)[:1]
+    seen: list[int] = []
+    constraints = Constraints()
+    for _ in range(4):
+        questions = [profile_query(12, constraints=constraints)]
+        (page,) = search(filled, through_index(), query, questions).ranked
+        seen += [job.id for job in page]
+        constraints = Constraints(after=CursorPosition(1.0, 0.0, seen[-1]))
+    assert seen == list(range(0, 48 * 60, 60))
 
 
 def test_rows_that_died_since_take_no_jobs_from_an_answer(
@@ -142,101 +93,18 @@ def test_an_exact_question_does_not_ask_the_index(
     assert search(filled, through_index(), queries, questions).ranked == wanted.ranked
 
 
-def test_a_job_without_a_vector_is_compared_all_the_same(
-    filled: Database, filled_url: str
+# A column may be called like one of the statement's own.
+@pytest.mark.parametrize("column", ["size", "vector", "distance", "question", "query"])
+def test_columns_of_any_name_are_filtered_on(
+    filled: Database, filled_url: str, column: str
 ) -> None:
-    query = nearby(2)[1:]
-    add_job(filled_url, 9000, "new", embedding=query[0].tobytes())
-    forget = "UPDATE recommender.job_state SET has_vector = false WHERE job_id < 500"
-    run(filled_url, forget)
-    questions = [profile_query(10, text="any")]
-    found = search(filled, through_index(), query, questions)
-    wanted = search(filled, STREAM, query, questions)
-    assert found.ranked[0][0].id == 9000
-    assert found.ranked == wanted.ranked
-    assert found.analyzed == wanted.analyzed == 3001
-
-
-def test_embeddings_that_point_nowhere_are_neither_ranked_nor_counted(
-    vector_url: str, vector_database: Database
-) -> None:
-    embeddings = clustered(5)
-    embeddings[1] = 0
-    embeddings[2, 7] = np.nan
-    embeddings[3, 7] = np.inf
-    add_jobs(vector_url, embeddings, range(5))
-    questions = [profile_query(10, text="any")]
-    for filled_now in (0, 5):
-        if filled_now:
-            assert fill(vector_database) == filled_now
-        found = search(vector_database, through_index(), embeddings[:1], questions)
-        assert {job.id for job in found.ranked[0]} == {0, 4}
-        assert found.analyzed == 2
-    assert fill(vector_database) == 0
-
-
-@pytest.mark.parametrize(
-    ("id_type", "ids"),
-    [
-        ("uuid", [f"00000000-0000-0000-0000-{n:010d}{n % 4}0" for n in range(300)]),
-        ("text", [f"job {'ü' * (n % 5)}{n}" for n in range(300)]),
-        ("smallint", list(range(300))),
-    ],
-)
-def test_ids_of_every_type(
-    vector_url: str, vector_database: Database, id_type: str, ids: list[object]
-) -> None:
-    run(vector_url, "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY IF EXISTS")
-    run(vector_url, "ALTER TABLE skill_job1 ALTER job_id TYPE text")
-    run(
-        vector_url,
-        f"ALTER TABLE skill_job1 ALTER job_id TYPE {id_type} USING job_id::{id_type}",
-    )
-    list(migrate(vector_url, extras=["pgvector"]))  # ours have the new type, too
-    embeddings = clustered(300)
-    embeddings[100:200] = embeddings[:100]  # ties, to be ordered by id
-    run(
-        vector_url,
-        "INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
-        f" SELECT id::{id_type}, 'text', embedding, %s"
-        " FROM unnest(%s::text[], %s::bytea[]) AS new (id, embedding)",
-        (VERSION, [str(id_) for id_ in ids], [row.tobytes() for row in embeddings]),
-    )
-    fill(vector_database)
-    queries = clustered(5)
-    questions = [profile_query(20)] * 5
-    wanted = search(vector_database, STREAM, queries, questions).ranked
-    backend = through_index()
-    for each in (questions, [as_shallow(q) for q in questions]):
-        found = search(vector_database, backend, queries, each, with_texts=True)
-        assert [r for r in found.ranked if r] == [
-            r for n, r in enumerate(wanted) if n not in found.inconclusive
-        ]
-        shown = {
-            IdColumn(KINDS[id_type]).from_stream(job.id)
-            for r in found.ranked
-            for job in r
-        }
-        assert not found.jobs or found.jobs.keys() == shown
-    assert len(found.jobs) > 20
-
-
-KINDS: dict[str, Kind] = {"uuid": "uuid", "text": "text", "smallint": "integer"}
-
-
-def test_rows_of_another_model_are_left_out(
-    vector_url: str, vector_database: Database
-) -> None:
-    add_jobs(vector_url, clustered(300), range(300))
-    fill(vector_database)
-    run(
-        vector_url,
-        "UPDATE skill_job1 SET embedding_version = 'other' WHERE job_id % 3 = 0",
-    )
-    found = search(vector_database, through_index(), clustered(1), [profile_query(300)])
-    assert found.analyzed == 200
-    assert {job.id % 3 for job in found.ranked[0]} == {1, 2}
-    assert len(found.ranked[0]) == 200
+    run(filled_url, f'ALTER TABLE skill_job1 RENAME level TO "{column}"')
+    queries = nearby(3)
+    questions = [profile_query(9, filters=(AnyOf(column, (0, 1)),))] * 3
+    found = search(filled, through_index(), queries, questions, [column])
+    wanted = search(filled, STREAM, queries, questions, [column])
+    assert found.analyzed == wanted.analyzed == 1998
+    assert {row.id % 3 for ranked in found.ranked for row in ranked} == {0, 1}
 
 
 def test_without_the_migration_one_sentence_says_what_to_do(
@@ -249,39 +117,6 @@ def test_without_the_migration_one_sentence_says_what_to_do(
         " there; run `python scripts/migrate.py --with pgvector` and"
         " `python scripts/build_vector_index.py`, or set SEARCH_BACKEND=stream."
     )
-
-
-# --- filters, exclusions, least scores, pages ---------------------------------
-
-EVERY_THIRD = AnyOf("level", (1,))
-RARE = AnyOf("level", (9,))
-
-
-@pytest.mark.parametrize(
-    ("filters", "constraints"),
-    [
-        ((EVERY_THIRD,), Constraints()),
-        ((RARE,), Constraints()),  # fewer than are asked for, and none is lost
-        ((AnyOf("level", ()),), Constraints()),
-        ((), Constraints(exclude=frozenset(range(1500)))),
-        ((), Constraints(exclude=frozenset({"no id at all"}))),
-        ((), Constraints(min_score=0.5)),
-        ((), Constraints(min_score=2.0)),
-        ((EVERY_THIRD,), Constraints(min_score=0.1, exclude=frozenset({1}))),
-        ((), Constraints(after=CursorPosition(0.52, 0.0, 17))),
-    ],
-    ids=range(9),
-)
-def test_constraints_have_the_answers_of_the_stream(
-    filled: Database, filters: tuple[AnyOf, ...], constraints: Constraints
-) -> None:
-    queries = nearby(8)
-    questions = [profile_query(5, filters=filters, constraints=constraints)] * 8
-    columns = ["level"]
-    found = search(filled, through_index(), queries, questions, columns)
-    wanted = search(filled, STREAM, queries, questions, columns)
-    assert found.ranked == wanted.ranked
-    assert found.analyzed == wanted.analyzed
 
 
 def test_page_after_page_gives_the_whole_order(filled: Database) -> None:

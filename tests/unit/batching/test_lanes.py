@@ -1,4 +1,4 @@
-"""Which lane a request goes to by its cost, and how a cost is counted."""
+"""Which lane a request goes to, by its cost for one; and how a cost is counted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.batching.cost import Cost
-from app.batching.lanes import LanesByCost
+from app.batching.lanes import Lanes
 from app.deadline import Deadline
 
 DEADLINE = Deadline.after(60)
@@ -39,7 +39,7 @@ class Lane:
 )
 def test_a_dear_request_takes_the_long_lane(cost: Cost, lane: str) -> None:
     short, long = Lane(1), Lane(2)
-    lanes = LanesByCost[Cost, str](short, long, cost_of=lambda asked: asked[0])
+    lanes = Lanes[Cost, str](short, long, is_fast=lambda asked: asked[0].is_short)
     asked = [cost, Cost(1, 7)]
     answers = asyncio.run(lanes.ask_all(asked, DEADLINE))
     taken, other, number = (short, long, 1) if lane == "short" else (long, short, 2)
@@ -50,7 +50,7 @@ def test_a_dear_request_takes_the_long_lane(cost: Cost, lane: str) -> None:
 
 def test_both_lanes_are_counted_and_closed() -> None:
     short, long = Lane(3), Lane(4)
-    lanes = LanesByCost[Cost, str](short, long, cost_of=lambda asked: asked[0])
+    lanes = Lanes[Cost, str](short, long, is_fast=lambda asked: asked[0].is_short)
     assert lanes.waiting == 7
     lanes.close()
     assert (short.closed, long.closed) == (True, True)

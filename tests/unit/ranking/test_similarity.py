@@ -13,7 +13,7 @@ from app.errors import (
     UserNotFoundError,
 )
 from app.query.ids import Id
-from app.query.result import Hit, Inconclusive, Outcome, Timings, Volume
+from app.query.result import Hit, Outcome, Timings, Volume
 from app.ranking.item_to_item import NO_EMBEDDING
 from app.ranking.profiles import NO_SKILLS
 from app.storage.codec import DIMENSION
@@ -111,42 +111,17 @@ def test_fewer_than_asked_are_all_and_there_is_no_next_page(
         assert (result.next_cursor is not None) == has_next
 
 
-# --- shallow searches, texts -------------------------------------------------
+# --- texts -------------------------------------------------------------------
 
 
-def test_an_inconclusive_query_is_found_again_behind_those_that_failed(
+def test_the_texts_of_all_hits_are_looked_up_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Of the queries that are searched, the second one.
-    tables = TablesInMemory(inconclusive=[1])
-    asked = [
-        profile_query(1, user_id=404, shallow=True),
-        profile_query(1, text="a", shallow=True),
-        profile_query(1, text="b", shallow=True),
-        profile_query(1, text="c", shallow=True),
-    ]
-    found = rank(similarity_ranking(tables, monkeypatch), asked)
-    assert found[2] == Inconclusive()
-    assert shown(results(found[1:2])[0]) == by_hand(direction("a"), tables)[:1]
-    assert shown(results(found[3:])[0]) == by_hand(direction("c"), tables)[:1]
-
-
-def test_only_texts_that_did_not_come_along_are_looked_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    best = [n for n, _ in by_hand(direction("a"), TablesInMemory())]
-    tables = TablesInMemory(come_along=best[:2])
-    (result,) = results(
-        rank(similarity_ranking(tables, monkeypatch), [profile_query(3, text="a")])
-    )
-    assert tables.looked_up == [{best[2]}]
-    assert [hit.text for hit in result.hits] == [
-        f"along {best[0]}",
-        f"along {best[1]}",
-        TEXTS[best[2]],
-    ]
-    rank(similarity_ranking(tables, monkeypatch), [profile_query(2, text="a")])
-    assert len(tables.looked_up) == 1
+    tables = TablesInMemory()
+    asked = [profile_query(3, text="a"), profile_query(2, text="b")]
+    found = results(rank(similarity_ranking(tables, monkeypatch), asked))
+    assert [len(result.hits) for result in found] == [3, 2]
+    assert tables.looked_up == [{hit.id for result in found for hit in result.hits}]
 
 
 def test_a_job_whose_id_another_one_has_is_not_shown(

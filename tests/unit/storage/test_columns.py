@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.storage.columns import JobColumn, public
-from app.storage.conditions import aliased, aliased_values, selected
+from app.storage.conditions import selected
 from tests.support.statements import written
 
 
@@ -66,11 +66,3 @@ def test_a_value_is_selected_as_the_type_that_is_shown() -> None:
     )
     posted = JobColumn("posted", "date")
     assert written(selected([posted])) == (', to_json("posted"::date)', [])
-    assert written(aliased(columns[:2])) == (
-        ', "rating" AS "column_0", "from" AS "column_1"',
-        [],
-    )
-    assert written(aliased_values(columns[:2])) == (
-        ', "column_0"::text, "column_1"::text',
-        [],
-    )

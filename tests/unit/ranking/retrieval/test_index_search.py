@@ -1,5 +1,5 @@
-"""Search steps over an index that stands in for the database's: what is kept of the
-candidates, and which queries need another step.
+"""The two steps over an index that stands in for the database's: what is kept of the
+candidates, and which queries need the second.
 """
 
 import struct
@@ -22,12 +22,11 @@ from app.query.result import AbandonedError
 from app.ranking.retrieval import index_search
 from app.ranking.retrieval.base import SearchRequest
 from app.ranking.retrieval.index_search import IndexSearch
-from app.ranking.retrieval.search_params import DEEP, EXACT, NEAR
+from app.ranking.retrieval.search_params import EXACT, NEAR
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.transaction import Sink, Transaction
-from app.storage.copy.candidates import HEAD, NULL, VECTORLESS
 from app.storage.copy.embeddings import END_OF_DATA, SIGNATURE
-from app.storage.vectors import NearestQuery, VectorQuery
+from app.storage.vectors import NearestQuery, VectorQuery, read_spares
 from tests.support.queries import profile_query
 
 HEADER = SIGNATURE + struct.pack(">II", 0, 0)
@@ -46,12 +45,13 @@ def at(cosine: float, axis: int = 1) -> NDArray[np.float32]:
 @dataclass
 class Index:
     """Answers as the statement `candidates` does, of rows with ids from 0; `sees`: how
-    many of the nearest it finds at most without being exact.
+    many of the nearest it finds at most without being exact. `vectorless`: rows that
+    have no vector yet, with ids from 1000.
     """
 
     embeddings: NDArray[np.float32]  # (n, 384)
     sees: int = 10_000
-    vectorless: bool = False
+    vectorless: Sequence[NDArray[np.float32]] = ()
     asked: list[Sequence[NearestQuery]] = field(default_factory=list)
     is_cut_off: bool = False
 
@@ -66,8 +66,8 @@ class Index:
     ) -> None:
         self.asked.append(asked)
         sink.write(HEADER)
-        if self.vectorless:
-            sink.write(_record(VECTORLESS, False, False, NULL, None))
+        for number, row in enumerate(self.vectorless):
+            sink.write(_record(-1, 1000 + number, row))
         for number, near in enumerate(asked):
             for record in self._candidates(number, near, is_exact=hnsw is None):
                 sink.write(record)
@@ -89,26 +89,16 @@ class Index:
             return []
         bar = scores[found[near.wanted - 1]] if len(found) >= near.wanted else -np.inf
         least = bar - 2 * near.margin
-        full, last = len(found) >= near.size, bool(scores[found[-1]] >= least)
+        is_full, is_last = len(found) >= near.size, bool(scores[found[-1]] >= least)
+        spare = 4 * number + 2 * is_last + is_full
         return [
-            _record(number, full, last, n, self.embeddings[n].tobytes())
-            for n in found
-            if scores[n] >= least
+            _record(spare, n, self.embeddings[n]) for n in found if scores[n] >= least
         ]
 
 
-def _record(
-    question: int, full: bool, last: bool, id_: int, embedding: bytes | None
-) -> bytes:
-    values = (struct.pack(">q", id_), embedding, None)
-    if question == VECTORLESS:
-        values = (b"", None, None)
-    return HEAD.pack(6, 4, question, 1, full, 1, last) + b"".join(
-        struct.pack(">i", NULL)
-        if value is None
-        else struct.pack(">i", len(value)) + value
-        for value in values
-    )
+def _record(spare: int, id_: int, embedding: NDArray[np.float32]) -> bytes:
+    floats = embedding.tobytes()
+    return struct.pack(">hiqihi", 3, 8, id_, 2, spare, len(floats)) + floats
 
 
 def searched(
@@ -118,7 +108,7 @@ def searched(
     is_abandoned: bool = False,
 ) -> IndexSearch:
     monkeypatch.setattr(index_search, "stream_nearest", index.stream_nearest)
-    rows = cast("VectorQuery", SimpleNamespace(job_id=IdColumn("integer"), columns=()))
+    rows = cast("VectorQuery", SimpleNamespace(job_id=IdColumn("integer")))
     vectors = AHEAD.repeat(len(queries), axis=0)
     return IndexSearch(
         NO_TRANSACTION,
@@ -133,8 +123,8 @@ def query(top_k: int, **constraints: Any) -> Query:
 
 
 def ladder(count: int) -> NDArray[np.float32]:
-    """(count, 384): row n has the cosine 1 - n / 100."""
-    return np.stack([at(1 - n / 100) for n in range(count)])
+    """(count, 384): row n has the cosine 0.9 - n / 100, and no two are alike."""
+    return np.stack([at(0.9 - n / 100, axis=n + 1) for n in range(count)])
 
 
 def ids(ranked: Sequence[Scored]) -> list[int]:
@@ -145,10 +135,9 @@ def test_one_step_ranks_what_an_index_finds(monkeypatch: pytest.MonkeyPatch) -> 
     search = searched(Index(ladder(90)), monkeypatch, query(3), query(5))
     search.go(NEAR)
     assert search.open == []
-    ranked = search.ranked()
-    assert ranked[0] == [Scored(0, 1.0), Scored(1, 0.99), Scored(2, 0.98)]
+    ranked = search.ranked
+    assert ranked[0] == [Scored(0, 0.9), Scored(1, 0.89), Scored(2, 0.88)]
     assert ids(ranked[1]) == [0, 1, 2, 3, 4]
-    assert not search.vectorless
 
 
 def test_too_few_candidates_leave_a_query_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,44 +156,33 @@ def test_an_exact_step_settles_with_all_rows_there_are(
     assert search.open == [0]
     search.go(EXACT)
     assert search.open == []
-    assert ids(search.ranked()[0]) == [0, 1, 2, 3, 4]
+    assert ids(search.ranked[0]) == [0, 1, 2, 3, 4]
 
 
-def test_more_ties_than_candidates_need_the_deep_step(
+def test_ties_beyond_the_candidates_of_an_index_are_left_at_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tied = np.stack([at(0.9, axis=n + 1) for n in range(40)])
-    others = np.stack([at(0.5 - n / 1000) for n in range(400)])
-    index = Index(np.concatenate([tied, others]))
-    search = searched(index, monkeypatch, query(3), query(30))
-    search.go(NEAR)
-    assert search.open == [0]
-    search.go(DEEP)
-    assert search.open == []
-    assert ids(search.ranked()[0]) == [0, 1, 2]
-    # The query that was settled is not asked again.
-    assert [len(asked) for asked in index.asked] == [1, 1, 1]
-
-
-def test_the_deep_step_is_only_for_queries_with_ties(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    index = Index(ladder(90), sees=5)
+    index = Index(np.concatenate([tied, np.stack([at(0.5)] * 90)]))
     search = searched(index, monkeypatch, query(3))
     search.go(NEAR)
-    search.go(DEEP)
-    assert search.open == [0]
-    assert len(index.asked) == 1
+    assert search.open == []
+    assert ids(search.ranked[0]) == [0, 1, 2]
 
 
-def test_an_exact_query_asks_no_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = Index(ladder(90))
-    search = searched(index, monkeypatch, profile_query(3, text="any", exact=True))
-    search.go(NEAR)
-    search.go(DEEP)
-    assert (search.open, index.asked) == ([0], [])
+def test_the_exact_step_is_wider_for_those_who_tie_beyond_its_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tied = np.stack([at(0.9 - n / 1e6) for n in range(500)])[::-1]
+    index = Index(np.concatenate([tied, ladder(90)[30:]]), sees=0)
+    search = searched(index, monkeypatch, query(3), query(450))
     search.go(EXACT)
-    assert ids(search.ranked()[0]) == [0, 1, 2]
+    assert search.open == [0]  # more than 403 are within the error of the third
+    search.go(EXACT.wider())
+    assert search.open == []
+    assert ids(search.ranked[0]) == [499, 498, 497]
+    # The query that was settled is not asked again.
+    assert [len(asked) for asked in index.asked] == [1, 1, 1]
 
 
 # --- pages -------------------------------------------------------------------
@@ -212,7 +190,7 @@ def test_an_exact_query_asks_no_index(monkeypatch: pytest.MonkeyPatch) -> None:
 # 24 rows tie at 0.9, and rows from 24 on have 0.6, 0.59, …
 TIES = 24
 TIED = np.concatenate(
-    [np.stack([at(0.9, axis=n + 1) for n in range(TIES)]), ladder(90)[40:]]
+    [np.stack([at(0.9, axis=n + 1) for n in range(TIES)]), ladder(90)[30:]]
 )
 # Two pages of ten ended with row 19, whose score four later rows have as well.
 SEEN = CursorPosition(0.9, 0.0, 19)
@@ -232,10 +210,10 @@ def test_rows_of_pages_before_take_no_places_on_a_later_page(
 ) -> None:
     index = Index(TIED)
     search = searched(index, monkeypatch, query(10, after=SEEN, min_score=least))
-    for step in (NEAR, DEEP, EXACT):
+    for step in (NEAR, EXACT):
         search.go(step)
     assert search.open == []
-    assert ids(search.ranked()[0]) == expected
+    assert ids(search.ranked[0]) == expected
 
 
 def test_a_short_page_whose_minimum_score_is_reached_needs_no_other_step(
@@ -247,33 +225,46 @@ def test_a_short_page_whose_minimum_score_is_reached_needs_no_other_step(
     search = searched(index, monkeypatch, query(10, after=after, min_score=0.575))
     search.go(NEAR)
     assert search.open == []
-    assert ids(search.ranked()[0]) == [6, 7, 8, 9, 10, 11, 12]
+    assert ids(search.ranked[0]) == [6, 7, 8, 9, 10, 11, 12]
 
 
 def test_a_page_goes_on_after_its_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
-    after = CursorPosition(0.95, 0.0, 5)
+    after = CursorPosition(0.85, 0.0, 5)
     search = searched(Index(ladder(90)), monkeypatch, query(3, after=after))
     search.go(NEAR)
-    assert search.ranked()[0] == [Scored(6, 0.94), Scored(7, 0.93), Scored(8, 0.92)]
+    assert search.ranked[0] == [Scored(6, 0.84), Scored(7, 0.83), Scored(8, 0.82)]
 
 
 def test_excluded_rows_take_no_places(monkeypatch: pytest.MonkeyPatch) -> None:
     exclude = frozenset({0, 2, "4", "no id of an integer column"})
     search = searched(Index(ladder(90)), monkeypatch, query(3, exclude=exclude))
     search.go(NEAR)
-    assert ids(search.ranked()[0]) == [1, 3, 5]
+    assert ids(search.ranked[0]) == [1, 3, 5]
 
 
 # --- the stream --------------------------------------------------------------
 
 
-def test_the_index_tells_of_rows_without_a_vector(
+def test_rows_without_a_vector_are_compared_for_every_query(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    search = searched(Index(ladder(90), vectorless=True), monkeypatch, query(3))
+    index = Index(
+        ladder(90), vectorless=[at(0.895, axis=99), np.zeros(384, np.float32)]
+    )
+    search = searched(index, monkeypatch, query(3), query(5))
     search.go(NEAR)
-    assert search.vectorless
-    assert ids(search.ranked()[0]) == [0, 1, 2]
+    assert [ids(ranked) for ranked in search.ranked] == [
+        [0, 1000, 1],
+        [0, 1000, 1, 2, 3],
+    ]
+    assert search.unusable == 1
+
+
+def test_the_spare_field_holds_a_question_and_what_came_for_it() -> None:
+    found = read_spares(np.array([-1, 0, 3, 4 * 1023 + 2], ">i2"))
+    assert found.question.tolist() == [-1, 0, 0, 1023]
+    assert found.is_full[1:].tolist() == [False, True, False]
+    assert found.is_last[1:].tolist() == [False, True, True]
 
 
 def test_nobody_waits_and_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
