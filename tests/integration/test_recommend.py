@@ -3,22 +3,20 @@
 import uuid
 from collections.abc import Callable
 
-import numpy as np
 import pytest
-from psycopg2.sql import SQL
 
 from app.batching.batcher import BatchScope
 from app.commands.migrate import migrate
 from app.deadline import Deadline
 from app.errors import AppError, SchemaError, UserNotFoundError
 from app.query.query import Query
-from app.query.result import AbandonedError, Outcome, Result
+from app.query.result import Outcome, Result
 from app.storage.connection.database import Database
-from tests.support.encoders import HashEncoder, direction
+from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
 from tests.support.queries import profile_query, results
 from tests.support.ranking import rank, ranking_over
-from tests.support.rows import add_job, add_pending_jobs, add_user
+from tests.support.rows import add_job, add_user
 
 
 def ask(database: Database, *queries: Query) -> list[Outcome]:
@@ -77,62 +75,6 @@ def test_f20_a_user_without_skills_gets_no_jobs_and_a_remark(
     found = answer(database, profile_query(1, user_id=7))
     assert found.hits == ()
     assert found.message == "This user has no skills to match."
-
-
-def test_f22_f23_f29_only_sound_rows_of_the_current_model_are_compared(
-    database: Database, database_url: str
-) -> None:
-    sound = np.ones(384, "<f4").tobytes()
-    add_job(database_url, 1, "python")
-    add_pending_jobs_at(database_url, 2)
-    add_job(database_url, 3, "python", embedding=sound[:-1])
-    add_job(database_url, 4, "python", embedding=sound * 2)
-    add_job(database_url, 5, "python", version="another-model")
-    add_job(database_url, 6, "python", version=None)  # as the guide's script writes it
-
-    found = answer(database, profile_query(10, text="python"))
-
-    assert ids(found) == [1, 6]
-    assert found.analyzed == 2
-
-
-def add_pending_jobs_at(url: str, job_id: int) -> None:
-    run(url, SQL("INSERT INTO skill_job1 (job_id, skills) VALUES (%s, 'x')"), (job_id,))
-
-
-def test_f24_f25_vectors_that_point_nowhere_are_not_ranked(
-    database: Database, database_url: str
-) -> None:
-    add_job(database_url, 1, "python")
-    add_job(database_url, 2, "zero", embedding=bytes(1536))
-    add_job(
-        database_url, 3, "nan", embedding=np.full(384, np.nan, dtype="<f4").tobytes()
-    )
-    found = answer(database, profile_query(10, text="python"))
-    assert ids(found) == [1]
-    assert found.analyzed == 1
-
-
-def test_f26_equal_scores_are_ordered_by_job_id(
-    database: Database, database_url: str
-) -> None:
-    for job_id in (30, 4, 200, 1):
-        add_job(database_url, job_id, "python")
-    found = answer(database, profile_query(3, text="python"))
-    assert ids(found) == [1, 4, 30]
-
-
-def test_f28_an_empty_table_gives_an_empty_list(database: Database) -> None:
-    found = answer(database, profile_query(3, text="python"))
-    assert (found.hits, found.analyzed) == ([], 0)
-
-
-def test_vectors_that_are_not_of_unit_length_are_compared_by_their_angle(
-    database: Database, database_url: str
-) -> None:
-    add_job(database_url, 1, "a", embedding=(direction("python") * 7).tobytes())
-    found = answer(database, profile_query(1, text="python"))
-    assert found.hits[0].similarity_score == 1.0
 
 
 UUIDS = [str(uuid.UUID(int=n << 72)) for n in (3, 1, 2)]
@@ -219,21 +161,6 @@ def test_a_column_that_changes_its_type_is_noticed(
     (found,) = rank(recommender, question)
     assert isinstance(found, Result)
     assert ids(found) == ["job-1"]
-
-
-def test_a_pass_that_nobody_waits_for_ends_early_and_frees_its_connection(
-    database: Database, database_url: str
-) -> None:
-    add_pending_jobs(database_url, ["x"])
-    for number in range(2, 100):
-        add_job(database_url, number, "python")
-    recommender = ranking_over(database, HashEncoder())
-    scope = BatchScope(deadline=Deadline.after(60), abandoned=lambda: True)
-    query = profile_query(1, text="python")
-    with pytest.raises(AbandonedError):
-        recommender.rank(query.key, [query], scope)
-    assert database.pool.in_use == 0
-    assert ids(answer(database, profile_query(1, text="python"))) == [2]
 
 
 def test_f31_a_scan_sees_one_snapshot(database: Database, database_url: str) -> None:
