@@ -1,4 +1,4 @@
-"""`python -m app`: the service, with the process prepared for a small host."""
+"""`python -m app`: run the service, configured for a small host."""
 
 import math
 import sys
@@ -8,14 +8,14 @@ from app.errors import ConfigError
 from app.ops.logs import configure_logging
 from app.process import defer_model_build, prepare_process
 
-# After SIGTERM no request needs longer than its deadline; a client that holds half a
-# body open might stay for ever. The host kills after 30 seconds.
+# After SIGTERM each request ends by its deadline, but a client that never finishes its
+# body would block the shutdown. Hosts kill the process after 30 seconds.
 SHUTDOWN_SLACK_S = 2
-LONGEST_SHUTDOWN_S = 20
+MAX_SHUTDOWN_S = 20
 
 
 def main() -> int:
-    """Serve until a signal; 2 when a setting is missing or malformed."""
+    """Serve until a signal. Returns 2 for a missing or invalid setting."""
     try:
         settings = read_settings(Settings)
         prepare_process(blas_threads=settings.blas_threads)
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _serve(settings: Settings) -> None:
-    # Imported here, after the environment they read was set.
+    # Imported after `prepare_process`: NumPy and others read the environment.
     with defer_model_build():
         import uvicorn  # noqa: PLC0415
 
@@ -41,16 +41,16 @@ def _serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         http=BoundedHttp,
-        # Nothing here speaks it, and a connection that does would leave the bounds.
+        # No route uses WebSockets, and their connections would escape BoundedHttp.
         ws="none",
-        # Its lines go through our handler; requests are logged by AccessLogMiddleware.
+        # uvicorn logs through our handler; AccessLogMiddleware logs the requests.
         log_config=None,
         access_log=False,
         server_header=False,
-        # Whose X-Forwarded-For and -Proto are believed.
+        # The proxies whose X-Forwarded-For and -Proto are trusted.
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=min(
-            LONGEST_SHUTDOWN_S, math.ceil(settings.request_timeout_s) + SHUTDOWN_SLACK_S
+            MAX_SHUTDOWN_S, math.ceil(settings.request_timeout_s) + SHUTDOWN_SLACK_S
         ),
     )
 

@@ -1,4 +1,7 @@
-"""The settings, read once from the environment and `.env`. Nothing else reads them."""
+"""Settings, read once from the environment and `.env`.
+
+No other module reads environment variables.
+"""
 
 import os
 import re
@@ -21,27 +24,27 @@ from app.errors import ConfigError
 MODELS = Path("models")
 
 # 16 random characters of base64 are 96 bits: beyond guessing over a network.
-LEAST_KEY_LENGTH = 16
+MIN_KEY_LENGTH = 16
 ORIGIN = re.compile(r"https?://[^/\s,*]+|\*")
 
-# What the service itself reads and writes in the table of jobs.
+# Columns of the jobs table that the service itself reads and writes.
 OWN_COLUMNS = frozenset({"job_id", "skills", "embedding", "embedding_version"})
-MOST_COLUMNS = 32
+MAX_COLUMNS = 32
 
 Count = Annotated[int, Field(ge=1)]
 
 _MODEL_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _MODEL_NAME = re.compile(rf"(?:({_MODEL_PART})/)?({_MODEL_PART})(?:@({_MODEL_PART}))?")
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-# sentence-transformers looks there, too, for a name without an organisation.
+# sentence-transformers has the same default for a name without an organisation.
 _MODEL_ORGANISATION = "sentence-transformers"
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model by its name on a hub: ORGANISATION/NAME@REVISION, all but NAME optional.
+    """A model's name on a hub: ORGANISATION/NAME@REVISION; only NAME is required.
 
-    `name` is the folder under `models/`, and the version stored with embeddings.
+    `name` is also the folder under `models/` and the version stored with embeddings.
     """
 
     organisation: str
@@ -50,7 +53,7 @@ class ModelSource:
 
     @classmethod
     def parse(cls, text: str) -> "ModelSource":
-        """Raises ValueError with a sentence's end for what is no such name."""
+        """Parse a model name. Raises ValueError for any other text."""
         match = _MODEL_NAME.fullmatch(text)
         if match is None:
             raise ValueError(
@@ -69,7 +72,7 @@ def _folder_of_model(others: Mapping[str, Any]) -> Path:
 
 
 class ModelSettings(BaseModel):
-    """Which model encodes, and the folder that holds it."""
+    """The embedding model and the folder of its files."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,7 +81,7 @@ class ModelSettings(BaseModel):
 
     @property
     def model_source(self) -> ModelSource:
-        """MODEL, taken apart."""
+        """The parsed value of MODEL."""
         return ModelSource.parse(self.model)
 
     @field_validator("model")
@@ -89,17 +92,17 @@ class ModelSettings(BaseModel):
 
 
 class ScriptSettings(ModelSettings):
-    """What the scripts need: the database, its tables, and the model."""
+    """Settings of the scripts: the database, its tables and the model."""
 
     database_url: SecretStr
-    # As SQL names them, with a schema or without; empty: skill_job1 and users.
+    # Table names as in SQL, with or without a schema; empty: skill_job1 and users.
     jobs_table: str = ""
     users_table: str = ""
     job_columns: str = ""
 
     @property
     def filterable_columns(self) -> Sequence[str]:
-        """Columns of the jobs that are shown with each and filtered on."""
+        """Columns of the jobs table that answers show and filters accept."""
         return _items(self.job_columns)
 
     @field_validator("job_columns")
@@ -108,13 +111,13 @@ class ScriptSettings(ModelSettings):
         names = _items(value)
         if taken := [name for name in names if name in OWN_COLUMNS]:
             raise ValueError(f"{taken[0]} is a column of the service itself")
-        if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
-            raise ValueError(f"name each column once, {MOST_COLUMNS} at most")
+        if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
+            raise ValueError(f"name each column once, {MAX_COLUMNS} at most")
         return value
 
 
 class Settings(ScriptSettings):
-    """One field per environment variable of the same name in capitals."""
+    """Settings of the service. Each field is the variable of that name in capitals."""
 
     port: int = Field(8000, ge=1, le=65535)
     host: str = "127.0.0.1"
@@ -130,35 +133,35 @@ class Settings(ScriptSettings):
     max_batch_size: int = Field(64, ge=1, le=1024)
     query_cache_size: int = Field(1000, ge=0, le=100_000)
     embed_in_service: bool = False
-    # Waiting OpenBLAS threads spin: with a second one, an encode on a busy machine
-    # took ten times as long, and on half a processor six times.
+    # Idle OpenBLAS threads spin: with a second thread, encoding took ten times as long
+    # on a busy machine, and six times as long on half a processor.
     blas_threads: int = Field(1, ge=1, le=64)
     api_keys: SecretStr = SecretStr("")
     rate_limit_per_minute: int = Field(600, ge=0, le=1_000_000)
     cors_origins: str = ""
     docs: bool = True
     search_backend: Literal["stream", "pgvector"] = "stream"
-    # Checked by `ranking.registry`, which knows the names.
+    # `ranking.registry` has the names and checks the value.
     rank_by: str = "similarity"
     skill_cache_dir: Path = Path(".cache/skills")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
     def keys(self) -> Sequence[str]:
-        """The API keys; none means that the service is open."""
+        """The API keys. Without any the service is open."""
         return _items(self.api_keys.get_secret_value())
 
     @property
     def origins(self) -> Sequence[str]:
-        """Origins that browsers may call from; none means CORS is off."""
+        """Allowed CORS origins. Without any CORS is off."""
         return _items(self.cors_origins)
 
     @field_validator("api_keys")
     @classmethod
     def _keys_are_long(cls, value: SecretStr) -> SecretStr:
-        if any(len(k) < LEAST_KEY_LENGTH for k in _items(value.get_secret_value())):
+        if any(len(k) < MIN_KEY_LENGTH for k in _items(value.get_secret_value())):
             raise ValueError(
-                f"each key needs at least {LEAST_KEY_LENGTH} characters; commas"
+                f"each key needs at least {MIN_KEY_LENGTH} characters; commas"
                 " separate keys"
             )
         return value
@@ -186,38 +189,38 @@ SomeSettings = TypeVar("SomeSettings", bound=ModelSettings)
 
 
 def read_settings(kind: type[SomeSettings]) -> SomeSettings:
-    """The settings; a variable that is empty counts as unset.
+    """Read and validate the settings. An empty variable counts as unset.
 
-    Raises ConfigError whose one sentence names each setting at fault.
+    Raises ConfigError, whose one sentence names each invalid setting.
     """
     environment = read_environment()
-    given = {name: environment.get(name.upper()) for name in kind.model_fields}
+    values = {name: environment.get(name.upper()) for name in kind.model_fields}
     try:
-        return kind.model_validate({n: value for n, value in given.items() if value})
+        return kind.model_validate({n: value for n, value in values.items() if value})
     except ValidationError as error:
-        # Only names and reasons: a value may be a secret.
+        # Names and reasons only: a value may be a secret.
         faults = "; ".join(
             f"{str(fault['loc'][0]).upper()}: {_reason(fault['type'], fault['msg'])}"
             for fault in error.errors(include_input=False, include_url=False)
-            # What follows from another fault: MODEL_DIR from that of MODEL.
+            # A consequence of another error: an invalid MODEL leaves no MODEL_DIR.
             if fault["type"] != "default_factory_not_called"
         )
         raise ConfigError(f"The environment is not usable: {faults}.") from None
 
 
 def read_environment() -> Mapping[str, str]:
-    """The variables of the process, and below them those of the file `.env`.
+    """The environment variables, with those of the file `.env` as defaults.
 
-    The file lies in the working directory; ENV_FILE names another. Raises ConfigError
-    when it cannot be read.
+    The file is in the working directory unless ENV_FILE names another one. Raises
+    ConfigError when it cannot be read.
     """
-    named = os.environ.get("ENV_FILE")
-    file = Path(named or ".env")
-    if named and not file.exists():
+    env_file = os.environ.get("ENV_FILE")
+    file = Path(env_file or ".env")
+    if env_file and not file.exists():
         raise ConfigError(f"ENV_FILE names {file}, which does not exist.")
     if not (file.is_file() or file.is_fifo()):
         return os.environ
-    # Imported on demand: 0.6 MB and 10 ms that a host without the file does not pay.
+    # Imported on demand: it takes 0.6 MB and 10 ms.
     from dotenv import dotenv_values  # noqa: PLC0415
 
     try:

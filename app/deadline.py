@@ -1,4 +1,4 @@
-"""A point in time by which an answer must be ready, carried through every wait."""
+"""The time by which an answer must be ready; every wait respects it."""
 
 import time
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Deadline:
         return cls(time.monotonic() + timeout_s)
 
     def remaining_s(self) -> float:
-        """Seconds left, never negative."""
+        """Remaining seconds, never negative."""
         return max(0.0, self.at - time.monotonic())
 
     def check(self, doing: str) -> None:
-        """Raise DeadlineExceededError when no time is left for `doing`."""
+        """Raise DeadlineExceededError, which names `doing`, after the deadline."""
         if self.remaining_s() == 0.0:
             raise DeadlineExceededError(
                 f"The deadline passed while {doing}; try again in a moment."

@@ -1,31 +1,31 @@
-"""The error tree. Each class carries the HTTP status that the edge answers with.
+"""The error tree. Each class carries the HTTP status of its response.
 
-Only `app.api` knows HTTP; a status here is a number that it reads. `str(error)` is
-one sentence for a person: it names the thing and the number, never a secret, a
-connection string or a user's text.
+Only `app.api` knows HTTP; it reads `status` as a plain number. `str(error)` is one
+sentence for a person: it names the thing and the number, never a secret, a connection
+string or a user's text.
 """
 
 from typing import ClassVar
 
 
 class AppError(Exception):
-    """Base of every error of ours."""
+    """Base class of the service's errors."""
 
     status: ClassVar[int] = 500
 
 
 class ConfigError(AppError):
-    """A setting is missing or malformed: start-up stops and names it."""
+    """A missing or invalid setting. It aborts start-up; the message names it."""
 
 
 class InvalidInputError(AppError):
-    """The request asks for something that cannot be answered as put."""
+    """The request is not valid."""
 
     status = 422
 
 
 class RowRejectedError(AppError):
-    """The database refuses a value of one row: a constraint or a trigger says no."""
+    """A constraint or a trigger of the database rejects one row."""
 
 
 class UserNotFoundError(AppError):
@@ -41,34 +41,34 @@ class JobNotFoundError(AppError):
 
 
 class RateLimitedError(AppError):
-    """The caller's rate is used up for `retry_after_s` seconds."""
+    """The API key has reached its rate limit for `retry_after_s` seconds."""
 
     status = 429
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(
-            f"This key has used up its requests; try again in {retry_after_s} s."
+            f"This API key has reached its rate limit; try again in {retry_after_s} s."
         )
         self.retry_after_s = retry_after_s
 
 
 class UnavailableError(AppError):
-    """The answer cannot be given now; the same request may succeed later."""
+    """The service cannot answer now; the same request may succeed later."""
 
     status = 503
     retry_after_s: ClassVar[int] = 1
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """The database is away, refuses, or broke off; nothing partial was answered."""
+    """The database is unreachable, refuses or broke off. No partial answer is sent."""
 
 
 class ConnectionLostError(DatabaseUnavailableError):
-    """The connection broke while in use: worth one retry on another one."""
+    """The connection broke while in use; retry once on another one."""
 
 
 class CommitUnknownError(DatabaseUnavailableError):
-    """The connection broke during a COMMIT, and nobody could be asked what it did."""
+    """The connection broke during COMMIT, and the outcome could not be checked."""
 
 
 class DeadlineExceededError(UnavailableError):
@@ -76,11 +76,11 @@ class DeadlineExceededError(UnavailableError):
 
 
 class TooManyWaitingError(UnavailableError):
-    """The line of waiting requests is full."""
+    """The queue of waiting requests is full."""
 
 
 class SchemaError(UnavailableError):
-    """A table, column or right is missing; the message names the mending command."""
+    """A table, column or privilege is missing; the message names the command to run."""
 
     retry_after_s = 30
 
@@ -92,6 +92,6 @@ class ModelUnavailableError(UnavailableError):
 
 
 class SkillCacheError(UnavailableError):
-    """The local files of the vocabulary cannot be written; the message says where."""
+    """The vocabulary's local files cannot be written; the message names the folder."""
 
     retry_after_s = 30

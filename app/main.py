@@ -1,7 +1,7 @@
 """The application for any ASGI server: `uvicorn app.main:app`, `fastapi run`.
 
-Importing it connects to nothing and loads no model. `python -m app` adds what only a
-server's own settings can: see `app.__main__`.
+The import connects to nothing and loads no model. `python -m app` also sets what only
+the server's own options can set: see `app.__main__`.
 """
 
 import sys
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def _build() -> "FastAPI":
-    """Raises ConfigError when a setting is missing or malformed."""
+    """Raises ConfigError for a missing or invalid setting."""
     settings = read_settings(Settings)
     prepare_process(blas_threads=settings.blas_threads)
     configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
-    # Imported here, after the environment they read was set.
+    # Imported after `prepare_process`: NumPy and others read the environment.
     with defer_model_build():
         from app.api.application import create_app  # noqa: PLC0415
 
@@ -30,10 +30,10 @@ def _build() -> "FastAPI":
 
 
 def _prefer_bounded_http() -> None:
-    """Make our protocol uvicorn's default, as `python -m app` chooses it.
+    """Make `BoundedHttp` uvicorn's default protocol, as in `python -m app`.
 
-    A single process loads its protocol after the application; one of several workers
-    has loaded it before, which is said in the log.
+    A single process loads its protocol after the application. With several workers
+    each has loaded its protocol before; the application then logs a warning.
     """
     from uvicorn.config import HTTP_PROTOCOLS  # noqa: PLC0415
 
@@ -46,5 +46,5 @@ try:
     app = _build()
 except ConfigError as error:
     print(error, file=sys.stderr)
-    # Not an exception that a server would print with its traceback.
+    # A raised exception would print a traceback.
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""What the host allows: processors under a container's quota, allocator behaviour."""
+"""Process set-up: usable processors, BLAS threads, memory allocator."""
 
 import ctypes
 import gc
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-# cgroup v2 writes "quota period", v1 has a file for each; both in microseconds.
+# cgroup v2 has "quota period" in one file, v1 one file for each; all in microseconds.
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 CFS_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 CFS_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
@@ -20,18 +20,19 @@ M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 
-# Scan buffers and parsed files are larger, the encoder's blocks smaller.
+# Between the encoder's blocks, which are smaller, and scan buffers, which are larger.
 LARGE_BYTES = 512 * 1024
 TRIM_BYTES = 128 * 1024
 
 
 def available_cpus() -> int:
-    """Processors that this process may keep busy, at least 1.
+    """The number of processors this process may use, at least 1.
 
-    A quota of half a processor on a machine of sixteen shows sixteen to everyone
-    who counts them; BLAS would start sixteen threads that wait for one another.
+    In a container with a quota of half a processor on a machine with sixteen,
+    `os.cpu_count` returns sixteen, and BLAS would start sixteen threads that wait for
+    one another.
     """
-    # macOS pins no process to processors.
+    # macOS has no processor affinity.
     affinity = getattr(os, "sched_getaffinity", None)
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = _cpu_quota()
@@ -39,9 +40,9 @@ def available_cpus() -> int:
 
 
 def prepare_process(*, blas_threads: int) -> None:
-    """Set what OpenBLAS, the tokenizer and malloc read once.
+    """Set the options that OpenBLAS, the tokenizer and malloc read once.
 
-    Call it before NumPy is imported: OpenBLAS starts its threads when it is loaded.
+    Call it before NumPy is imported: OpenBLAS starts its threads on load.
     """
     os.environ["OPENBLAS_NUM_THREADS"] = str(blas_threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -49,11 +50,12 @@ def prepare_process(*, blas_threads: int) -> None:
 
 
 def configure_malloc() -> None:
-    """Have glibc give memory back; elsewhere do nothing.
+    """Configure glibc to return freed memory; do nothing with another libc.
 
-    Each thread would otherwise get a heap of its own, and what one frees no other
-    reuses: they share two. And once a large block was freed, glibc would keep the next
-    ones on the heap, where a small one above holds them for ever: 2.5 MB in all.
+    By default each thread gets its own arena, and no thread reuses memory that another
+    freed: here all threads share two. Also, after the first free of a large block glibc
+    raises its mmap threshold and takes the next ones from the heap, where a small block
+    above them prevents their return. Together this saves 2.5 MB.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -63,7 +65,7 @@ def configure_malloc() -> None:
 
 
 def trim_malloc() -> None:
-    """Have glibc return what a large piece of work left free inside its heaps."""
+    """Return the free memory inside glibc's heaps, after a large piece of work."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -90,11 +92,11 @@ def _quota_v1() -> float | None:
 
 @contextmanager
 def defer_model_build() -> Iterator[None]:
-    """For the imports and the wiring of the service: a seventh of the start.
+    """Build Pydantic's validators on first use, and pause garbage collection.
 
-    Validators are built when they are first used; FastAPI has many that only the
-    OpenAPI document needs. What is alive at the end stays: the collector neither looks
-    for garbage meanwhile nor walks through it later.
+    Wrapped around the imports and set-up of the service it saves a seventh of the
+    start: FastAPI has many validators that only the OpenAPI document needs. Objects
+    alive at the end are frozen: the collector never visits them again.
     """
     BaseModel.model_config["defer_build"] = True
     gc.disable()

@@ -1,4 +1,4 @@
-"""Wiring: settings to services. Nothing connects or loads before use."""
+"""Build the services from the settings. Nothing connects or loads before use."""
 
 from app.backfill.service import ServiceBackfill
 from app.batching.activity import IdleTracker
@@ -30,19 +30,19 @@ from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.filterable_columns import FilterableColumns
 
-# Probes give up sooner than requests: they come again by themselves.
+# Health probes time out before requests do: they are repeated anyway.
 PROBE_TIMEOUT_S = 5.0
 
-# With SEARCH_BACKEND=pgvector: batches at the same time, queries in each, and how long
-# one that is not full waits while another runs. Others were tried: see
-# docs/pgvector-choices.md.
+# With SEARCH_BACKEND=pgvector: concurrent batches, queries per batch, and the time that
+# a partly filled batch waits while another runs. docs/pgvector-choices.md has the
+# measurements of other values.
 INDEX_SEARCH_WORKERS = 2
 INDEX_SEARCH_BATCH_SIZE = 8
 BATCH_WINDOW_S = 0.002
 
 
 def probe_timeout_s(settings: Settings) -> float:
-    """How long a question about the deployment itself may take."""
+    """The time limit of health probes and of `GET /api/columns`."""
     return min(PROBE_TIMEOUT_S, settings.request_timeout_s)
 
 
@@ -50,7 +50,7 @@ class Services:
     """Everything behind the routes; `start` and `close` are called once each."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ConfigError when a setting turns out to be malformed."""
+        """Raises ConfigError for an invalid setting."""
         check_rank_by(settings.rank_by)
         self._embeds = settings.embed_in_service
         self.telemetry = Telemetry()
@@ -69,12 +69,12 @@ class Services:
         )
 
     def start(self) -> None:
-        """Begin what runs beside the requests."""
+        """Start the background threads."""
         if self._embeds:
             self._backfill.start()
 
     def close(self) -> None:
-        """Let what runs finish, and close what was opened."""
+        """Finish the running work and close the connections."""
         self.queue.close()
         if self._embeds:
             self._backfill.close()
@@ -146,7 +146,7 @@ def _short_lane(
 
 
 def _writer(settings: Settings, database: Database) -> Database:
-    """What embeddings are stored through: replicas, which may answer, take none."""
+    """The database that takes writes: a replica may serve reads, but no writes."""
     dsn = settings.database_url.get_secret_value()
     if primary(dsn) == dsn:
         return database
@@ -155,7 +155,7 @@ def _writer(settings: Settings, database: Database) -> Database:
 
 def _retrieval(settings: Settings, version: str) -> Retrieval:
     if settings.search_backend == "pgvector":
-        # Imported on demand: 0.2 MB that the default does not need.
+        # Imported on demand: it takes 0.2 MB.
         from app.ranking.retrieval.pgvector import PgvectorSearch  # noqa: PLC0415
 
         return PgvectorSearch(version=version, scan_chunk_rows=settings.scan_chunk_rows)
@@ -165,11 +165,11 @@ def _retrieval(settings: Settings, version: str) -> Retrieval:
 def _readiness(
     settings: Settings, database: Database, model: LazyEncoder, telemetry: Telemetry
 ) -> SharedReadiness:
-    def tell(found: Readiness | None) -> None:
-        if found is None:
+    def report(readiness: Readiness | None) -> None:
+        if readiness is None:
             telemetry.not_ready()
         else:
-            telemetry.ready(found.counts.jobs if found.counts else None)
+            telemetry.ready(readiness.counts.jobs if readiness.counts else None)
 
     return SharedReadiness(
         ReadinessCheck(
@@ -180,7 +180,7 @@ def _readiness(
             tables=Tables(settings.jobs_table, settings.users_table),
         ),
         timeout_s=probe_timeout_s(settings),
-        on_checked=tell,
+        on_checked=report,
     )
 
 
@@ -188,8 +188,12 @@ def _watch(
     telemetry: Telemetry, database: Database, model: LazyEncoder, queue: QueryQueue
 ) -> None:
     pool = database.pool
-    telemetry.watch("pool_size", "Connections at most.", lambda: pool.size)
-    telemetry.watch("pool_in_use", "Connections lent out.", lambda: pool.in_use)
-    telemetry.watch("pool_waiting", "Waiting for a connection.", lambda: pool.waiting)
-    telemetry.watch("queue_depth", "Requests in the queue.", lambda: queue.waiting)
-    telemetry.watch("model_loaded", "1 once it is in memory.", lambda: model.loaded)
+    telemetry.watch("pool_size", "Maximum connections.", lambda: pool.size)
+    telemetry.watch("pool_in_use", "Connections in use.", lambda: pool.in_use)
+    telemetry.watch(
+        "pool_waiting", "Threads waiting for a connection.", lambda: pool.waiting
+    )
+    telemetry.watch("queue_depth", "Queries in the queue.", lambda: queue.waiting)
+    telemetry.watch(
+        "model_loaded", "1 when the model is in memory.", lambda: model.loaded
+    )

@@ -17,7 +17,7 @@ from app.ranking.skills.parse import split_skills
 T = TypeVar("T")
 
 # Few skills say little about a person: such profiles are not drawn.
-LEAST_SKILLS = 3
+MIN_SKILLS = 3
 DRAWN_SKILLS = 5
 SURVEYED = 40
 POSTINGS = 20_000
@@ -133,7 +133,7 @@ def surveyed(folder: Path, *, held_out: bool, seed: int) -> Dataset:
     for user in read(folder / "users_open.csv"):
         if user["occupation"] not in TITLES:
             continue
-        if len(split_skills(user["skills"])) >= LEAST_SKILLS:
+        if len(split_skills(user["skills"])) >= MIN_SKILLS:
             people[user["occupation"]].append(user)
     rng = random.Random(seed)  # noqa: S311  (a sample, not a secret)
     sample = [_sample(people[occupation], 2 * SURVEYED, rng) for occupation in TITLES]

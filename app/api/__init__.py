@@ -1,1 +1,1 @@
-"""The HTTP edge: routes, requests, responses. Only this package knows HTTP."""
+"""The HTTP layer: routes, requests, responses. Only this package knows HTTP."""

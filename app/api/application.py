@@ -1,4 +1,4 @@
-"""Wiring: settings to services to routes."""
+"""Build the FastAPI application: services, middleware, routes."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ from app.api.middleware.failures import FailureMiddleware
 from app.api.middleware.normalize import NormalizeMiddleware
 from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
 from app.api.openapi import build_docs, describe_settings
-from app.api.requests import MOST_USERS
+from app.api.requests import MAX_USERS
 from app.api.routes.columns import build_columns_router
 from app.api.routes.health import build_health_router
 from app.api.routes.jobs import build_jobs_router
@@ -37,15 +37,15 @@ from app.services import Services, probe_timeout_s
 log = logging.getLogger("app")
 
 HTTP_PROTOCOL = "app.api.http_protocol:BoundedHttp"
-OPEN = "API_KEYS is not set: everyone who reaches this port may ask."
+OPEN = "API_KEYS is not set: everyone who can reach this port can use the API."
 UNBOUNDED = (
-    "This server sets no limit to the length of a request's head, to the time that it"
-    " takes and to pipelined requests; `python -m app` does, and uvicorn with"
+    "This server limits neither the size and time of request headers nor pipelined"
+    " requests; start it with `python -m app`, or uvicorn with"
     f" `--http {HTTP_PROTOCOL}`."
 )
 
-# FastAPI's own would hand bodies and the inputs of failed validations to whatever
-# exporter the environment names; app.ops.metrics counts, and keeps nobody's text.
+# FastAPI's telemetry would pass bodies and invalid inputs to any exporter that the
+# environment names. app.ops.metrics keeps no text of a user.
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -56,9 +56,9 @@ NO_TELEMETRY: TelemetryConfig = {
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its lifespan closes what it opened.
+    """Create the application. Its lifespan starts and closes the services.
 
-    Raises ConfigError when a setting turns out to be malformed.
+    Raises ConfigError for an invalid setting.
     """
     services = Services(settings)
 
@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _warnings(settings: Settings) -> Iterator[str]:
-    """What is not protected, now that the server has loaded its protocol."""
+    """Missing protections. Call it after the server has loaded its protocol."""
     if not settings.keys:
         yield OPEN
     if HTTP_PROTOCOL.partition(":")[0] not in sys.modules:
@@ -105,8 +105,8 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         settings.rank_by,
         settings.filterable_columns,
         max_top_n=settings.max_top_n,
-        # Each counts in the queue: more could never come in.
-        max_users=min(MOST_USERS, settings.max_queue_size),
+        # Each user takes a place in the queue, so a longer list could never enter it.
+        max_users=min(MAX_USERS, settings.max_queue_size),
     )
     app.include_router(
         build_recommend_router(
@@ -135,7 +135,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
 
 
 def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
-    """From the inside out: what is added last sees a request first."""
+    """Add the middleware, innermost first."""
     app.add_middleware(NormalizeMiddleware)
     app.add_middleware(BodyLimitMiddleware, timeout_s=settings.request_timeout_s)
     per_minute = settings.rate_limit_per_minute

@@ -1,7 +1,7 @@
-"""The answer for several users as JSON, one user after the other.
+"""The response for several users, written as JSON one user at a time.
 
-By hand: models of its own would take memory for good, and the whole of a large answer
-as models would take a multiple of its text.
+Not a Pydantic model: another model class takes memory for good, and a large response
+held as models takes several times the memory of its text.
 """
 
 import json
@@ -16,8 +16,8 @@ from app.query.numbers import exact
 USER_ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 BATCH_ANSWER: dict[str, Any] = {
-    "description": "For each user in the order of the request: the fields of an answer"
-    " to that user alone, or why there is none.",
+    "description": "One result per user, in the order of the request: the fields of a"
+    " response for that user alone, or an error.",
     "content": {
         "application/json": {
             "schema": {
@@ -45,7 +45,7 @@ BATCH_ANSWER: dict[str, Any] = {
 
 
 def batch_json(user_ids: Sequence[Id], answers: Sequence[RecommendAnswer]) -> bytes:
-    """The body of the answer."""
+    """The body of the response."""
     results = [
         b'{"user_id":%s,%s' % (json.dumps(exact(user_id)).encode(), _fields(answer))
         for user_id, answer in zip(user_ids, answers, strict=True)

@@ -1,31 +1,33 @@
-"""How many connections, and how long an idle one stays: from settings to the protocol.
+"""Limits of connections, passed from the settings to the HTTP protocol.
 
-The lifespan hands it over in the state that uvicorn gives to each connection.
+The lifespan puts them into its state, which uvicorn passes to each connection.
 """
 
 import resource
 from dataclasses import dataclass
 
-# The name in the state of the lifespan.
+# The key in the lifespan's state.
 CONNECTION_LIMITS = "connection_limits"
 
-# Descriptors for the database, the model, files, logs and the loop itself.
+# Descriptors for the database, the model, files, logs and the event loop.
 RESERVED_DESCRIPTORS = 64
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """`keep_alive_s`: longer than the usual proxies', who else send a request into a
-    connection that is just being closed.
+    """The number of connections, and the time after which an idle one is closed.
+
+    `keep_alive_s` exceeds the idle time-out of common proxies. Otherwise a proxy sends
+    a request into a connection that is being closed.
     """
 
     keep_alive_s: float = 75.0
     max_connections: int = 512
 
     def within_descriptors(self) -> "ConnectionLimits":
-        """No more connections than this process may have open files for."""
+        """The limits, with `max_connections` within the limit of open files."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY:
             return self
-        most = max(1, min(self.max_connections, soft - RESERVED_DESCRIPTORS))
-        return ConnectionLimits(self.keep_alive_s, most)
+        allowed = max(1, min(self.max_connections, soft - RESERVED_DESCRIPTORS))
+        return ConnectionLimits(self.keep_alive_s, allowed)

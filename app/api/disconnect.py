@@ -1,4 +1,4 @@
-"""Notices that a client left, so that nobody works for a closed connection."""
+"""Cancel the work for a request when its client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,28 +10,30 @@ Worked = TypeVar("Worked")
 
 
 class ClientDisconnectedError(Exception):
-    """The client closed the connection; there is nobody to answer."""
+    """The client closed the connection before the response."""
 
 
 async def cancel_on_disconnect(
     request: Request, work: Coroutine[Any, Any, Worked]
 ) -> Worked:
-    """The result of `work`, which is cancelled when the client leaves first.
+    """Await `work`, and cancel it if the client disconnects first.
 
-    Raises ClientDisconnectedError then. The body of the request must have been read.
+    Raises ClientDisconnectedError in that case. Read the request's body before.
     """
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_leaves(request))
+    disconnecting = asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {working, disconnecting}, return_when=asyncio.FIRST_COMPLETED
+        )
         if not working.done():
             raise ClientDisconnectedError
         return await working
     finally:
         working.cancel()
-        leaving.cancel()
+        disconnecting.cancel()
 
 
-async def _leaves(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The error statuses of each operation, in the OpenAPI document."""
+"""Document the error statuses of each operation in OpenAPI."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ from fastapi import FastAPI
 
 from app.api.middleware.auth import is_open
 
-# Of any request, by middleware and protocol, before a route sees it.
+# Sent by the protocol or by middleware, for any path.
 ALWAYS = {
-    400: "The bytes are no request of HTTP, or the body cannot be parsed.",
+    400: "The request is not valid HTTP, or its body cannot be parsed.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     500: "Something broke inside the service; its log has the details.",
-    503: "Try again after Retry-After.",
+    503: "The service cannot answer now; try again after Retry-After.",
 }
 WITH_KEYS = {
-    401: "API keys are set, and the request has none of them.",
-    429: "The key's rate is used up; try again after Retry-After.",
+    401: "API keys are set, and the request has no valid key.",
+    429: "The API key has reached its rate limit; try again after Retry-After.",
 }
 ERROR_SCHEMA = {"$ref": "#/components/schemas/ErrorResponse"}
 
 
 def document_errors(app: FastAPI) -> None:
-    """Have the document list them for each operation, whether keys are set or not."""
+    """Add the statuses to each operation, with and without API keys."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Errors to JSON: one handler for each family, none of which echoes the input.
+"""Exception handlers that return errors as JSON and never echo the input.
 
-What is no error of ours is answered by `app.api.middleware.access_log`.
+`app.api.middleware.failures` handles all other exceptions.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from app.errors import AppError, RateLimitedError, UnavailableError
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error a `{"success": false, "detail": …}`."""
+    """Return every error as `{"success": false, "detail": …}`."""
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -24,7 +24,7 @@ def add_error_handlers(app: FastAPI) -> None:
 def error_response(
     status: int, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """The JSON of an error."""
+    """The JSON response of an error."""
     return JSONResponse(
         {"success": False, "detail": detail}, status_code=status, headers=headers
     )
@@ -35,8 +35,8 @@ async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if isinstance(error, UnavailableError | RateLimitedError):
         headers["Retry-After"] = str(error.retry_after_s)
-    # For the request's log line: the class and our own sentence; the chain may hold
-    # an address or a name.
+    # Logged with the request: the class and our own message. The exception's cause may
+    # contain an address or a name.
     request.state.error = f"{type(error).__name__}: {error}"
     return error_response(error.status, str(error), headers)
 
@@ -68,9 +68,9 @@ def _reason(fault: dict[str, Any]) -> str:
         return "the body is not JSON"
     if fault["type"] == "extra_forbidden":
         # The name of an unknown field is input too.
-        return "the body has a field that is not known"
+        return "the body has an unknown field"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    # For a union Pydantic appends the name of the branch: the field comes first.
+    # Pydantic appends a union's branch to the path: the field's name comes first.
     names = [part for part in fault["loc"] if isinstance(part, str)]
     name = ".".join(names[1:2] or names[:1])
     message = message[:1].lower() + message[1:]

@@ -1,4 +1,4 @@
-"""Asks the queue, and for explanations where the ranking itself gives none."""
+"""Answer requests: rank through the queue, then explain the hits if requested."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ RecommendAnswer = RecommendResponse | AppError
 async def recommend(
     queue: QueryQueue, queries: Sequence[Query], deadline: Deadline, *, explain: bool
 ) -> tuple[list[RecommendAnswer], Timings]:
-    """A response, or the error that is its own, for each query; all have one key."""
+    """A response or an error per query, and the timings. All queries share one key."""
     outcomes = await queue.ask_all(queries, deadline)
     if RANKINGS[queries[0].key.ranking].explains:
         explained = dict(enumerate(outcomes))
@@ -46,22 +46,25 @@ async def _explain(
     outcomes: Sequence[Outcome],
     deadline: Deadline,
 ) -> tuple[Sequence[Outcome], dict[int, Outcome]]:
-    """The outcomes, which are whole without explanations, and these."""
-    asked = explaining_queries(queries, outcomes)
-    if not asked:
+    """The outcomes and their explanations by position.
+
+    A failure to explain leaves the outcomes valid: each gets a message instead.
+    """
+    to_explain = explaining_queries(queries, outcomes)
+    if not to_explain:
         return outcomes, {}
     try:
-        found = await queue.ask_all(list(asked.values()), deadline)
+        explained = await queue.ask_all(list(to_explain.values()), deadline)
     except AppError as error:
-        log.warning("answered without reasons: %s", error)
-        remark = f"The reasons could not be given. {error}"
-        return [_with_message(outcome, remark) for outcome in outcomes], {}
-    return outcomes, dict(zip(asked, found, strict=True))
+        log.warning("answered without explanations: %s", error)
+        message = f"The explanations are missing. {error}"
+        return [_with_message(outcome, message) for outcome in outcomes], {}
+    return outcomes, dict(zip(to_explain, explained, strict=True))
 
 
-def _with_message(outcome: Outcome, remark: str) -> Outcome:
+def _with_message(outcome: Outcome, message: str) -> Outcome:
     if isinstance(outcome, Result):
-        return replace(outcome, message=outcome.message or remark)
+        return replace(outcome, message=outcome.message or message)
     return outcome
 
 

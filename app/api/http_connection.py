@@ -1,6 +1,6 @@
-"""A connection within bounds: how many, how long, how much unread and unsent.
+"""Limits of a connection: their number, time-outs, unread and unsent bytes.
 
-What is said on it, the requests, is `app.api.http_protocol`'s.
+`app.api.http_protocol` parses the requests.
 """
 
 import asyncio
@@ -16,34 +16,32 @@ from uvicorn.server import ServerState
 
 from app.api.connection_limits import CONNECTION_LIMITS, ConnectionLimits
 
-# From the connection, or from its first byte, to the end of a head.
+# From the start of the connection, or of a request, to the end of the headers.
 HEAD_TIMEOUT_S = 10.0
 
-# Bytes of an answer that nobody took for so long are given up with their connection.
+# Abort a connection whose client has read nothing of a response for this long.
 SEND_TIMEOUT_S = 10.0
 
-# Answers that wait in memory until they are read, of all connections together: beyond
-# it those go that have not read for the longest time.
-MOST_UNSENT_BYTES = 32 * 1024 * 1024
+# The unsent bytes of all connections together. Beyond it, abort the connection that has
+# not read for the longest time.
+MAX_UNSENT_BYTES = 32 * 1024 * 1024
 
-# After a refusal the rest of its body is read away, or the reset of the connection
-# would overtake the answer (RFC 9112, 9.6): so much of it, for so long.
+# Lingering close (RFC 9112, 9.6): after an early response, read and discard the rest of
+# the body, up to these limits. Otherwise a reset could destroy the response before the
+# client reads it.
 LINGER_BYTES = 4 * 1024 * 1024
 LINGER_S = 2.0
 
-# How often a connection is looked at; what is late may be late by so much more.
+# The interval of the time-out checks; each time-out may be this much late.
 CHECK_S = 2.0
 
 
-class GentleTransport:
-    """The transport as an answer uses it: to close it leaves time to read the answer.
-
-    A body that is not read to its end is read away first.
-    """
+class LingeringTransport:
+    """The transport of a response, whose `close` lingers while a body is unread."""
 
     def __init__(self, connection: "BoundedConnection") -> None:
-        # No reference to the request: it has one to this, and both would be garbage
-        # that only the collector finds, 4 MB of it under load.
+        # No reference to the request, which refers to this object: the cycle would wait
+        # for the garbage collector, 4 MB of such cycles under load.
         self._connection = connection
         self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
@@ -57,19 +55,19 @@ class GentleTransport:
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's protocol with bounds to each connection and to all of them."""
+    """uvicorn's protocol with limits per connection and for all connections."""
 
-    # The request that is being answered, or was the last.
+    # The request that is being answered, or the last one.
     running: RequestResponseCycle | None = None
-    # When the head began that is awaited; None where none is.
+    # The time when the expected headers began; None if no headers are expected.
     head_began: float | None = None
-    # When the last answer ended; None before the first.
+    # The time when the last response ended; None before the first.
     _answered: float | None = None
-    # When it is closed, whatever the client does; None unless it lingers.
+    # The time when a lingering connection is closed; None if it does not linger.
     _linger_until: float | None = None
     _lingered_bytes = 0
     _unsent_bytes = 0
-    # When bytes of an answer were last taken; None where none wait.
+    # The time of the client's last read of a response; None if nothing is unsent.
     _last_taken: float | None = None
     _watch: asyncio.TimerHandle
 
@@ -99,12 +97,12 @@ class BoundedConnection(HttpToolsProtocol):
 
     @property
     def current(self) -> RequestResponseCycle | None:
-        """The latest request whose head was read; None before the first."""
+        """The latest request whose headers are complete; None before the first."""
         return self.cycle
 
     @property
     def idle_since(self) -> float | None:
-        """Since when nothing is being answered; None while something is."""
+        """The time of the last activity; None while a request is being answered."""
         current = self.current
         if current is not None and not current.response_complete:
             return None
@@ -112,11 +110,11 @@ class BoundedConnection(HttpToolsProtocol):
 
     @property
     def lingers(self) -> bool:
-        """Whether everything is said, and what still comes is thrown away."""
+        """Whether the connection only discards what it receives."""
         return self._linger_until is not None
 
     def linger(self) -> None:
-        """Say that nothing more comes, and read away what is on its way."""
+        """Close the sending side, and discard what is received until LINGER_S."""
         if self.lingers or self.transport.is_closing():
             return
         self._linger_until = self.loop.time() + LINGER_S
@@ -124,14 +122,14 @@ class BoundedConnection(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def throw_away(self, size: int) -> None:
-        """Count what came while it lingers; too much of it ends the connection."""
+    def discard(self, size: int) -> None:
+        """Count bytes received while lingering; abort beyond LINGER_BYTES."""
         self._lingered_bytes += size
         if self._lingered_bytes > LINGER_BYTES:
             self.transport.abort()
 
     def refuse_connection(self) -> None:
-        """Answer that there are too many connections, and close this one."""
+        """Respond that too many connections are open, and close this one."""
         raise NotImplementedError
 
     def on_response_complete(self) -> None:
@@ -142,18 +140,18 @@ class BoundedConnection(HttpToolsProtocol):
         super().pause_writing()
         self._last_taken = self._last_taken or self.loop.time()
         unsent = sum(each.transport.get_write_buffer_size() for each in self._others())
-        if unsent + self.transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
+        if unsent + self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             blocked = [c for c in self._others() if c.blocked_since is not None]
             slowest = min(blocked, key=_blocked_since, default=self)
             slowest.transport.abort()
 
     @property
     def blocked_since(self) -> float | None:
-        """Since when nothing of an answer was taken, as far as was looked."""
+        """The time since which the client has read nothing of a response, if known."""
         return self._last_taken
 
     def _make_room(self) -> None:
-        """Let the connection go that has been idle the longest, else refuse this."""
+        """Close the connection that is idle the longest; if none is, refuse this."""
         idle = [c for c in self._others() if c.idle_since is not None]
         if idle:
             min(idle, key=_idle_since).transport.abort()
@@ -170,7 +168,7 @@ class BoundedConnection(HttpToolsProtocol):
                 yield connection
 
     def _check(self) -> None:
-        """Now and, as long as the connection lives, again: not at each request."""
+        """Apply the time-outs every CHECK_S: cheaper than timers for each request."""
         now = self.loop.time()
         if self._is_stuck(now) or _passed(self._linger_until, now):
             self.transport.abort()
@@ -179,7 +177,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._watch = self.loop.call_later(CHECK_S, self._check)
 
     def _is_stuck(self, now: float) -> bool:
-        """Whether bytes wait of which none was taken for SEND_TIMEOUT_S."""
+        """Whether the client has read none of the unsent bytes for SEND_TIMEOUT_S."""
         unsent, before = self.transport.get_write_buffer_size(), self._unsent_bytes
         self._unsent_bytes = unsent
         if unsent == 0:

@@ -1,6 +1,6 @@
-"""HTTP by llhttp, a third of the processor time of h11: one request, one answer.
+"""The HTTP protocol: llhttp, which takes a third of h11's processor time.
 
-The connection's own bounds are `app.api.http_connection`'s.
+`app.api.http_connection` has the limits of the connection itself.
 """
 
 import asyncio
@@ -10,58 +10,60 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.api.http_connection import BoundedConnection, GentleTransport
+from app.api.http_connection import BoundedConnection, LingeringTransport
 from app.api.middleware.failures import REFUSAL, Refusal
 
-# What a stranger may send before anything comes of it: a head, trailers, the frames
-# of chunks. The parser keeps all of that. Within one read of the socket, 256 KB, more
-# passes, as with h11.
-MOST_HELD_BYTES = 64 * 1024
+# The parser buffers headers, trailers and the framing of chunks: this is the limit
+# between two pieces of a body. Like h11, it does not apply within one read of the
+# socket, 256 KB.
+MAX_BUFFERED_BYTES = 64 * 1024
 
-# Requests that wait for the answers of those before them on their connection.
-MOST_PIPELINED = 16
+# Requests on one connection that wait for the responses before them.
+MAX_PIPELINED = 16
 
-NOT_HTTP = Refusal(400, "The bytes are no request of HTTP.")
-TOO_LONG = Refusal(400, "The head of the request is too long.")
-NO_TUNNEL = Refusal(400, "This is no proxy: CONNECT is not answered.")
+NOT_HTTP = Refusal(400, "The request is not valid HTTP.")
+TOO_LONG = Refusal(400, "The headers of the request are too long.")
+NO_TUNNEL = Refusal(400, "This is not a proxy: CONNECT is not supported.")
 TOO_MANY = Refusal(
     503, "Too many connections are open; try again in a moment.", {"Retry-After": "1"}
 )
 
 
-# The parser reads 0.9 and 2.0 in the same form, which have another.
+# The parser also accepts 0.9 and 2.0, whose requests have another form.
 VERSIONS = frozenset({"1.0", "1.1"})
 
 
 class RefusedHeadError(Exception):
-    """The parser makes a 400 of it and closes the connection."""
+    """Headers that the server refuses; the parser turns this into a 400."""
 
 
 class BoundedHttp(BoundedConnection):
-    """uvicorn's protocol, where each byte belongs to one request.
+    """uvicorn's HTTP protocol with limits, and without protocol upgrades.
 
-    By itself it lets the parser leave a request whose head offers another protocol,
-    and reads its body as the next one; and it sets no bounds to a head, to trailers and
-    to how many requests come before the first answer.
+    uvicorn's own stops parsing at a request with an `Upgrade` header and reads its body
+    as the next request. It limits neither headers nor trailers nor pipelined requests.
     """
 
-    _held_bytes = 0
-    # What the client will be told once all before it is answered.
+    _buffered_bytes = 0
+    # The response to send after those before it; nothing more is read.
     _refusal: Refusal | None = None
 
     def data_received(self, data: bytes) -> None:
         if self.lingers:
-            self.throw_away(len(data))
+            self.discard(len(data))
             return
         if self._refusal is not None:
             return
         if self.head_began is None and self.idle_since is not None:
-            # Empty lines before a head are part of it: they must not take for ever.
+            # Empty lines before a request count towards its time-out.
             self.head_began = self.loop.time()
-        self._held_bytes += len(data)
+        self._buffered_bytes += len(data)
         self._unset_keepalive_if_required()
         self._feed(data)
-        if self._held_bytes > MOST_HELD_BYTES and not self.transport.is_closing():
+        if (
+            self._buffered_bytes > MAX_BUFFERED_BYTES
+            and not self.transport.is_closing()
+        ):
             self._refuse(TOO_LONG)
 
     def _feed(self, data: bytes) -> None:
@@ -73,11 +75,11 @@ class BoundedHttp(BoundedConnection):
             self._refuse(NOT_HTTP)
 
     def _decline(self, rest: bytes) -> None:
-        """Read the request again without its offer of another protocol.
+        """Parse the request again without its `Upgrade` header.
 
-        A server may ignore an offer (RFC 9110, 7.8). The parser cannot: it takes what
-        follows the head for the other protocol. Only the name `upgrade` makes it an
-        offer, so the framing stays the same.
+        A server may ignore an upgrade (RFC 9110, 7.8), but the parser cannot: it treats
+        the bytes after the headers as the other protocol. No other header depends on
+        `Upgrade`, so the framing stays the same.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
@@ -90,17 +92,17 @@ class BoundedHttp(BoundedConnection):
         self._feed(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def _should_upgrade(self) -> bool:
-        return False  # also where a library for WebSockets is installed
+        return False  # even if a WebSockets library is installed
 
     def on_message_begin(self) -> None:
         self.head_began = self.head_began or self.loop.time()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Raises RefusedHeadError where too many wait, and for another version."""
+        """Raises RefusedHeadError for a full pipeline or another HTTP version."""
         if self.parser.should_upgrade():
-            return  # it comes again from _decline
-        if len(self.pipeline) >= MOST_PIPELINED:
+            return  # _decline parses the request again
+        if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedHeadError
         if self.parser.get_http_version() not in VERSIONS:
             raise RefusedHeadError
@@ -108,19 +110,19 @@ class BoundedHttp(BoundedConnection):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """What becomes of a body is bounded by app.api.middleware.body_limit."""
-        self._held_bytes = 0
+        """A body is not buffered here: app.api.middleware.body_limit limits it."""
+        self._buffered_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._held_bytes = 0
+        self._buffered_bytes = 0
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.running = cycle
-        cycle.transport = GentleTransport(self)  # type: ignore[assignment]
+        cycle.transport = LingeringTransport(self)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, partial(_run, cycle, app))
 
     def on_response_complete(self) -> None:
@@ -137,17 +139,17 @@ class BoundedHttp(BoundedConnection):
         self._answer(TOO_MANY)
 
     def send_400_response(self, msg: str) -> None:
-        """Not as text of uvicorn's own: every error has one form."""
+        """Send JSON as for every error, not uvicorn's plain text."""
         self._refuse(Refusal(400, msg))
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Read no more, answer what came before, and then this."""
+        """Stop reading, answer the requests before this one, then send the refusal."""
         if self._refusal is not None or self.lingers:
             return
         self._refusal = refusal
         cycle = self.current
         if cycle is not None and cycle.more_body and not cycle.response_started:
-            # It is at fault: the refusal is its answer.
+            # The invalid bytes are in this request's body, so this is its response.
             if self.pipeline and self.pipeline[0][0] is cycle:
                 self.pipeline.popleft()
                 self.cycle = self.pipeline[0][0] if self.pipeline else self.running  # type: ignore[assignment]  # one runs before it
@@ -159,7 +161,7 @@ class BoundedHttp(BoundedConnection):
             self._answer(refusal)
 
     def _answer(self, refusal: Refusal) -> None:
-        """The refusal as the application words it: its headers, log and metrics."""
+        """Send the refusal through the application: its headers, log and metrics."""
         self._unset_keepalive_if_required()
         self.head_began = None
         scope: Any = {
@@ -172,7 +174,7 @@ class BoundedHttp(BoundedConnection):
             "root_path": self.root_path,
             "headers": self.headers or [],
             "state": self.app_state.copy() | {REFUSAL: refusal},
-            # No request of any method came to its end.
+            # No complete request has been parsed.
             "method": "",
             "path": "",
             "raw_path": b"",
@@ -197,8 +199,10 @@ class BoundedHttp(BoundedConnection):
 async def _run(
     cycle: RequestResponseCycle, app: Any, scope: Any, receive: Any, send: Any
 ) -> None:
-    """An answer to a request that was not read to its end is its connection's last:
-    what else comes would be read without an end, or as the next request.
+    """Run the application; close the connection after an early response.
+
+    Otherwise the unread rest of the body would be read without a limit, or as the next
+    request.
     """
 
     async def send_last(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""From requests to queries, and from their results to responses."""
+"""Map requests to queries, and results to responses."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from app.api.requests import (
     DEFAULT_TOP_N,
     BatchRequest,
     CandidatesRequest,
-    Choice,
+    RankingOptions,
     RecommendRequest,
 )
 from app.api.responses import (
@@ -33,7 +33,7 @@ NONE_EXPLAINED: Mapping[Id, Hit] = {}
 
 @dataclass(frozen=True)
 class Defaults:
-    """What settings say where a request does not, and how far requests may go."""
+    """Defaults and upper limits of requests, from the settings."""
 
     rank_by: str
     columns: Sequence[str]
@@ -45,52 +45,51 @@ class Defaults:
         return min(DEFAULT_TOP_N, self.max_top_n)
 
 
-def recommend_query(asked: RecommendRequest, defaults: Defaults) -> Query:
+def recommend_query(body: RecommendRequest, defaults: Defaults) -> Query:
     """The query of a request for one profile."""
     return Query(
-        _batch_key(asked, defaults),
-        _top_k(asked, defaults),
-        asked.user_id,
-        asked.skills,
+        _batch_key(body, defaults),
+        _top_k(body, defaults),
+        body.user_id,
+        body.skills,
         Constraints(
-            exclude=frozenset(asked.exclude_job_ids),
-            min_score=asked.min_score,
-            after=None if asked.cursor is None else cursor.from_text(asked.cursor),
+            exclude=frozenset(body.exclude_job_ids),
+            min_score=body.min_score,
+            after=None if body.cursor is None else cursor.from_text(body.cursor),
         ),
     )
 
 
-def batch_queries(asked: BatchRequest, defaults: Defaults) -> list[Query]:
+def batch_queries(body: BatchRequest, defaults: Defaults) -> list[Query]:
     """The queries of a request for several users."""
-    if len(asked.user_ids) > defaults.max_users:
+    if len(body.user_ids) > defaults.max_users:
         raise InvalidInputError(
             "The request is not valid: user_ids list should have at most"
             f" {defaults.max_users} items."
         )
-    key = _batch_key(asked, defaults)
-    top_k = _top_k(asked, defaults)
-    constraints = Constraints(min_score=asked.min_score)
+    key = _batch_key(body, defaults)
+    top_k = _top_k(body, defaults)
+    constraints = Constraints(min_score=body.min_score)
     return [
-        Query(key, top_k, user_id, constraints=constraints)
-        for user_id in asked.user_ids
+        Query(key, top_k, user_id, constraints=constraints) for user_id in body.user_ids
     ]
 
 
 def similar_query(job_id: Id, top_n: int) -> Query:
-    """The query for jobs like this one."""
+    """The query for jobs similar to a job."""
     return Query(BatchKey("similarity", source="job"), top_n, job_id)
 
 
-def candidates_query(asked: CandidatesRequest, defaults: Defaults) -> Query:
-    """The query for users that fit a job."""
-    key = BatchKey(asked.rank_by, source="job", target="users")
-    return Query(key, _top_k(asked, defaults), asked.job_id)
+def candidates_query(body: CandidatesRequest, defaults: Defaults) -> Query:
+    """The query for users who fit a job."""
+    key = BatchKey(body.rank_by, source="job", target="users")
+    return Query(key, _top_k(body, defaults), body.job_id)
 
 
 def explaining_queries(
     queries: Sequence[Query], outcomes: Sequence[Outcome]
 ) -> dict[int, Query]:
-    """The queries that explain these hits, by the number of the query."""
+    """The queries that explain the hits of these outcomes, by position."""
     return {
         n: replace(
             query,
@@ -106,12 +105,14 @@ def explaining_queries(
 def recommend_response(
     result: Result, *, explained: Mapping[Id, Hit] = NONE_EXPLAINED
 ) -> RecommendResponse:
-    """The response for one profile. `explained`: hits with their explanation, by id;
-    the scores of the result stay untouched.
+    """The response for one profile.
+
+    `explained`: hits with explanations, by id. Only their explanations are used; the
+    scores are those of `result`.
     """
     return RecommendResponse(
         recommendations=[
-            _explained_job(_with_reasons(hit, explained[hit.id]))
+            _explained_job(_with_explanation(hit, explained[hit.id]))
             if hit.id in explained
             else _job(hit)
             for hit in result.hits
@@ -124,7 +125,7 @@ def recommend_response(
 
 
 def similar_response(result: Result) -> SimilarResponse:
-    """The response for jobs like a job."""
+    """The response with jobs similar to a job."""
     return SimilarResponse(
         similar=[_job(hit) for hit in result.hits],
         total_jobs_analyzed=result.analyzed,
@@ -133,7 +134,7 @@ def similar_response(result: Result) -> SimilarResponse:
 
 
 def candidates_response(result: Result) -> CandidatesResponse:
-    """The response for users that fit a job."""
+    """The response with users who fit a job."""
     return CandidatesResponse(
         candidates=[_candidate(hit) for hit in result.hits],
         total_users_analyzed=result.analyzed,
@@ -142,7 +143,7 @@ def candidates_response(result: Result) -> CandidatesResponse:
 
 
 def _job(hit: Hit) -> Recommended:
-    # A ranking without explanations has this score for each of its hits.
+    # Rankings without explanations set this score on every hit.
     assert hit.similarity_score is not None  # noqa: S101
     return Recommended(
         job_id=hit.id,
@@ -171,22 +172,22 @@ def _candidate(hit: Hit) -> Candidate:
     )
 
 
-def _with_reasons(hit: Hit, explained: Hit) -> Hit:
+def _with_explanation(hit: Hit, explained: Hit) -> Hit:
     return replace(
         hit, explanation=explained.explanation, match_score=explained.match_score
     )
 
 
 def _explained(hit: Hit) -> Mapping[str, object]:
-    why = hit.explanation
-    if why is None:
+    explanation = hit.explanation
+    if explanation is None:
         return {"match_score": hit.match_score}
     return {
         "match_score": hit.match_score,
-        "coverage": why.coverage,
-        "matched": [_pair(pair) for pair in why.matched],
-        "close": [_pair(pair) for pair in why.close],
-        "missing": list(why.missing),
+        "coverage": explanation.coverage,
+        "matched": [_pair(pair) for pair in explanation.matched],
+        "close": [_pair(pair) for pair in explanation.close],
+        "missing": list(explanation.missing),
     }
 
 
@@ -196,27 +197,27 @@ def _pair(pair: Pair) -> MatchedSkill:
     )
 
 
-def _batch_key(asked: Choice, defaults: Defaults) -> BatchKey:
+def _batch_key(body: RankingOptions, defaults: Defaults) -> BatchKey:
     return BatchKey(
-        asked.rank_by or defaults.rank_by,
-        filters=read_filters(asked.filters or {}, offered=defaults.columns),
-        exact=asked.exact,
+        body.rank_by or defaults.rank_by,
+        filters=read_filters(body.filters or {}, columns=defaults.columns),
+        exact=body.exact,
     )
 
 
-def _top_k(asked: Choice | CandidatesRequest, defaults: Defaults) -> int:
-    if "top_n" not in asked.model_fields_set:
+def _top_k(body: RankingOptions | CandidatesRequest, defaults: Defaults) -> int:
+    if "top_n" not in body.model_fields_set:
         return defaults.top_n
-    if asked.top_n > defaults.max_top_n:
+    if body.top_n > defaults.max_top_n:
         raise InvalidInputError(
             "The request is not valid: top_n should be less than or equal to"
             f" {defaults.max_top_n}."
         )
-    return asked.top_n
+    return body.top_n
 
 
 def server_timing(timings: Timings, start: float) -> str:
-    """The value of the header Server-Timing."""
+    """The value of the Server-Timing header."""
     total_ms = (time.perf_counter() - start) * 1000
     return (
         f"encode;dur={timings.encode_ms:.1f}, scan;dur={timings.scan_ms:.1f},"

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI does not know of it, and its page."""
+"""The OpenAPI document: additions to FastAPI's own, and the page `/docs`."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.api.mapping import Defaults
 from app.api.responses import ErrorResponse
-from app.query.filters import BOUNDS, MOST_VALUES
+from app.query.filters import BOUNDS, MAX_VALUES
 from app.storage.columns import ColumnType
 from app.storage.filterable_columns import FilterableColumns
 
@@ -48,10 +48,9 @@ NULL_SCHEMA: Schema = {"type": "null"}
 def describe_settings(
     app: FastAPI, columns: FilterableColumns, defaults: Defaults
 ) -> None:
-    """Let the OpenAPI document say what the settings allow.
+    """Add the limits and filters from the settings to the OpenAPI document.
 
-    The upper bounds of requests, and which filters there are: their types, too, as
-    soon as the database has told them.
+    The types of filters appear once they have been read from the database.
     """
     original = app.openapi
 
@@ -74,8 +73,9 @@ def describe_settings(
 
 
 def _make_bounds_exact(node: object) -> None:
-    """FastAPI writes the bounds of integers as floats, which programs that read them
-    cannot tell from their neighbours near 2**63.
+    """Make the bounds of integers integers again.
+
+    FastAPI writes them as floats, which are not exact near 2**63.
     """
     if isinstance(node, dict):
         for key in BOUNDS_OF_INTEGERS & node.keys():
@@ -109,7 +109,7 @@ def _filter_schema(kind: ColumnType | None) -> Schema:
     several = {
         "type": "array",
         "items": {"anyOf": [value, NULL_SCHEMA]},
-        "maxItems": MOST_VALUES,
+        "maxItems": MAX_VALUES,
     }
     within = {
         "type": "object",
@@ -121,7 +121,7 @@ def _filter_schema(kind: ColumnType | None) -> Schema:
     return {"anyOf": [value, NULL_SCHEMA, several, *([within] if ordered else [])]}
 
 
-# For the document only: `app.api.middleware.auth` has refused everyone else by then.
+# For the document only: `app.api.middleware.auth` checks the keys.
 API_KEYS = [
     Security(HTTPBearer(auto_error=False)),
     Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
@@ -135,13 +135,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"model": ErrorResponse, "description": "The body did not arrive in time."},
     413: {"model": ErrorResponse, "description": "The body is too large."},
     422: {"model": ErrorResponse, "description": "The request is not valid."},
-    429: {"model": ErrorResponse, "description": "The key's rate is used up."},
+    429: {"model": ErrorResponse, "description": "The rate limit is reached."},
     503: {"model": ErrorResponse, "description": "Try again after Retry-After."},
 }
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of these error answers."""
+    """The documentation of these error responses."""
     return {status: ERRORS[status] for status in statuses}
 
 
@@ -152,7 +152,7 @@ INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def build_docs(*, title: str, openapi_url: str) -> APIRouter:
-    """`/docs`, which loads Swagger UI from its usual CDN."""
+    """The route `/docs`, which loads Swagger UI from its usual CDN."""
     page = get_swagger_ui_html(openapi_url=openapi_url, title=title)
     html = bytes(page.body).decode()
     policy = docs_policy(html)
@@ -166,9 +166,10 @@ def build_docs(*, title: str, openapi_url: str) -> APIRouter:
 
 
 def docs_policy(html: str) -> str:
-    """Allows the CDN and exactly the inline scripts of this page, by their hashes.
+    """The Content-Security-Policy of `/docs`.
 
-    Swagger UI sets styles from its script, hence 'unsafe-inline' for those.
+    It allows the CDN and, by their hashes, the inline scripts of this page. Swagger UI
+    sets styles from its script, hence 'unsafe-inline' for styles.
     """
     hashes = " ".join(_hash(script) for script in INLINE_SCRIPT.findall(html))
     return (

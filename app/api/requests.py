@@ -1,4 +1,4 @@
-"""What comes in as JSON."""
+"""Request bodies."""
 
 from typing import Annotated, Any, Self
 
@@ -17,7 +17,7 @@ from app.ranking.registry import RANKINGS
 
 DEFAULT_TOP_N = 10
 MAX_EXCLUDED = 1000
-MOST_USERS = 64
+MAX_USERS = 64
 
 
 def _whole(value: object) -> object:
@@ -28,10 +28,10 @@ def _whole(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
-# The bounds come first, or the document does not show them. FastAPI makes them floats
-# there, which hold 2**63 but not the integer before it.
+# `Field` must come first, or OpenAPI omits the bounds. FastAPI writes them as floats,
+# which can represent 2**63 but not 2**63 - 1: hence `lt`.
 Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
-# How long a text may be, the body's limit says for all of them: see docs/limits.md.
+# Texts have no limit of their own, only that of the body: see docs/limits.md.
 TextId = Annotated[str, Field(min_length=1)]
 
 
@@ -46,7 +46,7 @@ RankBy = Annotated[
     AfterValidator(_known_ranking),
     Field(json_schema_extra={"enum": list(RANKINGS)}),
 ]
-RANKINGS_TOLD = " ".join(
+RANKING_SUMMARIES = " ".join(
     f"`{entry.name}`: {entry.summary}." for entry in RANKINGS.values()
 )
 Ids = Annotated[list[Integer64 | TextId], Field(max_length=MAX_EXCLUDED)]
@@ -55,72 +55,74 @@ Ids = Annotated[list[Integer64 | TextId], Field(max_length=MAX_EXCLUDED)]
 def _exactly_one(schema: dict[str, Any]) -> None:
     schema["oneOf"] = [{"required": ["user_id"]}, {"required": ["skills"]}]
     for name in ("user_id", "skills"):
-        # The default only says "not sent"; null itself is refused.
+        # The default None means "not sent"; an explicit null is refused.
         field = schema["properties"][name]
         field.pop("default", None)
         kept = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
         field |= kept[0] if len(kept) == 1 else {"anyOf": kept}
 
 
-class Choice(BaseModel):
-    """How many jobs, ranked how, and which."""
+class RankingOptions(BaseModel):
+    """The number of jobs, their ranking and filters."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     top_n: Whole = Field(DEFAULT_TOP_N, ge=1, description="How many jobs to return.")
     rank_by: RankBy | None = Field(
         None,
-        description=f"{RANKINGS_TOLD} The default is the service's RANK_BY.",
+        description=f"{RANKING_SUMMARIES} The default is the service's RANK_BY.",
     )
     exact: bool = Field(
         False,
-        description="Compare all jobs, also where SEARCH_BACKEND=pgvector would let an"
-        " index choose; ranking by skills always does.",
+        description="Compare all jobs, even if SEARCH_BACKEND=pgvector could use an"
+        " approximate index. Ranking by skills is always exact.",
     )
     explain: bool = Field(
-        False, description="Give the reasons with a ranking by similarity as well."
+        False, description="Explain each job, also with a ranking by similarity."
     )
     filters: dict[str, Any] | None = Field(
         None,
-        description="By column: a value, a list of values of which one must be there,"
-        ' or bounds such as `{"gte": 1, "lt": 2}`. null is a value that is absent.'
-        " `GET /api/columns` tells the columns.",
+        description="By column: a value, a list of allowed values, or bounds such as"
+        ' `{"gte": 1, "lt": 2}`. null matches a missing value. `GET /api/columns` lists'
+        " the columns.",
     )
     min_score: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="The least similarity_score, or match_score where that ranks.",
+        description="The minimum score: of match_score if the ranking orders by it,"
+        " else of similarity_score.",
     )
 
 
-class RecommendRequest(Choice):
-    """Either a user in the database or a skills text, and how many jobs to return.
+class RecommendRequest(RankingOptions):
+    """Either a user in the database or a skills text.
 
-    41.0 is the integer 41, and "41" finds it too; 41.5 is refused.
+    An id of 41.0 is the integer 41, and "41" matches it too; 41.5 is refused.
     """
 
     model_config = ConfigDict(json_schema_extra=_exactly_one)
 
     user_id: Integer64 | TextId | None = Field(
-        None, description="The user's id in the table `users`.", examples=[42]
+        None, description="The user's id in the table of users.", examples=[42]
     )
     skills: str | None = Field(
         None,
         min_length=1,
         pattern=r"\S",
-        description="A skills text, for someone who has no row in `users`. The body's"
-        " 64 KB bound it: 5,000 characters fit, in any script and form of JSON.",
+        description="A skills text, for a person without a row in the table of users."
+        " The body's limit of 64 KB applies: 5,000 characters always fit.",
         examples=["python, sql, data analysis"],
     )
     exclude_job_ids: Ids = Field(
         [],
-        description="Jobs to leave out; an id that no job has leaves out nothing. As"
-        " many UUIDs fit into the body's 64 KB, and texts of 60 letters.",
+        description="Jobs to leave out. Unknown ids are ignored. The body's limit of"
+        " 64 KB allows 1,000 UUIDs, or 1,000 texts of 60 letters.",
     )
     cursor: str | None = Field(
         None,
         max_length=MAX_LENGTH,
-        description="`next_cursor` of an answer to the same question: goes on there.",
+        description="The `next_cursor` of a response to the same request: returns the"
+        " next page.",
     )
 
     @model_validator(mode="after")
@@ -131,14 +133,14 @@ class RecommendRequest(Choice):
         return self
 
 
-class BatchRequest(Choice):
-    """Several users in the database, and how many jobs to return for each."""
+class BatchRequest(RankingOptions):
+    """Several users in the database."""
 
     user_ids: list[Integer64 | TextId] = Field(min_length=1, examples=[[1, 2, 3]])
 
 
 class CandidatesRequest(BaseModel):
-    """Which users fit a job."""
+    """A job for which to rank users."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -1,4 +1,4 @@
-"""What goes out as JSON."""
+"""Response bodies."""
 
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ PublicId = Annotated[
 
 
 class Recommended(BaseModel):
-    """One job of an answer."""
+    """One recommended job."""
 
     job_id: PublicId
     similarity_score: float = Field(
@@ -30,40 +30,40 @@ class Recommended(BaseModel):
     columns: dict[str, Any] | None = Field(
         None,
         exclude_if=lambda columns: columns is None,
-        description="The columns of JOB_COLUMNS, where that is set.",
+        description="The values of the columns in JOB_COLUMNS, if that is set.",
     )
 
 
 class RecommendResponse(BaseModel):
-    """The best jobs, highest similarity first, equal ones by job_id."""
+    """The best jobs, highest score first, ties by job_id."""
 
     success: bool = True
     recommendations: list[SerializeAsAny[Recommended]]
     total_jobs_analyzed: int = Field(
-        description="Jobs that were compared: those that match the filters and have a"
-        " sound embedding of the current model."
+        description="Compared jobs: those that match the filters and have a valid"
+        " embedding of the current model."
     )
     total_jobs_pending: int = Field(
-        description="Jobs with a text that were not compared, because their embedding"
-        " is still to be made. Counted at most every few seconds."
+        description="Jobs with a text that were not compared, because they have no"
+        " embedding yet. The count may be some seconds old."
     )
     detail: str | None = Field(
-        None, description="A remark, for example that the user has no skills yet."
+        None, description="A message, for example that the user has no skills yet."
     )
     next_cursor: str | None = Field(
-        None, description="Goes on after these jobs; null where there are no more."
+        None, description="The cursor of the next page; null on the last page."
     )
 
 
 class ErrorResponse(BaseModel):
-    """Every error looks like this."""
+    """The body of every error."""
 
     success: bool = False
     detail: str = Field(description="One sentence that says what to do.")
 
 
 class JobCounts(BaseModel):
-    """Jobs by state; each is in exactly one."""
+    """The number of jobs in each state; a job is in exactly one."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -76,12 +76,12 @@ class JobCounts(BaseModel):
 
 
 class ReadyResponse(BaseModel):
-    """The service can answer."""
+    """The service is ready to answer requests."""
 
     model_config = ConfigDict(from_attributes=True)
 
     success: bool = True
-    jobs: JobCounts | None = Field(description="As last counted; null before that.")
+    jobs: JobCounts | None = Field(description="The last counts; null before them.")
     users: int | None
     counted_s_ago: float | None
     model: str
@@ -95,7 +95,7 @@ class AliveResponse(BaseModel):
 
 
 class MatchedSkill(BaseModel):
-    """A skill of the user, and the most similar skill of the job."""
+    """A skill of the user and the most similar skill of the job."""
 
     skill: str
     job_skill: str
@@ -103,18 +103,18 @@ class MatchedSkill(BaseModel):
 
 
 class Explained(BaseModel):
-    """Why something fits. Null where the skills of the row are still to be split."""
+    """Why a row fits. The fields are null while its skills are pending."""
 
     model_config = ConfigDict(defer_build=True)
 
     match_score: float | None = Field(
         None,
-        description="The weighted share of the skills asked for that are there, 0 to"
-        " 1: a skill counts for more, the fewer jobs list it or one like it; what is"
-        " nearly there counts in part, and a job that lists many more costs some.",
+        description="The weighted share of the requested skills that the row has, 0 to"
+        " 1. Rare skills have more weight, close skills count in part, and a long list"
+        " of other skills lowers the score.",
     )
     coverage: float | None = Field(
-        None, description="The share of the other side's skills that are covered."
+        None, description="The share of the row's skills that the request has."
     )
     matched: list[MatchedSkill] | None = None
     close: list[MatchedSkill] | None = None
@@ -122,10 +122,10 @@ class Explained(BaseModel):
 
 
 class ExplainedJob(Explained, Recommended):
-    """A recommended job with the reasons."""
+    """A recommended job with its explanation."""
 
     similarity_score: float | None = Field(  # type: ignore[assignment]  # null as well
-        description="Cosine similarity of the texts; null while it is pending."
+        description="Cosine similarity of the texts; null while the job is pending."
     )
 
 

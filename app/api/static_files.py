@@ -1,4 +1,4 @@
-"""The page at `/` and its files: read from disk for each request, never kept."""
+"""The page at `/` and its files, read from disk at each request to save memory."""
 
 import asyncio
 import hashlib
@@ -20,19 +20,18 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# What the index writes where the version belongs in the addresses of its files, and
-# where the rankings belong that a visitor may choose from.
+# Placeholders in the index page: the version in file URLs, and the ranking choices.
 URL_PLACEHOLDER = b"/VERSION/"
 RANKINGS_PLACEHOLDER = b"<!-- RANKINGS -->"
 
-# The index is asked for again each time, and answered with 304 while it is the same.
-# Its files have the version in their address, so those may stay for ever.
+# Browsers revalidate the index at each visit (304 if unchanged). File URLs contain the
+# version, so browsers may cache files for ever.
 CHECKED = "no-cache"
 KEPT = "public, max-age=31536000, immutable"
 
 
 def build_page(folder: Path = WEB_FOLDER) -> APIRouter:
-    """`/` and `/static/{version}/{name}`; neither needs a key, see `is_open`."""
+    """The routes `/` and `/static/{version}/{name}`, which need no API key."""
     router = APIRouter(include_in_schema=False)
     names = frozenset(
         path.name for path in folder.iterdir() if path.suffix in MEDIA_TYPES
@@ -43,20 +42,20 @@ def build_page(folder: Path = WEB_FOLDER) -> APIRouter:
     async def index(request: Request) -> Response:
         return await _answer(request, folder / INDEX_PAGE, version, CHECKED)
 
-    @router.api_route(OPEN_FOLDER + "{asked}/{name}", methods=["GET", "HEAD"])
-    async def file(asked: str, name: str, request: Request) -> Response:
+    @router.api_route(OPEN_FOLDER + "{url_version}/{name}", methods=["GET", "HEAD"])
+    async def file(url_version: str, name: str, request: Request) -> Response:
         if name not in names:
             raise HTTPException(404)
-        # While a deployment replaces another one, the old one may be asked for a file
-        # of the new: it answers with what it has, to be asked for again.
-        caching = KEPT if asked == version else CHECKED
+        # During a deployment the old process may get requests for files of the new
+        # version: it sends its own file, which browsers must not cache.
+        caching = KEPT if url_version == version else CHECKED
         return await _answer(request, folder / name, version, caching)
 
     return router
 
 
 def folder_version(folder: Path) -> str:
-    """16 hexadecimal digits that change when any file of the page does."""
+    """A hash of the page's files, in 16 hexadecimal digits."""
     digest = hashlib.sha256(ranking_choices().encode())
     for path in sorted(folder.iterdir()):
         if path.suffix in MEDIA_TYPES:
@@ -65,7 +64,7 @@ def folder_version(folder: Path) -> str:
 
 
 def ranking_choices() -> str:
-    """The HTML of a choice for each ranking of the registry, the first one chosen."""
+    """The HTML of a radio button per ranking; the first one is checked."""
     return "\n            ".join(
         f'<label><input type="radio" name="rank" value="{escape(entry.name)}"'
         f"{'' if place else ' checked'}><span><b>{escape(entry.title)}</b>"

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _recommend(args: argparse.Namespace, settings: Settings, database: Database) -> int:
     columns = settings.filterable_columns
-    filters = read_filters(_json_object(args.filters), offered=columns)
+    filters = read_filters(_json_object(args.filters), columns=columns)
     ranking = args.rank_by or check_rank_by(settings.rank_by)
     constraints = Constraints(min_score=args.min_score)
     wanted = Wanted(BatchKey(ranking, filters=filters), args.top_n, constraints)

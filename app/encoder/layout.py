@@ -49,7 +49,7 @@ _OLD_POOLING = {
 }
 _PASSAGE = ("document", "passage", "corpus")
 # Room for the special tokens and a piece of text.
-_LEAST_TOKENS = 3
+_MIN_TOKENS = 3
 
 Part = TypeVar("Part")
 
@@ -223,7 +223,7 @@ def _max_tokens(folder: Path, architecture: Architecture) -> int:
     most = architecture.positions - architecture.first_position
     said = window.max_seq_length or tokenizer.model_max_length
     tokens = most if said is None else int(min(said, most))
-    if tokens < _LEAST_TOKENS:
+    if tokens < _MIN_TOKENS:
         raise UnsupportedModelError(f"A window of {tokens} tokens is not supported.")
     return tokens
 

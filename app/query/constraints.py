@@ -1,7 +1,7 @@
-"""Which rows a query is about: filters, excluded ids, minimum score, cursor position.
+"""Filters, and the constraints of one query: excluded ids, minimum score, cursor.
 
-Values only: `app.storage.conditions` makes SQL of the filters, which the queries of a
-batch share; `app.ranking.top_k.bounds` obeys the rest, which is each query's own.
+Values only. All queries of a batch share their filters, which `app.storage.conditions`
+turns into SQL; `app.ranking.top_k.bounds` applies the constraints of each query.
 """
 
 import hashlib
@@ -12,13 +12,11 @@ Scalar = str | int | float | bool | None
 
 
 class _ComparedExactly:
-    """Equal only where the values are of one type: True == 1 == 1.0 elsewhere, and a
-    column tells them apart.
-    """
+    """Equality that respects types: True, 1 and 1.0 are different column values."""
 
     @cached_property
     def _digest(self) -> bytes:
-        # Made once: queues compare keys in a lock, and a thousand values take 1 ms.
+        # Cached: queues compare keys under a lock, and 1,000 values take 1 ms.
         return hashlib.blake2b(repr(self).encode("utf-8", "surrogatepass")).digest()
 
     def __eq__(self, other: object) -> bool:
@@ -30,9 +28,7 @@ class _ComparedExactly:
 
 @dataclass(frozen=True, eq=False)
 class AnyOf(_ComparedExactly):
-    """The column holds one of the values; None among them means null. No values: no
-    row.
-    """
+    """The column has one of the values; None stands for null. No values: no row."""
 
     column: str
     values: tuple[Scalar, ...]
@@ -40,7 +36,10 @@ class AnyOf(_ComparedExactly):
 
 @dataclass(frozen=True, eq=False)
 class Range(_ComparedExactly):
-    """The column lies within all bounds: pairs of gte, gt, lte or lt and a value."""
+    """The column is within all bounds: pairs of an operator and a value.
+
+    The operators are gte, gt, lte and lt.
+    """
 
     column: str
     bounds: tuple[tuple[str, Scalar], ...]
@@ -51,10 +50,10 @@ Condition = AnyOf | Range
 
 @dataclass(frozen=True)
 class CursorPosition:
-    """A row's place in an answer: its published scores, which order it, and its id.
+    """The position of a row in the ordered answer: its published scores and its id.
 
-    `ranking_state` is what the scores rest on beside the query, where that may change
-    between two pages, as the ranking wrote it; `checksum` is the cursor's, see
+    `ranking_state` holds, in the ranking's own format, whatever else the scores depend
+    on and that may change between two pages. `checksum` is that of the cursor: see
     `app.query.cursor`.
     """
 

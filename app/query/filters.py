@@ -1,6 +1,6 @@
-"""Filters as a request writes them, in one form: equal filters become equal values.
+"""Parse a request's filters into a normal form: equal filters are equal values.
 
-That a value is of its column's type, `app.storage.columns` must tell.
+`app.storage.columns` checks that each value has its column's type.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,74 +9,77 @@ from app.errors import InvalidInputError
 from app.query.constraints import AnyOf, Condition, Range, Scalar
 
 BOUNDS = ("gt", "gte", "lt", "lte")
-MOST_VALUES = 1000
+MAX_VALUES = 1000
 
 
 def read_filters(
-    given: Mapping[str, object], *, offered: Sequence[str]
+    filters: Mapping[str, object], *, columns: Sequence[str]
 ) -> tuple[Condition, ...]:
-    """`column: value` is equality, a list any of, `{"gte": 1, "lt": 2}` a range.
+    """Parse `column: value` (equality), a list (any of) or `{"gte": 1, "lt": 2}`.
 
-    Raises InvalidInputError, which names the column if it is one of those offered.
+    Raises InvalidInputError, which names the column only if it is one of `columns`.
     """
-    for column in given:
-        if column not in offered:
-            raise InvalidInputError(unknown_column(offered))
-    return tuple(_condition(column, given[column]) for column in sorted(given))
+    for column in filters:
+        if column not in columns:
+            raise InvalidInputError(unknown_column(columns))
+    return tuple(_condition(column, filters[column]) for column in sorted(filters))
 
 
-def unknown_column(offered: Sequence[str]) -> str:
-    """The sentence for a filter on another column; its name is input, these are not."""
-    if not offered:
-        return "The request is not valid: no columns are offered to filter on."
+def unknown_column(columns: Sequence[str]) -> str:
+    """The message for a filter on another column, whose name it does not echo."""
+    if not columns:
+        return (
+            "The request is not valid: filters is not available, because JOB_COLUMNS"
+            " names no columns."
+        )
     return (
-        "The request is not valid: filters names a column that is not offered; there"
-        f" are {', '.join(offered)}."
+        "The request is not valid: filters names an unknown column; the columns are"
+        f" {', '.join(columns)}."
     )
 
 
-def _condition(column: str, given: object) -> Condition:
-    if isinstance(given, Mapping):
-        return _range(column, given)
-    values = given if isinstance(given, list) else [given]
-    if len(values) > MOST_VALUES:
+def _condition(column: str, filter_: object) -> Condition:
+    if isinstance(filter_, Mapping):
+        return _range(column, filter_)
+    values = filter_ if isinstance(filter_, list) else [filter_]
+    if len(values) > MAX_VALUES:
         raise InvalidInputError(
-            f"The request is not valid: filters.{column} has {len(values)} values, and"
-            f" may have {MOST_VALUES}."
+            f"The request is not valid: filters.{column} has {len(values)} values; the"
+            f" maximum is {MAX_VALUES}."
         )
     return AnyOf(column, _distinct(_scalar(column, value) for value in values))
 
 
-def _range(column: str, given: Mapping[object, object]) -> Range:
-    if not given or any(bound not in BOUNDS for bound in given):
+def _range(column: str, bounds: Mapping[object, object]) -> Range:
+    if not bounds or any(bound not in BOUNDS for bound in bounds):
         raise InvalidInputError(
             f"The request is not valid: filters.{column} needs bounds among"
             f" {', '.join(BOUNDS)}."
         )
-    bounds = []
+    parsed = []
     for bound in BOUNDS:
-        if bound in given:
-            value = _scalar(column, given[bound])
+        if bound in bounds:
+            value = _scalar(column, bounds[bound])
             if value is None:
-                raise _misshapen(column)
-            bounds.append((bound, value))
-    return Range(column, tuple(bounds))
+                raise _malformed(column)
+            parsed.append((bound, value))
+    return Range(column, tuple(parsed))
 
 
 def _scalar(column: str, value: object) -> Scalar:
     if value is None or isinstance(value, str | int | float):
         return value
-    raise _misshapen(column)
+    raise _malformed(column)
 
 
-def _misshapen(column: str) -> InvalidInputError:
+def _malformed(column: str) -> InvalidInputError:
     return InvalidInputError(
         f"The request is not valid: filters.{column} should be a value, a list of"
-        " values, or bounds that are values."
+        ' values, or bounds such as {"gte": 1}.'
     )
 
 
 def _distinct(values: Iterable[Scalar]) -> tuple[Scalar, ...]:
-    """In one order, each once. True, 1 and 1.0 are three."""
-    found = {(type(value).__name__, repr(value)): value for value in values}
-    return tuple(found[key] for key in sorted(found))
+    """Distinct values in a fixed order. True, 1 and 1.0 are three values."""
+    distinct = {(type(value).__name__, repr(value)): value for value in values}
+    return tuple(distinct[key] for key in sorted(distinct))

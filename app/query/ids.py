@@ -1,4 +1,4 @@
-"""Ids of jobs and users: integer, uuid or text columns, told by the catalogue."""
+"""Ids of jobs and users: integer, uuid or text, by the column's type."""
 
 import re
 import uuid
@@ -14,27 +14,27 @@ INT64 = range(-(2**63), 2**63)
 
 @dataclass(frozen=True)
 class IdColumn:
-    """How one id column is read, compared and shown."""
+    """Parses, encodes and decodes the ids of one column."""
 
     kind: Kind
 
     @classmethod
     def of_type(cls, type_name: str) -> "IdColumn":
-        """From a type name as Postgres' `format_type` gives it."""
+        """From a type name as Postgres' `format_type` returns it."""
         if type_name in INTEGER_TYPES:
             return cls("integer")
         return cls("uuid" if type_name == "uuid" else "text")
 
     @property
     def cast(self) -> str:
-        """The SQL type that values are cast to on their way out and in."""
+        """The SQL type that ids are cast to, both read and written."""
         return {"integer": "int8", "uuid": "uuid", "text": "text"}[self.kind]
 
     def parse(self, value: Id) -> Id | None:
-        """The value as this column holds it, or None when no row can have it.
+        """The value in the column's type, or None when no row can have it.
 
-        An id in a URL or a form is text: "42" finds the integer 42, and 42 finds
-        the text "42".
+        An id in a URL or a form is text: "42" matches the integer 42, and 42 the text
+        "42".
         """
         if self.kind == "integer":
             return _integer(value)
@@ -44,15 +44,15 @@ class IdColumn:
         return None if "\x00" in text else text
 
     def to_stream(self, id_: Id) -> int | bytes:
-        """An id, as `parse` gives it, in the form of a COPY BINARY record."""
+        """Encode an id from `parse` as in a COPY BINARY record."""
         if isinstance(id_, int):
             return id_
         return uuid.UUID(id_).bytes if self.kind == "uuid" else id_.encode()
 
     def from_stream(self, raw: int | bytes) -> Id:
-        """The public form of an id as a COPY BINARY record holds it.
+        """Decode an id of a COPY BINARY record into its public form.
 
-        NumPy drops the zero bytes at the end of a fixed-size string.
+        A uuid may be shorter than 16 bytes: NumPy drops zero bytes at the end.
         """
         if isinstance(raw, int):
             return raw

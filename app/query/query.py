@@ -1,4 +1,4 @@
-"""What is asked, as values: a query, and what those of one batch have in common."""
+"""A query, and the key that the queries of one batch share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Target = Literal["jobs", "users"]
 
 @dataclass(frozen=True)
 class BatchKey:
-    """What the queries of one batch have in common: they share a scan.
+    """The common part of the queries of one batch, which share a scan.
 
-    `ranking` is a name of `ranking.registry`. `source` is what is compared, a profile
-    (a user's, or a text) or a job; `target` is what it is compared with. `exact`
-    compares all rows, also where an index could choose candidates. `explain_only`
-    ranks nothing: the rows that a query names are explained.
+    `ranking`: a name in `ranking.registry`. `source`: rank for a profile (a user, or a
+    text) or for a job. `target`: the rows to rank. `exact`: compare all rows, even if
+    an index could select candidates. `explain_only`: explain the rows that the query
+    names instead of ranking.
     """
 
     ranking: str = "similarity"
@@ -31,9 +31,10 @@ class BatchKey:
 
 @dataclass(frozen=True)
 class Query:
-    """Which rows fit a profile or a job best. `source_id` or `text` is set.
+    """A request for the `top_k` rows that fit a profile or a job best.
 
-    `only`: the rows to explain, where the key says `explain_only`.
+    Either `source_id` or `text` is set. `only`: the rows to explain, if the key has
+    `explain_only`.
     """
 
     key: BatchKey

@@ -1,4 +1,4 @@
-"""What an answer holds, and where its time went."""
+"""The result of a query, and the timings of its batch."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from app.query.ids import Id
 
 @dataclass(frozen=True)
 class Timings:
-    """Where the time of a batch went, in milliseconds."""
+    """The time spent in the parts of a batch, in milliseconds."""
 
     encode_ms: float
     scan_ms: float
@@ -20,7 +20,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Volume:
-    """What a batch read from the table."""
+    """The rows and bytes that a batch read from the database."""
 
     rows: int
     bytes: int
@@ -30,18 +30,18 @@ class Volume:
 
 
 class AbandonedError(Exception):
-    """Nobody waits for this batch any more."""
+    """All requests of the batch were cancelled."""
 
 
 class BatchObserver(Protocol):
-    """Is told of every finished batch, on the thread of the batch."""
+    """Called after every batch, on the thread that ran it."""
 
     def batch_done(self, queries: int, volume: Volume, timings: Timings) -> None: ...
 
 
 @dataclass
 class Stopwatch:
-    """Adds up the milliseconds spent in the parts of a batch."""
+    """Measures the parts of a batch, in milliseconds."""
 
     spent_ms: dict[str, float] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Pair:
-    """A skill of the query, and the most similar skill of the row."""
+    """A skill of the query and the most similar skill of the row."""
 
     skill: str
     other: str
@@ -71,9 +71,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`score` is the share of the query's skills that the row has, rare ones counting
-    for more, less what a longer list costs; `coverage` the share of the row's skills
-    that the query has; the lists are in the query's order.
+    """Why a row fits a query.
+
+    `score`: the share of the query's skills that the row has, weighted by rarity, minus
+    the length penalty. `coverage`: the share of the row's skills that the query has.
+    The lists are in the order of the query.
     """
 
     score: float
@@ -85,12 +87,11 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Hit:
-    """A row that fits.
+    """One row of a result.
 
-    `similarity_score` is the cosine similarity of the whole
-    texts, None where an embedding is pending; `explanation` is None where nobody asked
-    for it, or where the row's skills are still to be split; `match_score` is that of a
-    ranking with reasons, None of any other.
+    `similarity_score`: the cosine similarity of the whole texts; None while an
+    embedding is pending. `explanation`: None if it was not requested, or while the
+    row's skills are pending. `match_score`: None unless the ranking explains its hits.
     """
 
     id: Id
@@ -105,9 +106,9 @@ class Hit:
 class Result:
     """The best hits, best first, ties by id.
 
-    `analyzed`: rows compared; `pending`: rows with a text that could not be compared
-    yet. `message`: one sentence where there is something to say. `next_cursor`: goes
-    on after the last hit; None where there are no more.
+    `analyzed`: the number of rows compared. `pending`: rows with a text but without an
+    embedding yet. `message`: one sentence for the client, if any. `next_cursor`: the
+    cursor of the next page; None on the last one.
     """
 
     hits: Sequence[Hit]

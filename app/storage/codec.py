@@ -12,7 +12,7 @@ EMBEDDING_BYTES = DIMENSION * 4
 
 # Below this squared norm float32 loses digits to underflow; such a vector, the zero
 # vector among them, points nowhere.
-LEAST_SQUARED_NORM = 1e-30
+MIN_SQUARED_NORM = 1e-30
 
 FLOAT32 = np.dtype("<f4")
 INT32 = np.dtype("<i4")
@@ -27,7 +27,7 @@ def squared_norms(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def points_somewhere(squared: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which vectors can be compared, by their squared norms: (n,)."""
-    usable: NDArray[np.bool_] = np.isfinite(squared) & (squared >= LEAST_SQUARED_NORM)
+    usable: NDArray[np.bool_] = np.isfinite(squared) & (squared >= MIN_SQUARED_NORM)
     return usable
 
 

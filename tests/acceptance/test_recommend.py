@@ -77,7 +77,7 @@ def test_an_unknown_user_is_404(service: Service) -> None:
         (b"{}", "exactly one of user_id and skills must be given."),
         (b'{"user_id": 1, "skills": "a"}', "exactly one of user_id and skills"),
         (b'{"user_id": null}', "exactly one of user_id and skills"),
-        (b'{"skills": "a", "secret-thing": 1}', "has a field that is not known."),
+        (b'{"skills": "a", "secret-thing": 1}', "has an unknown field."),
         (b'{"skills": "a", "top_n": 0}', "top_n should be greater than or equal to 1."),
         (b'{"skills": "a", "top_n": 101}', "top_n should be less than or equal to 100"),
         (b'{"skills": "a", "top_n": "5"}', "top_n should be a valid integer."),

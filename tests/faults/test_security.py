@@ -123,7 +123,7 @@ def test_a_body_is_not_read_before_the_key_was_seen(closed: Service) -> None:
 
 
 def test_an_open_service_says_so_at_its_start(opened: Service, closed: Service) -> None:
-    warning = "API_KEYS is not set: everyone who reaches this port may ask."
+    warning = "API_KEYS is not set: everyone who can reach this port can use the API."
     assert warning in opened.log
     assert warning not in closed.log
     assert ask(opened, {}).status_code == 200
@@ -141,7 +141,7 @@ def test_f79_a_key_has_its_rate_and_the_other_key_its_own(
         found = [ask(service, bearer(OLD_KEY)) for _ in range(4)]
         assert [response.status_code for response in found] == [200, 200, 200, 429]
         assert 1 <= int(found[-1].headers["Retry-After"]) <= 20
-        assert found[-1].json()["detail"].startswith("This key has used up its")
+        assert found[-1].json()["detail"].startswith("This API key has reached")
         assert ask(service, bearer(NEW_KEY)).status_code == 200
 
 

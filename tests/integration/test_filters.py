@@ -96,7 +96,7 @@ ROWS = dict(enumerate(made_rows(JOBS, seed=2), start=1))
 
 
 def asked(given: dict[str, Any] | None = None, **constraints: Any) -> Asked:
-    filters = read_filters(given or {}, offered=COLUMNS)
+    filters = read_filters(given or {}, columns=COLUMNS)
     return Asked(filters, Constraints(**constraints))
 
 
@@ -195,7 +195,7 @@ def test_a_cursor_belongs_to_its_question_alone(ranking: RankingUnderTest) -> No
     (page,) = ranking.ask(asked(), top_n=5)
     after = cursor.from_text(page.next_cursor or "")
     ranking.ask(asked(after=after, min_score=0.1, exclude=frozenset({3})), top_n=9)
-    with pytest.raises(InvalidInputError, match="belongs to another question"):
+    with pytest.raises(InvalidInputError, match="belongs to another query"):
         ranking.ask(asked({"remote": True}, after=after))
 
 
@@ -269,7 +269,7 @@ def test_every_type_is_shown_and_found(
     ranking = ranking_over(database, HashEncoder(), job_columns=["a B"])
 
     def ask(given: dict[str, object]) -> list[tuple[object, object]]:
-        filters = read_filters(given, offered=["a B"])
+        filters = read_filters(given, columns=["a B"])
         query = profile_query(5, text="x", filters=filters)
         (result,) = results(rank(ranking, [query]))
         return [(hit.id, (hit.columns or {})["a B"]) for hit in result.hits]

@@ -226,7 +226,7 @@ def test_a_file_that_is_there_is_not_overwritten_unasked(
     ("arguments", "said"),
     [
         (["--to-table", "--filters", "[]"], "--filters is a JSON object"),
-        (["--to-table", "--filters", '{"a": 1}'], "no columns are offered"),
+        (["--to-table", "--filters", '{"a": 1}'], "filters is not available"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

@@ -1,1 +1,1 @@
-"""What every request passes before its route."""
+"""ASGI middleware, which every request passes before its route."""

@@ -1,4 +1,4 @@
-"""Sees every request from outside: its id, its log line, its metrics."""
+"""The access log: request ids, one log line and the metrics per request."""
 
 import logging
 import re
@@ -19,13 +19,13 @@ log = logging.getLogger("app.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# nginx's number for a client that closed the connection; it is never sent.
+# nginx's status for a client that closed the connection; it is never sent.
 CLIENT_DISCONNECTED = 499
 
 
 @dataclass
-class _Seen:
-    """What became known of one request."""
+class _Record:
+    """One request, as it is logged."""
 
     request_id: str
     start: float = field(default_factory=time.perf_counter)
@@ -33,10 +33,10 @@ class _Seen:
 
 
 class AccessLogMiddleware:
-    """ASGI middleware, the outermost of ours.
+    """Log and count each request under its route; outermost of our middleware.
 
-    A path is logged and counted by its route only: what a stranger types as a path
-    is input, and as a label it would be a new time series each.
+    The path itself is user input: it is not logged, and as a metric's label each path
+    would be another time series.
     """
 
     def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:
@@ -47,25 +47,25 @@ class AccessLogMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        seen = _Seen(_request_id(scope))
-        scope.setdefault("state", {})["request_id"] = seen.request_id
+        record = _Record(_request_id(scope))
+        scope.setdefault("state", {})["request_id"] = record.request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen.status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = seen.request_id
+                record.status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = record.request_id
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnectedError:
-            seen.status = CLIENT_DISCONNECTED
+            record.status = CLIENT_DISCONNECTED
         finally:
-            self._record(scope, seen)
+            self._write(scope, record)
 
-    def _record(self, scope: Scope, seen: _Seen) -> None:
-        seconds = time.perf_counter() - seen.start
-        status = seen.status or CLIENT_DISCONNECTED
+    def _write(self, scope: Scope, record: _Record) -> None:
+        seconds = time.perf_counter() - record.start
+        status = record.status or CLIENT_DISCONNECTED
         route = _route(scope)
         self._telemetry.request_done(route, status=status, seconds=seconds)
         state: Mapping[str, object] = scope["state"]
@@ -74,7 +74,7 @@ class AccessLogMiddleware:
             logging.DEBUG if route == "/healthz" else logging.INFO,
             "request",
             extra=fields(
-                request_id=seen.request_id,
+                request_id=record.request_id,
                 method=scope["method"] if scope["method"] in METHODS else "other",
                 route=route,
                 status=status,
@@ -95,7 +95,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    """As a router has matched it, or would have: a refusal counts under its route."""
+    """The path of the matching route, even if middleware answered before it."""
     route = scope.get("route") or _match(scope)
     path: str = getattr(route, "path_format", "other")
     return path
@@ -103,7 +103,7 @@ def _route(scope: Scope) -> str:
 
 def _match(scope: Scope) -> object:
     if not scope["path"]:
-        return None  # no request came to its end
+        return None  # refused before the request was complete
     path = scope["path"].rstrip("/") or "/"
     for route in _flat(scope["app"].routes):
         if isinstance(route, Route) and route.path_regex.match(path):
@@ -112,7 +112,7 @@ def _match(scope: Scope) -> object:
 
 
 def _flat(routes: Iterable[object]) -> Iterator[object]:
-    """FastAPI keeps what was included behind an object of its own."""
+    """All routes. FastAPI wraps each included router in an object of its own."""
     for route in routes:
         included = getattr(route, "original_router", None)
         yield from [route] if included is None else _flat(included.routes)

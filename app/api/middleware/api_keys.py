@@ -1,4 +1,4 @@
-"""Who may call: API keys, and how often each may. It knows nothing of HTTP."""
+"""API keys and their rate limits, independent of HTTP."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 
 class ApiKeys:
-    """The keys that open the service; none of them is kept, only their digests."""
+    """The accepted API keys, of which it keeps only digests."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._digests = [_digest(key.encode()) for key in keys]
@@ -18,10 +18,10 @@ class ApiKeys:
         return bool(self._digests)
 
     def find(self, presented: bytes) -> bytes | None:
-        """The digest of the key presented, or None if it is not one of ours.
+        """The digest of the presented key, or None for an unknown key.
 
-        Digests have one length and all are compared to the end, so the time it
-        takes tells nothing about how much of a key was right.
+        The comparison takes the same time for any key: it compares whole digests of
+        equal length, and all of them.
         """
         digest = _digest(presented)
         matches = [known for known in self._digests if _equal(known, digest)]
@@ -29,9 +29,9 @@ class ApiKeys:
 
 
 class TokenBuckets:
-    """A bucket of tokens per caller: `per_minute` at most, refilled evenly.
+    """Token-bucket rate limits: `per_minute` tokens per caller, refilled evenly.
 
-    Callers are known keys, so there are only ever as many buckets as keys.
+    Callers are known keys, so the number of buckets is limited.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TokenBuckets:
         """Take `units` less `paid` tokens and return 0, or the seconds to wait.
 
         `paid`: tokens that this request has taken before. A bucket that was full before
-        the request pays for any number of units; its caller then owes the rest. The
+        the request allows any number of units, and then has a negative balance. The
         wait is for a new request, which has paid nothing.
         """
         needed = min(float(units), self._capacity)

@@ -1,4 +1,4 @@
-"""Refuses callers before their body is read: 401 without a key, 429 too often."""
+"""API-key authentication and rate limits, applied before the body is read."""
 
 from functools import partial
 
@@ -10,8 +10,8 @@ from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 from app.batching.caller import CALLER, Caller
 from app.errors import RateLimitedError
 
-# Everything else needs a key once keys are set, what does not exist included: a new
-# route is closed unless somebody opens it here. A host's health check sends no key.
+# If keys are set, all other paths need one, even unknown paths: a new route is closed
+# by default. Health checks of hosts send no key.
 OPEN_PATHS = frozenset({"/", "/healthz", "/docs", "/openapi.json"})
 OPEN_FOLDER = "/static/"
 
@@ -19,17 +19,17 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="job recommendations"'}
 
 
 class AuthMiddleware:
-    """ASGI middleware that lets known keys through, each at its own rate.
+    """Require a known API key, and limit the rate of each key.
 
-    Rates are per key only: behind a host's proxy all strangers share one address.
-    Shares of the queue are per key, too, and without keys per connection, or per
-    address where a trusted proxy names it.
+    Rates are per key, never per address: behind a host's proxy all clients share one
+    address. Queue shares are per key as well; without keys they are per connection, or
+    per address if a trusted proxy sends it.
     """
 
     def __init__(
         self, app: ASGIApp, *, keys: ApiKeys, buckets: TokenBuckets | None
     ) -> None:
-        """Without keys everyone may ask."""
+        """Without `keys` every request passes; without `buckets` no rate is limited."""
         self._app = app
         self._keys = keys
         self._buckets = buckets
@@ -44,13 +44,13 @@ class AuthMiddleware:
             return
         key = self._keys.find(_presented(scope))
         if key is None:
-            answer = error_response(
+            response = error_response(
                 401,
                 "A valid API key is needed, as `Authorization: Bearer …` or"
                 " `X-API-Key: …`.",
                 CHALLENGE,
             )
-            await answer(scope, receive, send)
+            await response(scope, receive, send)
             return
         charge = partial(self._charge, key)
         try:

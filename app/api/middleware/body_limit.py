@@ -1,4 +1,4 @@
-"""Reads request bodies before the application does: bounded in size and in time."""
+"""Read request bodies before the application, with limits of size and time."""
 
 import asyncio
 
@@ -9,18 +9,18 @@ from app.api.errors import error_response
 LIMIT_BYTES = 64 * 1024
 CLOSE = {"Connection": "close"}
 
-# A larger body takes milliseconds to parse, on the loop that answers `/healthz` too.
+# A larger body takes milliseconds to parse, on the event loop that serves `/healthz`.
 SMALL_BYTES = 4 * 1024
 
 
 class BodyTooLargeError(Exception):
-    """More than the limit was announced or sent."""
+    """The announced or the received body exceeds the limit."""
 
 
 class BodyLimitMiddleware:
-    """ASGI middleware: 413 beyond 64 KB, 408 for a body that trickles in.
+    """Respond with 413 to a body beyond 64 KB, and with 408 to a slow one.
 
-    The framework would read a body of any size whole, and wait for ever.
+    FastAPI itself limits neither the size of a body nor the time to read it.
     """
 
     def __init__(self, app: ASGIApp, *, timeout_s: float) -> None:
@@ -36,7 +36,7 @@ class BodyLimitMiddleware:
             async with asyncio.timeout(self._timeout_s):
                 body = await _read(scope, receive)
         except BodyTooLargeError:
-            # Whatever else is on its way stays unread: the connection is closed.
+            # The rest of the body stays unread, so the connection is closed.
             refusal = error_response(
                 413, f"The body is larger than {LIMIT_BYTES} bytes.", CLOSE
             )
@@ -53,17 +53,16 @@ class BodyLimitMiddleware:
                 await self._app(scope, _replay(body, receive), send)
 
     async def _take_turn(self) -> None:
-        """Let one large body pass a round of the loop, so that others come between.
+        """Allow one large body per round of the event loop, so that others run between.
 
-        The next one is woken when this one leaves, and runs in the round after that in
-        which this one is parsed.
+        The lock wakes the next body, which runs in the round after this one is parsed.
         """
         async with self._turn:
             await asyncio.sleep(0)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:
-    """The whole body, or None when the client left before its end."""
+    """The whole body, or None if the client disconnected."""
     if _announced(scope) > LIMIT_BYTES:
         raise BodyTooLargeError
     body = bytearray()

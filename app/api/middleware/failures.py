@@ -1,6 +1,6 @@
-"""Answers what no route answers: refusals of the protocol, and crashes.
+"""Responses without a route: refusals of the HTTP protocol, and unexpected errors.
 
-It stands inside the middleware that sets headers, so that these answers carry them too.
+It runs inside the middleware that sets headers, so these responses have them too.
 """
 
 import logging
@@ -15,13 +15,13 @@ from app.ops.logs import fields
 
 log = logging.getLogger("app.request")
 
-# The name in a scope's state of what the protocol refuses.
+# The key of a Refusal in the scope's state.
 REFUSAL = "refusal"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is answered to bytes that are no request."""
+    """The response to an invalid HTTP request or to a surplus connection."""
 
     status: int
     detail: str
@@ -29,7 +29,7 @@ class Refusal:
 
 
 class FailureMiddleware:
-    """ASGI middleware: a crash becomes a 500, a refusal its own answer."""
+    """Respond to unexpected errors with 500, and send the protocol's refusals."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,28 +40,28 @@ class FailureMiddleware:
             return
         refusal: Refusal | None = scope["state"].get(REFUSAL)
         if refusal is not None:
-            answer = error_response(
+            response = error_response(
                 refusal.status, refusal.detail, dict(refusal.headers)
             )
-            await answer(scope, receive, send)
+            await response(scope, receive, send)
             return
-        begun = False
+        started = False
 
-        async def send_noticed(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_tracked(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noticed)
+            await self._app(scope, receive, send_tracked)
         except ClientDisconnectedError:
             raise
         except Exception:
             request_id = scope["state"].get("request_id")
             log.exception("unexpected error", extra=fields(request_id=request_id))
-            if begun:
+            if started:
                 raise  # the server closes the connection
-            answer = error_response(
+            response = error_response(
                 500, "Something broke inside the service; its log has the details."
             )
-            await answer(scope, receive, send)
+            await response(scope, receive, send)

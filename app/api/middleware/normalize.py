@@ -1,13 +1,13 @@
-"""Requests in the one form that routes know."""
+"""Normalize methods and paths before routing."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class NormalizeMiddleware:
-    """ASGI middleware: HEAD is GET without its body, a trailing slash is none.
+    """Serve HEAD as GET without the body, and ignore a trailing slash.
 
-    A redirect to the path without the slash would have to name the scheme, which a
-    service behind a proxy knows only if it trusts that proxy.
+    A redirect to the path without the slash would need the scheme, which a service
+    behind a proxy knows only if it trusts that proxy.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,5 +29,5 @@ class NormalizeMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        # A copy: the server must still know that no body may follow.
+        # A copy of the scope: the server needs the original HEAD to omit the body.
         await self._app({**scope, "method": "GET"}, receive, send_head)

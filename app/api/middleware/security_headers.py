@@ -1,16 +1,16 @@
-"""Security headers on every answer."""
+"""Security headers on every response."""
 
 from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Nothing in an answer in JSON is to be run, loaded or framed.
+# A JSON response must not be run, load anything or be framed.
 CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none';"
-    # No string becomes HTML or a script, not even by a mistake of the page's own.
+    # Trusted Types: the browser blocks code that turns a string into HTML or a script.
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
@@ -23,9 +23,9 @@ DEFAULTS = {
 
 
 class SecurityHeadersMiddleware:
-    """ASGI middleware; a header that a route sets itself is left as it is.
+    """Set security headers, except those that a route has set itself.
 
-    `policies`: the content security policy of paths that are not plain JSON.
+    `policies`: the Content-Security-Policy by path; others get the one for JSON.
     """
 
     def __init__(self, app: ASGIApp, *, policies: Mapping[str, str]) -> None:

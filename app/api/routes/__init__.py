@@ -1,1 +1,1 @@
-"""One resource a module: each route parses, makes one call, and returns."""
+"""Routes, one module per resource. A route parses, makes one call, and returns."""

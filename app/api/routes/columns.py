@@ -1,4 +1,4 @@
-"""Which columns there are to show and to filter on, also for the OpenAPI document."""
+"""`GET /api/columns`: the columns of the jobs, and the default ranking."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from app.ops.readiness import SingleFlight
 from app.ranking.registry import RANKINGS
 from app.storage.columns import JobColumn
 
-# A column that appears or changes its type is seen so much later by who asks here.
+# A new column or a changed type appears here at most this much later.
 COLUMNS_FRESH_S = 5.0
 
 
@@ -39,9 +39,13 @@ ANSWER: Schema = {
 def build_columns_router(
     columns: SingleFlight[Sequence[JobColumn]], *, rank_by: str, needs_key: bool
 ) -> APIRouter:
-    """`GET /api/columns`."""
+    """The route `GET /api/columns`."""
     router = APIRouter(dependencies=API_KEYS if needs_key else [])
-    refusals = {401: "No API key.", 429: "Too often.", 503: "Try again later."}
+    refusals = {
+        401: "No API key, or a wrong one.",
+        429: "The rate limit is reached.",
+        503: "Try again after Retry-After.",
+    }
 
     @router.get(
         "/api/columns",
@@ -54,9 +58,9 @@ def build_columns_router(
             },
         },
     )
-    async def offered() -> JSONResponse:
-        """The columns that each job shows and that `filters` may name, and how
-        requests are ranked that do not say it.
+    async def columns_and_ranking() -> JSONResponse:
+        """The columns that responses show and `filters` accepts, and the default
+        ranking.
         """
         found = await columns(at_most_age_s=COLUMNS_FRESH_S)
         public = [{"name": column.name, "type": column.type} for column in found]

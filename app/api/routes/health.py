@@ -1,4 +1,4 @@
-"""Whether the service is alive and ready, and what it measures."""
+"""Liveness, readiness and metrics."""
 
 from contextlib import suppress
 
@@ -12,20 +12,20 @@ from app.errors import AppError
 from app.ops.metrics import Telemetry
 from app.ops.readiness import SharedReadiness
 
-# A scrape every 15 s need not ask the database each time.
+# Prometheus scrapes every 15 s; older counts save queries.
 COUNTS_AGE_S = 60.0
 
 
 def build_health_router(
     readiness: SharedReadiness, telemetry: Telemetry, *, needs_key: bool
 ) -> APIRouter:
-    """`/healthz`, `/readyz` and `/metrics`."""
+    """The routes `/healthz`, `/readyz` and `/metrics`."""
     router = APIRouter()
     keys = API_KEYS if needs_key else []
 
     @router.get("/healthz")
     async def alive() -> AliveResponse:
-        """The process is alive. Touches nothing else."""
+        """Liveness: the process responds. Checks nothing else."""
         return AliveResponse()
 
     @router.get(
@@ -35,15 +35,15 @@ def build_health_router(
         dependencies=keys,
     )
     async def metrics() -> Response:
-        """Everything the service measures, in Prometheus' text format."""
-        # A failure is a figure here: the gauge `recommender_ready` becomes 0.
+        """All metrics in Prometheus' text format."""
+        # On a failure the gauge `recommender_ready` becomes 0.
         with suppress(AppError):
             await readiness(at_most_age_s=COUNTS_AGE_S)
         return Response(telemetry.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.get("/readyz", responses=errors(401, 429, 503), dependencies=keys)
     async def ready() -> ReadyResponse:
-        """Database, schema and model are in place; how many rows are in which state."""
+        """Readiness: database, schema and model are usable. Counts rows by state."""
         found = await readiness()
         counts = found.counts
         return ReadyResponse(

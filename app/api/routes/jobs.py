@@ -1,4 +1,4 @@
-"""Jobs similar to a job, and candidates for it."""
+"""Similar jobs of a job, and candidates for it."""
 
 import time
 from typing import Annotated
@@ -25,7 +25,7 @@ NOT_FOUND: dict[int | str, dict[str, object]] = {
 
 
 class AnyTextConvertor(Convertor[str]):
-    """Ids may hold slashes and line breaks, which a path has decoded by then."""
+    """A path parameter that may contain slashes and line breaks, as ids may."""
 
     regex = r"[\s\S]+"
 
@@ -42,7 +42,7 @@ register_url_convertor("any_text", AnyTextConvertor())
 def build_jobs_router(
     queue: QueryQueue, defaults: mapping.Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
-    """Jobs like a job, and users for a job."""
+    """The routes `/api/jobs/{job_id}/similar` and `/api/candidates`."""
     router = APIRouter(dependencies=API_KEYS if needs_key else [])
 
     async def answer(
@@ -62,16 +62,16 @@ def build_jobs_router(
         response: Response,
         top_n: Annotated[int, Query(ge=1, le=defaults.max_top_n)] = defaults.top_n,
     ) -> SimilarResponse:
-        """The jobs whose texts are most like this job's, from stored embeddings."""
+        """The most similar jobs of a job, by their stored embeddings."""
         query = mapping.similar_query(job_id, top_n)
         return mapping.similar_response(await answer(query, request, response))
 
     @router.post("/api/candidates", responses=NOT_FOUND)
     async def candidates(
-        asked: CandidatesRequest, request: Request, response: Response
+        body: CandidatesRequest, request: Request, response: Response
     ) -> CandidatesResponse:
-        """The users that fit a job, by their skills or by their whole texts."""
-        query = mapping.candidates_query(asked, defaults)
+        """The users who fit a job best, by skills or by similarity of the texts."""
+        query = mapping.candidates_query(body, defaults)
         return mapping.candidates_response(await answer(query, request, response))
 
     return router

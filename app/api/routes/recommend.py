@@ -1,4 +1,4 @@
-"""`POST /api/recommend`, for one user and for several."""
+"""`POST /api/recommend` for one profile, and `/batch` for several users."""
 
 import time
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def build_recommend_router(
     async def recommend_to_one(
         asked: RecommendRequest, request: Request, response: Response
     ) -> RecommendResponse:
-        """The jobs that fit a user, or a skills text, best first."""
+        """The jobs that fit a user or a skills text, best first."""
         query = recommend_query(asked, defaults)
         (found,), headers = await answers([query], request, explain=asked.explain)
         if isinstance(found, AppError):

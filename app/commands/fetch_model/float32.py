@@ -15,7 +15,7 @@ import numpy as np
 from app.commands.fetch_model.sources import SourceError
 
 _LENGTH_BYTES = 8
-_MOST_HEADER_BYTES = 1 << 25
+_MAX_HEADER_BYTES = 1 << 25
 _BLOCK_VALUES = 1 << 20
 _NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 
@@ -53,7 +53,7 @@ def _header(file: BinaryIO, name: str) -> dict[str, Any]:
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     try:
         # A longer header is cut off, and so no JSON.
-        header = json.loads(file.read(min(length, _MOST_HEADER_BYTES)))
+        header = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
         for entry in (e for n, e in header.items() if n != "__metadata__"):
             entry["dtype"], entry["shape"], entry["data_offsets"][1]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):

@@ -79,7 +79,7 @@ def _continued(
     cursor.check(after, prepared.query_hash)
     state = from_bytes(after.ranking_state)
     if state is None or not is_state(state, prepared):
-        raise cursor.foreign()
+        raise cursor.wrong_cursor()
     return replace(prepared, state=state)
 
 

@@ -56,7 +56,7 @@ def assert_it_stands(service: Service) -> None:
     explained = service.recommend(**asked, explain=True)
     assert explained.status_code == 200
     remark = explained.json()["detail"]
-    assert remark.startswith("The reasons could not be given. The folder of SKILL_C")
+    assert remark.startswith("The explanations are missing. The folder of SKILL_")
     assert explained.json() == plain | {"detail": remark}
     body = {"user_ids": [1, 2], "top_n": 5, "explain": True}
     found = service.client.post("/api/recommend/batch", json=body).json()["results"]

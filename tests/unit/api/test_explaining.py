@@ -136,10 +136,8 @@ def test_an_answer_stands_without_reasons_where_these_fail_together(
     answers = ask(Failing(ranked), 1, "unknown", "empty", explain=True)
     assert reasons(answers[0]) == [(10, 0.9, "none"), (11, 0.8, "none")]
     assert isinstance(answers[0], RecommendResponse)
-    assert answers[0].detail == (
-        "The reasons could not be given. The database is away."
-    )
-    assert caplog.messages == ["answered without reasons: The database is away."]
+    assert answers[0].detail == ("The explanations are missing. The database is away.")
+    assert caplog.messages == ["answered without explanations: The database is away."]
     assert answers[1] is UNKNOWN
     # What was to be said before is said.
     assert isinstance(answers[2], RecommendResponse)

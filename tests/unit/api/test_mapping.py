@@ -112,7 +112,7 @@ def test_top_n_is_taken_up_to_the_maximum(top_n: int, *, fits: bool) -> None:
 
 def test_a_filter_on_a_column_that_is_not_offered_is_refused() -> None:
     asked = RecommendRequest.model_validate({"user_id": 1, "filters": {"secret": 1}})
-    with pytest.raises(InvalidInputError, match="there are location, salary"):
+    with pytest.raises(InvalidInputError, match="the columns are location, salary"):
         recommend_query(asked, DEFAULTS)
 
 

@@ -25,7 +25,7 @@ def test_a_cursor_comes_back_as_the_place_that_it_was_made_of(
     assert (back.score, back.second, back.id) == (score, second, str(id_))
     assert back.ranking_state == ranking_state
     cursor.check(back, QUESTION)
-    with pytest.raises(InvalidInputError, match="belongs to another question"):
+    with pytest.raises(InvalidInputError, match="belongs to another query"):
         cursor.check(back, cursor.query_hash("similarity", "java", "the filters"))
 
 
@@ -51,7 +51,7 @@ def test_no_cursor_is_the_first_page_of_any_question() -> None:
 
 @given(st.text() | st.binary().map(lambda b: base64.urlsafe_b64encode(b).decode()))
 def test_what_was_made_up_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInputError, match="ask without it for the first page"):
+    with pytest.raises(InvalidInputError, match="omit it to get the first page"):
         cursor.check(cursor.from_text(text), QUESTION)
 
 

@@ -7,20 +7,20 @@ from app.query.constraints import AnyOf, Range
 from app.query.filters import read_filters
 from app.query.query import BatchKey
 
-OFFERED = ["location", "salary"]
+COLUMNS = ["location", "salary"]
 
 
 def test_a_value_is_equality_a_list_any_of_and_an_object_a_range() -> None:
     given = {"salary": {"lt": 9, "gte": 1.5}, "location": ["b", "a", None]}
-    assert read_filters(given, offered=OFFERED) == (
+    assert read_filters(given, columns=COLUMNS) == (
         AnyOf("location", (None, "a", "b")),
         Range("salary", (("gte", 1.5), ("lt", 9))),
     )
-    assert read_filters({"location": None}, offered=OFFERED) == (
+    assert read_filters({"location": None}, columns=COLUMNS) == (
         AnyOf("location", (None,)),
     )
-    assert read_filters({"location": []}, offered=OFFERED) == (AnyOf("location", ()),)
-    assert read_filters({}, offered=[]) == ()
+    assert read_filters({"location": []}, columns=COLUMNS) == (AnyOf("location", ()),)
+    assert read_filters({}, columns=[]) == ()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_equal_filters_share_a_scan_however_they_are_written(
     one: dict[str, object], other: dict[str, object]
 ) -> None:
     keys = {
-        BatchKey(filters=read_filters(given, offered=OFFERED)) for given in (one, other)
+        BatchKey(filters=read_filters(given, columns=COLUMNS)) for given in (one, other)
     }
     assert len(keys) == 1
 
@@ -44,35 +44,35 @@ def test_equal_filters_share_a_scan_however_they_are_written(
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"secret": 1}, "names a column that is not offered; there are location, sal"),
+        ({"secret": 1}, "names an unknown column; the columns are location, salary"),
         ({"salary": {}}, "filters.salary needs bounds among gt, gte, lt, lte"),
         ({"salary": {"min": 1}}, "filters.salary needs bounds among"),
         ({"salary": {"gte": None}}, "filters.salary should be a value, a list of"),
         ({"salary": {"gte": [1]}}, "filters.salary should be a value, a list of"),
         ({"salary": [[1]]}, "filters.salary should be a value, a list of values, or"),
         ({"salary": [{"gte": 1}]}, "filters.salary should be a value, a list of"),
-        ({"salary": list(range(1001))}, "has 1001 values, and may have 1000"),
+        ({"salary": list(range(1001))}, "has 1001 values; the maximum is 1000"),
     ],
 )
 def test_another_shape_is_refused(given: dict[str, object], reason: str) -> None:
     with pytest.raises(InvalidInputError) as raised:
-        read_filters(given, offered=OFFERED)
+        read_filters(given, columns=COLUMNS)
     assert reason in str(raised.value)
     assert "secret" not in str(raised.value)
 
 
 def test_without_columns_there_is_nothing_to_filter_on() -> None:
-    with pytest.raises(InvalidInputError, match="no columns are offered"):
-        read_filters({"location": "a"}, offered=[])
+    with pytest.raises(InvalidInputError, match="JOB_COLUMNS names no columns"):
+        read_filters({"location": "a"}, columns=[])
 
 
-def test_a_thousand_values_are_as_many_as_there_may_be() -> None:
-    (among,) = read_filters({"salary": list(range(1000))}, offered=OFFERED)
+def test_a_thousand_values_are_the_maximum() -> None:
+    (among,) = read_filters({"salary": list(range(1000))}, columns=COLUMNS)
     assert isinstance(among, AnyOf)
     assert len(among.values) == 1000
 
 
-def test_conditions_are_equal_only_where_their_values_are_of_one_type() -> None:
+def test_conditions_are_equal_only_for_values_of_the_same_type() -> None:
     one = AnyOf("salary", (1,))
     assert one == AnyOf("salary", (1,))
     assert hash(one) == hash(AnyOf("salary", (1,)))
