@@ -1,4 +1,4 @@
-"""Texts to unit-length embeddings. The seam every other package sees is `Encoder`."""
+"""Text embeddings of unit length. Other packages depend on `Encoder` only."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors whose dot product is their cosine similarity."""
+    """Encodes texts as unit vectors, whose dot product is their cosine similarity."""
 
     @property
     def version(self) -> str:
@@ -17,15 +17,15 @@ class Encoder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Length of one embedding."""
+        """The length of one embedding."""
         ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed the texts, in order: (len(texts), dimension) float32, unit length.
+        """Embed the texts in order: (len(texts), dimension) float32, unit length.
 
-        They are queries, unless the encoder is a `PassageEncoder`. Some models put a
-        prompt before a query and another before a passage.
-        The order and number of texts in one call change a vector by rounding only,
-        about 1e-7. Raises ModelUnavailableError if the model cannot be loaded.
+        Texts are encoded as queries, except by a `PassageEncoder`: some models have
+        different prompts for queries and passages. The other texts of a call change a
+        vector by rounding only, about 1e-7. Raises ModelUnavailableError if the model
+        cannot be loaded.
         """
         ...

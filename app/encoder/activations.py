@@ -1,4 +1,4 @@
-"""What stands between a layer's two large products, in place: GELU and ReLU."""
+"""Activation functions of the feed-forward layers, in place: GELU and ReLU."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 # Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.28:
 # erfc(z) = (1 + a1 z + ... + a6 z^6)^-16 for z >= 0, off by at most 3e-7.
-# Highest power first; rescaled so that z = |x| / sqrt(2) needs no pass of its own.
-# Arrays without dimensions: an operation with a NumPy scalar costs half a microsecond
-# more, which is a tenth of a short text's GELU.
+# Highest power first, with the factor of z = |x| / sqrt(2) included. Zero-dimensional
+# arrays: an operation with a NumPy scalar costs half a microsecond more, a tenth of a
+# short text's GELU.
 _COEFFICIENTS = [
     np.array(a / 2 ** (power / 2), np.float32)
     for power, a in (
@@ -32,9 +32,10 @@ _TANH_CUBE = np.float32(0.044715)
 
 @dataclass(frozen=True)
 class Activation:
-    """`apply` changes a contiguous array in place; times `factor` it is the function.
+    """An activation function as `factor` times `apply`, which works in place.
 
-    The caller multiplies the next, four times smaller product instead.
+    The caller multiplies the next product by `factor`, because that is four times
+    smaller. `apply` needs a contiguous array.
     """
 
     apply: Callable[[NDArray[np.float32]], None]
@@ -44,14 +45,13 @@ class Activation:
 def double_gelu(x: NDArray[np.float32]) -> None:
     """Replace every x by 2 * GELU(x), exact to float32 rounding; x is contiguous.
 
-    2 GELU(x) = x + |x| erf(|x| / sqrt 2) = x + |x| - |x| erfc(|x| / sqrt 2). The
-    factor 2 stays because halving the (4 times smaller) product that follows is
-    cheaper. NumPy's exp costs as much as 14 multiplications: hence the polynomial.
+    2 GELU(x) = x + |x| erf(|x| / sqrt 2) = x + |x| - |x| erfc(|x| / sqrt 2). NumPy's
+    exp costs as much as 14 multiplications: hence the polynomial.
     """
     flat = x.reshape(-1)
     magnitude = np.empty(min(_BLOCK, flat.size), np.float32)
     power = np.empty_like(magnitude)
-    # Where |x| > 20 the power overflows to infinity, and erfc is rightly 0.
+    # For |x| > 20 the power overflows to infinity, which correctly gives erfc = 0.
     with np.errstate(over="ignore"):
         for start in range(0, flat.size, _BLOCK):
             block = flat[start : start + _BLOCK]
@@ -61,7 +61,7 @@ def double_gelu(x: NDArray[np.float32]) -> None:
 def _double_gelu_block(
     x: NDArray[np.float32], magnitude: NDArray[np.float32], p: NDArray[np.float32]
 ) -> None:
-    """Three arrays of 128 KB: all passes stay in the second-level cache."""
+    """One block: its three arrays of 128 KB stay in the second-level cache."""
     np.abs(x, out=magnitude)
     np.multiply(magnitude, _COEFFICIENTS[0], out=p)
     for coefficient in _COEFFICIENTS[1:-1]:
@@ -92,7 +92,7 @@ def relu(x: NDArray[np.float32]) -> None:
     np.maximum(x, np.float32(0), out=x)
 
 
-# By the names of `hidden_act` in a checkpoint's config.json.
+# The keys are the values of `hidden_act` in a checkpoint's config.json.
 ACTIVATIONS: Mapping[str, Activation] = {
     "gelu": Activation(double_gelu, np.float32(0.5)),
     "gelu_new": Activation(double_tanh_gelu, np.float32(0.5)),

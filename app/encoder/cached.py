@@ -1,4 +1,4 @@
-"""An LRU cache of embeddings: the same users ask again and again."""
+"""An LRU cache of query embeddings: the same users repeat their requests."""
 
 import hashlib
 import threading
@@ -12,9 +12,9 @@ from app.encoder import Encoder
 
 
 class CachedEncoder:
-    """An encoder in front of another, with the least recently used entries dropped.
+    """Wraps an encoder in a least-recently-used cache.
 
-    An entry costs about 1.7 KB for a text of any length: texts are kept as digests.
+    An entry takes about 1.7 KB whatever the text's length: the keys are digests.
     """
 
     def __init__(self, encoder: Encoder, *, entries: int) -> None:
@@ -34,17 +34,17 @@ class CachedEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `Encoder.encode`: (n, dimension) float32, unit length."""
         keys = [self._key(text) for text in texts]
-        found = self._look_up(keys)
-        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in found}
+        cached = self._get(keys)
+        missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in cached}
         if missing:
             fresh = self._encoder.encode(list(missing.values()))
-            # Copies: a view would keep the whole block alive as long as one row.
+            # Copies: a view would keep the whole array alive.
             new = {k: row.copy() for k, row in zip(missing, fresh, strict=True)}
-            self._remember(new)
-            found |= new
+            self._add(new)
+            cached |= new
         if not keys:
             return np.empty((0, self.dimension), dtype=np.float32)
-        return np.stack([found[key] for key in keys])
+        return np.stack([cached[key] for key in keys])
 
     def _key(self, text: str) -> bytes:
         encoded = text.encode("utf-8", "surrogatepass")
@@ -52,14 +52,14 @@ class CachedEncoder:
             encoded, digest_size=16, key=self.version.encode()
         ).digest()
 
-    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+    def _get(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         with self._lock:
             found = {key: self._cache[key] for key in keys if key in self._cache}
             for key in found:
                 self._cache.move_to_end(key)
             return found
 
-    def _remember(self, new: dict[bytes, NDArray[np.float32]]) -> None:
+    def _add(self, new: dict[bytes, NDArray[np.float32]]) -> None:
         with self._lock:
             self._cache.update(new)
             while len(self._cache) > self._entries:

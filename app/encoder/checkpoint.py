@@ -1,6 +1,6 @@
-"""The files that a model is made of, and the check of their hashes.
+"""A model's manifest, and the check of its files' hashes.
 
-It knows names and hashes, not tensors; `scripts/fetch_model.py` brings the files.
+`scripts/fetch_model.py` downloads the files; `safetensors.py` reads the tensors.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ from app.errors import ModelUnavailableError
 
 MANIFEST_NAME = "manifest.json"
 
-# The last part of a hub name. What follows is a folder's and a version's name, too.
+# The last part of a hub name. It also names a folder and a version.
 FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 MAX_NAME = 96
-# Files of a checkpoint lie in its folder or one below.
+# A checkpoint's files are in its folder or in a direct subfolder.
 FileName = Annotated[str, Field(pattern=f"^({FILE_NAME}/)?{FILE_NAME}$")]
 
 
 class Manifest(BaseModel):
-    """One model at one revision; `files` maps a file's name to its SHA-256 in hex.
+    """The files of one model at one revision, with their SHA-256 in hex.
 
-    `name` is the version that is stored with each embedding, and the folder's name.
+    `name` is the folder's name, and the version stored with each embedding.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,15 +65,15 @@ MINILM = Manifest(
 )
 
 
-# Models whose hashes are known beforehand; of others, the manifest is believed.
+# Models with known hashes. For any other model the hashes in its manifest apply.
 PINNED: Mapping[str, Manifest] = {MINILM.name: MINILM}
 
 
 def verify(model_dir: Path, pinned: Manifest = MINILM) -> Manifest:
     """Check the folder's manifest and the SHA-256 of every file against `pinned`.
 
-    Reads 90 MB in blocks, in less than 0.3 s. Raises ModelUnavailableError with one
-    sentence that names the file at fault and `make model`.
+    Reads 90 MB in blocks, in less than 0.3 s. Raises ModelUnavailableError, which names
+    the file and `make model`.
     """
     if read_manifest(model_dir) != pinned:
         raise _unavailable(
@@ -84,7 +84,7 @@ def verify(model_dir: Path, pinned: Manifest = MINILM) -> Manifest:
 
 
 def verify_model(model_dir: Path, name: str) -> Manifest:
-    """As `verify`, for the model of that name, pinned or not."""
+    """As `verify`, for the model with this name, pinned or not."""
     if name in PINNED:
         return verify(model_dir, PINNED[name])
     manifest = read_manifest(model_dir)
@@ -96,7 +96,7 @@ def verify_model(model_dir: Path, name: str) -> Manifest:
 
 
 def read_manifest(model_dir: Path) -> Manifest:
-    """Raises ModelUnavailableError if there is none."""
+    """Read the folder's manifest. Raises ModelUnavailableError if there is none."""
     path = model_dir / MANIFEST_NAME
     try:
         return Manifest.from_json(path.read_bytes())

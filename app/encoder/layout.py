@@ -1,7 +1,7 @@
-"""What a checkpoint says of itself, in sentence-transformers' layout.
+"""Read a checkpoint's configuration, in the layout of sentence-transformers.
 
-Reads the small JSON files beside the weights; the tokenizer and the weights are read
-by `library_tokens.py` and `weights.py`.
+Only the small JSON files: `library_tokens.py` reads the tokenizer and `weights.py` the
+weights.
 """
 
 import re
@@ -48,18 +48,18 @@ _OLD_POOLING = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _PASSAGE = ("document", "passage", "corpus")
-# Room for the special tokens and a piece of text.
+# Two special tokens, and at least one of the text.
 _MIN_TOKENS = 3
 
 Part = TypeVar("Part")
 
 
 class UnsupportedModelError(ModelUnavailableError):
-    """The encoder cannot run this checkpoint; the message names the part."""
+    """The encoder does not support this checkpoint; the message names the reason."""
 
 
 class _Config(BaseModel):
-    """config.json; DistilBERT has other names for the same sizes."""
+    """config.json. DistilBERT has other names for the same sizes."""
 
     model_type: str
     hidden_size: int = Field(gt=0, validation_alias=AliasChoices("hidden_size", "dim"))
@@ -85,7 +85,7 @@ class _Module(BaseModel):
 
     @property
     def kind(self) -> str:
-        """The class's name: its package was renamed more than once."""
+        """The name of the class without its package, which has changed over time."""
         return self.type.rpartition(".")[2]
 
 
@@ -99,7 +99,7 @@ class _Pooling(BaseModel, extra="allow"):
         if self.pooling_mode is not None:
             return list(self.pooling_mode)
         old = self.model_extra or {}
-        # sentence-transformers, too, takes the mean where nothing is said.
+        # The mean is the default of sentence-transformers as well.
         return [mode for key, mode in _OLD_POOLING.items() if old.get(key)] or ["mean"]
 
 
@@ -109,7 +109,7 @@ class _Window(BaseModel):
 
 
 class _TokenizerConfig(BaseModel):
-    # Without a limit, transformers writes 1e30.
+    # transformers writes 1e30 for "no limit".
     model_max_length: float | None = None
     do_lower_case: bool = False
     truncation_side: str = "right"
@@ -121,7 +121,10 @@ class _Prompts(BaseModel):
 
 
 def read_spec(folder: Path) -> ModelSpec:
-    """Raises UnsupportedModelError with one sentence that names what cannot be run."""
+    """Read a checkpoint's specification.
+
+    Raises UnsupportedModelError, which names the unsupported part.
+    """
     architecture = _architecture(folder)
     pooling = _part(folder, pooling_file(folder), _Pooling)
     prompts = _prompts(_part(folder, PROMPTS, _Prompts, absent=_Prompts()))
@@ -136,12 +139,12 @@ def read_spec(folder: Path) -> ModelSpec:
 
 
 def check_architecture(folder: Path) -> None:
-    """Needs config.json only; raises as `read_spec`."""
+    """Check config.json, the only file it needs. Raises as `read_spec`."""
     _architecture(folder)
 
 
 def pooling_file(folder: Path) -> str:
-    """Needs modules.json only: the name of the pooling module's file in `folder`.
+    """The path of the pooling module's file in `folder`; needs modules.json only.
 
     Raises as `read_spec`.
     """
@@ -152,7 +155,8 @@ def pooling_file(folder: Path) -> str:
 
 
 def _architecture(folder: Path) -> Architecture:
-    # The type first: of a T5, the sizes have other names, which is not the point.
+    # The type first: other families name their sizes differently, and the error should
+    # name the family.
     kind = _part(folder, CONFIG, dict[str, Any]).get("model_type")
     if kind not in _FAMILIES:
         raise UnsupportedModelError(
@@ -220,26 +224,26 @@ def _max_tokens(folder: Path, architecture: Architecture) -> int:
         raise UnsupportedModelError("Truncation on the left is not supported.")
     if window.do_lower_case and not tokenizer.do_lower_case:
         raise UnsupportedModelError(f"do_lower_case in {WINDOW} is not supported.")
-    most = architecture.positions - architecture.first_position
-    said = window.max_seq_length or tokenizer.model_max_length
-    tokens = most if said is None else int(min(said, most))
+    positions = architecture.positions - architecture.first_position
+    limit = window.max_seq_length or tokenizer.model_max_length
+    tokens = positions if limit is None else int(min(limit, positions))
     if tokens < _MIN_TOKENS:
         raise UnsupportedModelError(f"A window of {tokens} tokens is not supported.")
     return tokens
 
 
 def _prompts(config: _Prompts) -> Prompts:
-    given = {name: prompt or "" for name, prompt in config.prompts.items()}
-    default = given.get(config.default_prompt_name or "", "")
+    prompts = {name: prompt or "" for name, prompt in config.prompts.items()}
+    default = prompts.get(config.default_prompt_name or "", "")
     # sentence-transformers writes an empty "document" beside a "passage".
-    passage = next((given[name] for name in _PASSAGE if given.get(name)), default)
-    return Prompts(query=given.get("query") or default, passage=passage)
+    passage = next((prompts[name] for name in _PASSAGE if prompts.get(name)), default)
+    return Prompts(query=prompts.get("query") or default, passage=passage)
 
 
 def _part(
     folder: Path, name: str, kind: type[Part], *, absent: Part | None = None
 ) -> Part:
-    """One JSON file as a `kind`; `absent` is for files that a checkpoint may lack."""
+    """Parse one JSON file as a `kind`. `absent`: the default for an optional file."""
     path = folder / name
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The web process's encoder: nothing is read before the first text arrives."""
+"""The web process's encoder, which loads the model at the first text."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -25,12 +25,11 @@ WEIGHTS = "model.safetensors"
 class LazyEncoder:
     """An `Encoder` that verifies and loads `model_dir` at the first `encode`.
 
-    A load that failed is tried again at the next call, so that `make model` fixes a
-    running service.
+    The next call retries a failed load: `make model` fixes a running service.
     """
 
     def __init__(self, model_dir: Path, name: str = MINILM.name) -> None:
-        """`name`: the model that `model_dir` must hold."""
+        """`name`: the model that `model_dir` must contain."""
         self._model_dir = model_dir
         self._name = name
         self._encoder: NumpyEncoder | None = None
@@ -38,21 +37,21 @@ class LazyEncoder:
 
     @property
     def version(self) -> str:
-        """The model's name: any other checkpoint fails to load."""
+        """The model's name. Another model in `model_dir` fails to load."""
         return self._name
 
     @cached_property
     def dimension(self) -> int:
-        """Raises ModelUnavailableError if only an absent manifest could say it."""
+        """The length of an embedding. Raises ModelUnavailableError if unknown."""
         return (PINNED.get(self._name) or read_manifest(self._model_dir)).dimension
 
     @property
     def loaded(self) -> bool:
-        """Whether the model is in memory; never waits for a load under way."""
+        """Whether the model is in memory. Does not wait for a load in progress."""
         return self._encoder is not None
 
     def verify_files(self) -> None:
-        """Raises ModelUnavailableError as a load would; reads every file once."""
+        """Check all files' hashes. Raises ModelUnavailableError as a load would."""
         verify_model(self._model_dir, self._name)
 
     def encode(
@@ -70,21 +69,20 @@ class LazyEncoder:
     def _loaded_encoder(self) -> NumpyEncoder:
         if self._encoder is not None:
             return self._encoder
-        # First callers that arrive together would each hash 90 MB and sort a
-        # vocabulary; the lock lets one load and the others find it done.
+        # Without the lock, concurrent first calls would each hash 90 MB and sort the
+        # vocabulary.
         with self._lock:
             if self._encoder is None:
                 self._encoder = _load(self._model_dir, self._name)
-                # Hashing and sorting leave two megabytes of holes.
+                # Hashing and sorting leave 2 MB of free memory in the heap.
                 trim_malloc()
             return self._encoder
 
 
 class DeterministicEncoder:
-    """Encodes each text to the same bits in any batch: for the texts of queries.
+    """Encodes the texts of queries to the same bits in any batch.
 
-    An answer must not depend, not even in its last digit, on the other requests of
-    the moment.
+    A result must not depend on concurrent requests, not even in its last digit.
     """
 
     def __init__(self, model: LazyEncoder) -> None:
@@ -107,7 +105,7 @@ def _load(model_dir: Path, name: str) -> NumpyEncoder:
     verify_model(model_dir, name)
     if name in PINNED:
         return _load_pinned(model_dir, name)
-    # Imported on demand: only another model has configuration files to read.
+    # Imported on demand: the pinned model has no configuration files to read.
     from app.encoder.layout import read_spec  # noqa: PLC0415
     from app.encoder.library_tokens import LibraryTokens  # noqa: PLC0415
 
@@ -117,6 +115,6 @@ def _load(model_dir: Path, name: str) -> NumpyEncoder:
 
 
 def _load_pinned(model_dir: Path, name: str) -> NumpyEncoder:
-    """MiniLM, with the vocabulary in half a megabyte."""
+    """Load MiniLM, whose vocabulary takes half a megabyte here."""
     tokens = WordPieces(model_dir / "vocab.txt", max_tokens=MINILM_SPEC.max_tokens)
     return NumpyEncoder(model_dir / WEIGHTS, tokens, MINILM_SPEC, version=name)

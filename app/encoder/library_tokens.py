@@ -1,6 +1,6 @@
-"""Text to token ids by the checkpoint's own `tokenizer.json`, in bounded memory.
+"""Tokenize with a checkpoint's own `tokenizer.json`, in bounded memory.
 
-For every model but the pinned one, whose vocabulary takes less room in `tokens.py`.
+For all models except the pinned one, whose vocabulary takes less memory in `tokens.py`.
 """
 
 import json
@@ -13,24 +13,27 @@ from app.encoder.layout import UnsupportedModelError
 from app.encoder.tokens import pieces
 from app.errors import ModelUnavailableError
 
-# Pre-tokenizers that split at white space.
+# Pre-tokenizers that split at whitespace.
 _AT_WHITE_SPACE = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
 
 
 class LibraryTokens:
-    """A tokenizer of the library, truncating at `max_tokens`, special ones included.
+    """A tokenizer of the tokenizers library, truncated at `max_tokens`.
 
-    Exact for tokenizers that split at white space first, as BERT's and XLM-RoBERTa's
-    do; others are refused. 250,000 pieces take 190 to 280 MB in the library.
+    `max_tokens` includes special tokens. Only tokenizers that first split at whitespace
+    are supported, as those of BERT and XLM-RoBERTa do. A vocabulary of 250,000 tokens
+    takes 190 to 280 MB in the library.
     """
 
     def __init__(self, path: Path, *, max_tokens: int) -> None:
-        """`path`: a `tokenizer.json`. Raises ModelUnavailableError if it is none,
-        and UnsupportedModelError if it needs the whole text at once.
+        """`path`: a `tokenizer.json`.
+
+        Raises ModelUnavailableError if it cannot be parsed, and UnsupportedModelError
+        if it does not split at whitespace.
         """
         try:
             self._tokenizer = LibraryTokenizer.from_file(str(path))
-        except Exception as exc:  # the library raises nothing narrower
+        except Exception as exc:  # the library raises no narrower class
             raise ModelUnavailableError(
                 f"{path} cannot be read: run `make model`."
             ) from exc
@@ -41,10 +44,10 @@ class LibraryTokens:
         self._room = max_tokens - len(self._first) - len(self._last)
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of the text. Half a surrogate pair counts as U+FFFD.
+        """Token ids of the text. A lone surrogate counts as U+FFFD.
 
-        The library needs hundreds of bytes per character: it is fed piece by piece
-        until the room is full.
+        The library needs hundreds of bytes per character, so it gets one piece at a
+        time until there are enough tokens.
         """
         ids: list[int] = []
         for piece in pieces(text):
@@ -54,14 +57,14 @@ class LibraryTokens:
         return [*self._first, *ids[: self._room], *self._last]
 
     def _special_tokens(self) -> tuple[list[int], list[int]]:
-        """What the tokenizer puts before and after a text."""
+        """The special tokens before and after a text."""
         encoded = self._tokenizer.encode("a")
         inner = [n for n, put in enumerate(encoded.special_tokens_mask) if not put]
         return encoded.ids[: inner[0]], encoded.ids[inner[-1] + 1 :]
 
 
 def _check_splitting(tokenizer: LibraryTokenizer) -> None:
-    """A text's ids must be those of its pieces, joined."""
+    """Check that a text's ids are the joined ids of its pieces."""
     splitter = tokenizer.pre_tokenizer
     state: dict[str, Any] = json.loads(splitter.__getstate__()) if splitter else {}
     steps = state.get("pretokenizers") or [state]

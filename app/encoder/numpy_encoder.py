@@ -1,4 +1,4 @@
-"""The encoder of the web process: a tokenizer and a transformer in bounded memory."""
+"""The NumPy encoder: a tokenizer and a transformer in bounded memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,14 +13,13 @@ from app.encoder.tokens import Tokens
 from app.encoder.transformer import Group, Transformer
 from app.encoder.weights import Weights
 
-# Tokens that one sweep over the weights (43 MB of MiniLM) takes: some thirty short
-# texts. On a host without room to keep the weights cached, each sweep reads them from
-# the disk.
+# Tokens per sweep over the weights (43 MB for MiniLM): some thirty short texts. A host
+# without free memory for the page cache reads the weights from disk at each sweep.
 SWEEP_TOKENS = 1024
 
 
 class NumpyEncoder:
-    """A model over its weights' file, which the caller has verified."""
+    """A model over its file of weights, which the caller has verified."""
 
     def __init__(
         self, weights: Path, tokens: Tokens, spec: ModelSpec, *, version: str
@@ -48,7 +47,7 @@ class NumpyEncoder:
     def encode_deterministic(
         self, texts: Sequence[str], *, prompt: PromptName = "query"
     ) -> NDArray[np.float32]:
-        """As `encode`, at half its speed; a vector's bits depend on its text alone."""
+        """As `encode`, but at half its speed: a vector depends on its text alone."""
         return self._embed(
             texts, prompt, self._sweep_tokens, lambda pack: [[ids] for ids in pack]
         )
@@ -57,27 +56,27 @@ class NumpyEncoder:
         self,
         texts: Sequence[str],
         prompt: PromptName,
-        most_tokens: int,
+        max_tokens: int,
         group: Callable[[Group], Sequence[Group]],
     ) -> NDArray[np.float32]:
         embeddings = np.empty((len(texts), self.dimension), np.float32)
         before = self._spec.prompts.of(prompt)
         done = 0
-        for pack in self._packs((before + text for text in texts), most_tokens):
-            # One pack at a time: two would need the scratch memory twice and fight
-            # for the same cores. A short text waits for one pack, not for a bulk run.
+        for pack in self._packs((before + text for text in texts), max_tokens):
+            # One pack at a time: two would need twice the scratch memory and compete
+            # for the cores. A short text waits for one pack, not for a bulk run.
             with self._lock:
                 embeddings[done : done + len(pack)] = self._model.embed(group(pack))
             done += len(pack)
         return embeddings
 
-    def _packs(self, texts: Iterable[str], most_tokens: int) -> Iterator[Group]:
-        """Texts in order, as many as have `most_tokens` together."""
+    def _packs(self, texts: Iterable[str], max_tokens: int) -> Iterator[Group]:
+        """Token ids of the texts in order, at most `max_tokens` in one pack."""
         pack: list[list[int]] = []
         tokens = 0
         for text in texts:
             ids = self._tokens.ids(text)
-            if tokens + len(ids) > most_tokens:
+            if tokens + len(ids) > max_tokens:
                 yield pack
                 pack, tokens = [], 0
             pack.append(ids)

@@ -1,4 +1,4 @@
-"""The encoder of stored texts that queries are compared with."""
+"""The encoder of passages: the stored texts that queries are compared with."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from app.encoder.spec import PromptName
 
 
 class PromptedEncoder(Protocol):
-    """An `Encoder` of queries by default, and of passages when asked."""
+    """An `Encoder` with a choice of prompt; the default is the one for queries."""
 
     @property
     def version(self) -> str: ...
@@ -24,10 +24,10 @@ class PromptedEncoder(Protocol):
 
 
 class PassageEncoder:
-    """The same model, with the prompt for passages: an `Encoder` of jobs' texts.
+    """An `Encoder` of jobs' texts: the model with its prompt for passages.
 
-    A user's text, stored or typed, is a query. So is a skill on either side: models
-    with prompts compare short texts of one kind with their query prompt.
+    Users' texts, stored or typed, are queries. So are all single skills, of jobs too:
+    models with prompts compare short texts of one kind with their query prompt.
     """
 
     def __init__(self, model: PromptedEncoder) -> None:

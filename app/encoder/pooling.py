@@ -1,4 +1,4 @@
-"""From the vectors of a text's tokens to one vector of unit length."""
+"""Pooling: the vectors of a text's tokens to one vector of unit length."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,9 +9,9 @@ from app.encoder.weights import Matrix
 
 
 def pooled(x: Matrix, starts: Sequence[int], pooling: Pooling) -> Matrix:
-    """(texts, dimension), unit length, of (dimension, tokens).
+    """Pool (dimension, tokens) into (texts, dimension) of unit length.
 
-    `starts` are the texts' first tokens; a text lasts until the next one begins.
+    `starts`: the first token of each text; a text ends where the next one starts.
     """
     vectors = _POOLINGS[pooling](x, starts)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -19,7 +19,7 @@ def pooled(x: Matrix, starts: Sequence[int], pooling: Pooling) -> Matrix:
 
 
 def _sums(x: Matrix, starts: Sequence[int]) -> Matrix:
-    """The mean but for the token count, which cancels at unit length."""
+    """Mean pooling. The division by the token count is left to the normalization."""
     sums: Matrix = np.add.reduceat(x, starts, axis=1).T
     return sums
 

@@ -1,6 +1,6 @@
-"""The same models through sentence-transformers: for scripts, a GPU, and the tests.
+"""The same models in sentence-transformers: for scripts, a GPU and the tests.
 
-The web process never imports this: torch alone is five times its memory.
+The web process never imports this module: torch alone takes five times its memory.
 """
 
 import json
@@ -19,8 +19,8 @@ from app.encoder.spec import MINILM_SPEC, PromptName
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# What the official repository says beside the two large files, and no more than
-# sentence-transformers needs to find the same architecture without the network.
+# The configuration in the official repository, as far as sentence-transformers needs it
+# to build the same architecture without network access.
 _SIDE_FILES: dict[str, Any] = {
     "config.json": {
         "architectures": ["BertModel"],
@@ -63,12 +63,12 @@ _SIDE_FILES: dict[str, Any] = {
 
 
 class ReferenceEncoder:
-    """An `Encoder` over sentence-transformers; reads `model_dir` and no network."""
+    """An `Encoder` in sentence-transformers; it works without network access."""
 
     def __init__(
         self, model_dir: Path, device: str | None = None, *, name: str = MINILM.name
     ) -> None:
-        """`device` as torch names it; None lets sentence-transformers choose.
+        """`device`: a torch device; None lets sentence-transformers choose.
 
         Raises ModelUnavailableError if the files are absent or not those of `name`.
         """
@@ -114,17 +114,17 @@ def _load_pinned(model_dir: Path, device: str | None) -> "SentenceTransformer":
 def _load(
     folder: Path, device: str | None, *, max_tokens: int
 ) -> "SentenceTransformer":
-    # Imported here: it takes seconds, and app/ must load where it is not installed.
+    # Imported on demand: it takes seconds, and app/ must work without it installed.
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
     from transformers.utils import logging  # noqa: PLC0415
 
-    # Its bar for loading the weights would break into the backfill's own.
+    # Its progress bar for loading would interrupt that of the backfill.
     logging.disable_progress_bar()
     model = SentenceTransformer(
         str(folder),
         device=device,
         local_files_only=True,
-        # Else a checkpoint that says float16 would be computed in it, too.
+        # Otherwise a float16 checkpoint would run in float16.
         model_kwargs={"dtype": "float32"},
     )
     model.max_seq_length = max_tokens

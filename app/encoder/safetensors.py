@@ -1,4 +1,4 @@
-"""A safetensors file as memory-mapped arrays. It reads; it never writes or copies.
+"""Read a safetensors file as memory-mapped arrays, without copies.
 
 The format (https://github.com/huggingface/safetensors#format): eight bytes with the
 little-endian length of the header, a JSON header, then the raw tensors.
@@ -23,12 +23,12 @@ _FLOAT32 = np.dtype("<f4")
 class SafeTensors:
     """The float32 tensors of one file, as read-only views of its mapping.
 
-    Pages come from the file when touched and the kernel may drop them again, so the
-    weights never count as the process's own memory.
+    The kernel reads pages on access and may drop them, so the weights do not count as
+    the process's own memory.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises ModelUnavailableError if the file is not whole."""
+        """Raises ModelUnavailableError if the file is damaged."""
         self._path = path
         self._map = _map(path)
         self._data_start, self._header = self._read_header()
@@ -37,34 +37,34 @@ class SafeTensors:
         return name in self._header
 
     def prefix_of(self, name: str) -> str:
-        """What stands before `name` in the file, for example "bert."; often nothing."""
-        for found in self._header:
-            if found.endswith(name):
-                return found.removesuffix(name)
+        """The prefix of `name` in the file, for example "bert."; often empty."""
+        for full_name in self._header:
+            if full_name.endswith(name):
+                return full_name.removesuffix(name)
         return ""
 
     def tensor(
         self, name: str, *, shape: Sequence[int | None] | None = None
     ) -> NDArray[np.float32]:
-        """The named tensor: a read-only view in its own shape.
+        """The tensor with this name, as a read-only view.
 
-        `shape` is the expected one; None in it, or in its place, stands for any.
+        `shape`: the expected shape; None, also for one axis, accepts any size.
         """
         entry = self._entry(name)
-        found = tuple(entry["shape"])
-        if shape is not None and not _fits(found, shape):
-            raise self._damaged(f"{name} has the shape {found}")
+        actual = tuple(entry["shape"])
+        if shape is not None and not _fits(actual, shape):
+            raise self._damaged(f"{name} has the shape {actual}")
         return np.ndarray(
-            found,
+            actual,
             _FLOAT32,
             buffer=self._map,
             offset=self._data_start + entry["data_offsets"][0],
         )
 
     def advise_random(self, name: str) -> None:
-        """Tell the kernel that single rows of this tensor are read here and there.
+        """Tell the kernel that rows of this tensor are read in random order.
 
-        Without it each row read pulls its neighbours into memory.
+        Otherwise it reads ahead, and the neighbours of each row take memory.
         """
         start, end = self._entry(name)["data_offsets"]
         first_page = -(-(self._data_start + start) // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -81,7 +81,7 @@ class SafeTensors:
         except ValueError as exc:
             raise self._damaged("header is not JSON") from exc
         if not isinstance(header, dict):
-            raise self._damaged("header is no JSON object")
+            raise self._damaged("header is not a JSON object")
         return start, header
 
     def _entry(self, name: str) -> dict[str, Any]:
@@ -100,9 +100,9 @@ class SafeTensors:
         return ModelUnavailableError(f"{self._path} {fault}: run `make model`.")
 
 
-def _fits(found: Sequence[int], expected: Sequence[int | None]) -> bool:
-    return len(found) == len(expected) and all(
-        size in (None, length) for length, size in zip(found, expected, strict=True)
+def _fits(actual: Sequence[int], expected: Sequence[int | None]) -> bool:
+    return len(actual) == len(expected) and all(
+        size in (None, length) for length, size in zip(actual, expected, strict=True)
     )
 
 

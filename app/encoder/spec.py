@@ -1,4 +1,4 @@
-"""What a model is: its layers, pooling, window and prompts. No files here."""
+"""A model's specification: layers, pooling, window and prompts."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ PromptName = Literal["query", "passage"]
 
 @dataclass(frozen=True)
 class Architecture:
-    """The shape of a BERT-like encoder, by the terms of Hugging Face's config.json."""
+    """The shape of a BERT-like encoder, as in Hugging Face's config.json."""
 
     family: Family
     dimension: int  # hidden_size
@@ -20,7 +20,8 @@ class Architecture:
     positions: int  # rows of the position embeddings
     activation: str = "gelu"  # a key of ACTIVATIONS
     epsilon: float = 1e-12  # layer_norm_eps
-    # XLM-RoBERTa counts positions from padding_id + 1, padding excepted; None: from 0.
+    # XLM-RoBERTa counts positions from padding_id + 1 and skips padding tokens; None:
+    # positions start at 0.
     padding_id: int | None = None
 
     @property
@@ -30,7 +31,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Prompts:
-    """What is put before a text, for example "query: "; models without one have ""."""
+    """The prefixes of texts, for example "query: "; empty if a model has none."""
 
     query: str = ""
     passage: str = ""
@@ -41,11 +42,11 @@ class Prompts:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that turns a checkpoint's weights and tokens into embeddings.
+    """How a checkpoint's weights and tokens become embeddings.
 
-    A checkpoint may lack sentence-transformers' Normalize module: embeddings are of
-    unit length all the same. Only cosine similarities are ranked by, which that does
-    not change, and the dot product of two unit vectors is their cosine.
+    Embeddings always have unit length, even if the checkpoint lacks the Normalize
+    module of sentence-transformers: rankings use the cosine similarity, which is the
+    dot product of unit vectors.
     """
 
     architecture: Architecture
@@ -54,8 +55,7 @@ class ModelSpec:
     prompts: Prompts = Prompts()
 
 
-# What the pinned checkpoint's config files say; only its weights and vocabulary are
-# fetched.
+# As in the pinned checkpoint's configuration files, which are not downloaded.
 MINILM_SPEC = ModelSpec(
     Architecture(
         family="bert",

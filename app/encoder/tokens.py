@@ -1,4 +1,4 @@
-"""Text to WordPiece ids, as sentence-transformers does it, in bounded memory."""
+"""WordPiece tokenization in bounded memory, with sentence-transformers' ids."""
 
 import re
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from app.encoder.vocabulary import TokenVocabulary
 from app.errors import ModelUnavailableError
 
-# Tokens that count as themselves where a text spells them out, by their ids.
+# Special tokens by their ids. A text that spells one out contains this token.
 _SPECIAL = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
 _SPELLED_OUT = re.compile(f"({'|'.join(map(re.escape, _SPECIAL))})")
 
-# A piece ends before white space, where WordPiece starts a new word anyway, so that
-# the pieces' ids joined are the text's ids. Only a run of more than 67,584 characters
-# without any white space is cut inside.
+# A piece ends before whitespace, where WordPiece starts a new word, so the joined ids
+# of the pieces are those of the text. Only a run of more than 67,584 characters without
+# whitespace is cut.
 _PIECE = re.compile(r".{1,2048}[^ \t\r\n]{0,65536}", re.DOTALL)
 
 
 class Tokens(Protocol):
-    """A model's tokenizer; any number of threads may call it."""
+    """A model's tokenizer. It is thread-safe."""
 
     def ids(self, text: str) -> list[int]:
         """Token ids of the text, special tokens included, truncated."""
@@ -30,15 +30,16 @@ class Tokens(Protocol):
 
 
 class WordPieces:
-    """BERT's tokenizer, truncating at `max_tokens`, [CLS] and [SEP] included.
+    """BERT's tokenizer, truncated at `max_tokens`, [CLS] and [SEP] included.
 
-    The tokenizers library cleans the text and cuts it into words, by its own tables of
-    Unicode; the vocabulary, which takes 8 MB there, is ours.
+    The tokenizers library normalizes the text and splits it into words, with its own
+    Unicode tables. The vocabulary is ours: it takes 8 MB in the library.
     """
 
     def __init__(self, path: Path, *, max_tokens: int) -> None:
-        """`path`: the checkpoint's `vocab.txt`. Raises ModelUnavailableError if it
-        holds no vocabulary.
+        """`path`: the checkpoint's `vocab.txt`.
+
+        Raises ModelUnavailableError if it is not a vocabulary.
         """
         try:
             self._vocabulary = TokenVocabulary(
@@ -53,10 +54,10 @@ class WordPieces:
         self._room = max_tokens - 2
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of the text. Half a surrogate pair counts as U+FFFD: BERT drops it.
+        """Token ids of the text. A lone surrogate is U+FFFD, which BERT drops.
 
-        The library needs about 300 bytes per character: it is fed piece by piece until
-        the room is full.
+        The library needs about 300 bytes per character, so it gets one piece at a time
+        until there are enough tokens.
         """
         ids = [_SPECIAL["[CLS]"]]
         for piece in pieces(text):
@@ -67,7 +68,7 @@ class WordPieces:
         return [*ids, _SPECIAL["[SEP]"]]
 
     def _ids_by_word(self, piece: str) -> Iterator[list[int]]:
-        # Every second part is a special token that the text spells out.
+        # Every second part is a special token.
         for n, part in enumerate(_SPELLED_OUT.split(piece)):
             if n % 2:
                 yield [_SPECIAL[part]]
@@ -78,8 +79,8 @@ class WordPieces:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """The text, cut before white space, without halves of surrogate pairs."""
+    """The text in pieces, cut before whitespace, without lone surrogates."""
     for match in _PIECE.finditer(text):
-        # UTF-16 joins the halves of a pair and replaces one that is alone.
+        # UTF-16 joins the halves of a pair and replaces a lone one.
         utf16 = match[0].encode("utf-16", "surrogatepass")
         yield utf16.decode("utf-16", "replace")

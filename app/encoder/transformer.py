@@ -1,8 +1,8 @@
-"""A BERT-like encoder's forward pass in NumPy: token ids in, embeddings out.
+"""The forward pass of a BERT-like encoder in NumPy: token ids to embeddings.
 
-Read it beside "Attention Is All You Need" (Vaswani et al. 2017) and "BERT" (Devlin et
-al. 2019). Activations are (features, tokens); the tokens of a group of texts lie side
-by side without padding, and attention alone looks at one text at a time.
+It follows "Attention Is All You Need" (Vaswani et al. 2017) and "BERT" (Devlin et al.
+2019). Activations are (features, tokens). The texts of a group are concatenated without
+padding; only attention works on one text at a time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,41 +16,41 @@ from app.encoder.pooling import pooled
 from app.encoder.spec import Architecture, ModelSpec
 from app.encoder.weights import Layer, Matrix, Weights
 
-# Attention scores of so many numbers (512 KB) at a time: they stay in the cache, and
-# a text of 256 tokens does not need 3 MB for its twelve heads at once.
+# Attention scores computed at a time: 512 KB stay in the cache; all twelve heads of a
+# text of 256 tokens would take 3 MB.
 _SCORES = 131_072
 
-# Texts that are multiplied together, as token ids.
+# The token ids of texts that share each matrix product.
 Group = Sequence[Sequence[int]]
 
 
 class Transformer:
-    """The layers of one model, and the pooling behind the last."""
+    """The layers of one model, and its pooling."""
 
     def __init__(
         self, weights: Weights, spec: ModelSpec, *, group_tokens: int, sweep_tokens: int
     ) -> None:
-        """At most so many tokens in a group, and in all groups of one call."""
+        """`group_tokens`: maximum per group. `sweep_tokens`: maximum per call."""
         self._weights = weights
         self._pooling = spec.pooling
         self._shape = shape = spec.architecture
         self._activation = ACTIVATIONS[shape.activation]
-        # The feed-forward layer's input, or queries, keys and values.
+        # Holds the feed-forward layer's activations, or queries, keys and values.
         self._wide = max(shape.intermediate, 3 * shape.dimension)
-        # Taken once; in memory only as far as a call ever reached: for MiniLM 1.5 KB
-        # for each of its tokens, 7.5 KB more for each of its largest group.
+        # Allocated once. Only the pages used so far take memory: for MiniLM 1.5 KB per
+        # token of a call, and 7.5 KB per token of its largest group.
         self._hidden = np.empty(shape.dimension * sweep_tokens, np.float32)
         self._scratch = np.empty(
             (self._wide + shape.dimension) * group_tokens, np.float32
         )
 
     def embed(self, groups: Sequence[Group]) -> Matrix:
-        """(n, dimension) float32, unit length, of all texts in order.
+        """Embed all texts in order: (n, dimension) float32, unit length.
 
-        The texts of a group share each product, which is fast; but its rounding, about
-        1e-7, depends on all of them. Groups share the reading of the weights only.
-        Each text has at least one token. Not for two threads at once: the scratch
-        memory is shared.
+        The texts of a group share each matrix product, which is fast, but their other
+        texts affect the rounding by about 1e-7. Groups share only the sweep over the
+        weights. Each text needs at least one token. Not thread-safe: calls share the
+        scratch memory.
         """
         hidden = list(zip(groups, self._split_hidden(groups), strict=True))
         for group, x in hidden:
@@ -72,14 +72,14 @@ class Transformer:
         )
 
     def _split_hidden(self, groups: Sequence[Group]) -> Iterator[Matrix]:
-        """(dimension, tokens) for each group."""
+        """Views of the hidden states: (dimension, tokens) for each group."""
         d = self._shape.dimension
         sizes = (d * sum(map(len, group)) for group in groups)
         for start, end in pairwise(accumulate(sizes, initial=0)):
             yield self._hidden[start:end].reshape(d, -1)
 
     def _buffers(self, x: Matrix) -> tuple[Matrix, Matrix]:
-        """(wide, tokens) and (dimension, tokens) of the scratch memory."""
+        """Views of the scratch memory: (wide, tokens) and (dimension, tokens)."""
         dimension, tokens = x.shape
         middle, end = self._wide * tokens, (self._wide + dimension) * tokens
         wide = self._scratch[:middle].reshape(-1, tokens)
@@ -133,10 +133,10 @@ def _embeddings(
 
 
 def _positions(ids: NDArray[np.intp], shape: Architecture) -> NDArray[np.intp]:
-    """Each text counts its positions anew.
+    """Positions of a text's tokens.
 
-    In XLM-RoBERTa a padding token that the text spells out is not counted, and has
-    the position `padding_id`.
+    In XLM-RoBERTa a padding token in the text is not counted and gets the position
+    `padding_id`.
     """
     if shape.padding_id is None:
         return np.arange(len(ids))
@@ -145,10 +145,10 @@ def _positions(ids: NDArray[np.intp], shape: Architecture) -> NDArray[np.intp]:
 
 
 def _attend(q: Matrix, k: Matrix, v: Matrix, *, context: Matrix) -> None:
-    """softmax(Q K^T) V of one text; all are (heads, head dimension, tokens)."""
+    """softmax(Q K^T) V of one text; all arrays are (heads, head dimension, tokens)."""
     all_heads, _, tokens = q.shape
     group = max(1, _SCORES // tokens**2)
-    # Beyond 362 tokens even one head's scores are too many.
+    # Beyond 362 tokens the scores of a single head are computed in parts.
     width = tokens if tokens**2 <= _SCORES else max(1, _SCORES // tokens)
     for first in range(0, all_heads, group):
         heads = slice(first, first + group)
@@ -163,7 +163,7 @@ def _attend_block(q: Matrix, k: Matrix, v: Matrix, *, context: Matrix) -> None:
     np.exp(scores, out=scores)
     total = np.add.reduce(scores, axis=1, keepdims=True)
     np.matmul(v, scores, out=context)
-    context /= total  # a head's dimension of rows here, one per token in the scores
+    context /= total  # `context` has fewer rows than `scores`
 
 
 def _feed_forward(

@@ -1,7 +1,7 @@
 """WordPiece's vocabulary as two sorted tables: half a megabyte instead of eight.
 
-The tokenizers library keeps each token twice, with hash tables in both directions;
-here a token is found by bisection in the bytes of all of them.
+The tokenizers library stores each token twice, in hash tables of both directions; this
+module finds a token by bisection.
 """
 
 from array import array
@@ -10,21 +10,22 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
-# What marks a token that continues a word, and the longest word that is looked at.
+# The prefix of tokens that continue a word. A longer word than this is unknown.
 CONTINUES = b"##"
 MAX_WORD_CHARACTERS = 100
 
-# Ids are kept in two bytes.
+# Ids are stored in two bytes.
 MAX_TOKENS = 65_536
 
 
 class TokenVocabulary:
-    """Token ids of words, greedily the longest token first (Wu et al. 2016)."""
+    """Splits words into tokens, greedily the longest first (Wu et al. 2016)."""
 
     def __init__(self, lines: bytes, *, unknown: int) -> None:
-        """`lines`: the file `vocab.txt`, UTF-8, whose line numbers are the ids.
-        `unknown` stands for a word that cannot be put together from tokens. Raises
-        ValueError if they are no vocabulary.
+        """`lines`: the content of `vocab.txt`, UTF-8, whose line numbers are the ids.
+
+        `unknown`: the id of a word that cannot be split into tokens. Raises ValueError
+        if `lines` is not a vocabulary.
         """
         self._unknown = unknown
         tokens = _table(lines)
@@ -35,7 +36,7 @@ class TokenVocabulary:
         )
 
     def word_ids(self, word: str) -> list[int]:
-        """The ids of one word, without white space; at least one."""
+        """The ids of one word without whitespace; at least one id."""
         if len(word) > MAX_WORD_CHARACTERS:
             return [self._unknown]
         rest = word.encode()
@@ -52,26 +53,27 @@ class TokenVocabulary:
 
 
 class _SortedTokens:
-    """Tokens in the order of their UTF-8 bytes, one after the other."""
+    """Tokens sorted by their UTF-8 bytes, concatenated."""
 
     def __init__(
         self, tokens: NDArray[np.bytes_], ids: NDArray[np.intp], *, skip: int
     ) -> None:
-        """Of `tokens` those at `ids`, without their first `skip` bytes."""
+        """The tokens at `ids`, without their first `skip` bytes."""
         ids = ids[np.argsort(tokens[ids], kind="stable")]
         rows = (len(ids), tokens.itemsize)
         characters = tokens[ids].view(np.uint8).reshape(rows)[:, skip:]
         used = characters != 0
         ends = np.concatenate([[0], used.sum(axis=1).cumsum()])
-        # These give plain integers, and faster than NumPy's arrays do.
+        # `array` returns plain integers, and faster than NumPy.
         self._ends = array("I", ends.astype(np.uint32).tobytes())
         self._ids = array("H", ids.astype(np.uint16).tobytes())
         self._bytes = characters[used].tobytes()
         self._ranks = range(len(ids))
 
     def longest_prefix(self, text: bytes) -> tuple[int, int]:
-        """The length in bytes and the id of the longest token that begins the text;
-        (0, 0) if there is none.
+        """Length in bytes and id of the longest token that `text` starts with.
+
+        Returns (0, 0) if there is none.
         """
         while text:
             rank = bisect_right(self._ranks, text, key=self._token) - 1
@@ -80,7 +82,7 @@ class _SortedTokens:
             token = self._token(rank)
             if text.startswith(token):
                 return len(token), self._ids[rank]
-            # A token that begins the text sorts before this one, so begins it too.
+            # A token that starts the text sorts before this one, so it starts this too.
             text = text[: _common_length(text, token)]
         return 0, 0
 
@@ -90,14 +92,14 @@ class _SortedTokens:
 
 
 def _table(lines: bytes) -> NDArray[np.bytes_]:
-    """The lines as an array of fixed width.
+    """The lines as a fixed-width array.
 
-    Not through 30,522 Python objects: they would leave 2 MB of holes behind.
+    Without 30,522 Python objects, which would fragment 2 MB of the heap.
     """
     characters = np.frombuffer(lines, np.uint8)
     ends = np.flatnonzero(characters == ord("\n"))
     if not 0 < len(ends) <= MAX_TOKENS:
-        raise ValueError(f"{len(ends)} lines are no vocabulary")
+        raise ValueError(f"a file of {len(ends)} lines is not a vocabulary")
     starts = np.concatenate([[0], ends[:-1] + 1])
     places = starts[:, None] + np.arange((ends - starts).max())
     inside = places < ends[:, None]

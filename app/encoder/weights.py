@@ -1,7 +1,7 @@
-"""A checkpoint's parameters by their names in the file, and what they do.
+"""A checkpoint's parameters, and the layers made of them.
 
-Activations are (features, tokens): a linear layer is W @ x as on paper, and for a few
-tokens OpenBLAS spreads that over two cores where x @ W.T stays on one.
+Activations are (features, tokens), so a linear layer is W @ x. For few tokens OpenBLAS
+runs that on two cores, but x @ W.T on one.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _TOKEN_TYPE = "embeddings.token_type_embeddings.weight"  # noqa: S105
 
 @dataclass(frozen=True)
 class LayerNames:
-    """The names of a layer's modules; {} in `layer` is the layer's number."""
+    """The names of a layer's modules. {} in `layer` stands for the layer's number."""
 
     layer: str = "encoder.layer.{}"
     query: str = "attention.self.query"
@@ -57,7 +57,7 @@ class Linear:
     bias: Matrix  # (out, 1)
 
     def __call__(self, x: Matrix, *, out: Matrix) -> Matrix:
-        """W x + b into `out`, which must not overlap x."""
+        """Write W x + b into `out`, which must not overlap x."""
         np.matmul(self.weight, x, out=out)
         out += self.bias
         return out
@@ -68,12 +68,12 @@ class LayerNorm:
     weight: Matrix  # (d, 1)
     bias: Matrix  # (d, 1)
     epsilon: np.float32
-    # Averages over the features of each token: mean @ x is (1, tokens), and up to four
-    # times faster than a reduction over the first axis.
+    # mean @ x averages the features of each token: (1, tokens), and up to four times
+    # faster than a reduction over the first axis.
     mean: Matrix  # (1, d), 1 / d everywhere
 
     def __call__(self, x: Matrix, *, scratch: Matrix) -> None:
-        """Normalise each token (column) of x in place."""
+        """Normalize each token (column) of x in place."""
         x -= self.mean @ x
         np.multiply(x, x, out=scratch)
         variance = self.mean @ scratch
@@ -100,25 +100,25 @@ class Weights:
 
     words: Matrix  # (vocabulary, d)
     positions: Matrix  # (positions, d)
-    token_type: Matrix | None  # (d,): a single text is all of type 0
+    token_type: Matrix | None  # (d,): all tokens have type 0
     embeddings_norm: LayerNorm
     layers: tuple[Layer, ...]
 
     @classmethod
     def of(cls, tensors: SafeTensors, architecture: Architecture) -> "Weights":
-        """Raises ModelUnavailableError if a tensor is not there as expected."""
+        """Raises ModelUnavailableError for a missing tensor or a wrong shape."""
         return _Reader(tensors, architecture).weights()
 
 
 class _Reader:
-    """Finds the tensors of one architecture in a file, and checks their shapes."""
+    """Reads the tensors of one architecture and checks their shapes."""
 
     def __init__(self, tensors: SafeTensors, architecture: Architecture) -> None:
         self._tensors = tensors
         self._d = architecture.dimension
         self._architecture = architecture
         self._names = _NAMES[architecture.family]
-        # A checkpoint saved with a head has all names behind "bert." or "roberta.".
+        # A checkpoint saved with a head has the prefix "bert." or "roberta.".
         self._prefix = tensors.prefix_of(_WORDS)
         self._mean = np.full((1, self._d), 1 / self._d, np.float32)
 

@@ -101,7 +101,7 @@ def test_a_tensor_that_is_not_there_as_described_is_refused(
         (content()[:40], r"header ends at byte \d+ of 40"),
         (b"\x02" + bytes(7) + b"{:", "header is not JSON"),
         (b"\x02" + bytes(7) + b"\xff\xff", "header is not JSON"),  # no UTF-8
-        (b"\x02" + bytes(7) + b"[]", "header is no JSON object"),
+        (b"\x02" + bytes(7) + b"[]", "header is not a JSON object"),
     ],
 )
 def test_a_broken_file_is_refused(path: Path, broken: bytes, fault: str) -> None:
