@@ -1,49 +1,49 @@
-// The address of the page: the view and the question, so that reload, Back and a shared
-// link keep both. Behind the "#", which is never sent to a server.
+// Keeps the view and the search in the address, for reload, Back and shared links.
+// It uses the fragment after "#", which browsers never send to a server.
 
 const VIEWS = ["jobs", "health"];
-// Keystrokes closer together than this change one entry of the history.
+// Keystrokes closer together than this share one history entry.
 const BURST_MS = 3000;
 
 let typedAt = -Infinity;
 
-/** `{view, question}`; the question is null when the address has none. */
+/** `{view, search}`; the search is null if the address has none. */
 export function readAddress() {
   const [, view, query] = /^#?([^?]*)\??(.*)$/s.exec(location.hash);
-  return { view: VIEWS.includes(view) ? view : "jobs", question: toQuestion(query) };
+  return { view: VIEWS.includes(view) ? view : "jobs", search: toSearch(query) };
 }
 
 /**
- * The address of a question: `{user}` or `{skills}`, `rank`, and `filters` or null.
- * Equal questions have equal addresses.
+ * The address of a search: `{user}` or `{skills}`, `rank`, and `filters` or null.
+ * Equal searches have equal addresses.
  */
-export function addressOf(question) {
-  if (!question) {
+export function addressOf(search) {
+  if (!search) {
     return "#jobs";
   }
   const fields = new URLSearchParams();
-  if (question.user) {
-    fields.set("user", question.user);
+  if (search.user) {
+    fields.set("user", search.user);
   }
-  question.skills?.forEach((skill) => fields.append("skill", skill));
-  if (question.rank) {
-    fields.set("rank", question.rank);
+  search.skills?.forEach((skill) => fields.append("skill", skill));
+  if (search.rank) {
+    fields.set("rank", search.rank);
   }
-  if (question.filters) {
-    fields.set("filters", JSON.stringify(question.filters));
+  if (search.filters) {
+    fields.set("filters", JSON.stringify(search.filters));
   }
   return `#jobs?${fields}`;
 }
 
-/** Let the address be that of a question. `how`: "typing", "choosing" or "replacing". */
-export function keepAddress(question, how) {
-  const address = addressOf(question);
+/** Set the address to that of a search. `how`: "typing", "choosing" or "replacing". */
+export function setAddress(search, how) {
+  const address = addressOf(search);
   jobsLink().setAttribute("href", address);
   if (readAddress().view !== "jobs") {
-    return; // "Find jobs" leads back to it
+    return; // the link "Find jobs" has it
   }
   const now = performance.now();
-  // An entry without a question, between two questions, is nothing to go back to.
+  // Replace an empty search between two searches: Back skips it.
   const isSameEntry =
     how === "replacing" || history.state?.isBetween || (how === "typing" && now - typedAt < BURST_MS);
   typedAt = how === "typing" ? now : -Infinity;
@@ -51,18 +51,18 @@ export function keepAddress(question, how) {
     return;
   }
   try {
-    const state = question ? null : { isBetween: true };
+    const state = search ? null : { isBetween: true };
     history[isSameEntry ? "replaceState" : "pushState"](state, "", address);
   } catch {
-    // Some browsers allow only so many changes in ten seconds; the next one tells all.
+    // Some browsers limit the changes per ten seconds; the next change sets it again.
   }
 }
 
-/** Let "Find jobs" lead back to the question, also after a reload of the other view. */
-export function keepWayBack() {
-  const kept = history.state?.jobs;
-  if (kept) {
-    jobsLink().setAttribute("href", kept);
+/** Keep the search in the link "Find jobs", even after a reload of the Health view. */
+export function keepJobsLink() {
+  const stored = history.state?.jobs;
+  if (stored) {
+    jobsLink().setAttribute("href", stored);
   } else {
     history.replaceState({ jobs: jobsLink().getAttribute("href") }, "");
   }
@@ -70,7 +70,7 @@ export function keepWayBack() {
 
 const jobsLink = () => document.querySelector('nav a[href^="#jobs"]');
 
-function toQuestion(query) {
+function toSearch(query) {
   const fields = new URLSearchParams(query);
   const [user, rank] = [fields.get("user"), fields.get("rank")];
   const skills = fields.getAll("skill").filter((skill) => skill.trim());

@@ -1,27 +1,27 @@
-// Calls of the service: JSON or text comes back, or an ApiError that names the failure.
+// Requests to the service. They return JSON or text, or throw an ApiError.
 
 import { askForKey, storedKey } from "./key.js";
 
-// Longer than the service's own deadline: only a network that lost the answer takes it.
-const LOST_AFTER_MS = 45_000;
+// Longer than the service's own deadline: only a lost response takes this long.
+const TIMEOUT_MS = 45_000;
 const RETRY_AFTER_S = 5;
 
 const TITLES = {
-  401: "A key is needed",
+  401: "API key required",
   403: "Not allowed",
   404: "Not found",
-  408: "The question did not arrive",
-  413: "The question is too long",
+  408: "The request did not arrive in time",
+  413: "The request is too long",
   429: "Too many requests",
-  502: "Not available just now",
-  503: "Not available just now",
-  504: "Not available just now",
+  502: "Temporarily unavailable",
+  503: "Temporarily unavailable",
+  504: "Temporarily unavailable",
 };
-const PASSING = [408, 429, 502, 503, 504];
+const TRANSIENT = [408, 429, 502, 503, 504];
 
 /**
- * `title` names the failure and `message` explains it. `status` is 0 where the service
- * did not answer; `retryAfterS` is null where trying again makes no sense.
+ * `title` names the failure and `message` explains it. `status` is 0 without a
+ * response. `retryAfterS` is null if a retry is pointless.
  */
 export class ApiError extends Error {
   constructor(title, message, { status = 0, retryAfterS = null, reloads = false } = {}) {
@@ -29,11 +29,11 @@ export class ApiError extends Error {
     this.title = title;
     this.status = status;
     this.retryAfterS = retryAfterS;
-    this.reloads = reloads; // the page, which helps where somebody must sign in
+    this.reloads = reloads; // offer to reload the page, for example to sign in
   }
 }
 
-/** Jobs for a question; `took` is the service's own time in milliseconds, or null. */
+/** Recommended jobs; `took` is the service's own time in milliseconds, or null. */
 export async function recommend(body, signal) {
   const response = await call("api/recommend", { body, signal });
   const answer = await json(response);
@@ -45,7 +45,7 @@ export async function similarJobs(jobId, topN, signal) {
   return json(await call(path, { signal }));
 }
 
-/** What can be filtered by; null where the service does not offer it. */
+/** The filterable columns; null if the service has no such route. */
 export async function columns(signal) {
   try {
     return await json(await call("api/columns", { signal }));
@@ -63,7 +63,7 @@ export async function metricsText(signal) {
   const response = await call("metrics", { signal });
   const text = await whole(response, () => response.text());
   if (!text.includes("recommender_")) {
-    throw foreign(response);
+    throw unexpected(response);
   }
   return text;
 }
@@ -82,7 +82,7 @@ async function call(path, { body, signal }) {
 }
 
 async function send(path, body, key, signal) {
-  const lost = AbortSignal.timeout(LOST_AFTER_MS);
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const headers = { Accept: "application/json, text/plain" };
   if (key) {
     headers["X-API-Key"] = key;
@@ -95,12 +95,12 @@ async function send(path, body, key, signal) {
       method: body ? "POST" : "GET",
       body: body ? JSON.stringify(body) : undefined,
       headers,
-      // The service redirects nowhere: that would be a page to sign in.
+      // The service never redirects: a redirect leads to a proxy's sign-in page.
       redirect: "manual",
-      signal: signal ? AbortSignal.any([signal, lost]) : lost,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
     if (response.type === "opaqueredirect") {
-      throw foreign(response);
+      throw unexpected(response);
     }
     return response;
   } catch (error) {
@@ -108,19 +108,19 @@ async function send(path, body, key, signal) {
   }
 }
 
-/** What a request without an answer means. */
+/** The error of a request without a response. */
 function unanswered(error) {
   if (error instanceof ApiError || error.name === "AbortError") {
-    return error; // an AbortError is of a request that nobody wants any more
+    return error; // AbortError: the page cancelled the request
   }
   const retry = { retryAfterS: RETRY_AFTER_S };
   if (error.name === "TimeoutError") {
-    return new ApiError("No answer", `The service did not answer within ${LOST_AFTER_MS / 1000} seconds.`, retry);
+    return new ApiError("No response", `The service did not respond within ${TIMEOUT_MS / 1000} seconds.`, retry);
   }
   if (!navigator.onLine) {
     return new ApiError("No network", "This device is offline.", retry);
   }
-  return new ApiError("No connection", "The service cannot be reached: it is down, or something on the way blocks it.", retry);
+  return new ApiError("No connection", "The service cannot be reached: it is down, or the network blocks it.", retry);
 }
 
 async function refusal(response) {
@@ -129,24 +129,24 @@ async function refusal(response) {
   try {
     detail = (await response.json()).detail;
   } catch {
-    // Something between the page and the service has answered.
+    // The response came from a proxy, not from the service.
   }
-  const given = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const waits = PASSING.includes(status) ? RETRY_AFTER_S : null;
+  const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  const fallback = TRANSIENT.includes(status) ? RETRY_AFTER_S : null;
   return new ApiError(
-    TITLES[status] ?? (status < 500 ? "That cannot be answered" : "The service failed"),
+    TITLES[status] ?? (status < 500 ? "The request was refused" : "The service failed"),
     typeof detail === "string" && detail
       ? detail
-      : `Something answered with status ${status} and gave no reason.`,
-    { status, retryAfterS: Number.isFinite(given) ? Math.max(1, given) : waits },
+      : `The response has status ${status} and no explanation.`,
+    { status, retryAfterS: Number.isFinite(retryAfter) ? Math.max(1, retryAfter) : fallback },
   );
 }
 
-function foreign(response) {
-  const what = response.headers.get("Content-Type")?.split(";")[0] ?? "a redirect";
+function unexpected(response) {
+  const kind = response.headers.get("Content-Type")?.split(";")[0] ?? "a redirect";
   return new ApiError(
-    "Something else answered",
-    `Not the service but something on the way to it answered (${what}), perhaps because you must sign in. Reload the page.`,
+    "Unexpected response",
+    `The response (${kind}) did not come from the service but from a proxy before it. You may have to sign in: reload the page.`,
     { reloads: true },
   );
 }
@@ -154,23 +154,23 @@ function foreign(response) {
 async function json(response) {
   const answer = await whole(response, () => response.json());
   if (answer?.success !== true) {
-    throw foreign(response);
+    throw unexpected(response);
   }
   return answer;
 }
 
-/** The body, read by `read`. */
+/** The whole body, read with `read`. */
 async function whole(response, read) {
   try {
     return await read();
   } catch (error) {
     if (error instanceof SyntaxError) {
-      throw foreign(response);
+      throw unexpected(response);
     }
     if (error.name === "AbortError" || error.name === "TimeoutError") {
       throw unanswered(error);
     }
-    throw new ApiError("The answer broke off", "The connection ended in the middle of the answer.", {
+    throw new ApiError("The response is incomplete", "The connection closed before the end of the response.", {
       retryAfterS: RETRY_AFTER_S,
     });
   }

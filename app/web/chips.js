@@ -1,4 +1,4 @@
-// A field of chips: Enter or a comma makes a chip of the typed text.
+// An input whose items become chips: Enter or a comma adds the typed text.
 
 import { announce, el, keepFocus } from "./dom.js";
 
@@ -6,7 +6,7 @@ const OPENING = "([{";
 const CLOSING = ")]}";
 const SEPARATORS = ",;\n\t|";
 
-/** The items of a text, split where a separator stands outside of parentheses. */
+/** Split a text at separators outside of parentheses. */
 export function splitItems(text) {
   const items = [];
   let depth = 0;
@@ -33,7 +33,7 @@ const isOpen = (text) =>
     0,
   ) > 0;
 
-/** A field of chips; `field` is its element. */
+/** A chip input; `field` is its element. */
 export class Chips {
   #chips = []; // {text, element, button}
   #list = el("ul", { role: "list", class: "chip-list" });
@@ -42,8 +42,8 @@ export class Chips {
   #onChange;
 
   /**
-   * `onChange(isTyping)` is called after every change, with true while a chip is still
-   * being typed. `options` is the id of a datalist, whose choices become chips at once.
+   * `onChange(isTyping)` is called after every change, with true while the text is not
+   * yet a chip. `options`: the id of a datalist; its choices become chips at once.
    */
   constructor({ id, describedBy, placeholder = "", options, onChange }) {
     this.#placeholder = placeholder;
@@ -61,7 +61,7 @@ export class Chips {
     });
     this.#input.addEventListener("keydown", (event) => this.#onKey(event));
     this.#input.addEventListener("input", (event) => this.#onInput(event));
-    // Fired when the field is left.
+    // Fired when the input loses focus.
     this.#input.addEventListener("change", () => this.add(this.#input.value));
     this.field = el("div", { class: "chips" }, this.#list, this.#input);
     this.field.addEventListener("click", (event) => {
@@ -75,7 +75,7 @@ export class Chips {
     return this.#chips.map((chip) => chip.text);
   }
 
-  /** What is not a chip yet. */
+  /** The typed text that is not a chip yet. */
   get typed() {
     return this.#input.value.trim();
   }
@@ -84,7 +84,7 @@ export class Chips {
     this.#input.focus();
   }
 
-  /** Make chips of the items of a text; what is there already is said to be. */
+  /** Add the items of a text as chips; announce duplicates. */
   add(text) {
     const items = splitItems(text);
     items.forEach((item) => this.#addOne(item));
@@ -111,7 +111,7 @@ export class Chips {
 
   #addOne(text) {
     if (this.values.some((value) => value.toLowerCase() === text.toLowerCase())) {
-      announce(`${text} is there already.`);
+      announce(`${text} is already in the list.`);
       return;
     }
     this.#append(text);
@@ -135,7 +135,7 @@ export class Chips {
     const at = this.#chips.indexOf(chip);
     this.#chips.splice(at, 1);
     chip.element.remove();
-    this.#focusAt(at); // or focus would fall back to the top of the page
+    this.#focusAt(at); // otherwise the focus moves to the top of the page
     announce(`${chip.text} removed.`);
     this.#showPlaceholder();
     this.#onChange(false);
@@ -163,7 +163,7 @@ export class Chips {
 
   #onKey(event) {
     const text = this.#input.value;
-    // An input method is choosing a character; 229 is Safari's way to say so.
+    // During input-method composition; Safari reports it as key code 229.
     if (event.isComposing || event.keyCode === 229) {
       return;
     }
@@ -182,7 +182,7 @@ export class Chips {
     const text = this.#input.value;
     const chosen =
       this.#input.list && [undefined, "insertReplacementText"].includes(event.inputType);
-    // A paste, or the keyboard of a phone, which sends no keys.
+    // A paste, or a phone's keyboard, which sends no key events.
     const closed = !isOpen(text) && /[,;|]\s*$/.test(text);
     if (!event.isComposing && (chosen || closed || splitItems(text).length > 1)) {
       this.add(text);

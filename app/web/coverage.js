@@ -1,30 +1,30 @@
-// How many jobs are embedded: a bar that moves while a backfill runs.
+// The coverage card: how many jobs have an embedding, live during a backfill.
 
 import { el } from "./dom.js";
 import { count, percent, plural } from "./format.js";
 
 const STATES = [
-  ["embedded", "Embedded", "compared in every answer"],
-  ["pending", "Pending", "wait for their embedding"],
-  ["stale", "Stale", "were embedded by another model"],
-  ["malformed", "Malformed", "have bytes that are no embedding"],
-  ["quarantined", "Quarantined", "could not be embedded; the doctor says why"],
-  ["blank", "Blank", "have no text to embed"],
+  ["embedded", "Embedded", "ready to be recommended"],
+  ["pending", "Pending", "waiting for an embedding"],
+  ["stale", "Stale", "embedded by another model"],
+  ["malformed", "Malformed", "invalid embedding bytes"],
+  ["quarantined", "Quarantined", "embedding failed; the doctor shows why"],
+  ["blank", "Blank", "no text to embed"],
 ];
-// The pace is that of the last half minute: a backfill may pause.
-const PACE_OVER_MS = 30_000;
+// The rate is that of the last half minute: a backfill may pause.
+const RATE_WINDOW_MS = 30_000;
 
-/** `show(jobs)` renews the card with the counts of /readyz; returns how many wait. */
+/** `show(jobs)` updates the card with the counts of /readyz; returns the backlog. */
 export function createCoverage() {
   const share = el("p", { class: "big" });
-  const told = el("p", { class: "hint" });
-  const { bar, renew: renewBar } = createBar();
-  const { legend, renew: renewLegend } = createLegend();
+  const hint = el("p", { class: "hint" });
+  const { bar, update: updateBar } = createBar();
+  const { legend, update: updateLegend } = createLegend();
   const element = el(
     "section",
     { class: "card wide", "aria-labelledby": "coverage-title" },
     el("h2", { id: "coverage-title" }, "Coverage"),
-    el("div", { class: "coverage-head" }, share, told),
+    el("div", { class: "coverage-head" }, share, hint),
     bar,
     legend,
   );
@@ -33,11 +33,11 @@ export function createCoverage() {
   function show(jobs) {
     const withText = STATES.reduce((sum, [state]) => sum + jobs[state], 0) - jobs.blank;
     const waiting = jobs.pending + jobs.stale + jobs.malformed;
-    remember(history, jobs.embedded);
+    record(history, jobs.embedded);
     share.textContent = withText ? percent(jobs.embedded / withText) : "–";
-    told.textContent = sentence(jobs.embedded, withText, waiting, pace(history));
-    renewBar(jobs, withText);
-    renewLegend(jobs);
+    hint.textContent = sentence(jobs.embedded, withText, waiting, rate(history));
+    updateBar(jobs, withText);
+    updateLegend(jobs);
     return waiting;
   }
 
@@ -60,7 +60,7 @@ function createBar() {
     },
     ...parts.map(([, part]) => part),
   );
-  const renew = (jobs, withText) => {
+  const update = (jobs, withText) => {
     bar.setAttribute("aria-valuemax", withText || 1);
     bar.setAttribute("aria-valuenow", jobs.embedded);
     bar.setAttribute("aria-valuetext", `${count(jobs.embedded)} of ${plural(withText, "job")} embedded`);
@@ -68,7 +68,7 @@ function createBar() {
       part.style.width = `${withText ? (100 * jobs[state]) / withText : 0}%`;
     }
   };
-  return { bar, renew };
+  return { bar, update };
 }
 
 function createLegend() {
@@ -86,25 +86,25 @@ function createLegend() {
       ),
     ),
   );
-  const renew = (jobs) => {
+  const update = (jobs) => {
     for (const [state, figure] of counts) {
       figure.textContent = count(jobs[state]);
       figure.parentElement.classList.toggle("none", jobs[state] === 0);
     }
   };
-  return { legend, renew };
+  return { legend, update };
 }
 
-function remember(history, embedded) {
+function record(history, embedded) {
   const now = performance.now();
   history.push({ at: now, embedded });
-  while (history.length > 2 && now - history[0].at > PACE_OVER_MS) {
+  while (history.length > 2 && now - history[0].at > RATE_WINDOW_MS) {
     history.shift();
   }
 }
 
-/** Jobs a second, 0 when it is not known. */
-function pace(history) {
+/** Jobs per second; 0 if unknown. */
+function rate(history) {
   const [first, last] = [history[0], history.at(-1)];
   const seconds = (last.at - first.at) / 1000;
   return seconds > 0 ? Math.max(0, (last.embedded - first.embedded) / seconds) : 0;
@@ -112,17 +112,17 @@ function pace(history) {
 
 function sentence(embedded, withText, waiting, perSecond) {
   if (!withText) {
-    return "There is no job with a text yet.";
+    return "No job has a text yet.";
   }
   const state = `${count(embedded)} of ${plural(withText, "job")} can be recommended.`;
   if (!waiting) {
     return state;
   }
   if (!perSecond) {
-    return `${state} ${count(waiting)} wait for a backfill.`;
+    return `${state} ${count(waiting)} are waiting for a backfill.`;
   }
   const left = waiting / perSecond;
   const time = left < 90 ? plural(Math.max(1, Math.round(left)), "second") : plural(Math.round(left / 60), "minute");
-  const rate = perSecond < 0.1 ? "less than 0.1" : perSecond.toFixed(perSecond < 10 ? 1 : 0);
-  return `${state} ${count(waiting)} wait: ${rate} a second, about ${time} left.`;
+  const speed = perSecond < 0.1 ? "less than 0.1" : perSecond.toFixed(perSecond < 10 ? 1 : 0);
+  return `${state} ${count(waiting)} are waiting: ${speed} per second, about ${time} left.`;
 }

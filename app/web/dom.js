@@ -1,10 +1,10 @@
-// Elements from text. Nothing here, or anywhere on the page, reads text as HTML.
+// Creates elements. The page never parses text as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export const byId = (id) => document.getElementById(id);
 
-/** An element; strings among `children` become text, null and false nothing. */
+/** An element. Strings in `children` become text; null and false are skipped. */
 export function el(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
@@ -27,22 +27,22 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** Text that only a screen reader says. */
+/** Text for screen readers only. */
 export const unseen = (...children) => el("span", { class: "unseen" }, ...children);
 
-/** Text from elsewhere inside of a sentence; its own letters say its direction. */
+/** User text inside a sentence, isolated because it may run right to left. */
 export const bdi = (text) => el("bdi", {}, text);
 
-/** Say something to a screen reader, once, when it has time. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   const announcer = byId("announcer");
-  // The same sentence twice would not be said twice.
+  // Screen readers skip an unchanged text, so a repeated one is varied.
   announcer.textContent = announcer.textContent === text ? `${text}\u00a0` : text;
 }
 
 /**
- * Change the page. Where that takes the focused element away, `next()` gets the focus:
- * a keyboard would start again at the top of the page.
+ * Change the page. If the focused element disappears, focus `next()`; otherwise the
+ * focus would move to the top of the page.
  */
 export function keepFocus(change, next) {
   const focused = document.activeElement;
@@ -52,7 +52,7 @@ export function keepFocus(change, next) {
   }
 }
 
-/** A bar from 0 to 1 with the role of a meter; the policy allows no style attribute. */
+/** A bar from 0 to 1. Its width is set in script: the CSP blocks style attributes. */
 export function meter(label, value, spoken) {
   const share = Math.min(1, Math.max(0, value));
   const fill = el("span");

@@ -1,4 +1,4 @@
-// A job's name, and its other columns where the service offers some.
+// A job's title and its other columns.
 
 import { bdi, el, unseen } from "./dom.js";
 import { plainly } from "./format.js";
@@ -11,13 +11,13 @@ export function columnLabel(name) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A title among the job's columns, else its id. */
+/** The title in the job's columns, or else its id. */
 export function jobTitle(job) {
   const name = titleColumn(job);
   return name ? job.columns[name] : `Job ${job.job_id}`;
 }
 
-/** A line of the other columns, and the id where a title took its place. */
+/** A line with the other columns, and the id if the job has a title. */
 export function facts(job, columns) {
   const titled = titleColumn(job);
   const shown = columns

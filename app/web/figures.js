@@ -1,4 +1,4 @@
-// Memory, latency and batches: cards that show the metrics.
+// The metrics cards: memory, latency and batches.
 
 import { el, svg } from "./dom.js";
 import { bytes, count, milliseconds } from "./format.js";
@@ -17,7 +17,7 @@ function card(id, title, kind, ...content) {
   );
 }
 
-/** Terms with figures, which `set(name, text)` fills in. */
+/** A list of names and values; `set(name, text)` sets a value. */
 function terms(names) {
   const figures = new Map(names.map((name) => [name, el("dd", {}, "–")]));
   const element = el(
@@ -59,13 +59,13 @@ export function createMemory() {
       line.setAttribute("points", shown);
       area.setAttribute("points", `0,${CHART.height} ${shown} ${CHART.width},${CHART.height}`);
       rest.set("Resident, with file pages", bytes(value(samples, "process_resident_memory_bytes")));
-      rest.set("Model in memory", value(samples, "recommender_model_loaded") ? "yes" : "not before the first request");
+      rest.set("Model in memory", value(samples, "recommender_model_loaded") ? "yes" : "loads at the first request");
       rest.set("Up for", age(value(samples, "process_start_time_seconds")));
     },
   };
 }
 
-/** The chart begins at zero: small changes look small. */
+/** The points of the chart. It starts at zero so that small changes look small. */
 function points(history) {
   const most = Math.max(...history, 1) * 1.25;
   const step = CHART.width / Math.max(1, history.length - 1);
@@ -103,7 +103,7 @@ export function createLatency() {
     ),
   );
   return {
-    element: card("latency-title", "Latency", "wide", el("p", { class: "hint" }, "Time to answer since the start"), table, none),
+    element: card("latency-title", "Latency", "wide", el("p", { class: "hint" }, "Response times since the start"), table, none),
     show(samples) {
       const routes = labelValues(samples, "recommender_request_seconds_count", "route").filter(
         (route) => SHOWN_ROUTE.test(route),
@@ -131,11 +131,11 @@ function latencyRow(samples, route) {
 }
 
 export function createBatches() {
-  const names = ["Queries a batch", "Encoding, median", "Scanning, median", "Rows read", "Data read", "Queue", "Connections in use"];
+  const names = ["Queries per batch", "Encoding, median", "Scanning, median", "Rows read", "Data read", "Queue", "Connections in use"];
   const rest = terms(names);
   const big = el("p", { class: "big" });
   return {
-    element: card("batches-title", "Batches", "", big, el("p", { class: "hint" }, "queries that wait at the same time share one"), rest.element),
+    element: card("batches-title", "Batches", "", big, el("p", { class: "hint" }, "concurrent queries share a batch"), rest.element),
     show(samples) {
       const size = histogram(samples, "recommender_batch_size");
       const median = (name) => milliseconds(quantile(histogram(samples, name), 0.5));
@@ -144,7 +144,7 @@ export function createBatches() {
         return found === null ? "–" : count(found);
       };
       big.textContent = count(size.count);
-      rest.set("Queries a batch", size.count ? (size.sum / size.count).toFixed(1) : "–");
+      rest.set("Queries per batch", size.count ? (size.sum / size.count).toFixed(1) : "–");
       rest.set("Encoding, median", median("recommender_encode_seconds"));
       rest.set("Scanning, median", median("recommender_scan_seconds"));
       rest.set("Rows read", whole("recommender_rows_scanned_total"));

@@ -1,11 +1,11 @@
-// Filters for the columns that the service offers, each with a control of its type.
+// Filters: a control for each filterable column, depending on its type.
 
 import { byId, el } from "./dom.js";
 import { Chips } from "./chips.js";
 import { columnLabel } from "./facts.js";
 
-// Values seen in answers, offered as suggestions.
-const MOST_SUGGESTED = 100;
+// Suggestions are values from previous results.
+const MAX_SUGGESTED = 100;
 
 const INPUTS = {
   integer: { type: "number", step: "1" },
@@ -14,12 +14,12 @@ const INPUTS = {
   timestamp: { type: "datetime-local", step: "1" },
 };
 
-/** Nothing is shown before `show(columns)`, or when there are no columns. */
+/** The filters. They stay hidden until `show(columns)`, and without any columns. */
 export function createFilters({ onChange }) {
   const panel = byId("filters");
   let fields = [];
-  // What the address says and no control shows: the columns are not known yet, or the
-  // service offers others. It is asked for as it is; the service says what is wrong.
+  // Filters in the address without a control: the columns are not loaded yet, or do not
+  // exist. They are sent unchanged; the service reports what is wrong.
   let others = {};
 
   byId("clear-filters").addEventListener("click", () => {
@@ -47,7 +47,7 @@ export function createFilters({ onChange }) {
     set(chosen);
   }
 
-  /** The `filters` of a request, or null when none is set. */
+  /** The `filters` of a request; null if none is set. */
   function value() {
     const set = fields
       .map((field) => [field.column.name, field.value()])
@@ -56,7 +56,7 @@ export function createFilters({ onChange }) {
     return Object.keys(all).length ? all : null;
   }
 
-  /** Show such filters; null is none. */
+  /** Set the controls to these filters; null clears them. */
   function set(filters) {
     others = { ...filters };
     for (const field of fields) {
@@ -69,7 +69,7 @@ export function createFilters({ onChange }) {
     showCount();
   }
 
-  /** Remember the values of an answer's jobs as suggestions. */
+  /** Add the values of these jobs to the suggestions. */
   function learn(jobs) {
     for (const field of fields.filter((each) => each.suggest)) {
       jobs.forEach((job) => field.suggest(job.columns?.[field.column.name]));
@@ -84,8 +84,8 @@ export function createFilters({ onChange }) {
   return { show, value, set, learn, clear };
 }
 
-// A control has `value()`, null where nothing is chosen; `clear()`; and `set(value)`,
-// false where it cannot show that value.
+// A control has `value()`, null if empty; `clear()`; and `set(value)`, which returns
+// false if it cannot show the value.
 function control(column, changed) {
   if (column.type === "text") {
     return anyOf(column, changed);
@@ -100,7 +100,7 @@ function anyOf({ name }, changed) {
   const chips = new Chips({ id, options: suggestions.id, placeholder: "any", onChange: changed });
   return {
     element: el("div", { class: "field" }, el("label", { for: id }, columnLabel(name)), chips.field, suggestions),
-    // A text that is still being typed would match nothing: values must be equal.
+    // Chips only: values must match exactly, so unfinished text would match nothing.
     value: () => (chips.values.length ? chips.values : null),
     clear: () => chips.set([]),
     set(value) {
@@ -112,7 +112,7 @@ function anyOf({ name }, changed) {
       return fits;
     },
     suggest(text) {
-      if (typeof text === "string" && text && !seen.has(text) && seen.size < MOST_SUGGESTED) {
+      if (typeof text === "string" && text && !seen.has(text) && seen.size < MAX_SUGGESTED) {
         seen.add(text);
         suggestions.append(el("option", { value: text }));
       }
@@ -150,7 +150,7 @@ function range({ name, type }, changed) {
   const bounds = { gte: from, lte: to };
   const read = ({ value }) => {
     const isExact = isNumeric && (!/^-?\d+$/.test(value) || Number.isSafeInteger(Number(value)));
-    return isExact ? Number(value) : value; // the service reads long integers as text
+    return isExact ? Number(value) : value; // long integers are sent as text
   };
   return {
     element: el(
@@ -175,7 +175,7 @@ function range({ name, type }, changed) {
       for (const [bound, each] of Object.entries(fits ? value : {})) {
         bounds[bound].value = String(each);
       }
-      // The browser empties a field whose value is not of its type.
+      // The browser clears an input whose value does not have its type.
       return fits && Object.keys(value).every((bound) => bounds[bound].value !== "");
     },
   };

@@ -1,16 +1,16 @@
-// Figures as text. Rounding never makes "all" of nearly all.
+// Formats numbers. Rounding never turns "nearly all" into "all".
 
 const NUMBER = new Intl.NumberFormat("en-GB");
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
-/** 12345 as 12,345: for what is counted. */
+/** 12345 as 12,345. */
 export const count = (value) => NUMBER.format(value);
 
 /** "1 job", "2 jobs". */
 export const plural = (value, one, many = `${one}s`) =>
   `${count(value)} ${value === 1 ? one : many}`;
 
-/** 0.5 as "50 %"; 100 % is all, 0 % nothing. */
+/** 0.5 as "50 %". Only 0 is "0 %" and only 1 is "100 %". */
 export function percent(share) {
   if (share > 0 && share < 0.01) {
     return "<1 %";
@@ -18,7 +18,7 @@ export function percent(share) {
   return share > 0.99 && share < 1 ? ">99 %" : `${Math.round(share * 100)} %`;
 }
 
-/** A similarity, to two decimals; 1.00 only where it is 1. */
+/** A similarity with two decimals. Only 1 is "1.00". */
 export function score(value) {
   const size = Math.abs(value) < 1 ? Math.min(0.99, Math.abs(value)) : Math.abs(value);
   return (value < 0 && size >= 0.005 ? "-" : "") + size.toFixed(2);
@@ -43,7 +43,7 @@ export function milliseconds(seconds) {
   return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${seconds.toFixed(1)} s`;
 }
 
-/** A value of a job's column as it is in the table: 2026, 0.00042, yes. */
+/** A column's value as in the table: 2026, 0.00042, yes. */
 export function plainly(type, value) {
   if (type === "boolean") {
     return value ? "yes" : "no";
@@ -55,7 +55,7 @@ export function plainly(type, value) {
 function moment(value) {
   const parts = /^(\d{4,}-\d\d-\d\d)T([\d:.]+)(?:(Z|[+-]00:00)|([+-][\d:]+))?(.*)$/.exec(value);
   if (!parts) {
-    return value; // "infinity"
+    return value; // for example "infinity"
   }
   const [, date, time, utc, offset, rest] = parts;
   return `${date} ${time}${utc ? " UTC" : offset ? ` ${offset}` : ""}${rest}`;

@@ -1,4 +1,4 @@
-// The second view: polls /readyz and /metrics while it is shown.
+// The Health view. It polls /readyz and /metrics while it is visible.
 
 import { ApiError, metricsText, ready } from "./api.js";
 import { createCoverage } from "./coverage.js";
@@ -8,10 +8,10 @@ import { plural } from "./format.js";
 import { parseMetrics } from "./metrics.js";
 import { createNotice } from "./notice.js";
 
-// The service counts its rows at most every 5 s.
-const MOVING_MS = 5_000;
-const CALM_MS = 15_000;
-// Polling may take a twentieth of the service's time at most.
+// The service counts its rows at most every 5 s. Poll that often during a backfill.
+const BUSY_POLL_MS = 5_000;
+const IDLE_POLL_MS = 15_000;
+// Polling may take at most a twentieth of the service's time.
 const TIMES_COST = 20;
 
 export class HealthView {
@@ -24,30 +24,30 @@ export class HealthView {
     next: () => byId("health-title"),
   });
   #timer = null;
-  #asked = null; // the AbortController of the last poll, while the view is shown
+  #request = null; // the AbortController of the last poll, while the view is visible
 
   constructor() {
     byId("health-status").append(this.#status.element);
     const cards = [this.#coverage, ...this.#figures];
     this.#place.append(...cards.map((each) => each.element));
     document.addEventListener("visibilitychange", () => {
-      if (this.#asked && !document.hidden) {
+      if (this.#request && !document.hidden) {
         this.enter();
       } else {
-        clearTimeout(this.#timer); // a tab that nobody sees asks nothing
+        clearTimeout(this.#timer); // a hidden tab does not poll
       }
     });
   }
 
-  /** Poll now, and again and again until `leave()`. */
+  /** Poll now and repeatedly until `leave()`. */
   async enter() {
     this.leave();
     const mine = new AbortController();
-    this.#asked = mine;
+    this.#request = mine;
     try {
       await this.#poll(mine.signal);
     } catch (error) {
-      if (this.#asked === mine) {
+      if (this.#request === mine) {
         this.#fail(error);
       }
     }
@@ -56,35 +56,35 @@ export class HealthView {
   leave() {
     clearTimeout(this.#timer);
     this.#notice.stop();
-    this.#asked?.abort();
-    this.#asked = null;
+    this.#request?.abort();
+    this.#request = null;
   }
 
   async #poll(signal) {
     const start = performance.now();
-    const found = await this.#ready(signal);
-    const waiting = found.jobs ? this.#coverage.show(found.jobs) : 0;
+    const readiness = await this.#ready(signal);
+    const waiting = readiness.jobs ? this.#coverage.show(readiness.jobs) : 0;
     const samples = parseMetrics(await metricsText(signal));
     this.#figures.forEach((each) => each.show(samples));
     this.#notice.clear();
     this.#place.hidden = false;
     this.#place.classList.remove("old");
     const cost = performance.now() - start;
-    const pause = Math.max(waiting ? MOVING_MS : CALM_MS, cost * TIMES_COST);
+    const pause = Math.max(waiting ? BUSY_POLL_MS : IDLE_POLL_MS, cost * TIMES_COST);
     this.#timer = setTimeout(() => this.enter(), pause);
   }
 
-  /** What /readyz says; the lamp says it too, also where the metrics fail. */
+  /** Fetch /readyz and show it as the status, even if /metrics fails later. */
   async #ready(signal) {
     try {
-      const found = await ready(signal);
-      this.#status.show("good", "Ready", `Model ${found.model} · ${plural(found.users ?? 0, "user")}`);
-      return found;
+      const readiness = await ready(signal);
+      this.#status.show("good", "Ready", `Model ${readiness.model} · ${plural(readiness.users ?? 0, "user")}`);
+      return readiness;
     } catch (error) {
       if (error instanceof ApiError && error.status >= 500) {
         this.#status.show("bad", "Not ready", "");
       } else if (error instanceof ApiError) {
-        this.#status.show("unknown", "Not known", "");
+        this.#status.show("unknown", "Unknown", "");
       }
       throw error;
     }
@@ -92,27 +92,27 @@ export class HealthView {
 
   #fail(error) {
     if (!(error instanceof ApiError)) {
-      throw error; // a mistake of the page: watch.js says so
+      throw error; // a bug of the page: watch.js reports it
     }
     this.#place.classList.add("old");
     this.#notice.show(error);
   }
 }
 
-/** One line: a lamp, what it means, and for which model. */
+/** The status line: a lamp, its meaning, and the model. */
 function createStatus() {
   const lamp = el("span", { class: "lamp", "aria-hidden": "true" });
-  const title = el("b", {}, "Asking the service …");
+  const title = el("b", {}, "Loading …");
   const text = el("p");
   return {
     element: el("section", { class: "card status", "aria-label": "Status" }, lamp, title, text),
-    show(state, said, more) {
-      if (title.textContent !== said) {
-        announce(`Status: ${said}.`);
+    show(state, status, details) {
+      if (title.textContent !== status) {
+        announce(`Status: ${status}.`);
       }
       lamp.className = `lamp ${state}`;
-      title.textContent = said;
-      text.textContent = more;
+      title.textContent = status;
+      text.textContent = details;
     },
   };
 }

@@ -1,10 +1,10 @@
-// Where a job's own text names the skills that were matched.
+// Highlights the matched skills in a job's text.
 
 const WORD = /[\p{L}\p{N}+#]/u;
 
 /**
- * The text in pieces, `{text, pair}`; `pair` is one of `pairs` where its `job_skill`
- * is named, else null. Each is marked once, at its first whole-word mention.
+ * Split the text into pieces `{text, pair}`. `pair` is the matching one of `pairs`, or
+ * null. Each pair matches once, at the first whole-word occurrence of its `job_skill`.
  */
 export function pieces(text, pairs) {
   const found = [];
@@ -27,7 +27,7 @@ export function pieces(text, pairs) {
 }
 
 function mention(text, skill, taken) {
-  // Folding the case of some letters changes their number: those are found as written.
+  // Lowercasing changes the length of some texts: match those case-sensitively.
   const [where, what] =
     text.toLowerCase().length === text.length && skill.toLowerCase().length === skill.length
       ? [text.toLowerCase(), skill.toLowerCase()]

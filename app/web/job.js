@@ -1,4 +1,4 @@
-// One job as a card: its score, the reasons, its text, and similar jobs.
+// A job card: score, matched skills, text and similar jobs.
 
 import { bdi, el, meter, unseen } from "./dom.js";
 import { facts, jobTitle } from "./facts.js";
@@ -6,9 +6,9 @@ import { percent, score as rounded } from "./format.js";
 import { pieces } from "./highlight.js";
 import { similarPanel } from "./similar.js";
 
-const MOST_MISSING = 12;
+const MAX_MISSING = 12;
 
-/** A list item. `rankBy` says which of its scores ordered the list. */
+/** A list item. `rankBy` selects the score to show first. */
 export function jobCard(job, { rankBy, columns }) {
   const heading = el("h3", { tabindex: "-1", dir: "auto" }, jobTitle(job));
   return el(
@@ -49,14 +49,14 @@ function bar(label, value, shown, asides) {
 function reasons(job) {
   if (job.matched == null) {
     return "matched" in job
-      ? el("p", { class: "hint" }, "This job’s skills are not split yet. Once they are, this says which ones match.")
+      ? el("p", { class: "hint" }, "The skills of this job are pending: matches appear once they are extracted.")
       : null;
   }
   const missing = job.missing.map((skill) => tag("missing", "–", "Missing", skill));
-  const rest = missing.splice(MOST_MISSING);
+  const rest = missing.splice(MAX_MISSING);
   const list = el(
     "ul",
-    { role: "list", class: "tags", "aria-label": "The skills asked for" },
+    { role: "list", class: "tags", "aria-label": "Requested skills" },
     job.matched.map((pair) => tag("matched", "✓", "Matched", pair.skill, pair)),
     job.close.map((pair) => tag("close", "≈", "Close", pair.skill, pair)),
     missing,
@@ -77,14 +77,14 @@ function moreMissing(list, rest) {
   return button;
 }
 
-function tag(kind, sign, said, skill, pair = null) {
+function tag(kind, sign, label, skill, pair = null) {
   const differs = pair && pair.job_skill.toLowerCase() !== skill.toLowerCase();
   return el(
     "li",
     { class: `tag ${kind}` },
     el("span", { "aria-hidden": "true", class: "sign" }, sign),
-    unseen(`${said}: `),
-    el("bdi", { class: "asked" }, skill),
+    unseen(`${label}: `),
+    el("bdi", { class: "requested" }, skill),
     differs && el("span", { class: "found" }, unseen(", in the job: "), bdi(pair.job_skill)),
     differs && el("span", { class: "number" }, unseen(", similarity "), rounded(pair.similarity)),
   );

@@ -1,18 +1,18 @@
-// The first view: asks while the visitor types, and shows the best jobs.
+// The "Find jobs" view: searches as the visitor types, and shows the best jobs.
 
-import { addressOf, keepAddress } from "./address.js";
-import { ApiError, columns as askColumns, recommend } from "./api.js";
+import { addressOf, setAddress } from "./address.js";
+import { ApiError, columns as fetchColumns, recommend } from "./api.js";
 import { announce, byId, el, keepFocus } from "./dom.js";
 import { createFilters } from "./filters.js";
 import { plural } from "./format.js";
 import { createNotice } from "./notice.js";
-import { Question, toBody } from "./question.js";
+import { SearchForm, toBody } from "./search.js";
 import { jobCard } from "./job.js";
 
-// The page asks for a new chip almost at once, for typed text after a pause.
+// Debounce: a new chip searches almost at once, typed text after a pause.
 const PAUSE_MS = 120;
 const TYPING_PAUSE_MS = 450;
-// An answer that is faster needs no sign of work.
+// A faster response shows no progress indicator.
 const WORKING_AFTER_MS = 150;
 
 const results = () => byId("results-title");
@@ -21,108 +21,108 @@ export class JobsView {
   #list = byId("list");
   #more = byId("more");
   #filters = createFilters({ onChange: (isTyping) => this.#changed(isTyping) });
-  #question = new Question({ onChange: (isTyping) => this.#changed(isTyping) });
+  #form = new SearchForm({ onChange: (isTyping) => this.#changed(isTyping) });
   #notice = createNotice(byId("problem"), { retry: () => this.#run(), next: results });
   #moreNotice = createNotice(byId("more-problem"), { retry: () => this.#runMore(), next: results });
-  #columns = null; // not known yet
+  #columns = null; // not loaded yet
   #timer = null;
-  #asked = null; // the AbortController of the request in flight
-  #answered = null; // {key, body, jobs, cursor} of the question whose jobs are shown
+  #request = null; // the AbortController of the request in flight
+  #shown = null; // {key, body, jobs, cursor} of the search whose jobs are shown
 
   constructor() {
     this.#more.addEventListener("click", () => this.#runMore());
-    this.#learnColumns();
+    this.#loadColumns();
   }
 
-  /** Show the question of the address, and its answer; null is none. */
-  enter(question) {
-    if (addressOf(question) === addressOf(this.#asking())) {
+  /** Show the search of the address and its results; null is an empty search. */
+  enter(search) {
+    if (addressOf(search) === addressOf(this.#currentSearch())) {
       return;
     }
-    this.#question.set(question);
-    this.#filters.set(question?.filters);
-    keepAddress(this.#asking(), "replacing");
+    this.#form.set(search);
+    this.#filters.set(search?.filters);
+    setAddress(this.#currentSearch(), "replacing");
     this.#run();
   }
 
-  /** The question of the form, with its filters; null while nothing is asked. */
-  #asking() {
-    const question = this.#question.get();
-    return question && { ...question, filters: this.#filters.value() };
+  /** The form's search with its filters; null if the form is empty. */
+  #currentSearch() {
+    const search = this.#form.get();
+    return search && { ...search, filters: this.#filters.value() };
   }
 
   #changed(isTyping) {
-    keepAddress(this.#asking(), isTyping ? "typing" : "choosing");
+    setAddress(this.#currentSearch(), isTyping ? "typing" : "choosing");
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#run(), isTyping ? TYPING_PAUSE_MS : PAUSE_MS);
   }
 
   async #run() {
-    const asking = this.#asking();
-    const body = asking && toBody(asking);
+    const search = this.#currentSearch();
+    const body = search && toBody(search);
     const key = JSON.stringify(body);
-    if (body && this.#answered?.key === key && !this.#asked) {
-      return; // the typed word became a chip
+    if (body && this.#shown?.key === key && !this.#request) {
+      return; // the typed text became a chip
     }
-    this.#drop();
+    this.#cancel();
     if (!body) {
       this.#showStart();
       return;
     }
     if (!this.#columns) {
-      this.#learnColumns();
+      this.#loadColumns();
     }
     await this.#ask(body, this.#notice, (answer) => {
-      this.#answered = { key, body, jobs: answer.recommendations };
+      this.#shown = { key, body, jobs: answer.recommendations };
       this.#draw();
       byId("summary").textContent = summary(answer);
-      byId("problem").replaceChildren(...remarks(answer, this.#filters));
+      byId("problem").replaceChildren(...messages(answer, this.#filters));
     });
   }
 
   async #runMore() {
-    const asking = this.#asking();
-    if (!asking || JSON.stringify(toBody(asking)) !== this.#answered?.key) {
-      this.#run(); // another question was typed in the meantime
+    const search = this.#currentSearch();
+    if (!search || JSON.stringify(toBody(search)) !== this.#shown?.key) {
+      this.#run(); // the search has changed
       return;
     }
-    const { body, cursor } = this.#answered;
-    this.#drop();
+    const { body, cursor } = this.#shown;
+    this.#cancel();
     await this.#ask({ ...body, cursor }, this.#moreNotice, (answer) => {
       const added = answer.recommendations.map((job) => this.#card(job));
       const stays = [this.#more, results(), document.body].includes(document.activeElement);
-      this.#answered.jobs.push(...answer.recommendations);
+      this.#shown.jobs.push(...answer.recommendations);
       this.#list.append(...added);
       if (stays) {
-        added[0]?.querySelector("h3").focus(); // nobody moved on while it was fetched
+        added[0]?.querySelector("h3").focus(); // the visitor has not moved the focus
       }
       announce(`${plural(added.length, "more job")}, ${this.#list.children.length} in all.`);
     });
   }
 
-  /** Ask, with a sign of work; `show` gets the answer unless another question came. */
+  /** Send a request with a progress indicator; `show` gets the answer unless cancelled. */
   async #ask(body, notice, show) {
     const mine = new AbortController();
-    this.#asked = mine;
-    const sign = setTimeout(() => this.#working(true), WORKING_AFTER_MS);
+    this.#request = mine;
+    const indicator = setTimeout(() => this.#working(true), WORKING_AFTER_MS);
     try {
       const answer = await recommend(body, mine.signal);
-      if (this.#asked === mine) {
+      if (this.#request === mine) {
         notice.clear();
         keepFocus(() => (byId("start").hidden = true), results);
         this.#filters.learn(answer.recommendations);
         show(answer);
-        this.#answered.cursor = answer.next_cursor ?? null;
-        keepFocus(() => (this.#more.hidden = !this.#answered.cursor), results);
+        this.#shown.cursor = answer.next_cursor ?? null;
+        keepFocus(() => (this.#more.hidden = !this.#shown.cursor), results);
       }
     } catch (error) {
-      if (this.#asked === mine) {
+      if (this.#request === mine) {
         this.#fail(error, notice);
       }
     } finally {
-      clearTimeout(sign);
-      if (this.#asked === mine) {
-        this.#asked = null;
+      clearTimeout(indicator);
+      if (this.#request === mine) {
+        this.#request = null;
         this.#working(false);
       }
     }
@@ -130,20 +130,20 @@ export class JobsView {
 
   #fail(error, notice) {
     if (notice === this.#notice) {
-      // Jobs of another question beside this sentence would look like its answer.
+      // Jobs of the previous search beside this error would look like its results.
       this.#clear();
     }
     if (!(error instanceof ApiError)) {
-      throw error; // a mistake of the page: watch.js says so
+      throw error; // a bug of the page: watch.js reports it
     }
     notice.show(error);
   }
 
-  /** Forget the request in flight and the one that is scheduled. */
-  #drop() {
+  /** Cancel the request in flight and the scheduled one. */
+  #cancel() {
     clearTimeout(this.#timer);
-    this.#asked?.abort();
-    this.#asked = null;
+    this.#request?.abort();
+    this.#request = null;
     this.#notice.stop();
     this.#moreNotice.clear();
     this.#working(false);
@@ -152,7 +152,7 @@ export class JobsView {
   #working(isWorking) {
     byId("working").hidden = !isWorking;
     this.#list.classList.toggle("waiting", isWorking);
-    if (isWorking && !this.#answered) {
+    if (isWorking && !this.#shown) {
       keepFocus(() => (byId("start").hidden = true), results);
       byId("summary").textContent = "Looking for jobs …";
     }
@@ -160,17 +160,17 @@ export class JobsView {
 
   #draw() {
     keepFocus(
-      () => this.#list.replaceChildren(...this.#answered.jobs.map((job) => this.#card(job))),
+      () => this.#list.replaceChildren(...this.#shown.jobs.map((job) => this.#card(job))),
       results,
     );
   }
 
   #card(job) {
-    return jobCard(job, { rankBy: this.#answered.body.rank_by, columns: this.#columns ?? [] });
+    return jobCard(job, { rankBy: this.#shown.body.rank_by, columns: this.#columns ?? [] });
   }
 
   #clear() {
-    this.#answered = null;
+    this.#shown = null;
     keepFocus(() => {
       this.#list.replaceChildren();
       byId("start").hidden = true;
@@ -185,25 +185,25 @@ export class JobsView {
     byId("start").hidden = false;
   }
 
-  async #learnColumns() {
+  async #loadColumns() {
     this.#columns = [];
-    let found;
+    let answer;
     try {
-      found = await askColumns();
+      answer = await fetchColumns();
     } catch (error) {
-      this.#columns = null; // asked again with the next question, which tells why
+      this.#columns = null; // the next search tries again and reports the error
       if (error instanceof ApiError) {
         return;
       }
       throw error;
     }
-    this.#columns = found?.columns ?? [];
+    this.#columns = answer?.columns ?? [];
     this.#filters.show(this.#columns);
-    if (this.#question.suggestRanking(found?.rank_by)) {
-      keepAddress(this.#asking(), "replacing");
+    if (this.#form.suggestRanking(answer?.rank_by)) {
+      setAddress(this.#currentSearch(), "replacing");
       this.#run();
-    } else if (this.#answered && this.#columns.length) {
-      this.#draw(); // the answer was faster than the columns
+    } else if (this.#shown && this.#columns.length) {
+      this.#draw(); // the results arrived before the columns
     }
   }
 }
@@ -218,13 +218,13 @@ function summary(answer) {
   return (shown ? of : "No job found.") + waiting;
 }
 
-/** The service's remark on its answer; why the list is empty, and what to do about it. */
-function remarks(answer, filters) {
+/** The service's message, or the reason for an empty list and a way out. */
+function messages(answer, filters) {
   if (answer.recommendations.length) {
     return answer.detail ? [el("p", { class: "hint remark" }, answer.detail)] : [];
   }
   const clear = filters.value()
-    ? el("button", { type: "button", onclick: filters.clear }, "Clear the filters")
+    ? el("button", { type: "button", onclick: filters.clear }, "Clear filters")
     : null;
   return [
     el(
@@ -242,9 +242,9 @@ function whyNothing(answer, isFiltered) {
     return answer.detail;
   }
   if (isFiltered) {
-    return "No job passes these filters. Values must be equal to those in the table.";
+    return "No job matches these filters. Text values must match exactly.";
   }
   return answer.total_jobs_pending
-    ? "The jobs still wait for their embeddings; the view “Health” shows how far they are."
-    : "There are no jobs in the table yet.";
+    ? "The jobs have no embeddings yet. The Health view shows the progress."
+    : "The table has no jobs yet.";
 }

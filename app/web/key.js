@@ -1,34 +1,34 @@
-// The API key: asked for when the service wants one, kept for this tab only.
+// The API key: requested when the service needs one, and kept for this tab only.
 
 import { announce, byId } from "./dom.js";
 
 const NAME = "api-key";
 let asking = null;
-let declinedAt = -Infinity; // when the visitor last chose "Not now"
-let remembered = null; // where the browser stores nothing: until the page is left
+let declinedAt = -Infinity; // the time of the last "Not now"
+let unstoredKey = null; // in memory only, if the browser blocks storage
 
-export const storedKey = () => inStorage((storage) => storage.getItem(NAME)) ?? remembered;
+export const storedKey = () => inStorage((storage) => storage.getItem(NAME)) ?? unstoredKey;
 
-/** Show or hide what belongs to a kept key. */
+/** Set up the button that removes the key. */
 export function prepareKey(onForgotten) {
   const forget = byId("forget-key");
   forget.hidden = !storedKey();
   forget.addEventListener("click", () => {
     keep(null);
-    announce("The API key is forgotten.");
+    announce("API key removed.");
     onForgotten();
   });
 }
 
 /**
- * Ask for a key; true once there is one, false when the visitor declines. `refused` is
- * the key that was refused, to a request sent at `sentAt` (`performance.now()`). Calls
- * that overlap share one dialog; declining answers every request sent before it.
+ * Ask the visitor for a key. Resolves to false if the visitor declines. `refused`: the
+ * key that the service refused, in a request sent at `sentAt` (`performance.now()`).
+ * Concurrent calls share one dialog; "Not now" declines all requests sent before it.
  */
 export function askForKey(refused, sentAt) {
   const kept = storedKey();
   if (kept && kept !== refused) {
-    return Promise.resolve(true); // another request has asked already
+    return Promise.resolve(true); // the visitor has just entered a key
   }
   if (sentAt <= declinedAt) {
     return Promise.resolve(false);
@@ -44,7 +44,7 @@ function ask(wasRefused) {
   const input = byId("key");
   const before = document.activeElement;
   input.value = "";
-  byId("key-problem").textContent = wasRefused ? "This key was refused. Is it complete?" : "";
+  byId("key-problem").textContent = wasRefused ? "The service refused this key. Check that it is complete." : "";
   input.setAttribute("aria-invalid", String(wasRefused));
   return new Promise((resolve) => {
     const stop = new AbortController();
@@ -69,13 +69,13 @@ function ask(wasRefused) {
       "close",
       () => {
         stop.abort();
-        const given = input.value.trim() !== "" && storedKey() === input.value.trim();
+        const entered = input.value.trim() !== "" && storedKey() === input.value.trim();
         input.value = "";
         before?.focus?.();
-        if (!given) {
+        if (!entered) {
           declinedAt = performance.now();
         }
-        resolve(given);
+        resolve(entered);
       },
       once,
     );
@@ -86,19 +86,19 @@ function ask(wasRefused) {
 
 function whyInvalid(key) {
   if (!key) {
-    return "Type or paste the key first.";
+    return "Enter the key.";
   }
-  // No header can hold other characters: the request would fail, not the key.
-  return /^[\x20-\x7e]+$/.test(key) ? "" : "A key has only the letters, digits and signs of ASCII.";
+  // Headers cannot contain other characters: the browser would refuse the request.
+  return /^[\x20-\x7e]+$/.test(key) ? "" : "A key may contain only ASCII characters.";
 }
 
 function keep(key) {
-  remembered = key;
+  unstoredKey = key;
   inStorage((storage) => (key ? storage.setItem(NAME, key) : storage.removeItem(NAME)));
   byId("forget-key").hidden = !key;
 }
 
-/** What `use` gives of the tab's storage; null where the browser blocks it. */
+/** The result of `use(sessionStorage)`; null if the browser blocks storage. */
 function inStorage(use) {
   try {
     return use(sessionStorage);

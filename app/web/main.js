@@ -1,6 +1,6 @@
-// The two views, and the way between them by the address.
+// Switches between the two views by the address.
 
-import { keepWayBack, readAddress } from "./address.js";
+import { keepJobsLink, readAddress } from "./address.js";
 import { byId } from "./dom.js";
 import { HealthView } from "./health.js";
 import { JobsView } from "./jobs.js";
@@ -32,7 +32,7 @@ function show(view, isMove) {
   }
   document.title = TITLES[view];
   if (view === "health") {
-    keepWayBack();
+    keepJobsLink();
     health.enter();
   } else {
     health.leave();
@@ -40,19 +40,19 @@ function show(view, isMove) {
 }
 
 function follow(isMove) {
-  const { view, question } = readAddress();
+  const { view, search } = readAddress();
   show(view, isMove);
   if (view === "jobs") {
-    jobs.enter(question);
+    jobs.enter(search);
   }
 }
 
 byId("skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address is that of the view
+  event.preventDefault(); // the fragment names the view
   byId(`${shown}-title`).focus();
 });
 window.addEventListener("hashchange", () => follow(true));
 follow(false);
-// All scripts arrived and run; what watch.js says of another file stays.
+// All scripts run: hide the start-up message, but keep an error from watch.js.
 const broken = byId("broken");
 broken.hidden = broken.classList.contains("late");

@@ -1,9 +1,9 @@
-// Prometheus' text format to figures.
+// Parses Prometheus' text format.
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
-/** A map from a sample's name to its `{labels, value}`s. */
+/** A map from names to lists of samples `{labels, value}`. */
 export function parseMetrics(text) {
   const samples = new Map();
   for (const line of text.split("\n")) {
@@ -31,17 +31,17 @@ const number = (text) => (text === "+Inf" ? Infinity : Number(text));
 const fits = (sample, labels) =>
   Object.entries(labels).every(([name, value]) => sample.labels[name] === value);
 
-/** The sum of the samples with these labels; null when there is none. */
+/** The sum of the samples with these labels; null if there are none. */
 export function value(samples, name, labels = {}) {
   const found = (samples.get(name) ?? []).filter((sample) => fits(sample, labels));
   return found.length ? found.reduce((sum, sample) => sum + sample.value, 0) : null;
 }
 
-/** Every value that a label of a metric has, in order. */
+/** All values of a metric's label, sorted. */
 export const labelValues = (samples, name, label) =>
   [...new Set((samples.get(name) ?? []).map((sample) => sample.labels[label]))].sort();
 
-/** `{count, sum, buckets: [{le, count}]}`, the counts cumulative. */
+/** `{count, sum, buckets: [{le, count}]}` with cumulative counts. */
 export function histogram(samples, name, labels = {}) {
   const buckets = (samples.get(`${name}_bucket`) ?? [])
     .filter((sample) => fits(sample, labels))
@@ -55,8 +55,8 @@ export function histogram(samples, name, labels = {}) {
 }
 
 /**
- * The value below which this share lies, interpolated within its bucket as Prometheus'
- * `histogram_quantile` does; null without samples. Beyond the last bound, that bound.
+ * The quantile, interpolated within its bucket as in Prometheus' `histogram_quantile`:
+ * the last finite bound if it lies beyond, null without samples.
  */
 export function quantile({ buckets }, share) {
   const total = buckets.at(-1)?.count ?? 0;

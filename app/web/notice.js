@@ -1,14 +1,14 @@
-// What went wrong, and when it is tried again.
+// Error notices with automatic retries.
 
 import { el, keepFocus } from "./dom.js";
 import { plural } from "./format.js";
 
-// A service that stays away is asked less and less often.
-const MOST_S = 30;
+// The maximum of the exponential backoff.
+const MAX_DELAY_S = 30;
 
 /**
- * A place for one problem at a time. `retry` is called when its time has come; `next()`
- * gets the focus when a notice goes whose button had it.
+ * Shows one error at a time in `place`. `retry` is called after the delay. `next()` gets
+ * the focus if a notice with the focused button disappears.
  */
 export function createNotice(place, { retry, next }) {
   let timer = null;
@@ -20,7 +20,7 @@ export function createNotice(place, { retry, next }) {
     const { box, clock, button } = draw(error, again);
     keepFocus(() => place.replaceChildren(box), () => button ?? next());
     if (error.retryAfterS !== null) {
-      countDown(Math.max(error.retryAfterS, Math.min(MOST_S, 2 ** (failures - 1))), clock);
+      countDown(Math.max(error.retryAfterS, Math.min(MAX_DELAY_S, 2 ** (failures - 1))), clock);
       window.addEventListener("online", again);
     }
   };
@@ -45,21 +45,21 @@ export function createNotice(place, { retry, next }) {
 }
 
 function draw(error, again) {
-  // Not part of what is announced: it changes every second.
+  // Outside of the alert: it changes every second.
   const clock = el("p", { class: "clock", "aria-hidden": "true" });
-  const isPassing = error.retryAfterS !== null;
+  const isTransient = error.retryAfterS !== null;
   const button = action(error, again);
   const box = el(
     "div",
-    { class: isPassing ? "notice passing" : "notice" },
+    { class: isTransient ? "notice transient" : "notice" },
     el(
       "div",
       { role: "alert" },
       el("p", { class: "notice-title" }, error.title),
       el("p", { dir: "auto" }, error.message),
-      isPassing && el("p", { class: "unseen" }, "The page tries again."),
+      isTransient && el("p", { class: "unseen" }, "The page will try again."),
     ),
-    isPassing && clock,
+    isTransient && clock,
     button,
   );
   return { box, clock, button };

@@ -1,4 +1,4 @@
-// "Similar jobs" of a card: fetched and shown below it when it is opened.
+// The "Similar jobs" panel of a card, fetched when opened.
 
 import { ApiError, similarJobs } from "./api.js";
 import { bdi, el, meter, unseen } from "./dom.js";
@@ -9,14 +9,14 @@ import { createNotice } from "./notice.js";
 const SHOWN = 5;
 let panels = 0;
 
-/** A button, and the panel that it opens. */
+/** A button and the panel that it opens. */
 export function similarPanel(job, columns) {
   const title = jobTitle(job);
   panels += 1;
   const id = `similar-${panels}`;
   const status = el("p", { role: "status", class: "hint" });
   const problem = el("div");
-  const list = el("ol", { class: "similar-jobs", "aria-label": `Jobs like ${title}` });
+  const list = el("ol", { class: "similar-jobs", "aria-label": `Jobs similar to ${title}` });
   const panel = el("div", { class: "similar", id, hidden: true }, status, problem, list);
   const button = el(
     "button",
@@ -25,7 +25,7 @@ export function similarPanel(job, columns) {
     unseen(" to ", bdi(title)),
   );
   const notice = createNotice(problem, { retry: () => load(), next: () => button });
-  let asked = null;
+  let request = null;
 
   button.addEventListener("click", () => {
     const opens = panel.hidden;
@@ -34,7 +34,7 @@ export function similarPanel(job, columns) {
     if (opens) {
       load();
     } else {
-      asked?.abort();
+      request?.abort();
       notice.clear();
     }
   });
@@ -43,15 +43,15 @@ export function similarPanel(job, columns) {
     if (list.children.length) {
       return;
     }
-    asked?.abort();
-    asked = new AbortController();
+    request?.abort();
+    request = new AbortController();
     status.textContent = "Looking for similar jobs …";
     try {
-      const answer = await similarJobs(job.job_id, SHOWN, asked.signal);
+      const answer = await similarJobs(job.job_id, SHOWN, request.signal);
       notice.clear();
       list.replaceChildren(...answer.similar.map((other) => item(other, columns)));
       status.textContent = answer.similar.length
-        ? `${plural(answer.similar.length, "job")} like this one, by the meaning of their texts:`
+        ? `${plural(answer.similar.length, "job")} similar to this one:`
         : (answer.detail ?? "There is no other job to compare with.");
     } catch (error) {
       if (error.name === "AbortError") {
@@ -59,7 +59,7 @@ export function similarPanel(job, columns) {
       }
       status.textContent = "";
       if (!(error instanceof ApiError)) {
-        throw error; // a mistake of the page: watch.js says so
+        throw error; // a bug of the page: watch.js reports it
       }
       if (panel.isConnected) {
         notice.show(error);

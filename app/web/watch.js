@@ -1,9 +1,9 @@
-// Names what keeps the page's scripts from running. In old syntax, and not a module:
-// every browser must be able to read it.
+// Reports why the page's scripts do not run. In old syntax and not a module, so that
+// every browser can run it.
 (function () {
   "use strict";
 
-  var said = false;
+  var reported = false;
 
   function show(title, text) {
     var place = document.getElementById("broken");
@@ -13,12 +13,12 @@
     place.className = "notice";
   }
 
-  // The first failure is the cause; the others follow from it.
-  function say(title, text) {
-    if (said) {
+  // Report the first failure only: the others are its consequences.
+  function report(title, text) {
+    if (reported) {
       return;
     }
-    said = true;
+    reported = true;
     if (document.readyState === "loading") {
       document.addEventListener("DOMContentLoaded", function () {
         show(title, text);
@@ -29,21 +29,21 @@
   }
 
   function tooOld(what) {
-    say(
+    report(
       "This browser is too old",
-      "It lacks " + what + ", which this page needs. Chrome and Edge 116, Firefox 124, Safari 17.4 and newer have it.",
+      "It lacks " + what + ", which this page needs. Use Chrome or Edge 116, Firefox 124, Safari 17.4, or a newer version.",
     );
   }
 
   function failed(what) {
-    say(
-      "The page itself failed",
-      what + ". Reload the page. If this happens again, report this sentence to whoever runs the service.",
+    report(
+      "The page has an error",
+      what + ". Reload the page. If it happens again, report this message to the operator of the service.",
     );
   }
 
   function isOurs(event) {
-    // Extensions of the browser run scripts here, too.
+    // Browser extensions run scripts here as well.
     return !event.filename || event.filename.indexOf(location.origin + "/") === 0;
   }
 
@@ -52,10 +52,10 @@
     function (event) {
       var tag = event.target && event.target.tagName;
       if (tag === "SCRIPT" || tag === "LINK") {
-        say("A part of the page is missing", "A file of the page could not be loaded. Check the network, and reload the page.");
+        report("A part of the page is missing", "A file of the page could not be loaded. Check the network and reload the page.");
       } else if (tag === undefined && isOurs(event)) {
         if (/SyntaxError/.test(event.message)) {
-          tooOld("the syntax of today's scripts");
+          tooOld("current JavaScript syntax");
         } else {
           failed(event.message);
         }

@@ -1,4 +1,4 @@
-"""One browser, and one service over the sample, for all tests of the page."""
+"""Fixtures: one browser, and one service with the sample data."""
 
 from collections.abc import Iterator
 from pathlib import Path

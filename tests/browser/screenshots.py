@@ -1,4 +1,4 @@
-"""Pictures of the page for docs/images: `make screenshots`.
+"""Screenshots of the page for docs/images: `make screenshots`.
 
 The project's own sample, embedded by the real model, in Debian's Chromium. Install
 Debian's `fonts-inter` too, or they are set in whatever sans-serif there is.
@@ -103,7 +103,7 @@ def main() -> int:
             JOB_COLUMNS=COLUMNS,
             SKILL_CACHE_DIR=f"{folder}/skills",
         ) as service:
-            # The first question loads the model: not what a visitor usually meets.
+            # The first search loads the model: not what a visitor usually meets.
             for rank_by in ("similarity", "skills"):
                 service.recommend(skills="python", rank_by=rank_by).raise_for_status()
             take_all(browser, service, url)
@@ -133,7 +133,7 @@ def take_all(browser: Browser, service: Service, url: str) -> None:
 def moving(page: Page) -> None:
     """Health, with a backfill under way and its pace known."""
     health(page)
-    expect(page.get_by_text("a second, about")).to_be_visible()
+    expect(page.get_by_text("per second, about")).to_be_visible()
     page.wait_for_timeout(11_000)  # some more points of the chart
 
 

@@ -1,4 +1,4 @@
-"""For everybody: axe finds nothing, the keyboard is enough, a phone is wide enough."""
+"""Accessibility: axe, keyboard navigation, small screens."""
 
 import re
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def nothing(page: Page) -> None:
         ),
     )
     page.get_by_role("textbox", name="Skills").fill("python")
-    expect(page.get_by_text("The jobs still wait for their embeddings")).to_be_visible()
+    expect(page.get_by_text("The jobs have no embeddings yet")).to_be_visible()
     expect(page.locator("#summary")).to_have_text(
         "No job found. 12 jobs could not be compared yet."
     )
@@ -125,7 +125,7 @@ def test_the_schemes_differ_and_both_have_the_ground_they_promise(
 
 
 def focused(page: Page) -> str:
-    """What a screen reader would call the element that has the focus."""
+    """The accessible name of the focused element."""
     return str(
         page.evaluate(
             """() => {
@@ -143,7 +143,7 @@ def press(page: Page, *keys: str) -> None:
 
 
 def tab_to(page: Page, name: str, *, most: int = 12) -> None:
-    """Press Tab until the element of this name has the focus, and can be seen to."""
+    """Press Tab until the element with this name has the focus, visibly."""
     for _ in range(most):
         page.keyboard.press("Tab")
         if focused(page).startswith(name):
@@ -218,6 +218,6 @@ def test_what_changes_is_told_to_screen_readers(page: Page) -> None:
     expect(page.locator("#announcer")).to_have_text("python added.")
     expect(status.filter(has_text="The best 10 of")).to_have_count(1)
     page.get_by_role("textbox", name="Skills").fill("Python,")
-    expect(page.locator("#announcer")).to_have_text("Python is there already.")
+    expect(page.locator("#announcer")).to_have_text("Python is already in the list.")
     for tag, word in ((".tag.matched", "Matched: "), (".tag.missing", "Missing: ")):
         expect(page.locator(tag).first).to_contain_text(word)

@@ -1,4 +1,4 @@
-"""The address keeps the question: reload, Back, Forward and a shared link show it."""
+"""The address keeps the search for reload, Back, Forward and shared links."""
 
 import re
 from collections.abc import Callable
@@ -42,12 +42,12 @@ def by_ranking_and_filters(page: Page) -> None:
 
 
 def form(page: Page) -> object:
-    """What the form says, a typed text like the chip that it becomes."""
+    """The values of the form; typed text counts as the chip that it becomes."""
     return page.evaluate(
         """() => {
             const chips = [...document.querySelectorAll(".chip > span")];
             const typed = document.querySelector("#skills").value;
-            const fields = document.querySelectorAll("#question input, select");
+            const fields = document.querySelectorAll("#search input, select");
             return [
                 [...chips.map((c) => c.textContent), typed].filter(Boolean),
                 [...fields].filter((f) => f.id !== "skills")
@@ -57,14 +57,14 @@ def form(page: Page) -> object:
     )
 
 
-QUESTIONS = [by_user, by_skills, by_text, by_ranking_and_filters]
+SEARCHES = [by_user, by_skills, by_text, by_ranking_and_filters]
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: str(each.__name__))
-def test_f130_a_reload_and_a_shared_link_show_the_same_question_and_answer(
-    browser: Browser, site: str, page: Page, question: Callable[[Page], None]
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda each: str(each.__name__))
+def test_f130_a_reload_and_a_shared_link_show_the_same_search_and_answer(
+    browser: Browser, site: str, page: Page, search: Callable[[Page], None]
 ) -> None:
-    question(page)
+    search(page)
     settle(page)
     expected = (form(page), titles(page))
     page.reload()
@@ -77,7 +77,7 @@ def test_f130_a_reload_and_a_shared_link_show_the_same_question_and_answer(
         assert form(other) == expected[0]
 
 
-def test_f130_back_and_forward_go_from_question_to_question(page: Page) -> None:
+def test_f130_back_and_forward_go_from_search_to_search(page: Page) -> None:
     ask(page, "python")
     ask(page, "python", "welding", typed="welding")
     by_user(page)
@@ -113,7 +113,7 @@ def test_f130_typing_makes_one_entry_of_the_history_and_a_pause_another(
     assert chips(page) == ["machine learning"]
 
 
-def test_f130_the_health_view_leads_back_to_the_question(page: Page) -> None:
+def test_f130_the_health_view_leads_back_to_the_search(page: Page) -> None:
     ask(page, "python")
     shown = titles(page)
     page.get_by_role("link", name="Health").click()
@@ -153,18 +153,18 @@ def test_f130_a_filter_of_the_address_that_no_control_shows_is_still_asked_for(
 ) -> None:
     link = site + '#jobs?skill=python&filters={"secret":1,"remote":true}'
     with visiting(browser, link, statuses=(422,)) as page:
-        alert = page.get_by_role("alert").filter(has_text="That cannot be answered")
-        expect(alert).to_contain_text("filters names a column")
+        alert = page.get_by_role("alert").filter(has_text="The request was refused")
+        expect(alert).to_contain_text("filters names an unknown column")
         page.locator("summary").click()
         expect(page.get_by_label("Remote", exact=True)).to_have_value("yes")
         expect(page.locator("#filter-count")).to_have_text("2 set")
-        page.get_by_role("button", name="Clear the filters").click()
+        page.get_by_role("button", name="Clear filters").click()
         settle(page)
         expect(page).to_have_url(re.compile("skill=python&rank=similarity$"))
 
 
 def asked_skills(page: Page) -> list[str]:
-    """Of the questions that are asked from now on."""
+    """The skills of all later requests."""
     seen: list[str] = []
 
     def note(request: Request) -> None:
@@ -176,7 +176,7 @@ def asked_skills(page: Page) -> list[str]:
 
 
 def hold_first(page: Page) -> list[Route]:
-    """The first question stays without an answer until its route goes on."""
+    """Hold the first request until its route continues."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -202,7 +202,7 @@ def test_f130_more_jobs_pressed_right_after_typing_asks_for_what_was_typed(
     expect(page.locator(".job")).to_have_count(10)
 
 
-def test_f130_back_while_an_answer_is_awaited_shows_the_question_before(
+def test_f130_back_while_an_answer_is_awaited_shows_the_search_before(
     page: Page,
 ) -> None:
     ask(page, "python")
@@ -217,7 +217,7 @@ def test_f130_back_while_an_answer_is_awaited_shows_the_question_before(
     assert len(held) == 1
 
 
-def test_f130_a_new_question_while_more_jobs_are_fetched_is_the_one_answered(
+def test_f130_a_new_search_while_more_jobs_are_fetched_is_the_one_answered(
     page: Page,
 ) -> None:
     ask(page, "python")

@@ -1,4 +1,4 @@
-"""Skills become chips, chips become jobs: what a visitor types, clicks and sees."""
+"""Searching by skills and by user, and the job cards."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a visitor is told when something is wrong, and what the page does about it."""
+"""Error notices, retries and the API key."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def proxy(sample_url: str) -> Iterator[Proxy]:
 def closed(
     proxy: Proxy, sample_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service that wants a key, over a database that can be taken away."""
+    """A service that needs a key, whose database can be made unreachable."""
     folder: Path = tmp_path_factory.mktemp("closed")
     with running_service(
         proxy.url(database_name(sample_url)),
@@ -39,7 +39,7 @@ def closed(
 
 @pytest.fixture
 def keyed(browser: Browser, closed: Service, proxy: Proxy) -> Iterator[Page]:
-    """A visitor who has given the key already."""
+    """A page whose visitor has entered the key."""
     with visiting(browser, address(closed), statuses=(401, 503)) as page:
         give_key(page, KEY)
         expect(page.get_by_role("dialog")).to_be_hidden()
@@ -58,10 +58,10 @@ def test_a_database_that_is_away_is_said_and_tried_again(
     ask(keyed, "python")
     proxy.refuse()
     add_skills(keyed, "sql")
-    alert = keyed.get_by_role("alert").filter(has_text="Not available just now")
+    alert = keyed.get_by_role("alert").filter(has_text="Temporarily unavailable")
     expect(alert).to_contain_text("database")
     expect(keyed.locator(".clock")).to_contain_text("Trying again in")
-    # Jobs of the question before must not look like the answer to this one.
+    # Jobs of the previous search must not look like the results of this one.
     expect(keyed.locator(".job")).to_have_count(0)
     proxy.restore()
     settle(keyed)
@@ -82,17 +82,17 @@ def test_the_visitor_need_not_wait_for_the_next_try(keyed: Page, proxy: Proxy) -
 def test_the_health_view_says_so_too_and_recovers(keyed: Page, proxy: Proxy) -> None:
     proxy.refuse()
     keyed.get_by_role("link", name="Health").click()
-    expect(keyed.get_by_role("alert")).to_contain_text("Not available just now")
+    expect(keyed.get_by_role("alert")).to_contain_text("Temporarily unavailable")
     proxy.restore()
     expect(keyed.get_by_text("Ready", exact=True)).to_be_visible()
-    expect(keyed.get_by_role("alert").filter(has_text="Not available")).to_have_count(0)
+    expect(keyed.get_by_role("alert").filter(has_text="Temporarily")).to_have_count(0)
 
 
 def test_the_key_is_asked_for_and_kept_for_the_session_only(
     browser: Browser, closed: Service
 ) -> None:
     with visiting(browser, address(closed), statuses=(401,)) as page:
-        dialog = page.get_by_role("dialog", name="An API key is needed")
+        dialog = page.get_by_role("dialog", name="API key required")
         expect(dialog).to_be_visible()
         expect(page.get_by_label("API key", exact=True)).to_be_focused()
         give_key(page, "a-wrong-key-of-some-length")
@@ -112,11 +112,11 @@ def test_the_key_is_asked_for_and_kept_for_the_session_only(
 
 
 def decline(page: Page) -> None:
-    """Close the dialog that asks for a key, and see what is said then."""
+    """Close the key dialog and check the notice."""
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
-    alert = page.get_by_role("alert").filter(has_text="A key is needed")
+    alert = page.get_by_role("alert").filter(has_text="API key required")
     expect(alert).to_be_visible()
 
 
@@ -173,8 +173,8 @@ def test_what_the_service_refuses_is_shown_in_its_own_sentence(
         expect(page.get_by_role("button", name="Try now")).to_have_count(0)
 
 
-def test_a_newer_question_aborts_the_older_one(page: Page) -> None:
-    """Only the last question's answer is shown, however late an older one comes."""
+def test_a_newer_search_aborts_the_older_one(page: Page) -> None:
+    """Only the results of the last search are shown, however late older ones arrive."""
 
     def hold(route: Route) -> None:
         if '"slow"' in (route.request.post_data or ""):

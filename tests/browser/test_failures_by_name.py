@@ -1,4 +1,4 @@
-"""Each failure is named for what it is, and the health view's lamp says the same."""
+"""The notice of each kind of failure, and the lamp of the Health view."""
 
 import re
 from collections.abc import Callable
@@ -23,15 +23,15 @@ def cut_off(route: Route) -> None:
 HTML = {"content_type": "text/html", "body": "<html>Sign in</html>"}
 FAILURES = {
     "refused": (cut_off, "No connection", "cannot be reached"),
-    "a sign-in page": (answer(**HTML), "Something else answered", "sign in"),
+    "a sign-in page": (answer(**HTML), "Unexpected response", "sign in"),
     "JSON of another service": (
-        answer(json={"status": "ok"}), "Something else answered", "application/json"),
-    "an empty answer": (answer(body=""), "Something else answered", "sign in"),
+        answer(json={"status": "ok"}), "Unexpected response", "application/json"),
+    "an empty answer": (answer(body=""), "Unexpected response", "sign in"),
     "a gateway's page": (
-        answer(status=502, **HTML), "Not available just now", "status 502"),
+        answer(status=502, **HTML), "Temporarily unavailable", "status 502"),
     "a firewall": (answer(status=403, body=""), "Not allowed", "status 403"),
     "too large for a proxy": (
-        answer(status=413, **HTML), "The question is too long", "status 413"),
+        answer(status=413, **HTML), "The request is too long", "status 413"),
     "too often": (
         answer(status=429, headers={"Retry-After": "7"}, json={"detail": "Slower."}),
         "Too many requests", "Slower."),
@@ -60,7 +60,7 @@ def test_f131_a_failure_has_the_name_of_its_cause(
         add_skills(page, "welding")
         expect(page.locator("#problem .notice-title")).to_have_text(title)
         expect(page.locator("#problem")).to_contain_text(sentence)
-        # Jobs of the question before would look like this one's answer.
+        # Jobs of the previous search would look like the results of this one.
         expect(page.locator(".job")).to_have_count(0)
         page.unroute("**/api/recommend")
         add_skills(page, "nursing")
@@ -75,7 +75,7 @@ def test_f131_a_redirect_is_not_followed_to_where_the_policy_ends(
         page.route("**/api/recommend", a_redirect(site))
         add_skills(page, "python")
         title = page.locator("#problem .notice-title")
-        expect(title).to_have_text("Something else answered")
+        expect(title).to_have_text("Unexpected response")
         page.unroute("**/api/recommend")
         page.get_by_role("button", name="Reload the page").click()
         settle(page)
@@ -165,7 +165,7 @@ def test_f131_syntax_that_a_browser_cannot_read_is_its_age(
         )
         page.reload()
         alert = page.get_by_role("alert").filter(has_text="This browser is too old")
-        expect(alert).to_contain_text("the syntax of today's scripts")
+        expect(alert).to_contain_text("current JavaScript syntax")
 
 
 def test_f131_a_mistake_of_the_page_is_not_called_a_network_problem(
@@ -177,7 +177,7 @@ def test_f131_a_mistake_of_the_page_is_not_called_a_network_problem(
             answer(json={"success": True, "recommendations": [None]}),
         )
         add_skills(page, "python")
-        broken = page.get_by_role("alert").filter(has_text="The page itself failed")
+        broken = page.get_by_role("alert").filter(has_text="The page has an error")
         expect(broken).to_contain_text("TypeError")
         expect(page.locator("#working")).to_be_hidden()
         expect(page.locator("#problem .notice")).to_have_count(0)
@@ -202,7 +202,7 @@ def test_f131_a_tab_without_storage_keeps_the_key_while_it_is_open(
         page.reload()
         page.get_by_label("API key", exact=True).fill("schlüssel")
         page.get_by_role("button", name="Use this key").click()
-        expect(page.locator("#key-problem")).to_contain_text("of ASCII")
+        expect(page.locator("#key-problem")).to_contain_text("only ASCII")
         page.get_by_label("API key", exact=True).fill("a key")
         page.get_by_role("button", name="Use this key").click()
         ask(page, "python")
@@ -211,7 +211,7 @@ def test_f131_a_tab_without_storage_keeps_the_key_while_it_is_open(
 
 LAMPS = {
     "bad": (503, "Not ready", {"detail": "The database does not answer."}),
-    "unknown": (404, "Not known", {"detail": "Not Found."}),
+    "unknown": (404, "Unknown", {"detail": "Not Found."}),
 }
 
 
@@ -219,16 +219,16 @@ LAMPS = {
 def test_f131_the_lamp_of_the_health_view_follows_what_it_says(
     browser: Browser, site: str, lamp: str
 ) -> None:
-    status, said, detail = LAMPS[lamp]
+    status, title, detail = LAMPS[lamp]
     with visiting(browser, site + "#health", statuses=(status,)) as page:
         shown = page.get_by_role("region", name="Status")
         expect(shown).to_contain_text("Ready")
         expect(shown.locator(".lamp")).to_have_class("lamp good")
         page.route("**/readyz", answer(status=status, json=detail))
         look_again(page)
-        expect(shown).to_contain_text(said)
+        expect(shown).to_contain_text(title)
         expect(shown.locator(".lamp")).to_have_class(f"lamp {lamp}")
-        expect(page.locator("#announcer")).to_have_text(f"Status: {said}.")
+        expect(page.locator("#announcer")).to_have_text(f"Status: {title}.")
         expect(page.locator("#health-problem")).to_contain_text(detail["detail"])
         expect(page.locator("#health-cards")).to_have_class(re.compile("old"))
         page.unroute("**/readyz")
@@ -243,7 +243,7 @@ def test_f131_the_lamp_is_dark_while_nothing_is_known(
         page.route("**/readyz", cut_off)
         page.get_by_role("link", name="Health").click()
         shown = page.get_by_role("region", name="Status")
-        expect(shown).to_contain_text("Not known")
+        expect(shown).to_contain_text("Unknown")
         expect(shown.locator(".lamp")).to_have_class("lamp unknown")
         expect(page.locator("#health-cards")).to_be_hidden()
 

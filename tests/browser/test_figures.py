@@ -1,4 +1,4 @@
-"""Figures, dates and ids as they are in the table."""
+"""Numbers, dates and ids appear as they are in the table."""
 
 import math
 from collections.abc import Iterator
@@ -77,7 +77,7 @@ def test_f129_filters_of_moments_say_their_zone(browser: Browser, figures: str) 
         page.locator("summary").click()
         expect(page.get_by_role("group", name="Posted at (UTC)")).to_be_visible()
         page.get_by_label("Posted at, at least").fill("2026-03-01T21:30:01")
-        expect(page.get_by_text("No job passes these filters.")).to_be_visible()
+        expect(page.get_by_text("No job matches these filters.")).to_be_visible()
         page.get_by_label("Posted at, at least").fill("2026-03-01T21:30:00")
         expect(page.locator(".job")).to_have_count(3)
 
@@ -100,7 +100,7 @@ def test_f112_links_and_filters_of_the_page_work_with_large_ids(
         page.get_by_label("Views, at least").fill(str(LARGE))
         expect(page.locator(".job")).to_have_count(3)
         page.get_by_label("Views, at least").fill(str(LARGE + 1))
-        expect(page.get_by_text("No job passes these filters.")).to_be_visible()
+        expect(page.get_by_text("No job matches these filters.")).to_be_visible()
 
 
 def test_f112_a_user_with_a_large_id_is_found(browser: Browser, figures: str) -> None:

@@ -1,4 +1,4 @@
-"""Filters for the columns that the service offers, and page after page of jobs."""
+"""Filters, and further pages of results."""
 
 import csv
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ REMOTE = sorted(row["title"] for row in SAMPLE if row["location"] == "Remote")
 
 @pytest.fixture
 def filtered(page: Page) -> Page:
-    """A visitor who has asked, and opened the filters."""
+    """A page with results and open filters."""
     ask(page, "python", "sql")
     page.locator("summary").click()
     return page
@@ -60,7 +60,7 @@ def test_a_text_filter_is_any_of_its_chips(filtered: Page) -> None:
 
 
 def test_values_that_were_seen_are_suggested(page: Page) -> None:
-    page.get_by_role("textbox", name="Skills").fill("python; sql")  # one question
+    page.get_by_role("textbox", name="Skills").fill("python; sql")  # one search
     settle(page)
     suggested = page.locator("#filter-location-seen option")
     shown = page.locator(".job .facts").all_inner_texts()
@@ -78,7 +78,7 @@ def test_a_range_of_numbers_and_of_dates_bounds_the_jobs(filtered: Page) -> None
     expect(filtered.locator(".job")).to_have_count(1)
     assert facts(filtered, "Salary") == ["31200"]
     filtered.get_by_label("Rating, at most").fill("0.11")
-    expect(filtered.get_by_text("No job passes these filters.")).to_be_visible()
+    expect(filtered.get_by_text("No job matches these filters.")).to_be_visible()
     expect(filtered.locator("#filter-count")).to_have_text("3 set")
 
 
@@ -90,7 +90,7 @@ def facts(page: Page, name: str) -> list[str]:
 def test_a_yes_or_no_is_chosen_and_the_filters_can_be_cleared(filtered: Page) -> None:
     filtered.get_by_label("Remote", exact=True).select_option("yes")
     expect(filtered.locator(".job")).to_have_count(len(REMOTE))
-    filtered.get_by_role("button", name="Clear the filters").click()
+    filtered.get_by_role("button", name="Clear filters").click()
     expect(filtered.locator(".job")).to_have_count(10)
     expect(filtered.locator("#filter-count")).to_be_hidden()
     expect(filtered.locator("summary")).to_be_focused()
@@ -99,9 +99,9 @@ def test_a_yes_or_no_is_chosen_and_the_filters_can_be_cleared(filtered: Page) ->
 def test_the_empty_list_offers_to_clear_the_filters(filtered: Page) -> None:
     filtered.get_by_role("combobox", name="Company").fill("No Such Firm,")
     notice = filtered.locator("#problem")
-    expect(notice).to_contain_text("No job passes these filters.")
+    expect(notice).to_contain_text("No job matches these filters.")
     assert axe_violations(filtered) == []
-    notice.get_by_role("button", name="Clear the filters").click()
+    notice.get_by_role("button", name="Clear filters").click()
     expect(filtered.locator(".job")).to_have_count(10)
 
 
@@ -147,7 +147,7 @@ def test_the_last_page_has_no_more(filtered: Page) -> None:
 
 @pytest.fixture(scope="module")
 def plain(sample_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service that offers no columns, and ranks by skills."""
+    """The address of a service without filterable columns, which ranks by skills."""
     folder: Path = tmp_path_factory.mktemp("plain")
     with running_service(
         sample_url,

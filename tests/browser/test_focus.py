@@ -1,4 +1,4 @@
-"""Focus stays where a keyboard's user expects it; text runs in its own direction."""
+"""Keyboard focus, and the direction of text."""
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -21,7 +21,7 @@ def results(page: Page) -> object:
 
 
 def fail_once_focused(page: Page) -> None:
-    """A notice whose button has the focus."""
+    """Cause a notice and focus its button."""
     page.route("**/api/recommend", unavailable)
     add_skills(page, "python")
     page.get_by_role("button", name="Try now").focus()
@@ -56,9 +56,7 @@ def test_f132_clearing_the_filters_of_an_empty_list_leads_to_the_results(
     ask(page, "python")
     page.locator("summary").click()
     page.get_by_role("combobox", name="Company").fill("No Such Firm,")
-    page.locator("#problem").get_by_role("button", name="Clear the filters").press(
-        "Enter"
-    )
+    page.locator("#problem").get_by_role("button", name="Clear filters").press("Enter")
     expect(page.locator(".job")).to_have_count(10)
     expect(page.get_by_role("heading", name="Best jobs")).to_be_focused()
 
@@ -172,7 +170,7 @@ def right_to_left_jobs(route: Route) -> None:
     )
 
 
-RIGHT_TO_LEFT = [".chip > span", ".job h3", ".asked", ".facts bdi"]
+RIGHT_TO_LEFT = [".chip > span", ".job h3", ".requested", ".facts bdi"]
 
 
 def test_f132_right_to_left_text_is_laid_out_as_such(page: Page) -> None:

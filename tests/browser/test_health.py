@@ -1,4 +1,4 @@
-"""The second view: the figures of /readyz and /metrics, and a bar that moves."""
+"""The Health view: figures of /readyz and /metrics, and the coverage bar."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SEEN_WITHIN_S = 60.0
 
 @pytest.fixture
 def waiting_url(postgres: Server) -> Iterator[str]:
-    """A database with jobs of which none is embedded, and one without a text."""
+    """A database whose jobs have no embedding, one of them no text."""
     with fresh_database(postgres) as url:
         texts: list[str | None] = [
             f"filing records of department {n}, answering letters, keeping a register"
@@ -40,12 +40,14 @@ def test_the_bar_moves_while_a_backfill_runs(
     ):
         bar = page.get_by_role("progressbar", name="Coverage")
         expect(bar).to_have_attribute("aria-valuetext", "0 of 4,000 jobs embedded")
-        expect(page.get_by_text("4,000 wait for a backfill.")).to_be_visible()
+        expect(page.get_by_text("4,000 are waiting for a backfill.")).to_be_visible()
         expect(figure(page, "Blank")).to_have_text("1")
         with script(waiting_url):
             seen = different_values(page, 3)
         assert seen[0] < seen[1] < seen[2] <= WAITING
-        expect(page.locator(".coverage-head .hint")).to_contain_text("a second, about")
+        expect(page.locator(".coverage-head .hint")).to_contain_text(
+            "per second, about"
+        )
         width = page.locator(".part.embedded").evaluate("(part) => part.style.width")
         assert float(width.removesuffix("%")) == pytest.approx(100 * seen[2] / WAITING)
         # The figures are those of the table when they were counted.

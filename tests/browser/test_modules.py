@@ -1,4 +1,4 @@
-"""The page's own arithmetic, run where it runs: quantiles, mentions, items."""
+"""Functions of the page's modules, run in the browser."""
 
 import math
 from collections.abc import Iterator

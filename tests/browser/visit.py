@@ -1,4 +1,4 @@
-"""A page in Chromium that reports whatever a visitor should never meet."""
+"""Open pages in Chromium, and fail for unexpected errors."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -91,7 +91,7 @@ def visiting(
 
 
 def add_skills(page: Page, *skills: str) -> None:
-    """Type them, each with Enter."""
+    """Type each skill and press Enter."""
     for skill in skills:
         page.get_by_role("textbox", name="Skills").fill(skill)
         page.keyboard.press("Enter")
@@ -112,13 +112,13 @@ def is_answer_for(request: Request, skills: Sequence[str]) -> bool:
 
 
 def settle(page: Page) -> None:
-    """Wait until the list shows an answer."""
+    """Wait until the list shows results."""
     expect(page.locator("#summary")).to_have_text(re.compile("The best|No job found"))
     expect(page.locator("#working")).to_be_hidden()
 
 
 def axe_violations(page: Page) -> list[str]:
-    """What axe finds, best practices among it: the rule, and the elements."""
+    """The violations that axe reports: the rule and the elements."""
     page.evaluate(AXE)
     found: list[str] = page.evaluate(
         """async () => {

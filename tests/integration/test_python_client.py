@@ -141,7 +141,7 @@ def test_a_batch_similar_jobs_candidates_and_columns(client: Client) -> None:
     [
         (lambda c: c.recommend(user_id=999), 404, "No user has this user_id."),
         (lambda c: c.recommend(), 422, "exactly one of user_id and skills"),
-        (lambda c: c.recommend(user_id=1, filters={"x": 1}), 422, "not available"),
+        (lambda c: c.recommend(user_id=1, filters={"x": 1}), 422, "unknown column"),
         (lambda c: c.similar_jobs("b?c#d"), 404, "No job has this job_id."),
         (lambda c: c.recommend(skills="x" * 90_000), 413, "larger than 65536 bytes"),
     ],

@@ -1,4 +1,4 @@
-// The form: who is asked for, and by which ranking.
+// The search form: skills or a user, and the ranking.
 
 import { byId, el } from "./dom.js";
 import { Chips } from "./chips.js";
@@ -9,13 +9,13 @@ const EXAMPLES = [
   ["Wooden houses", "building wooden houses, sawing beams, understanding blueprints"],
 ];
 
-export class Question {
-  #fields = byId("question").elements;
+export class SearchForm {
+  #fields = byId("search").elements;
   #user = byId("user");
   #chips;
   #isRankingChosen = false;
 
-  /** `onChange(isTyping)` is called whenever the question may have changed. */
+  /** `onChange(isTyping)` is called after each possible change of the search. */
   constructor({ onChange }) {
     this.#chips = new Chips({
       id: "skills",
@@ -25,14 +25,14 @@ export class Question {
     });
     byId("skills-field").append(this.#chips.field);
     byId("examples").append(...EXAMPLES.map((each) => this.#example(...each)));
-    byId("question").addEventListener("submit", (event) => {
+    byId("search").addEventListener("submit", (event) => {
       event.preventDefault();
-      onChange(false); // Enter asks at once
+      onChange(false); // Enter searches at once
     });
     this.#user.addEventListener("input", () => onChange(true));
     this.#fields.ask.forEach((radio) =>
       radio.addEventListener("change", () => {
-        this.#turn();
+        this.#showFields();
         onChange(false);
       }),
     );
@@ -42,32 +42,32 @@ export class Question {
         onChange(false);
       }),
     );
-    // A browser that reloads the page keeps the radio buttons.
-    this.#turn();
+    // After a reload the browser restores the radio buttons.
+    this.#showFields();
   }
 
-  /** `{user}` or `{skills}` with the `rank`; null while nothing is asked. */
+  /** `{user}` or `{skills}` with the `rank`; null if the form is empty. */
   get() {
-    const who = this.#isOfUser ? this.#askedUser() : this.#askedSkills();
-    return who && { ...who, rank: this.#fields.rank.value };
+    const profile = this.#isByUser ? this.#userPart() : this.#skillsPart();
+    return profile && { ...profile, rank: this.#fields.rank.value };
   }
 
-  /** Fill the form with such a question, or empty it. */
-  set(question) {
-    this.#fields.ask.value = question?.user ? "user" : "skills";
-    this.#turn();
-    if (!question?.skills) {
-      this.#user.value = question?.user ?? "";
+  /** Fill the form with a search; null clears it. */
+  set(search) {
+    this.#fields.ask.value = search?.user ? "user" : "skills";
+    this.#showFields();
+    if (!search?.skills) {
+      this.#user.value = search?.user ?? "";
     }
-    if (!question?.user) {
-      this.#chips.set(question?.skills ?? []);
+    if (!search?.user) {
+      this.#chips.set(search?.skills ?? []);
     }
-    if (question?.rank) {
-      this.#isRankingChosen = this.#rankBy(question.rank);
+    if (search?.rank) {
+      this.#isRankingChosen = this.#rankBy(search.rank);
     }
   }
 
-  /** Choose the service's own ranking unless the visitor chose one; true if it changed. */
+  /** Select the service's default unless the visitor chose; true if it changed. */
   suggestRanking(rankBy) {
     const before = this.#fields.rank.value;
     return !this.#isRankingChosen && this.#rankBy(rankBy) && rankBy !== before;
@@ -81,29 +81,29 @@ export class Question {
     return exists;
   }
 
-  get #isOfUser() {
+  get #isByUser() {
     return this.#fields.ask.value === "user";
   }
 
-  #askedUser() {
+  #userPart() {
     const user = this.#user.value.trim();
     return user ? { user } : null;
   }
 
-  #askedSkills() {
+  #skillsPart() {
     const skills = [...this.#chips.values, this.#chips.typed].filter(Boolean);
     return skills.length ? { skills } : null;
   }
 
-  #turn() {
-    byId("by-skills").hidden = this.#isOfUser;
-    byId("by-user").hidden = !this.#isOfUser;
+  #showFields() {
+    byId("by-skills").hidden = this.#isByUser;
+    byId("by-user").hidden = !this.#isByUser;
   }
 
   #example(name, skills) {
     const use = () => {
       this.#fields.ask.value = "skills";
-      this.#turn();
+      this.#showFields();
       this.#chips.set([]);
       this.#chips.add(skills);
       this.#chips.focus();
@@ -112,7 +112,7 @@ export class Question {
   }
 }
 
-/** The body of a request for a question with its filters. */
+/** The request body of a search with its filters. */
 export const toBody = ({ user, skills, rank, filters }) => ({
   ...(user ? { user_id: user } : { skills: skills.join(", ") }),
   rank_by: rank,
