@@ -30,7 +30,7 @@ def count_jobs(transaction: Transaction) -> None:
 def used_skills(transaction: Transaction) -> set[int]:
     """The ids that some row has.
 
-    Raises DatabaseUnavailableError where the database ended its answer early: to
+    Raises DatabaseUnavailableError where the database ended its response early: to
     whoever deletes the others, half of the ids would be worse than none.
     """
     catalogue = Catalogue.read(transaction)

@@ -1,6 +1,4 @@
-"""When to let the database rank, from a deployment's own numbers; and what is missing
-where it was told to. Part of the doctor.
-"""
+"""Advice on SEARCH_BACKEND, from a deployment's own figures. Part of the doctor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,21 +11,22 @@ from app.storage.vectors import VectorQuery
 DAYS_A_MONTH = 30
 GIGABYTE = 1_000_000_000
 
-# A scan of so many jobs takes a quarter of a second of two processors, see
-# benchmarks/RESULTS.md: a few requests a second wait for one another.
+# A scan of this many jobs takes a quarter of a second of two processors, see
+# benchmarks/RESULTS.md: a few requests per second delay one another.
 MANY_JOBS = 100_000
-# What a month of traffic may cost before the steps of docs/pgvector.md are less.
+# Above this cost of traffic, the set-up in docs/pgvector.md pays off.
 EXPENSIVE_USD_PER_MONTH = 10.0
 
-# One candidate more than is shown, and a few that cannot be told apart.
+# Ten results, one more to detect the end, and one for a possible tie.
 CANDIDATE_BYTES = 1_572
 CANDIDATES_READ = 12
 
 
 @dataclass(frozen=True)
 class EgressEstimate:
-    """What recommendations cost on the database's wire. Requests that wait at the
-    same moment share a scan, so busy services need less.
+    """The traffic that recommendations cause between database and service.
+
+    An upper bound: concurrent requests share a scan.
     """
 
     jobs: int
@@ -46,7 +45,7 @@ class EgressEstimate:
 
     @property
     def should_switch(self) -> bool:
-        """Whether SEARCH_BACKEND=pgvector is worth its index."""
+        """Whether SEARCH_BACKEND=pgvector is recommended."""
         is_less = self.bytes_with_pgvector < self.bytes_per_recommendation
         return is_less and (
             self.jobs >= MANY_JOBS or self.usd_per_month >= EXPENSIVE_USD_PER_MONTH
@@ -56,7 +55,7 @@ class EgressEstimate:
 def missing_for_vectors(
     transaction: Transaction, catalogue: Catalogue, *, version: str
 ) -> Iterator[tuple[str, str]]:
-    """What SEARCH_BACKEND=pgvector lacks: the problem, and the command."""
+    """Missing parts of SEARCH_BACKEND=pgvector: pairs of problem and command."""
     if catalogue.vectors is None:
         yield (
             "SEARCH_BACKEND=pgvector needs the table recommender.job_vector.",
@@ -71,6 +70,6 @@ def missing_for_vectors(
         )
     if not has_index(transaction):
         yield (
-            "There is no index of vectors: every request compares all jobs.",
+            "The vectors have no index: every request compares all jobs.",
             "python scripts/build_vector_index.py",
         )

@@ -1,7 +1,7 @@
-"""How log lines look: JSON for machines, plain for a terminal. One line per event.
+"""Log formats: JSON for machines, plain text for a terminal. One line per event.
 
-Messages of exceptions are left out: a driver's names hosts and users, a parser's
-quotes its input. What remains is the type and the place of each.
+Exceptions are logged by type and location, without their messages: a driver's message
+names hosts and users, and a parser's quotes its input.
 """
 
 import json
@@ -15,17 +15,17 @@ RECORD_FIELDS = "fields"
 
 
 def configure_logging(level: str, *, as_json: bool) -> None:
-    """Send all log records to stderr in one form."""
+    """Send all log records to stderr in one format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 def adopt_uvicorn_logs() -> None:
-    """Take the lines of a uvicorn that was started with handlers of its own.
+    """Replace uvicorn's own log handlers and its access log.
 
-    These print what exceptions say; and its lines about requests would stand beside
-    those of AccessLogMiddleware.
+    Its handlers print messages of exceptions, and its access log duplicates that of
+    AccessLogMiddleware.
     """
     server, access = (logging.getLogger(n) for n in ("uvicorn", "uvicorn.access"))
     for logger in (server, access):
@@ -34,12 +34,12 @@ def adopt_uvicorn_logs() -> None:
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
-    """For `extra=`: what a line says besides its message; None is left out."""
+    """The fields of a log line, for `extra=`; None values are left out."""
     return {RECORD_FIELDS: {key: v for key, v in values.items() if v is not None}}
 
 
 class JsonFormatter(logging.Formatter):
-    """An object per line: time, level, logger, message and the line's own fields."""
+    """One JSON object per line: time, level, logger, message and fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -55,7 +55,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class PlainFormatter(logging.Formatter):
-    """The same, for a person."""
+    """The same content as plain text."""
 
     def format(self, record: logging.LogRecord) -> str:
         own = getattr(record, RECORD_FIELDS, {})
@@ -65,7 +65,7 @@ class PlainFormatter(logging.Formatter):
 
 
 def _first_line(record: logging.LogRecord) -> str:
-    # asyncio puts the repr of a task, its exception's message included, below it.
+    # asyncio appends the repr of a task, with its exception's message, on a new line.
     return record.getMessage().partition("\n")[0]
 
 
@@ -75,7 +75,7 @@ def _error(record: logging.LogRecord) -> list[str]:
 
 
 def describe_error(error: BaseException) -> Iterator[str]:
-    """Types and places of an exception and its causes, without their messages."""
+    """Types and locations of an exception and its causes, without messages."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

@@ -1,7 +1,7 @@
-"""What the service counts and measures, as Prometheus metrics.
+"""The Prometheus metrics of the service.
 
-A registry of its own, so that two applications in one process do not share figures.
-It measures what it is told; it asks the database nothing.
+Each application has its own registry, so that two of them in one process do not share
+metrics. Nothing here queries the database.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,20 +37,20 @@ class Telemetry:
             "requests", "Requests by route and status.", ["route", "status"]
         )
         self._seconds = self._histogram(
-            "request_seconds", "Time to answer.", SECONDS, ["route"]
+            "request_seconds", "Response time.", SECONDS, ["route"]
         )
-        self._encode = self._histogram("encode_seconds", "Encoding, by batch.", SECONDS)
-        self._scan = self._histogram("scan_seconds", "Scanning, by batch.", SECONDS)
-        self._size = self._histogram("batch_size", "Queries in a batch.", BATCH_SIZES)
-        self._rows = self._counter("rows_scanned", "Rows that the scans read.")
-        self._bytes = self._counter("bytes_scanned", "Bytes that the scans streamed.")
-        self._jobs = self._gauge("jobs", "Jobs by state, when last counted.", ["state"])
-        self._ready = self._gauge("ready", "1 if the last check could answer, else 0.")
+        self._encode = self._histogram("encode_seconds", "Encoding per batch.", SECONDS)
+        self._scan = self._histogram("scan_seconds", "Scanning per batch.", SECONDS)
+        self._size = self._histogram("batch_size", "Queries per batch.", BATCH_SIZES)
+        self._rows = self._counter("rows_scanned", "Rows read by scans.")
+        self._bytes = self._counter("bytes_scanned", "Bytes read by scans.")
+        self._jobs = self._gauge("jobs", "Jobs by state, at the last count.", ["state"])
+        self._ready = self._gauge("ready", "1 if the last readiness check passed.")
         ProcessCollector(registry=self.registry)
         self.watch("process_anonymous_bytes", "RssAnon.", anonymous_bytes)
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A gauge that is read whenever the metrics are."""
+        """Add a gauge whose value is read at each scrape."""
         self._gauge(name, text).set_function(read)
 
     def request_done(self, route: str, *, status: int, seconds: float) -> None:
@@ -58,7 +58,7 @@ class Telemetry:
         self._seconds.labels(route).observe(seconds)
 
     def ready(self, coverage: Coverage | None) -> None:
-        """The service can answer, and this is the last known state of its jobs."""
+        """Record a passed readiness check, and the last counts of jobs by state."""
         self._ready.set(1)
         if coverage is None:
             return
@@ -68,16 +68,16 @@ class Telemetry:
     def not_ready(self) -> None:
         self._ready.set(0)
 
-    def batch_done(self, questions: int, volume: Volume, timings: Timings) -> None:
+    def batch_done(self, queries: int, volume: Volume, timings: Timings) -> None:
         """As `BatchObserver.batch_done`."""
-        self._size.observe(questions)
+        self._size.observe(queries)
         self._encode.observe(timings.encode_ms / 1000)
         self._scan.observe(timings.scan_ms / 1000)
         self._rows.inc(volume.rows)
         self._bytes.inc(volume.bytes)
 
     def render(self) -> bytes:
-        """Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
@@ -99,7 +99,7 @@ class Telemetry:
 
 
 def anonymous_bytes() -> float:
-    """Memory of this process that the kernel cannot reclaim; 0 where it is unknown."""
+    """Memory of this process that the kernel cannot reclaim; 0 if unknown."""
     try:
         lines = STATUS_FILE.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether the service can answer, and how many rows are in which state."""
+"""Readiness checks, and counts of rows by state."""
 
 import asyncio
 import time
@@ -13,12 +13,12 @@ from app.ops.row_counts import Counts, RowCounts
 from app.storage.catalogue import Catalogue, check_served
 from app.storage.connection.database import Database
 
-Found = TypeVar("Found")
+Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True)
 class Tables:
-    """JOBS_TABLE and USERS_TABLE, empty where they are not set."""
+    """The settings JOBS_TABLE and USERS_TABLE; empty if not set."""
 
     jobs: str = ""
     users: str = ""
@@ -26,7 +26,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Readiness:
-    """A service that can answer, and the last known counts of its rows."""
+    """The result of a passed check, with the last known counts of rows."""
 
     counts: Counts | None
     model: str
@@ -34,7 +34,7 @@ class Readiness:
 
 
 class ReadinessCheck:
-    """Asks the database and the schema each time, and counts nothing."""
+    """Checks the database, the schema and the model. It counts no rows itself."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ReadinessCheck:
         needs_vectors: bool = False,
         tables: Tables = Tables(),
     ) -> None:
-        """`job_columns`: the names of JOB_COLUMNS; `needs_vectors`: for pgvector."""
+        """`job_columns`: the names in JOB_COLUMNS. `needs_vectors`: with pgvector."""
         self._tables = tables
         self._needs_vectors = needs_vectors
         self._database = database
@@ -55,7 +55,7 @@ class ReadinessCheck:
         self._counts = RowCounts(database)
 
     def __call__(self, deadline: Deadline) -> Readiness:
-        """Raises the error that a request would meet now."""
+        """Raises the error that a request would raise now."""
         self._check_files()
         with self._database.snapshot(deadline) as transaction:
             catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
@@ -73,57 +73,60 @@ class ReadinessCheck:
         )
 
     def _check_files(self) -> None:
-        # Once: it reads 90 MB, or what another model has.
+        # Only once: it reads the model's files, 90 MB of MiniLM.
         if not self._files_verified and not self._encoder.loaded:
             self._encoder.verify_files()
         self._files_verified = True
 
 
-class SingleFlight(Generic[Found]):
-    """A check for the event loop: one at a time, for all who ask meanwhile.
+class SingleFlight(Generic[Checked]):
+    """Runs a check once for all concurrent callers on the event loop.
 
-    A database that is a black hole holds one thread, however many probes come.
+    An unresponsive database thus blocks one thread, not one per probe.
     """
 
     def __init__(
         self,
-        check: Callable[[Deadline], Found],
+        check: Callable[[Deadline], Checked],
         *,
         timeout_s: float,
-        on_checked: Callable[[Found | None], None] = lambda _: None,
+        on_checked: Callable[[Checked | None], None] = lambda _: None,
     ) -> None:
-        """`on_checked` is told of each result, None for a failure."""
+        """`on_checked` is called with each result, and with None after a failure."""
         self._check = check
         self._timeout_s = timeout_s
         self._on_checked = on_checked
-        self._running: asyncio.Task[Found] | None = None
-        self._last: tuple[float, Found] | None = None
+        self._running: asyncio.Task[Checked] | None = None
+        self._last: tuple[float, Checked] | None = None
 
-    async def __call__(self, *, at_most_age_s: float = 0.0) -> Found:
-        """Raises as the check does, and DeadlineExceededError when it takes long."""
+    async def __call__(self, *, at_most_age_s: float = 0.0) -> Checked:
+        """Run the check, or return a result of at most this age.
+
+        Raises as the check does, and DeadlineExceededError after `timeout_s`.
+        """
         if self._last and time.monotonic() - self._last[0] < at_most_age_s:
             return self._last[1]
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         try:
             async with asyncio.timeout(self._timeout_s):
-                # A caller that leaves must not take the check from the others.
+                # A cancelled caller must not cancel the check of the others.
                 return await asyncio.shield(self._running)
         except TimeoutError:
             raise DeadlineExceededError(
                 f"The database did not answer in {self._timeout_s:g} seconds."
             ) from None
 
-    async def _run(self) -> Found:
-        found: Found | None = None
+    async def _run(self) -> Checked:
+        result: Checked | None = None
         try:
             deadline = Deadline.after(self._timeout_s)
-            found = await asyncio.to_thread(self._check, deadline)
-            self._last = (time.monotonic(), found)
-            return found
+            result = await asyncio.to_thread(self._check, deadline)
+            self._last = (time.monotonic(), result)
+            return result
         finally:
             self._running = None
-            self._on_checked(found)
+            self._on_checked(result)
 
 
 SharedReadiness = SingleFlight[Readiness]

@@ -1,4 +1,4 @@
-"""The last known counts of rows: renewed beside those who ask, never in their way."""
+"""Cached counts of rows, refreshed by a thread of their own."""
 
 import threading
 import time
@@ -11,16 +11,18 @@ from app.storage.connection.database import Database
 from app.storage.coverage import Coverage, coverage, fresh_for_s
 from app.storage.users import count_users
 
-# A count that takes longer is given up, and the figure before it stays.
+# A longer count is cancelled, and the previous counts stay.
 TIMEOUT_S = 60.0
-# So long may who asks wait for a count that is due: small tables are counted by then.
+# A caller waits this long for a refresh, which is enough for small tables.
 COUNTS_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows by state, when they were counted (`time.monotonic()`), and until when that
-    is new enough.
+    """The number of rows in each state.
+
+    `at`: the time of the count, by `time.monotonic()`. `fresh_until`: the time of the
+    next refresh.
     """
 
     jobs: Coverage
@@ -34,7 +36,7 @@ class Counts:
 
 
 class RowCounts:
-    """Counts on a thread of its own, one at a time. Safe for several threads."""
+    """Counts rows in a thread of its own, one count at a time. It is thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,7 +45,7 @@ class RowCounts:
         self._is_counting = False
 
     def __call__(self) -> Counts | None:
-        """The last counts; None before the first ones. Raises nothing."""
+        """The last counts; None before the first. Never raises."""
         with self._changed:
             if self._last is None or time.monotonic() >= self._last.fresh_until:
                 self._start()
@@ -56,14 +58,14 @@ class RowCounts:
             threading.Thread(target=self._run, name="counts", daemon=True).start()
 
     def _run(self) -> None:
-        found: Counts | None = None
+        counts: Counts | None = None
         try:
-            found = self._count()
+            counts = self._count()
         except AppError:
-            pass  # whoever asks the database next meets the same, and says so
+            pass  # the next request or readiness check reports the same error
         finally:
             with self._changed:
-                self._last = found or self._last
+                self._last = counts or self._last
                 self._is_counting = False
                 self._changed.notify_all()
 

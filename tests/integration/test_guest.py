@@ -349,7 +349,7 @@ def test_skills_are_not_removed_by_the_half_of_a_stream(
 
     monkeypatch.setattr("app.backfill.counting.stream_skill_ids", half)
     with (
-        pytest.raises(DatabaseUnavailableError, match="ended its answer early"),
+        pytest.raises(DatabaseUnavailableError, match="ended its response early"),
         database.snapshot(Deadline.after(30)) as transaction,
     ):
         used_skills(transaction)

@@ -1,4 +1,4 @@
-"""Lends transactions: the one place where the driver's errors become ours."""
+"""Transactions with a deadline; translates the driver's errors into ours."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -30,12 +30,12 @@ from app.storage.connection.pool import ConnectionPool
 from app.storage.connection.transaction import Transaction
 from app.storage.connection.watchdog import Watchdog, shut_down
 
-# Sent as one simple query: one round trip. All of it is local to the transaction,
-# so it also holds behind a pooler that lends a server connection per transaction.
-# The time zone decides how a timestamp is shown and compared.
-# row_security = off makes hidden rows an error instead of a silently short answer.
-# jit is on by default, and compiling a query that disables plans takes a quarter of a
-# second. A database or a role may have any other isolation level as its default.
+# Sent with BEGIN as one simple query: one round trip. SET LOCAL also works behind a
+# pooler that assigns a server connection per transaction. The isolation level and these
+# settings may have other defaults for a database or a role:
+# - timezone: decides how a timestamp is shown and compared;
+# - row_security = off: hidden rows raise an error instead of missing from the answer;
+# - jit = off: compiling a query that disables plans takes a quarter of a second.
 SETTINGS = (
     " SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL row_security = off;"
     " SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
@@ -46,12 +46,12 @@ XID = SQL("SELECT pg_current_xact_id_if_assigned()::text")
 STATUS = SQL("SELECT pg_xact_status(%(xid)s::text::xid8)")
 PAUSE_S = 0.05
 
-# Classes of SQLSTATE that pass by themselves: credentials that a pooler in between
-# has not got yet, conflicts with others, memory, disk and connections. Of the states of
-# objects only those that last as long as somebody else's lock.
-PASSING_CLASSES = frozenset({"28", "40", "53"})
-PASSING = frozenset({errorcodes.OBJECT_IN_USE, errorcodes.LOCK_NOT_AVAILABLE})
-LASTING = frozenset(
+# Transient errors. By SQLSTATE class: credentials that a pooler has not received yet,
+# conflicts with other transactions, insufficient memory, disk or connections. Of class
+# 55 (object not in the required state) only those that last as long as another lock.
+TRANSIENT_CLASSES = frozenset({"28", "40", "53"})
+TRANSIENT = frozenset({errorcodes.OBJECT_IN_USE, errorcodes.LOCK_NOT_AVAILABLE})
+PERMANENT = frozenset(
     {
         errorcodes.TRANSACTION_INTEGRITY_CONSTRAINT_VIOLATION,
         errorcodes.CONFIGURATION_LIMIT_EXCEEDED,
@@ -60,19 +60,19 @@ LASTING = frozenset(
 
 
 class Database:
-    """Lends transactions, each bounded by a deadline."""
+    """Opens transactions, each with a deadline."""
 
     def __init__(self, dsn: str, *, pool_size: int) -> None:
-        """Raises ConfigError for a string that is not a connection string."""
+        """Raises ConfigError for an invalid connection string."""
         check_dsn(dsn)
         self.pool = ConnectionPool(dsn, size=pool_size)
         self._watchdog = Watchdog()
 
     @contextmanager
     def snapshot(self, deadline: Deadline) -> Iterator[Transaction]:
-        """A read-only transaction that sees one snapshot of the database.
+        """A read-only transaction on one snapshot of the database.
 
-        Raises only errors of ours: DatabaseUnavailableError and its kin,
+        Raises only subclasses of AppError: DatabaseUnavailableError and its subclasses,
         DeadlineExceededError, SchemaError.
         """
         with self._transaction(BEGIN_SNAPSHOT, deadline) as transaction:
@@ -80,10 +80,10 @@ class Database:
 
     @contextmanager
     def write(self, deadline: Deadline) -> Iterator[Transaction]:
-        """A read-write transaction, committed when the block ends well.
+        """A read-write transaction, committed at the end of the block.
 
-        A connection that breaks while it commits leaves open what became of it: then
-        another one asks. Raises CommitUnknownError where none answers in time.
+        If the connection breaks during COMMIT, another connection checks the outcome.
+        Raises CommitUnknownError if that fails until the deadline.
         """
         try:
             with self._transaction(BEGIN_WRITE, deadline) as transaction:
@@ -116,8 +116,9 @@ class Database:
                     raise _translate(error, broken=bool(lent.closed)) from error
 
     def _was_committed(self, xid: str, deadline: Deadline) -> bool:
-        """What became of a transaction. The server may not have noticed yet that its
-        client is gone.
+        """Whether a transaction was committed.
+
+        It may still be in progress: the server notices a lost client late.
         """
         while True:
             try:
@@ -126,9 +127,9 @@ class Database:
             except UnavailableError as error:
                 if deadline.remaining_s() <= PAUSE_S:
                     raise CommitUnknownError(
-                        "The connection broke while the database stored the change;"
-                        " whether it did is not known. Do it again: what is stored"
-                        " already is not stored twice."
+                        "The connection broke while the database stored the change,"
+                        " and its outcome is unknown. Repeat the change: nothing is"
+                        " stored twice."
                     ) from error
                 status = "in progress"
             if status != "in progress":
@@ -148,10 +149,10 @@ class _CommitBrokenError(ConnectionLostError):
 
 
 def _commit(transaction: Transaction, cur: Cursor, *, is_write: bool) -> None:
-    """Commit what is open. What was only read is whole, whatever becomes of that."""
+    """Commit an open transaction. A lost connection matters only after writes."""
     if not transaction.is_open:
         return
-    # None where nothing was written after all.
+    # None if nothing was written.
     xid = transaction.rows(XID)[0][0] if is_write else None
     try:
         cur.execute("COMMIT")
@@ -163,7 +164,7 @@ def _commit(transaction: Transaction, cur: Cursor, *, is_write: bool) -> None:
 
 
 def _is_lost(error: psycopg2.Error, *, broken: bool) -> bool:
-    """Whether an error is one of the connection, and says nothing of the statement."""
+    """Whether an error concerns the connection, not the statement."""
     code = error.pgcode
     if code == errorcodes.QUERY_CANCELED:
         return broken
@@ -172,9 +173,7 @@ def _is_lost(error: psycopg2.Error, *, broken: bool) -> bool:
 
 @contextmanager
 def connection_errors() -> Iterator[None]:
-    """Raises our error for any that the driver meets: while connecting, that is, or
-    on a connection that does nothing but listen.
-    """
+    """Translate the driver's errors while connecting, or on a listening connection."""
     try:
         yield
     except psycopg2.Error as error:
@@ -183,7 +182,7 @@ def connection_errors() -> Iterator[None]:
 
 @contextmanager
 def _clean_after(lent: Connection) -> Iterator[None]:
-    """Leave the connection idle, or closed; never inside a transaction."""
+    """Leave the connection idle or closed, never inside a transaction."""
     try:
         yield
     finally:
@@ -196,10 +195,10 @@ def _leave_transaction(lent: Connection) -> None:
     try:
         status = lent.info.transaction_status
         if status == TRANSACTION_STATUS_ACTIVE:
-            # Left in the middle of a COPY. A rollback would first drain the rest of
-            # the table, and cancel() opens a second connection without a time-out:
-            # dropping this one is the only way that never waits. The server ends
-            # the COPY at its next write.
+            # In the middle of a COPY. A rollback would first read the rest of the
+            # table, and cancel() opens a second connection without a time-out. Only
+            # closing the socket never blocks; the server ends the COPY at its next
+            # write.
             shut_down(lent.fileno())
             lent.close()
         elif status != TRANSACTION_STATUS_IDLE:
@@ -210,7 +209,7 @@ def _leave_transaction(lent: Connection) -> None:
 
 
 def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
-    """Our error for one that a statement met."""
+    """The AppError for an error of a statement."""
     code = error.pgcode or ""
     if code == errorcodes.QUERY_CANCELED:
         return DeadlineExceededError(
@@ -224,8 +223,8 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
         )
     if code == errorcodes.INSUFFICIENT_PRIVILEGE:
         return SchemaError(
-            "The database role lacks a right, or row-level security would hide rows"
-            " from it; run `python scripts/migrate.py` and see the README on roles."
+            "The database role lacks a privilege, or row-level security hides rows from"
+            " it; run `python scripts/migrate.py` and see the README on roles."
         )
     if _is_lost(error, broken=broken):
         return ConnectionLostError(
@@ -236,7 +235,7 @@ def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
 
 
 def _rejected(code: str) -> AppError:
-    if code in PASSING or (code[:2] in PASSING_CLASSES and code not in LASTING):
+    if code in TRANSIENT or (code[:2] in TRANSIENT_CLASSES and code not in PERMANENT):
         return DatabaseUnavailableError(
             f"The database could not run the query now (SQLSTATE {code});"
             " try again in a moment."
@@ -246,8 +245,8 @@ def _rejected(code: str) -> AppError:
     return kind(f"The database rejected a statement (SQLSTATE {code}).")
 
 
-# Classes of SQLSTATE that blame the data: data exceptions, constraints, view checks.
-# Others, a full disk among them, would befall every row.
+# SQLSTATE classes caused by a row's data: data exceptions, constraints, view checks.
+# Other errors, for example a full disk, would occur with any row.
 ROW_FAULTS = ("22", "23", "44")
 
 
@@ -256,10 +255,10 @@ def _missing(code: str) -> str:
 
 
 def _translate_refusal(error: psycopg2.Error) -> AppError:
-    """Our error for a connection that could not be made.
+    """The AppError for a failed connection attempt.
 
-    libpq gives no SQLSTATE here, so its English text is searched; the text itself
-    names host, user and address, and stays in the exception chain only.
+    libpq reports no SQLSTATE here, so this searches its English message. The message
+    names host, user and address, and stays in the exception's cause.
     """
     text = str(error)
     for phrases, sentence in REFUSALS:

@@ -1,4 +1,4 @@
-"""Connection strings: what is wrong with one, and which of its hosts is the primary."""
+"""Connection strings: validation, and selection of the primary host."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 OWN_SCHEMES = ("postgresql", "postgres", "pgsql", "postgis", "psql", "pg")
 OTHER_SCHEMES = ("mysql", "mariadb", "sqlite", "mongodb", "redis", "mssql", "oracle",
                  "cockroachdb", "prisma", "file")  # fmt: skip
-# As libpq finds it: up to the first @, unless a / comes before.
+# As in libpq: up to the first @, unless a / comes before.
 USER_INFO = re.compile(r"[^@/]*@")
 QUERY = re.compile(r"\?(?=[^@/]*=)")
 ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 PLACEHOLDER = re.compile(
     r"\[?(?:YOUR[-_ ]?PASSWORD|PASSWORD)\]|<[^<>]*password[^<>]*>", re.IGNORECASE
 )
-# Where a program looks for its tables; libpq says it otherwise.
+# Other programs' parameters for the schema; libpq has `options` for it.
 SCHEMAS = ("schema", "currentschema", "search_path", "searchpath")
 CHOICES = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -38,15 +38,15 @@ NUMBERS = ("connect_timeout", "keepalives_idle", "keepalives_interval",
 
 
 def primary(dsn: str) -> str:
-    """The same database, but the one host that can be written to.
+    """A connection string that connects only to the writable host.
 
-    libpq asks the hosts in turn. A string with one host stays as it is: a pooler may
-    answer there. Raises ConfigError as `check_dsn` does.
+    libpq tries the hosts in turn. A string with one host is returned unchanged: it may
+    be a pooler's. Raises ConfigError as `check_dsn` does.
     """
     check_dsn(dsn)
-    given = parse_dsn(dsn)
-    several = "," in given.get("host", "") + given.get("hostaddr", "")
-    if not several and "target_session_attrs" not in given:
+    parameters = parse_dsn(dsn)
+    several = "," in parameters.get("host", "") + parameters.get("hostaddr", "")
+    if not several and "target_session_attrs" not in parameters:
         return dsn
     return str(
         make_dsn(dsn, target_session_attrs="read-write", load_balance_hosts="disable")
@@ -54,9 +54,9 @@ def primary(dsn: str) -> str:
 
 
 def check_dsn(dsn: str) -> None:
-    """Raises ConfigError whose sentence names the part that is wrong, and the fix.
+    """Raises ConfigError, whose message names the wrong part and the fix.
 
-    It repeats nothing that may be a part of a password: libpq's own errors do.
+    The message quotes nothing that may be part of a password, as libpq's errors do.
     """
     fault = next(_faults(dsn), None)
     if fault is not None:
@@ -71,11 +71,11 @@ def _faults(dsn: str) -> Iterator[str]:
         for check in URL_CHECKS:
             yield from check(dsn.partition("://")[2])
     try:
-        given = parse_dsn(dsn)
+        parameters = parse_dsn(dsn)
     except ProgrammingError:
         yield f"it is not a connection string, for example {EXAMPLE}"
         return
-    yield from _values(given)
+    yield from _values(parameters)
 
 
 def _wrapping(dsn: str) -> Iterator[str]:
@@ -84,16 +84,16 @@ def _wrapping(dsn: str) -> Iterator[str]:
     if dsn.startswith(QUOTES) or dsn.endswith(QUOTES[1:]):
         yield "it is in quotes; remove them"
     if dsn.startswith("psql "):
-        yield "it begins with the command psql; leave only the connection string"
+        yield "it begins with the command psql; remove it"
     if re.match(r"(?:export\s+)?[A-Z_]+=", dsn):
-        yield "it begins with the name of the variable; leave only what follows the ="
+        yield "it begins with the name of the variable; remove everything up to the ="
     if any(sign in dsn for sign in "\n\r\t\0"):
-        yield "it holds a line break or a tab; remove it"
+        yield "it contains a line break or a tab; remove it"
 
 
 def _scheme(dsn: str) -> Iterator[str]:
     if dsn.startswith("jdbc:"):
-        yield f"it is one for Java (jdbc:); write {EXAMPLE}"
+        yield f"it is a JDBC URL; write {EXAMPLE}"
     found = SCHEME.match(dsn)
     if found is None:
         if "=" not in dsn or "@" in dsn.partition("=")[0]:
@@ -101,16 +101,16 @@ def _scheme(dsn: str) -> Iterator[str]:
         return
     base = found[1].lower().partition("+")[0]
     if base in OWN_SCHEMES:
-        yield f'its scheme is "{found[0]}"; write postgresql:// in its place'
+        yield f'its scheme is "{found[0]}"; replace it with postgresql://'
     elif base in ("http", "https"):
         yield (
             "it is the address of a web site; the connection string of the database"
             " begins with postgresql://"
         )
     else:
-        # It may as well be the beginning of a password.
+        # An unknown scheme may be the start of a password.
         named = f' "{found[0]}"' if base in OTHER_SCHEMES else ""
-        yield f"its scheme{named} is not Postgres's; it begins with postgresql://"
+        yield f"its scheme{named} is not that of Postgres; use postgresql://"
 
 
 def _user_info(rest: str) -> Iterator[str]:
@@ -118,21 +118,21 @@ def _user_info(rest: str) -> Iterator[str]:
     found = USER_INFO.match(rest)
     host = rest[found.end() :] if found else main
     if found is None and "@" in main:
-        yield 'the user or password holds a "/"; write it as %2F'
+        yield 'the user or password contains a "/"; write it as %2F'
     if found and "@" in re.split(r"[/?]", host)[0]:
-        yield 'the user or password holds a "@"; write it as %40'
+        yield 'the user or password contains a "@"; write it as %40'
     if found and "@" in QUERY.split(host)[0]:
-        yield 'the user or password holds a "@" and a "/"; write them as %40 and %2F'
+        yield 'the user or password contains a "@" and a "/"; write them as %40 and %2F'
     info = found[0][:-1] if found else ""
     if ESCAPE.search(info):
-        yield 'the user or password holds a "%" that is no escape; write it as %25'
+        yield 'the user or password contains a "%" without an escape; write it as %25'
     if PLACEHOLDER.search(info):
-        yield "the password is still a placeholder; put the database's own in its place"
+        yield "the password is a placeholder; replace it with the real one"
     password = info.partition(":")[2]
     if password.startswith(("[", "<")) and password.endswith(("]", ">")):
         yield "the password is in brackets; remove them, or write [ as %5B and ] as %5D"
     if " " in info:
-        yield "the user or password holds a space; write it as %20"
+        yield "the user or password contains a space; write it as %20"
 
 
 def _place(rest: str) -> Iterator[str]:
@@ -147,9 +147,9 @@ def _place(rest: str) -> Iterator[str]:
         elif colon and not (port.isdecimal() and 0 < int(port) < 65536):  # noqa: PLR2004
             yield "the port is not a number from 1 to 65535"
         if " " in name:
-            yield "the host holds a space; remove it"
+            yield "the host contains a space; remove it"
     if ESCAPE.search(rest):
-        yield 'it holds a "%" that is no escape; write it as %25'
+        yield 'it contains a "%" without an escape; write it as %25'
 
 
 def _parameters(rest: str) -> Iterator[str]:
@@ -160,7 +160,7 @@ def _parameters(rest: str) -> Iterator[str]:
         if not equals:
             yield "a parameter has no value; remove it, or write NAME=VALUE"
         elif "=" in value:
-            yield "a parameter's value holds a =; write it as %3D"
+            yield "a parameter's value contains a =; write it as %3D"
         elif not _is_known(key):
             named = f'the parameter "{key}"' if key.isidentifier() else "a parameter"
             fix = (
@@ -168,7 +168,7 @@ def _parameters(rest: str) -> Iterator[str]:
                 if key.lower() in SCHEMAS
                 else "remove it"
             )
-            yield f"{named} is another program's, not Postgres's; {fix}"
+            yield f"Postgres does not know {named}; {fix}"
 
 
 def _is_known(key: str) -> bool:
@@ -186,14 +186,14 @@ URL_CHECKS: tuple[Callable[[str], Iterator[str]], ...] = (
 )
 
 
-def _values(given: dict[str, str]) -> Iterator[str]:
-    """What libpq would say only when it connects."""
+def _values(parameters: dict[str, str]) -> Iterator[str]:
+    """Errors that libpq would report only when it connects."""
     for key, allowed in CHOICES.items():
-        if given.get(key, allowed[0]) not in allowed:
+        if parameters.get(key, allowed[0]) not in allowed:
             yield f"{key} must be one of {', '.join(allowed)}"
     for key in NUMBERS:
-        if not given.get(key, "0").strip().lstrip("-").isdecimal():
+        if not parameters.get(key, "0").strip().lstrip("-").isdecimal():
             yield f"{key} must be a whole number"
-    ports = given.get("port", "").split(",")
+    ports = parameters.get("port", "").split(",")
     if not all(port.isdecimal() or not port for port in ports):
         yield "the port is not a number from 1 to 65535"

@@ -1,8 +1,8 @@
-"""A bounded pool of psycopg2 connections whose callers wait, with a deadline.
+"""A connection pool whose callers wait with a deadline, on top of psycopg2's.
 
 psycopg2's own pool raises when it is exhausted, connects while it holds its lock,
-hands out dead connections, and closes those above `minconn` when they come back.
-This one keeps it for what it does well and mends these four. It knows no SQL.
+returns dead connections, and closes returned connections above `minconn`. This module
+fixes these four. It contains no SQL.
 """
 
 import queue
@@ -20,14 +20,14 @@ from psycopg2.pool import PoolError, ThreadedConnectionPool
 from app.deadline import Deadline
 from app.errors import DatabaseUnavailableError
 
-# libpq takes whole seconds, and two at the least.
+# libpq accepts whole seconds, and at least two.
 CONNECTION_DEFAULTS = {
     "application_name": "job-recommender",
     "client_encoding": "UTF8",
-    # A host that is up answers within milliseconds; a black hole never does.
+    # A reachable host answers within milliseconds, an unreachable one never.
     "connect_timeout": "3",
-    # A peer that vanished is noticed after about a minute of idling, so that an
-    # idle connection through a NAT gateway neither expires nor lingers for hours.
+    # Detect a dead peer after about a minute, and keep idle connections through NAT
+    # gateways alive.
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
@@ -37,17 +37,17 @@ PORTS = re.compile(r"[0-9,]*")
 
 
 class ConnectionPool:
-    """At most `size` connections, opened when first needed and kept until they die.
+    """At most `size` connections, opened when first needed and then kept.
 
-    Each slot is a psycopg2 pool of one: a connect that hangs holds the lock of its
-    own slot and no other, and a slot whose connection broke is simply reconnected.
+    Each slot is a psycopg2 pool of one connection: a blocked connect holds only the
+    lock of its own slot, and a broken connection is replaced in its slot.
     """
 
     def __init__(self, dsn: str, *, size: int) -> None:
         parameters = connection_parameters(dsn)
         self.size = size
-        # Last in, first out: the connection used last is the least likely to have
-        # been dropped by an idle time-out somewhere on the way.
+        # Last in, first out: an idle time-out in the network is least likely to have
+        # closed the connection that was used last.
         self._free: queue.LifoQueue[ThreadedConnectionPool] = queue.LifoQueue()
         self._slots = [_slot(dsn, parameters) for _ in range(size)]
         for slot in self._slots:
@@ -57,21 +57,21 @@ class ConnectionPool:
 
     @property
     def in_use(self) -> int:
-        """Connections that are lent out now."""
+        """The number of connections in use."""
         return self.size - self._free.qsize()
 
     @property
     def waiting(self) -> int:
-        """Callers that wait for a connection now."""
+        """The number of callers that wait for a connection."""
         return self._waiting
 
     @contextmanager
     def connection(self, deadline: Deadline) -> Iterator[Connection]:
-        """Lend a live connection, in autocommit mode and outside a transaction.
+        """Borrow a live connection, in autocommit mode and outside a transaction.
 
-        Raises DatabaseUnavailableError when no slot is free before the deadline,
-        and psycopg2.OperationalError when the database cannot be reached. A
-        connection that comes back closed or inside a transaction is discarded.
+        Raises DatabaseUnavailableError if no slot is free until the deadline, and
+        psycopg2.OperationalError if the database cannot be reached. A connection that
+        is returned closed or inside a transaction is discarded.
         """
         slot = self._wait_for_slot(deadline)
         try:
@@ -84,7 +84,7 @@ class ConnectionPool:
             self._free.put(slot)
 
     def close(self) -> None:
-        """Close every connection; those in use fail at their next statement."""
+        """Close all connections; those in use fail at their next statement."""
         for slot in self._slots:
             slot.closeall()
 
@@ -104,10 +104,9 @@ class ConnectionPool:
 
 
 def _slot(dsn: str, parameters: dict[str, str]) -> ThreadedConnectionPool:
-    # minconn 0 makes it connect to nothing now: a database that is down must not
-    # stop start-up.
+    # minconn=0: do not connect now, since the service must start without its database.
     slot = ThreadedConnectionPool(0, 1, dsn, **parameters)
-    # With minconn 1 from here on, it keeps the connection that comes back.
+    # minconn=1: keep a returned connection open.
     slot.minconn = 1
     return slot
 
@@ -115,7 +114,7 @@ def _slot(dsn: str, parameters: dict[str, str]) -> ThreadedConnectionPool:
 def _live_connection(slot: ThreadedConnectionPool) -> Connection:
     lent: Connection = slot.getconn()
     if _is_dead(lent):
-        # The database was restarted, or a firewall dropped us, while it idled.
+        # The database was restarted, or a firewall closed the idle connection.
         slot.putconn(lent, close=True)
         lent = slot.getconn()
     lent.autocommit = True
@@ -126,28 +125,28 @@ def _take_back(slot: ThreadedConnectionPool, lent: Connection) -> None:
     broken = (
         bool(lent.closed) or lent.info.transaction_status != TRANSACTION_STATUS_IDLE
     )
-    # PoolError: the pool was closed meanwhile, and this connection with it.
+    # PoolError: the pool has closed this connection already.
     with suppress(PoolError):
         slot.putconn(lent, close=broken)
 
 
 def connection_parameters(dsn: str) -> dict[str, str]:
-    """Our connection parameters, less those that the connection string sets.
+    """The default parameters that the connection string does not set itself.
 
-    Raises psycopg2.ProgrammingError for a string that is none.
+    Raises psycopg2.ProgrammingError for an invalid string.
     """
-    given = parse_dsn(dsn)
-    # libpq looks at the port only when it connects; several hosts have several.
-    if not PORTS.fullmatch(given.get("port", "")):
+    own = parse_dsn(dsn)
+    # libpq checks ports only when it connects. Several hosts may have several ports.
+    if not PORTS.fullmatch(own.get("port", "")):
         raise ProgrammingError("the port is not a number")
-    return {key: CONNECTION_DEFAULTS[key] for key in CONNECTION_DEFAULTS.keys() - given}
+    return {key: CONNECTION_DEFAULTS[key] for key in CONNECTION_DEFAULTS.keys() - own}
 
 
 def _is_dead(idle: Connection) -> bool:
-    """Whether an idle connection cannot be used, told without a round trip.
+    """Whether an idle connection is unusable, without a round trip.
 
-    Postgres says nothing to an idle session unless it ends it, so a socket that is
-    readable holds a farewell or an end of file. A stray notice costs a reconnect.
+    Postgres sends nothing to an idle session except when it ends it, so a readable
+    socket means that the session has ended. A stray notice costs a reconnect.
     """
     if idle.closed:
         return True

@@ -1,4 +1,4 @@
-"""Statements inside one transaction, which `database` begins and ends."""
+"""Statements inside a transaction, which `database` begins and ends."""
 
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ NOTHING = SQL("")
 
 
 class Sink(Protocol):
-    """Takes the bytes of a COPY as they arrive; to raise ends the COPY."""
+    """Receives the bytes of a COPY as they arrive. An exception ends the COPY."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -17,7 +17,7 @@ class Sink(Protocol):
 class Transaction:
     """Runs statements inside one transaction.
 
-    Its BEGIN travels with the first statement: each round trip is one more wait.
+    BEGIN is sent with the first statement: each round trip is another wait.
     """
 
     def __init__(self, cursor: Cursor, begin: Composable) -> None:
@@ -26,20 +26,20 @@ class Transaction:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was begun, and is still to be committed."""
+        """Whether the transaction has begun and is not committed yet."""
         return self._begin is None
 
     def rows(
         self, query: Composable, parameters: dict[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
-        """All rows of a query that returns few."""
+        """Run a query and return all its rows."""
         self._cursor.execute(self._begun(query), parameters)
         return self._cursor.fetchall()
 
     def execute(
         self, query: Composable, parameters: dict[str, object] | None = None
     ) -> int:
-        """The number of rows that a statement touched."""
+        """Run a statement and return the number of affected rows."""
         self._cursor.execute(self._begun(query), parameters)
         return self._cursor.rowcount
 
@@ -52,13 +52,13 @@ class Transaction:
     ) -> None:
         """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink.
 
-        `settings`, statements that give no rows, go before it in the same message.
+        `settings`: statements without rows, sent before it in the same message.
         """
         copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY)").format(settings, query)
         self._cursor.copy_expert(self._begun(copy), sink)
 
     def copy_in(self, target: Composable, source: Any) -> None:
-        """Stream a file of COPY's text format into `target`, a table (columns)."""
+        """Stream a file in COPY's text format into `target`: a table with columns."""
         copy = SQL("COPY {} FROM STDIN").format(target)
         self._cursor.copy_expert(self._begun(copy), source)
 

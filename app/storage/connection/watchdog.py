@@ -1,8 +1,8 @@
-"""Ends connections that outlive their deadline. It does not know why they stall.
+"""Shuts down connections that exceed their deadline.
 
-A peer that goes silent without closing leaves `recv` waiting through keepalives,
+If a peer stops responding without closing, `recv` blocks despite keepalives,
 `statement_timeout`, `cancel()` and `close()`. Only shutting the socket down from
-another thread makes the blocked call return, so one thread does that.
+another thread makes the blocked call return.
 """
 
 import heapq
@@ -15,44 +15,45 @@ from contextlib import contextmanager, suppress
 
 from app.deadline import Deadline
 
-# Statement timeouts end a slow query at the deadline and keep the connection;
-# the socket is shut down only when that did not happen.
+# Statement timeouts end a slow query at the deadline and keep the connection. The
+# socket is shut down only if that has not worked.
 GRACE_S = 0.5
 
 
 class Watchdog:
-    """One daemon thread, started with the first connection it watches."""
+    """A daemon thread that shuts sockets down, started with the first one."""
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
-        self._watched: list[tuple[float, int]] = []  # heap of (when, ticket)
-        self._sockets: dict[int, int] = {}  # ticket -> a descriptor of our own
-        self._tickets = itertools.count()
+        self._watched: list[tuple[float, int]] = []  # heap of (time, key)
+        self._sockets: dict[int, int] = {}  # key -> duplicate descriptor
+        self._keys = itertools.count()
         self._thread: threading.Thread | None = None
-        # When the thread looks next, whatever comes: most deadlines lie behind it.
+        # The next time the thread wakes. Only an earlier deadline must notify it.
         self._wakes_at = float("inf")
         self._closed = False
 
     @contextmanager
     def watch(self, descriptor: int, deadline: Deadline) -> Iterator[None]:
-        """Shut the socket `descriptor` down if the block outlives the deadline.
+        """Shut the socket `descriptor` down if the block exceeds the deadline.
 
-        What is shut down is a duplicate: libpq may close its own in the middle of a
-        statement, and the system hands that number to the next who opens something.
+        It uses a duplicate descriptor: libpq may close its own during a statement, and
+        the system may reuse that number for another file.
         """
-        own = os.dup(descriptor)
-        ticket = self._add(own, deadline)
+        duplicate = os.dup(descriptor)
+        key = self._add(duplicate, deadline)
         try:
             yield
         finally:
-            # Under the lock: it is not closed while it is shut down.
+            # Under the lock, so that the thread does not use a closed descriptor.
             with self._wake:
-                self._sockets.pop(ticket, None)
-                os.close(own)
+                self._sockets.pop(key, None)
+                os.close(duplicate)
 
     def close(self) -> None:
-        """End what is still watched, and the thread: a statement that waits for a
-        database which is frozen must not keep the process.
+        """Shut down all watched sockets and end the thread.
+
+        A statement that waits for an unresponsive database must not block the exit.
         """
         with self._wake:
             self._closed = True
@@ -63,11 +64,11 @@ class Watchdog:
             self._thread.join()
 
     def _add(self, descriptor: int, deadline: Deadline) -> int:
-        ticket = next(self._tickets)
+        key = next(self._keys)
         with self._wake:
             self._forget_finished()
-            self._sockets[ticket] = descriptor
-            heapq.heappush(self._watched, (deadline.at + GRACE_S, ticket))
+            self._sockets[key] = descriptor
+            heapq.heappush(self._watched, (deadline.at + GRACE_S, key))
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="watchdog", daemon=True
@@ -75,7 +76,7 @@ class Watchdog:
                 self._thread.start()
             if self._watched[0][0] < self._wakes_at:
                 self._wake.notify()
-        return ticket
+        return key
 
     def _run(self) -> None:
         with self._wake:
@@ -95,14 +96,14 @@ class Watchdog:
     def _shut_down_late(self) -> None:
         self._forget_finished()
         while self._watched and Deadline(self._watched[0][0]).remaining_s() == 0.0:
-            _, ticket = heapq.heappop(self._watched)
-            shut_down(self._sockets.pop(ticket))
+            _, key = heapq.heappop(self._watched)
+            shut_down(self._sockets.pop(key))
             self._forget_finished()
 
 
 def shut_down(descriptor: int) -> None:
-    """Make every blocked call on a socket return at once; the socket stays open."""
+    """Make every blocked call on a socket return; the descriptor stays open."""
     # A duplicate, because closing the socket object must not close libpq's own
-    # descriptor under its feet. OSError: the peer was faster.
+    # descriptor. OSError: the connection has been closed already.
     with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)

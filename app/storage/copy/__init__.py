@@ -1,1 +1,1 @@
-"""Codecs of the records that COPY streams."""
+"""Decoders of COPY BINARY records."""

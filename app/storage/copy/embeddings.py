@@ -1,8 +1,8 @@
-"""COPY BINARY records to batches: the framing of PostgreSQL's binary COPY format.
+"""Decoder of embeddings in PostgreSQL's binary COPY format.
 
-https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a header of
-19 bytes (longer if it carries an extension), then per row a count of fields and per
-field its length and bytes, all big-endian; -1 as the count of fields ends the data.
+https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a header of 19
+bytes (longer with an extension), then per row the number of fields and for each field
+its length and bytes, all big-endian. -1 as the number of fields ends the data.
 """
 
 import io
@@ -28,12 +28,12 @@ TEXT_GAP = struct.Struct(">ihi")
 
 @dataclass(frozen=True)
 class EmbeddingChunk:
-    """Rows of one COPY, in the order of their arrival.
+    """Consecutive rows of one COPY.
 
-    `ids`: (n,) int64, or the bytes of uuids or UTF-8 texts as NumPy `S`, which sort
-    as Postgres sorts them in the C collation. `embeddings`: (n, 384) float32, a view
-    of the buffer where possible, valid only until the consumer returns. `spares`: (n,)
-    int16, what the statement says of each row beside it; 0 where it says nothing.
+    `ids`: (n,) int64, or the bytes of uuids or UTF-8 texts as NumPy `S`, which sort as
+    in Postgres' C collation. `embeddings`: (n, 384) float32, a view of the buffer if
+    possible, and valid only until the consumer returns. `spares`: (n,) int16, a value
+    that the statement sets for each row; 0 by default.
     """
 
     ids: NDArray[Any]
@@ -42,20 +42,20 @@ class EmbeddingChunk:
 
 
 Consumer = Callable[[EmbeddingChunk], None]
-SomeBatch = TypeVar("SomeBatch")
+Records = TypeVar("Records")
 
 
-class CopyReader(io.RawIOBase, Generic[SomeBatch]):
-    """Cuts chunks, whatever their boundaries, into batches for a consumer.
+class CopyReader(io.RawIOBase, Generic[Records]):
+    """Decodes a COPY stream, whose writes may split records, for a consumer.
 
-    `frame` gives the batch of the complete records at the start of some bytes, or
-    None where there is none, and how many bytes they are.
+    `frame` decodes the complete records at the start of its argument: it returns their
+    length in bytes and their chunk, or None without any.
     """
 
     def __init__(
         self,
-        frame: Callable[[memoryview], tuple[int, SomeBatch | None]],
-        consume: Callable[[SomeBatch], None],
+        frame: Callable[[memoryview], tuple[int, Records | None]],
+        consume: Callable[[Records], None],
     ) -> None:
         super().__init__()
         self._frame = frame
@@ -68,7 +68,7 @@ class CopyReader(io.RawIOBase, Generic[SomeBatch]):
         return True
 
     def write(self, chunk: Any, /) -> int:
-        """Consume one chunk; bytes of a record that is still incomplete are kept."""
+        """Decode some bytes, and keep those of an incomplete record."""
         data = memoryview(chunk)
         size = len(data)
         self.bytes_read += size
@@ -82,7 +82,7 @@ class CopyReader(io.RawIOBase, Generic[SomeBatch]):
 
     @property
     def finished(self) -> bool:
-        """Whether the stream ended where its format says it does."""
+        """Whether the stream has ended with the end marker of the format."""
         return self._rest == END_OF_DATA and not self._in_header
 
     def _skip_header(self, data: memoryview) -> memoryview:
@@ -97,21 +97,21 @@ class CopyReader(io.RawIOBase, Generic[SomeBatch]):
         return data[HEADER.size + extension :]
 
     def _consume_records(self, data: memoryview) -> int:
-        used, batch = self._frame(data)
-        if batch is not None:
-            self._consume(batch)
+        used, chunk = self._frame(data)
+        if chunk is not None:
+            self._consume(chunk)
         return used
 
 
 class RecordReader(CopyReader[EmbeddingChunk]):
-    """Reads the records of embeddings."""
+    """Reads records of ids and embeddings."""
 
     def __init__(self, kind: Kind, consume: Consumer) -> None:
         super().__init__(_frame_text if kind == "text" else _FixedFrame(kind), consume)
 
 
 class _FixedFrame:
-    """Records of one size: the whole chunk becomes a structured view at no cost."""
+    """Records of fixed size: the bytes become a structured view without a copy."""
 
     def __init__(self, kind: Literal["integer", "uuid"]) -> None:
         id_type = ">i8" if kind == "integer" else "S16"
@@ -144,7 +144,7 @@ class _FixedFrame:
 
 
 def _frame_text(data: memoryview) -> tuple[int, EmbeddingChunk | None]:
-    """Records of varying size, one by one: some 20 times the cost of fixed ones."""
+    """Records of variable size, one by one: some 20 times the cost of fixed ones."""
     ids: list[bytes] = []
     spares: list[int] = []
     embeddings: list[NDArray[np.float32]] = []
@@ -161,7 +161,7 @@ def _frame_text(data: memoryview) -> tuple[int, EmbeddingChunk | None]:
 
 
 def _text_records(data: memoryview) -> Iterator[tuple[bytes, int, int, int]]:
-    """(id, spare, start, end) of the embedding in `data` of each complete record."""
+    """Each complete record: its id, spare value, and start and end of its embedding."""
     position = 0
     while position + TEXT_HEAD.size <= len(data):
         fields, id_length = TEXT_HEAD.unpack_from(data, position)

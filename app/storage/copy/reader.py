@@ -1,4 +1,4 @@
-"""Runs one COPY into a reader, whole rows at a time."""
+"""Run one COPY into a decoder."""
 
 import io
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from app.storage.copy.embeddings import CopyReader
 def read_copy(
     stream: Callable[[Sink], None], reader: CopyReader[Any], *, buffer_bytes: int
 ) -> None:
-    """Let `stream` write into the reader, about `buffer_bytes` at a time.
+    """Stream into the reader, about `buffer_bytes` at a time.
 
-    Raises DatabaseUnavailableError when the stream ends before its end marker.
+    Raises DatabaseUnavailableError if the stream ends before its end marker.
     """
-    # The buffered writer gathers whole rows in C; a Python call per row would cost
-    # as much as the arithmetic.
+    # The buffered writer collects rows in C: a Python call per row would cost as much
+    # as the arithmetic.
     sink = io.BufferedWriter(reader, buffer_size=buffer_bytes)
     stream(sink)
     sink.flush()
     if not reader.finished:
         raise DatabaseUnavailableError(
-            "The database ended its answer early; try again in a moment."
+            "The database ended its response early; try again in a moment."
         )

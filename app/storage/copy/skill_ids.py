@@ -1,10 +1,10 @@
-"""COPY BINARY records of skill ids to batches: (id, spare int2, skill_ids), and of
-embeddings with them: (id, spare int2, embedding, skill_ids).
+"""Decoder of skill ids in COPY BINARY, with or without embeddings.
 
-The records vary in length, so that each tells where the next one starts. A step of
-Python per record would cost more than the scoring: the starts are found by their
-constant bytes in all places at once, and believed if each record ends where the next
-one starts.
+Records: (id, spare int2, skill_ids), or (id, spare int2, embedding, skill_ids).
+
+Records vary in length, but decoding them one by one in Python would cost more than the
+scoring. Instead, one vectorized search finds the constant bytes at the start of each
+record. Its result is valid if each record ends where the next one starts.
 """
 
 import struct
@@ -22,10 +22,10 @@ from app.storage.copy.embeddings import FIELDS, TEXT_HEAD, CopyReader
 WORD = 4
 ID_BYTES: dict[Kind, int] = {"integer": 8, "uuid": 16}
 ID_TYPES: dict[Kind, str] = {"integer": ">i8", "uuid": "S16"}
-ID_START = 6  # after the count of fields and the id's length
+ID_START = 6  # after the number of fields and the id's length
 
-# The first word of a record, and the one of the spare field (the end of its length, and
-# its value): little-endian views of big-endian constants.
+# The first word of a record, and that of the spare field (the end of its length, and
+# its value): big-endian constants read as little-endian.
 FIRST_WORD = int.from_bytes(struct.pack(">hh", FIELDS, 0), "little")
 ENTRY_FIRST_WORD = int.from_bytes(struct.pack(">hh", FIELDS + 1, 0), "little")
 SPARE_WORD = int.from_bytes(struct.pack(">hh", 2, 0), "little")
@@ -57,13 +57,13 @@ class EntryChunk(SkillIdChunk):
 def skill_reader(
     kind: Kind, consume: Callable[[SkillIdChunk], None]
 ) -> CopyReader[Any]:
-    """A reader of records whose ids are of this kind."""
+    """A decoder of records with ids of this kind."""
     frame = _Walk(kind, 0) if kind == "text" else _WordFrame(kind, 0)
     return CopyReader(frame, consume)
 
 
 def entry_reader(kind: Kind, consume: Callable[[EntryChunk], None]) -> CopyReader[Any]:
-    """The same of records that have an embedding, too."""
+    """A decoder of records that have an embedding as well."""
     frame = (
         _Walk(kind, EMBEDDING_BYTES)
         if kind == "text"
@@ -73,14 +73,14 @@ def entry_reader(kind: Kind, consume: Callable[[EntryChunk], None]) -> CopyReade
 
 
 class _WordFrame:
-    """Records whose ids have one size: every part lies on a four-byte boundary."""
+    """Records with ids of fixed size: every part starts at a four-byte boundary."""
 
     def __init__(self, kind: Kind, embedding_bytes: int) -> None:
         self._walk = _Walk(kind, embedding_bytes)
         self._id_bytes = ID_BYTES[kind]
         self._id_type = ID_TYPES[kind]
         self._spare = (ID_START + self._id_bytes) // WORD + 1
-        # The first word of the embedding; of the skill ids where there is none.
+        # The first word of the embedding, or of the skill ids without one.
         self._body = self._spare + 2
         self._has_embedding = embedding_bytes > 0
         self._head = self._body + (
@@ -97,7 +97,7 @@ class _WordFrame:
         sizes = words[first + self._head - 1].byteswap() // WORD
         ends = first + self._head + sizes
         if first[0] != 0 or (ends[:-1] != first[1:]).any():
-            # Skill ids that look like the head of a record: rare, so slowly.
+            # Some skill ids look like the head of a record: rare, so the slow way.
             return self._walk(data)
         complete = int(np.searchsorted(ends, count, side="right"))
         if complete == 0:
@@ -107,7 +107,7 @@ class _WordFrame:
         return int(ends[complete - 1]) * WORD, batch
 
     def _candidates(self, words: NDArray[np.uint32]) -> NDArray[np.intp]:
-        """Where a record may start: each place where one does, and seldom others."""
+        """Possible starts of records: all real ones, and rarely others."""
         room = len(words) - self._head + 1
         if room <= 0:
             return np.empty(0, dtype=np.intp)
@@ -137,13 +137,13 @@ class _WordFrame:
 
 
 class _Walk:
-    """Record by record: for ids of varying size, and where heads are in doubt."""
+    """Decodes record by record: for ids of variable size, and ambiguous heads."""
 
     def __init__(self, kind: Kind, embedding_bytes: int) -> None:
         self._id_type = ID_TYPES.get(kind)
         self._has_embedding = embedding_bytes > 0
         self._fields = FIELDS + self._has_embedding
-        # Between the id and the length of the skill ids.
+        # The bytes between the id and the length of the skill ids.
         self._gap = SPARE.size + (
             FIELD_LENGTH.size + embedding_bytes if self._has_embedding else 0
         )

@@ -277,5 +277,5 @@ def test_nobody_waits_and_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_stream_without_its_end_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     search = searched(Index(ladder(90), is_cut_off=True), monkeypatch, query(3))
-    with pytest.raises(DatabaseUnavailableError, match="ended its answer early"):
+    with pytest.raises(DatabaseUnavailableError, match="ended its response early"):
         search.go(NEAR)

@@ -23,13 +23,16 @@ SOUND = (
 )
 FAULTS = (
     # Another program's scheme.
-    ("postgresql+psycopg2://u:{}@h/n", 'its scheme is "postgresql+psycopg2://"; write'),
-    ("postgresql+asyncpg://u:{}@h/n", 'its scheme is "postgresql+asyncpg://"; write'),
-    ("postgres+pool://u:{}@h/n", 'its scheme is "postgres+pool://"; write postgresql'),
-    ("POSTGRESQL://u:{}@h/n", 'its scheme is "POSTGRESQL://"; write postgresql://'),
-    ("pgsql://u:{}@h/n", 'its scheme is "pgsql://"; write postgresql://'),
-    ("mysql://u:{}@h/n", 'its scheme "mysql://" is not Postgres'),
-    ("jdbc:postgresql://h/n?user=u&password={}", "it is one for Java"),
+    (
+        "postgresql+psycopg2://u:{}@h/n",
+        'its scheme is "postgresql+psycopg2://"; replace',
+    ),
+    ("postgresql+asyncpg://u:{}@h/n", 'its scheme is "postgresql+asyncpg://"; replace'),
+    ("postgres+pool://u:{}@h/n", 'its scheme is "postgres+pool://"; replace'),
+    ("POSTGRESQL://u:{}@h/n", 'its scheme is "POSTGRESQL://"; replace'),
+    ("pgsql://u:{}@h/n", 'its scheme is "pgsql://"; replace'),
+    ("mysql://u:{}@h/n", 'its scheme "mysql://" is not that of'),
+    ("jdbc:postgresql://h/n?user=u&password={}", "it is a JDBC URL"),
     ("https://u:{}@ref.supabase.co", "the address of a web site"),
     ("u:{}@h:5432/n", "it does not begin with postgresql://"),
     ("//u:{}@h:5432/n", "it does not begin with postgresql://"),
@@ -46,15 +49,27 @@ FAULTS = (
     ("postgresql://u:{}@h/n\n", "a space or a line break; remove it"),
     ("postgresql://u:{}@h\n/n", "a line break or a tab; remove it"),
     # Parameters of other programs.
-    ("postgresql://u:{}@h/n?pgbouncer=true", 'parameter "pgbouncer" is another'),
-    ("postgresql://u:{}@h/n?sslmode=require&schema=a", 'the parameter "schema" is'),
+    (
+        "postgresql://u:{}@h/n?pgbouncer=true",
+        'know the parameter "pgbouncer"; remove it',
+    ),
+    (
+        "postgresql://u:{}@h/n?sslmode=require&schema=a",
+        'the parameter "schema"; remove it, and name',
+    ),
     (
         "postgresql://u:{}@h/n?schema=a",
         "name the schema as options=-csearch_path%3DNAME",
     ),
     ("postgresql://u:{}@h/n?connection_limit=1", 'the parameter "connection_limit"'),
-    ("postgresql://u:{}@h/n?supa=base-pooler.x", 'the parameter "supa" is another'),
-    ("postgresql://u:{}@h/n?serverVersion=16", 'the parameter "serverVersion" is'),
+    (
+        "postgresql://u:{}@h/n?supa=base-pooler.x",
+        'know the parameter "supa"; remove it',
+    ),
+    (
+        "postgresql://u:{}@h/n?serverVersion=16",
+        'the parameter "serverVersion"; remove it',
+    ),
     ("postgresql://u:{}@h/n?sslmode", "a parameter has no value"),
     ("postgresql://u:{}@h/n?options=-csearch_path=a", "write it as %3D"),
     (
@@ -64,16 +79,16 @@ FAULTS = (
     ("postgresql://u:{}@h/n?connect_timeout=5s", "connect_timeout must be a whole"),
     ("host=h user=u password={} sslmode=on", "sslmode must be one of disable, allow"),
     # Characters that are not escaped.
-    ("postgresql://u:{}@@h/n", 'holds a "@"; write it as %40'),
-    ("postgresql://u:p@{}@h:5432/n", 'holds a "@"; write it as %40'),
-    ("postgresql://u:p/{}@h:5432/n", 'holds a "/"; write it as %2F'),
-    ("postgresql://u:{}/@h/n", 'holds a "/"; write it as %2F'),
-    ("postgresql://u:a@{}/b@h/n", 'holds a "@" and a "/"'),
-    ("postgresql://u:100%{}@h/n", 'holds a "%" that is no escape; write it as %25'),
-    ("postgresql://u:{} x@h/n", "holds a space; write it as %20"),
+    ("postgresql://u:{}@@h/n", 'contains a "@"; write it as %40'),
+    ("postgresql://u:p@{}@h:5432/n", 'contains a "@"; write it as %40'),
+    ("postgresql://u:p/{}@h:5432/n", 'contains a "/"; write it as %2F'),
+    ("postgresql://u:{}/@h/n", 'contains a "/"; write it as %2F'),
+    ("postgresql://u:a@{}/b@h/n", 'contains a "@" and a "/"'),
+    ("postgresql://u:100%{}@h/n", 'contains a "%" without an escape; write it as %25'),
+    ("postgresql://u:{} x@h/n", "contains a space; write it as %20"),
     ("postgresql://u:[{}]@h/n", "the password is in brackets; remove them"),
-    ("postgresql://u:[YOUR-PASSWORD]@h/n", "the password is still a placeholder"),
-    ("postgresql://u:<password>@h/n", "the password is still a placeholder"),
+    ("postgresql://u:[YOUR-PASSWORD]@h/n", "the password is a placeholder"),
+    ("postgresql://u:<password>@h/n", "the password is a placeholder"),
     # The host and its port.
     ("postgresql://u:{}@h:port/n", "the port is not a number from 1 to 65535"),
     ("postgresql://u:{}@h:99999/n", "the port is not a number from 1 to 65535"),

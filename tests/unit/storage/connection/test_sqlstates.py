@@ -9,8 +9,8 @@ from app.backfill.patience import retry_with_backoff
 from app.errors import AppError, DatabaseUnavailableError, SchemaError
 from app.storage.connection.database import _translate
 
-PASSING = ("40001", "40P01", "53100", "53200", "53300", "55006", "55P03", "28P01")
-LASTING = (
+TRANSIENT = ("40001", "40P01", "53100", "53200", "53300", "55006", "55P03", "28P01")
+PERMANENT = (
     "55000", "55P02", "55P04", "42601", "42883", "42704", "42P07", "42804", "42P17",
     "40002", "53400", "0A000", "3F000", "25006", "XX000", "58P01", "54000",
 )  # fmt: skip
@@ -33,7 +33,7 @@ def tries_of(code: str) -> tuple[AppError, int]:
     return raised.value, tries
 
 
-@pytest.mark.parametrize("code", PASSING)
+@pytest.mark.parametrize("code", TRANSIENT)
 def test_f119_an_error_that_passes_is_tried_again(code: str) -> None:
     error, tries = tries_of(code)
     assert isinstance(error, DatabaseUnavailableError)
@@ -41,7 +41,7 @@ def test_f119_an_error_that_passes_is_tried_again(code: str) -> None:
     assert tries > 1
 
 
-@pytest.mark.parametrize("code", LASTING)
+@pytest.mark.parametrize("code", PERMANENT)
 def test_f119_an_error_that_lasts_is_neither_called_passing_nor_tried_again(
     code: str,
 ) -> None:
