@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots lock audit soak clean help
 
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 run: $(VENV)/run model ## Start the service on port 8000, with an embedded Postgres and a sample
@@ -15,23 +15,23 @@ run: $(VENV)/run model ## Start the service on port 8000, with an embedded Postg
 model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once
 	@$(BIN)/python scripts/fetch_model.py
 
-test: $(VENV)/dev model ## Run all tests; installs what they need where it can
+test: $(VENV)/dev model ## Run all tests; installs missing tools if possible
 	$(BIN)/python -m pytest --install $(ARGS)
 
-test-unit: $(VENV)/dev model ## Run the tests that need no database and no service
+test-unit: $(VENV)/dev model ## Run the tests without a database or a service
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-# Two oracles ask no search backend: `make test` has run them.
-mutants: $(VENV)/mutants model ## Break the code change by change: which changes does no test notice? Hours (ARGS='app.query.cursor*': minutes)
+mutants: $(VENV)/mutants model ## Run mutation tests, which takes hours (ARGS='app.query.cursor*': minutes)
 	$(BIN)/python -m mutmut run $(ARGS)
 	$(BIN)/python -m mutmut results
 
+# Two oracle tests use no search backend: `make test` runs them.
 test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
 	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance \
 		--ignore=tests/acceptance/test_skills_oracle.py \
 		--ignore=tests/acceptance/test_encoder_oracle.py $(ARGS)
 
-eval: $(VENV)/dev model ## Measure how well each ranking finds the right answer
+eval: $(VENV)/dev model ## Measure the quality of each ranking
 	$(BIN)/python -m evaluation.run $(ARGS)
 
 check: $(VENV)/dev ## Format, lint and type checks
@@ -39,44 +39,44 @@ check: $(VENV)/dev ## Format, lint and type checks
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(VENV)/dev ## Format the code and mend what can be mended
+format: $(VENV)/dev ## Format the code and apply safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-screenshots: $(VENV)/dev model ## Take the pictures of docs/images again; needs chromium
+screenshots: $(VENV)/dev model ## Retake the screenshots in docs/images; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots
 
-lock: $(VENV)/dev ## Pin the serving set and all it needs, with hashes
+lock: $(VENV)/dev ## Pin the service's dependencies with hashes
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \
 		--allow-unsafe --no-emit-index-url --no-emit-find-links \
 		--output-file requirements-serve.lock requirements-serve.txt
 
-audit: $(VENV)/dev ## Look the locked packages up among known vulnerabilities
+audit: $(VENV)/dev ## Check the locked packages for known vulnerabilities
 	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-serve.lock
 
-bench: $(VENV)/dev model ## Measure beside the guide's designs, about twenty minutes (ARGS=--full: 1,000,000 jobs too)
+bench: $(VENV)/dev model ## Benchmark against the guide's designs, about twenty minutes (ARGS=--full: also 1,000,000 jobs)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
-bench-quick: $(VENV)/dev model ## The same in about a minute, into .data/bench
+bench-quick: $(VENV)/dev model ## A shorter benchmark of about a minute, into .data/bench
 	$(BIN)/python -m benchmarks.run --quick
 
-bench-million: $(VENV)/dev model ## Rank 1,000,000 jobs inside the database, about an hour and 8 GB of disk; needs REAL_DATA_DIR
+bench-million: $(VENV)/dev model ## Benchmark pgvector with 1,000,000 jobs, about an hour and 8 GB of disk; needs REAL_DATA_DIR
 	$(BIN)/python -m benchmarks.million $(ARGS)
 
-bench-backfill: $(VENV)/dev model ## Kill, race and time the backfill, about half an hour; needs REAL_DATA_DIR
+bench-backfill: $(VENV)/dev model ## Benchmark and stress the backfill, about half an hour; needs REAL_DATA_DIR
 	for part in trigger race kill throughput service real; do \
 		$(BIN)/python -m benchmarks.backfill_$$part || exit 1; done
 
-bench-recommend-all: $(VENV)/dev model ## Time recommending to every user, a minute or two
+bench-recommend-all: $(VENV)/dev model ## Benchmark recommend_all, a minute or two
 	PYTHONPATH=clients/python $(BIN)/python -m benchmarks.recommend_all $(ARGS)
 
-bench-models: $(VENV)/dev model ## Measure what larger models cost the web process, about two minutes
+bench-models: $(VENV)/dev model ## Measure memory and latency of larger models, about two minutes
 	$(BIN)/python -m benchmarks.models $(ARGS)
 
-soak: $(VENV)/dev model ## Load and break a service for 30 minutes: benchmarks/soak-report.md
+soak: $(VENV)/dev model ## Soak test with faults, 30 minutes: benchmarks/soak-report.md
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
-clean: ## Remove what make created, the embedded database included
+clean: ## Remove everything that make created, with the embedded database
 	rm -rf $(VENV) .data models .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/run: requirements-serve.txt requirements-run.txt

@@ -1,4 +1,4 @@
-"""Lets `python scripts/name.py` import `app` from whatever folder it is run in."""
+"""Let `python scripts/name.py` import `app` from any working directory."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Runs a command of `app.commands` from a checkout, in whatever folder it is called."""
+"""Run a command of `app.commands` from a checkout, in any working directory."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(command: str) -> NoReturn:
-    """Become `python -m app.commands.COMMAND`: same process, arguments and signals."""
+    """Replace this process with `python -m app.commands.COMMAND`, same arguments."""
     folders = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.execve(
         sys.executable,

@@ -1,4 +1,4 @@
-"""The door to `app.commands.build_vector_index`; `--help` says what it does."""
+"""Run `app.commands.build_vector_index`; `--help` describes it."""
 
 from _run import run
 

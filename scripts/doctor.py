@@ -1,4 +1,4 @@
-"""The door to `app.commands.doctor`; `--help` says what it does."""
+"""Run `app.commands.doctor`; `--help` describes it."""
 
 from _run import run
 

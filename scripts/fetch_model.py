@@ -1,4 +1,4 @@
-"""The door to `app.commands.fetch_model`; `--help` says what it does."""
+"""Run `app.commands.fetch_model`; `--help` describes it."""
 
 from _run import run
 

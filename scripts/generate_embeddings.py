@@ -1,4 +1,4 @@
-"""The door to `app.commands.embed`; `--help` says what it does."""
+"""Run `app.commands.embed`; `--help` describes it."""
 
 from _run import run
 

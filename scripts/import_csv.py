@@ -1,4 +1,4 @@
-"""The door to `app.commands.import_csv`; `--help` says what it does."""
+"""Run `app.commands.import_csv`; `--help` describes it."""
 
 from _run import run
 

@@ -1,4 +1,4 @@
-"""The door to `app.commands.migrate`; `--help` says what it does."""
+"""Run `app.commands.migrate`; `--help` describes it."""
 
 from _run import run
 

@@ -1,4 +1,4 @@
-"""The door to `app.commands.recommend_all`; `--help` says what it does."""
+"""Run `app.commands.recommend_all`; `--help` describes it."""
 
 from _run import run
 

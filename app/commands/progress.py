@@ -1,4 +1,4 @@
-"""How far a backfill got: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a backfill: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -21,8 +21,9 @@ def shown(
     unit: str,
     size: Callable[[DoneBatch], int],
 ) -> Iterator[DoneBatch]:
-    """The same batches; `total` is how many rows there were at the start, `size` tells
-    how many a batch has done.
+    """Yield the batches while showing their progress.
+
+    `total`: the number of rows at the start. `size`: the number of rows of a batch.
     """
     if sys.stderr.isatty():
         yield from _with_bar(batches, total, unit, size)
@@ -31,17 +32,17 @@ def shown(
 
 
 def summary(done: Progress, seconds: float, *, rows: str) -> str:
-    """One sentence for all batches together; `rows` is what they are called."""
+    """One sentence for all batches. `rows`: the rows' name, for example "jobs"."""
     rate = done.embedded / seconds if seconds > 0 else 0.0
     text = f"{done.embedded} {rows} embedded in {seconds:.1f} s ({rate:.0f} per second)"
     if done.split:
-        text += f", {done.split} more split"
+        text += f", skills of {done.split} more extracted"
     if done.skills:
         text += f", {done.skills} new skills"
     if done.changed:
-        text += f", {done.changed} were edited or locked meanwhile"
+        text += f", {done.changed} skipped because they were edited or locked"
     if done.quarantined:
-        text += f", {done.quarantined} went into quarantine (see --failures)"
+        text += f", {done.quarantined} quarantined (see --failures)"
     return f"{text}."
 
 

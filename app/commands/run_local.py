@@ -1,8 +1,8 @@
-"""Everything from a checkout to an answering service: `make run`.
+"""Set up everything and start the service: `make run`.
 
-Without DATABASE_URL it starts an embedded Postgres under `.data/` and loads the
-sample into it. With one it uses that database, migrates it, and adds no rows.
-Ctrl-C stops all that was started.
+Without DATABASE_URL it starts an embedded Postgres under `.data/` and loads the sample
+data. With DATABASE_URL it migrates that database and adds no rows. Ctrl-C stops
+everything.
 """
 
 import argparse
@@ -28,52 +28,54 @@ HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# Of the jobs of the sample, beside their ids and texts.
+# The sample jobs' columns besides ids and texts.
 SAMPLE_COLUMNS = "title,company,location"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     data: Path = _parse(argv).data_dir
-    # All end it as Ctrl-C does, so that the database is stopped too.
+    # Handle all of them like Ctrl-C, so that the database is stopped, too.
     for number in STOPS:
         signal.signal(number, _interrupt)
     try:
-        given = read_environment()
-        _check_port(given)
-        with _database(data, given.get("DATABASE_URL")) as (url, is_ours):
-            environment = {**given, "DATABASE_URL": url}
-            if is_ours:
+        variables = read_environment()
+        _check_port(variables)
+        with _database(data, variables.get("DATABASE_URL")) as (url, is_embedded):
+            environment = {**variables, "DATABASE_URL": url}
+            if is_embedded:
                 environment.setdefault("JOB_COLUMNS", SAMPLE_COLUMNS)
-            _prepare(environment, sample_marker=data / "sample" if is_ours else None)
-            return _serve(environment, is_ours=is_ours)
+            marker = data / "sample" if is_embedded else None
+            _prepare(environment, sample_marker=marker)
+            return _serve(environment, is_embedded=is_embedded)
     except KeyboardInterrupt:
         return 0
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     except subprocess.CalledProcessError as error:
-        return error.returncode  # it has said why itself
+        return error.returncode  # the script has printed the reason
 
 
 def _interrupt(*_: object) -> None:
-    # A terminal that closes says so more than once; what stops must come to its end.
+    # A closing terminal sends several signals; they must not interrupt the shutdown.
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _check_port(environment: Mapping[str, str]) -> None:
-    """Raises ConfigError where somebody listens on the port already."""
+    """Raises ConfigError if the port is in use."""
     host, port = environment.get("HOST") or "127.0.0.1", _port(environment)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # As the server itself binds: connections of before do not count.
+        # Like the server itself: ignore connections in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, int(port)))
         except (OSError, ValueError, OverflowError) as error:
             raise ConfigError(
-                f"Port {port} on {host} cannot be had ({error}); PORT names another."
+                f"Port {port} on {host} is not available ({error}); set PORT to another"
+                " one."
             ) from None
 
 
@@ -82,13 +84,13 @@ def _port(environment: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _database(data: Path, given: str | None) -> Iterator[tuple[str, bool]]:
+def _database(data: Path, url: str | None) -> Iterator[tuple[str, bool]]:
     """The connection string, and whether the database is the embedded one."""
-    if given:
-        yield given, False
+    if url:
+        yield url, False
         return
-    with embedded_postgres(data) as url:
-        yield url, True
+    with embedded_postgres(data) as embedded:
+        yield embedded, True
 
 
 def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None:
@@ -100,7 +102,7 @@ def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None
         _load_sample(environment, "jobs", SAMPLE_COLUMNS)
         _load_sample(environment, "users", "name")
         sample_marker.touch()
-    # Status 1 means that rows are left, which is no reason not to serve the others.
+    # Status 1: some rows are left. Serve the others.
     _script(environment, "generate_embeddings.py", accepted=(0, 1))
 
 
@@ -123,15 +125,15 @@ def _script(
         raise subprocess.CalledProcessError(status, command)
 
 
-def _serve(environment: dict[str, str], *, is_ours: bool) -> int:
+def _serve(environment: dict[str, str], *, is_embedded: bool) -> int:
     port = _port(environment)
     service = subprocess.Popen([sys.executable, "-m", "app"], env=environment, cwd=ROOT)
     try:
         if _healthy(service, port):
-            print(_invitation(port, is_ours=is_ours), flush=True)
+            print(_invitation(port, is_embedded=is_embedded), flush=True)
         return service.wait()
     finally:
-        # After Ctrl-C the service has got the signal too; a second one is harmless.
+        # Ctrl-C reaches the service directly as well; a second signal is harmless.
         service.terminate()
         service.wait(STOPPED_WITHIN_S)
 
@@ -148,7 +150,7 @@ def _healthy(service: subprocess.Popen[bytes], port: str) -> bool:
 
 
 def _listens(service: subprocess.Popen[bytes], port: int) -> bool:
-    """Whether it is ours that answers, and nobody who took the port meanwhile."""
+    """Whether the service itself listens on the port, not another process."""
     try:
         connections = psutil.Process(service.pid).net_connections()
     except psutil.Error:
@@ -159,19 +161,19 @@ def _listens(service: subprocess.Popen[bytes], port: int) -> bool:
     )
 
 
-def _invitation(port: str, *, is_ours: bool) -> str:
-    asked = (
+def _invitation(port: str, *, is_embedded: bool) -> str:
+    body = (
         '{"user_id": 1, "top_n": 3}'
-        if is_ours
+        if is_embedded
         else '{"skills": "python, sql", "top_n": 3}'
     )
     return f"""
-The service answers on port {port}; Ctrl-C stops it. Try:
+The service runs on port {port}; Ctrl-C stops it. Try:
 
   http://127.0.0.1:{port}/ in a browser, or
 
   curl -s http://127.0.0.1:{port}/api/recommend \\
-    -H 'Content-Type: application/json' -d '{asked}'
+    -H 'Content-Type: application/json' -d '{body}'
 """
 
 
@@ -183,7 +185,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--data-dir",
         type=Path,
         default=ROOT / ".data",
-        help="where the embedded Postgres keeps its data",
+        help="the folder of the embedded Postgres",
     )
     return parser.parse_args(argv)
 

@@ -1,4 +1,4 @@
-"""Ends a script in good order at Ctrl-C or SIGTERM."""
+"""Stop a script gracefully on Ctrl-C or SIGTERM."""
 
 import signal
 import threading
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Stop:
-    """The first signal lets the batch end; a second one interrupts at once."""
+    """The first signal ends the script after its batch, the second one at once."""
 
     def __init__(self) -> None:
         self.event = threading.Event()

@@ -1,13 +1,13 @@
-"""A client of the job recommendation service. One file, standard library only: copy it.
+"""Client of the job recommendation service. One file, standard library only: copy it.
 
     client = Client("https://jobs.example.org", api_key="…")
     for job in client.recommend(user_id=42, filters={"remote": True}).jobs:
         print(job.job_id, job.similarity_score)
 
-Threads may share a client, which keeps its connections open; a forked process and a
-pickled copy open their own. When the service is busy (503) or the key's rate is used
-up (429), a request waits as long as the service says, plus a random backoff. Every
-other refusal is raised at once. An integer id of 2**53 or more arrives as a string.
+A client is thread-safe and keeps its connections open; a forked process and a pickled
+copy open their own. If the service is busy (503) or the key's rate limit is reached
+(429), a request waits for the Retry-After of the response plus a random backoff. Any
+other error is raised at once. An integer id of 2**53 or more arrives as a string.
 """
 
 import http.client
@@ -31,16 +31,16 @@ T = TypeVar("T")
 Response = tuple[http.client.HTTPResponse, bytes]
 
 OK, BAD_REQUEST, NOT_FOUND = 200, 400, 404
-PASSING = frozenset({429, 502, 503, 504})
+TRANSIENT = frozenset({429, 502, 503, 504})
 BROKEN = (http.client.HTTPException, OSError)
 
 
 class ServiceError(Exception):
-    """Base of the errors that a call raises."""
+    """Base class of the client's errors."""
 
 
 class ApiError(ServiceError):
-    """The service refused: `status` is HTTP's, `detail` its own sentence."""
+    """An error response: `status` of HTTP, `detail` of the service."""
 
     def __init__(self, status: int, detail: str, retry_after_s: float = 0.0) -> None:
         super().__init__(status, detail, retry_after_s)
@@ -51,16 +51,16 @@ class ApiError(ServiceError):
 
 
 class ServiceUnreachableError(ServiceError):
-    """No answer arrived in time."""
+    """No response arrived in time."""
 
 
 class UnexpectedAnswerError(ServiceError):
-    """Something else answered, for example a sign-in page or a redirect."""
+    """A response that is not the service's, for example a proxy's sign-in page."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A skill that was asked for, and the job's that is most similar."""
+    """A requested skill and the most similar skill of the job."""
 
     skill: str
     job_skill: str
@@ -69,7 +69,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class _Fit:
-    """How well something fits; the reasons only where they were asked for."""
+    """Scores and, if requested, the explanation."""
 
     similarity_score: float | None
     skills: str | None
@@ -82,7 +82,7 @@ class _Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(_Fit):
-    """A job; `columns` are those that the service offers."""
+    """A job; `columns` are those in the service's JOB_COLUMNS."""
 
     job_id: Id
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Candidate(_Fit):
 
 @dataclass(frozen=True)
 class Recommendations:
-    """The best jobs first. `next_cursor` goes on after them; None: that was all."""
+    """The best jobs, best first. `next_cursor`: the next page; None on the last one."""
 
     jobs: Sequence[Job]
     total_jobs_analyzed: int
@@ -108,7 +108,7 @@ class Recommendations:
 
 @dataclass(frozen=True)
 class UserResult:
-    """One user of a batch: the recommendations, or the sentence why there are none."""
+    """One user of a batch: the recommendations or an error message."""
 
     user_id: Id
     recommendations: Recommendations | None
@@ -117,14 +117,14 @@ class UserResult:
 
 @dataclass(frozen=True)
 class Column:
-    """What `filters` may name; `type` is for example integer or date."""
+    """A filterable column; `type` is for example integer or date."""
 
     name: str
     type: str
 
 
-class Choice(TypedDict, total=False):
-    """How many jobs, which of them, and how they are ranked."""
+class Options(TypedDict, total=False):
+    """The number of jobs, their ranking and filters."""
 
     top_n: int
     rank_by: str | None
@@ -134,7 +134,7 @@ class Choice(TypedDict, total=False):
 
 
 class Client:
-    """Talks to one service."""
+    """A client of one service."""
 
     def __init__(
         self,
@@ -145,14 +145,15 @@ class Client:
         give_up_after_s: float = 60.0,
         backoff_s: float = 0.25,
     ) -> None:
-        """`timeout_s` limits one attempt, `give_up_after_s` all attempts and waits; a
-        look-up of the host's name has the resolver's own limit.
+        """`timeout_s` limits one attempt, `give_up_after_s` all attempts and waits.
+
+        Resolving the host name has the resolver's own limit.
         """
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("base_url is an address such as https://jobs.example.org")
+            raise ValueError("base_url must be a URL such as https://jobs.example.org")
         if api_key and not (api_key.isascii() and api_key.isprintable()):
-            raise ValueError("api_key has a character that no HTTP header may have")
+            raise ValueError("api_key may contain only printable ASCII characters")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._address = parts.hostname, parts.port or (443 if self._tls else 80)
         self._prefix = quote(parts.path.rstrip("/"), safe="/%")
@@ -178,30 +179,30 @@ class Client:
         skills: str | None = None,
         exclude_job_ids: Sequence[Id] = (),
         cursor: str | None = None,
-        **choice: Unpack[Choice],
+        **options: Unpack[Options],
     ) -> Recommendations:
-        """The jobs that fit a user, or a skills text."""
-        body = {"user_id": user_id, "skills": skills, "cursor": cursor, **choice}
+        """The jobs that fit a user or a skills text."""
+        body = {"user_id": user_id, "skills": skills, "cursor": cursor, **options}
         body["exclude_job_ids"] = list(exclude_job_ids)
         answer = self._call("POST", "/api/recommend", "recommendations", body)
         return _recommendations(answer)
 
-    def every_job(self, **question: Any) -> Iterator[Job]:
-        """All jobs in their order, page after page; arguments as of `recommend`."""
+    def every_job(self, **arguments: Any) -> Iterator[Job]:
+        """All jobs in order, fetched page by page; arguments as in `recommend`."""
         while True:
-            page = self.recommend(**question)
+            page = self.recommend(**arguments)
             yield from page.jobs
             if page.next_cursor is None:
                 return
-            question["cursor"] = page.next_cursor
+            arguments["cursor"] = page.next_cursor
 
     def recommend_batch(
-        self, user_ids: Sequence[Id], **choice: Unpack[Choice]
+        self, user_ids: Sequence[Id], **options: Unpack[Options]
     ) -> list[UserResult]:
         """The jobs that fit each of up to 64 users, from one scan of the table."""
-        body = {"user_ids": list(user_ids), **choice}
+        body = {"user_ids": list(user_ids), **options}
         answer = self._call("POST", "/api/recommend/batch", "results", body)
-        # With the caller's own ids: the answer may hold them as strings.
+        # With the caller's own ids: the response may have them as strings.
         return [
             UserResult(user_id, _recommendations(one), None)
             if one["success"]
@@ -210,7 +211,7 @@ class Client:
         ]
 
     def similar_jobs(self, job_id: Id, *, top_n: int = 10) -> list[Job]:
-        """Jobs like this one."""
+        """The jobs most similar to a job."""
         path = f"/api/jobs/{quote(str(job_id), safe='')}/similar?top_n={top_n}"
         return [
             _made(Job, one) for one in self._call("GET", path, "similar")["similar"]
@@ -225,12 +226,12 @@ class Client:
         return [_made(Candidate, one) for one in answer["candidates"]]
 
     def columns(self) -> list[Column]:
-        """What each job shows in `columns`, and `filters` may name."""
+        """The columns that jobs show and `filters` accepts."""
         answer = self._call("GET", "/api/columns", "columns")
         return [_made(Column, one) for one in answer["columns"]]
 
     def close(self) -> None:
-        """Close the connections that are open."""
+        """Close the open connections."""
         with suppress(IndexError):  # another thread may take the last one
             while True:
                 self._idle.pop().close()
@@ -244,10 +245,10 @@ class Client:
     def _call(
         self, method: str, path: str, gives: str, body: Mapping[str, Any] = {}
     ) -> dict[str, Any]:
-        """The answer's JSON, which has the field `gives`."""
+        """Send a request with retries. Returns JSON that has the field `gives`."""
         give_up_at = time.monotonic() + self._give_up_after_s
-        given = {name: each for name, each in body.items() if each is not None}
-        data = json.dumps(given, default=str).encode() if body else None
+        set_ = {name: each for name, each in body.items() if each is not None}
+        data = json.dumps(set_, default=str).encode() if body else None
         request = method, self._prefix + path, data, self._headers
         attempt, refusal = 0, ServiceError()
         while True:
@@ -257,9 +258,9 @@ class Client:
                 return _parsed(*self._send(request, until), gives)
             except ApiError as error:
                 refusal = error
-                if error.status not in PASSING:
+                if error.status not in TRANSIENT:
                     raise
-                # By chance, or all that were refused together come back together.
+                # Random, so that requests refused together do not return together.
                 wait_s += error.retry_after_s
             except BROKEN as error:
                 refusal = ServiceUnreachableError(f"{type(error).__name__}: {error}")
@@ -271,7 +272,7 @@ class Client:
             attempt += 1
 
     def _send(self, request: Request, until: float) -> Response:
-        """The answer to one attempt; raises one of BROKEN."""
+        """The response to one attempt. Raises one of BROKEN."""
         is_sent = is_kept = False
         connected = self._take_idle() or self._connect(until)
         connection = http.client.HTTPConnection(*self._address)
@@ -279,12 +280,12 @@ class Client:
         connection.sock = _Timed(connected, until)
         try:
             with suppress(BrokenPipeError, ConnectionResetError):
-                # A refusal may come before all is sent; then its answer says why.
+                # The service may refuse early; its response has the reason.
                 connection.request(*request)
                 is_sent = True
             response = connection.getresponse()
             text = response.read()
-            # After an interim answer (103) the real one would still come.
+            # After an interim response (103) the final one is still to come.
             is_kept = is_sent and not response.will_close and response.status >= OK
             return response, text
         finally:
@@ -294,9 +295,9 @@ class Client:
                 connected.close()
 
     def _take_idle(self) -> socket.socket | None:
-        """A connection on which nothing came since, neither bytes nor the end."""
+        """An idle connection without unread bytes that the service has not closed."""
         if self._process != os.getpid():
-            self.close()  # after a fork they are the parent's
+            self.close()  # after a fork the connections belong to the parent
             self._process = os.getpid()
         with suppress(IndexError):
             while True:
@@ -313,7 +314,7 @@ class Client:
 
     def _connect(self, until: float) -> socket.socket:
         found = socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM)
-        # Each of the host's addresses, and the handshake, may take this long.
+        # The limit of each of the host's addresses, and of the handshake.
         timeout_s = _left_s(until) / (len(found) + 1)
         connected = socket.create_connection(self._address, timeout_s)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -323,7 +324,7 @@ class Client:
 
 
 class _Timed(io.RawIOBase):
-    """A socket for `http.client`: reads and writes end at `until`, however slow."""
+    """A socket for `http.client` whose reads and writes have the deadline `until`."""
 
     def __init__(self, connected: socket.socket, until: float) -> None:
         self._socket, self._until = connected, until
@@ -343,7 +344,7 @@ class _Timed(io.RawIOBase):
         return self._socket.recv_into(buffer)
 
     def close(self) -> None:
-        """The client closes the socket itself, or keeps it."""
+        """Do nothing: the client closes the socket itself or keeps it."""
 
 
 def _left_s(until: float) -> float:
@@ -356,8 +357,10 @@ def _left_s(until: float) -> float:
 def _parsed(
     response: http.client.HTTPResponse, text: bytes, gives: str
 ) -> dict[str, Any]:
-    """The JSON of an answer. Raises what the answer is instead: a proxy before the
-    service may answer with anything.
+    """The JSON of a response.
+
+    Raises ApiError for an error, and UnexpectedAnswerError if it is not the service's:
+    a proxy may send anything.
     """
     answer: Any = None
     with suppress(ValueError, RecursionError):
@@ -367,12 +370,12 @@ def _parsed(
     if status == OK and fields.get("success") is True and gives in fields:
         return fields
     if status >= BAD_REQUEST and (detail or status != NOT_FOUND):
-        after = response.getheader("Retry-After", "")  # a date is left to the backoff
+        after = response.getheader("Retry-After", "")  # dates are ignored
         retry_after_s = float(after) if after.isdecimal() else 0.0
-        raise ApiError(status, str(detail or "no reason was given"), retry_after_s)
+        raise ApiError(status, str(detail or "no explanation"), retry_after_s)
     what = response.getheader("Location") or response.getheader("Content-Type")
     raise UnexpectedAnswerError(
-        f"{status} ({what}) is not an answer of the service; check base_url"
+        f"the response {status} ({what}) is not the service's; check base_url"
     )
 
 
@@ -382,7 +385,7 @@ def _recommendations(answer: Mapping[str, Any]) -> Recommendations:
 
 
 def _made(kind: type[T], one: Mapping[str, Any]) -> T:
-    """From the JSON; fields that only a newer service knows are left out."""
+    """Build from JSON, without the fields that only a newer service has."""
     pairs = {
         name: [_made(Pair, pair) for pair in one[name]]
         for name in ("matched", "close")

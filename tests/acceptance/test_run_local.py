@@ -94,7 +94,7 @@ def test_f135_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> Non
         process = start(tmp_path / "data", log, port)
         assert process.wait(60) == 2
     said = log.read_text()
-    assert said.startswith(f"Port {port} on 127.0.0.1 cannot be had")
+    assert said.startswith(f"Port {port} on 127.0.0.1 is not available")
     assert len(said.splitlines()) == 1
     assert not (tmp_path / "data").exists()
 

@@ -250,5 +250,5 @@ def test_a_service_that_is_away_is_an_error_of_its_own(waits: list[float]) -> No
 
 
 def test_an_address_is_needed() -> None:
-    with pytest.raises(ValueError, match="base_url is an address"):
+    with pytest.raises(ValueError, match="base_url must be a URL"):
         Client("jobs.example.org")

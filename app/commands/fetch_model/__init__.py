@@ -1,1 +1,1 @@
-"""Brings a model's checkpoint into its folder, and writes the manifest of hashes."""
+"""Download a model's checkpoint and write its manifest of hashes."""

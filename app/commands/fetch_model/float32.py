@@ -1,7 +1,7 @@
-"""Turns float16 weights into the float32 that the encoder maps.
+"""Convert float16 weights to float32, which the encoder maps.
 
-Once, on the disk: at each text the conversion would cost more than the text, and in
-memory it would cost the model's size.
+Once and on disk: converting for each text would take longer than encoding it, and
+converting in memory would take the model's size.
 """
 
 import json
@@ -21,9 +21,9 @@ _NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float6
 
 
 def to_float32(path: Path) -> None:
-    """Rewrite a safetensors file that holds float16; leave one of float32 as it is.
+    """Convert a safetensors file with float16 weights; keep one with float32 only.
 
-    Tensors of whole numbers (an old checkpoint's position ids) are left out then.
+    A converted file omits integer tensors, such as an old checkpoint's position ids.
     Raises SourceError for any other type of weights.
     """
     with path.open("rb") as file:
@@ -52,12 +52,12 @@ def to_float32(path: Path) -> None:
 def _header(file: BinaryIO, name: str) -> dict[str, Any]:
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     try:
-        # A longer header is cut off, and so no JSON.
+        # A longer header is cut off and does not parse.
         header = json.loads(file.read(min(length, _MAX_HEADER_BYTES)))
         for entry in (e for n, e in header.items() if n != "__metadata__"):
             entry["dtype"], entry["shape"], entry["data_offsets"][1]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        raise SourceError(f"{name} is no safetensors file") from None
+        raise SourceError(f"{name} is not a safetensors file") from None
     return dict(header)
 
 
@@ -72,7 +72,7 @@ def _wide_header(weights: dict[str, Any]) -> bytes:
         }
         offset = end
     text = json.dumps(header | {"__metadata__": {"format": "pt"}}).encode()
-    # Padded, so that the tensors begin at a multiple of eight.
+    # Padded so that the tensors start at a multiple of eight.
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(_LENGTH_BYTES, "little") + text
 

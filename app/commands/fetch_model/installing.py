@@ -1,4 +1,4 @@
-"""Staging and installing files so that a folder is whole or has no valid manifest."""
+"""Stage and install files: an incomplete folder never has a valid manifest."""
 
 import fcntl
 import hashlib
@@ -11,16 +11,16 @@ from pathlib import Path
 from app.commands.fetch_model.sources import SourceError
 from app.encoder.checkpoint import MANIFEST_NAME, Manifest
 
-# An endless stream ends before the disk is full: no model for a small host has more.
+# Ends an endless stream before the disk is full; models for small hosts are smaller.
 MAX_FILE_BYTES = 1 << 31
 
 
 class FetchError(Exception):
-    """The model was not fetched; the message, or what was printed before, says why."""
+    """The model was not fetched. The message or an earlier output has the reason."""
 
 
 def write(blocks: Iterable[bytes], path: Path, *, limit: int = MAX_FILE_BYTES) -> str:
-    """Write through to the disk, and return the SHA-256 of what was written.
+    """Write the blocks to disk with fsync. Returns their SHA-256.
 
     Raises SourceError beyond `limit` bytes.
     """
@@ -38,10 +38,9 @@ def write(blocks: Iterable[bytes], path: Path, *, limit: int = MAX_FILE_BYTES) -
 
 @contextmanager
 def staged(model_dir: Path) -> Iterator[Path]:
-    """A folder that is yet to be made, on the filesystem of `model_dir`.
+    """The path of a staging folder on the filesystem of `model_dir`.
 
-    It is emptied before and after. A second run waits for the first, then finds its
-    work done.
+    It is removed before and after. A second run waits for the first one.
     """
     model_dir.mkdir(parents=True, exist_ok=True)
     with _opened(model_dir) as folder:
@@ -55,7 +54,7 @@ def staged(model_dir: Path) -> Iterator[Path]:
 
 
 def install(staging: Path, model_dir: Path, manifest: Manifest) -> None:
-    """Move what the manifest lists into its place, the manifest last."""
+    """Move the manifest's files into place, the manifest last."""
     write([manifest.to_json()], staging / MANIFEST_NAME)
     for name in (*manifest.files, MANIFEST_NAME):
         (model_dir / name).parent.mkdir(exist_ok=True)
@@ -65,7 +64,7 @@ def install(staging: Path, model_dir: Path, manifest: Manifest) -> None:
 
 
 def reason(exc: Exception) -> str:
-    """Why, as the end of a sentence without its full stop."""
+    """The reason of an error, without a full stop."""
     return (isinstance(exc, OSError) and exc.strerror) or str(exc)
 
 

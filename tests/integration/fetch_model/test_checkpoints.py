@@ -190,7 +190,7 @@ def a_large_config(folder: Path) -> None:
         ),
         (
             a_large_config,
-            f"{NAME} is not to be had from {{hub}}/{REPOSITORY}: {TOO_LARGE}.",
+            f"{NAME} cannot be fetched from {{hub}}/{REPOSITORY}: {TOO_LARGE}.",
             "modules.json",
         ),
     ],
@@ -241,7 +241,7 @@ def test_weights_of_another_type_are_named(
     cast(given, dtype)
     done = fetcher.run(given)
     assert done.stderr == (
-        f"{NAME} is not to be had from {given}: its weights are {kind}, and only"
+        f"{NAME} cannot be fetched from {given}: its weights are {kind}, and only"
         " float32 and float16 are supported.\n"
     )
     assert fetcher.listing() == set()
@@ -271,7 +271,7 @@ def with_another_size(folder: Path) -> None:
     [
         (without_a_layer, "has no tensor encoder.layer.1.output.dense.bias"),
         (without_weights, "it has no model.safetensors"),
-        (with_no_safetensors, "model.safetensors is no safetensors file"),
+        (with_no_safetensors, "model.safetensors is not a safetensors file"),
         (with_another_size, "embeddings.word_embeddings.weight has the shape"),
     ],
 )
@@ -293,7 +293,7 @@ def test_another_models_folder_is_not_overwritten(
     other = given.rename(given.with_name("other"))
     done = fetcher.run(other)
     assert done.stderr == (
-        f"{fetcher.model_dir} holds {NAME}: give other a folder of its own with"
+        f"{fetcher.model_dir} contains {NAME}: choose another folder for other with"
         " --model-dir.\n"
     )
     assert verify_model(fetcher.model_dir, NAME).name == NAME

