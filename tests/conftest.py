@@ -1,4 +1,4 @@
-"""Fixtures of all tiers. A test that needs no database gets none started."""
+"""Fixtures of all tiers. Only tests that need a database start one."""
 
 import os
 
@@ -42,7 +42,7 @@ def postgres() -> Iterator[Server]:
 
 @pytest.fixture
 def database_url(postgres: Server) -> Iterator[str]:
-    """A migrated, empty database of the test's own."""
+    """A migrated, empty database for one test."""
     with fresh_database(postgres) as url:
         yield url
 

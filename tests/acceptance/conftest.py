@@ -1,4 +1,4 @@
-"""One service for the tests that change nothing."""
+"""Fixtures: one service for the tests that change nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path

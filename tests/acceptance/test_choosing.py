@@ -38,7 +38,7 @@ def url(postgres: Server) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def offering(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that offers the columns."""
+    """A service with filterable columns."""
     log = tmp_path_factory.mktemp("offering") / "log"
     with running_service(
         url, log, JOB_COLUMNS=NAMES, MAX_TOP_N="1000", LOG_LEVEL="debug"
@@ -68,7 +68,7 @@ def test_the_columns_are_listed_with_their_types(offering: Service) -> None:
     }
 
 
-def test_filtered_answers_are_the_whole_answer_less_what_does_not_match(
+def test_filters_only_remove_jobs_that_do_not_match(
     offering: Service,
 ) -> None:
     whole = jobs(offering, user_id=1, top_n=1000)
@@ -91,7 +91,7 @@ def test_each_job_shows_its_columns(offering: Service) -> None:
 def test_filters_of_different_requests_do_not_mix_when_they_wait_together(
     offering: Service,
 ) -> None:
-    """Equal ones share a scan; True, 1 and "a" do not even look alike."""
+    """Only equal filters share a scan; True, 1 and "a" are different values."""
     bodies = [
         {"user_id": 1 + n % USERS, "top_n": 5, "filters": given, "min_score": least}
         for n, (given, least) in enumerate(
@@ -225,7 +225,7 @@ def test_pages_by_cursor_are_the_whole_answer_and_null_asks_for_the_first(
     assert len(pages) > 100
 
 
-def test_a_cursor_of_another_question_is_refused(offering: Service) -> None:
+def test_a_cursor_of_another_query_is_refused(offering: Service) -> None:
     cursor = offering.recommend(user_id=2, top_n=3).json()["next_cursor"]
     others: list[dict[str, object]] = [
         {"user_id": 3},
@@ -291,7 +291,7 @@ def test_a_batch_gives_each_user_the_answer_of_a_request_alone(
     assert body["results"][20]["detail"] == "This user has no skills to match."
 
 
-def test_a_batch_is_one_pass(offering: Service) -> None:
+def test_users_of_one_request_share_a_batch(offering: Service) -> None:
     def passes() -> float:
         lines = offering.client.get("/metrics").text.splitlines()
         name = "recommender_batch_size_count "

@@ -1,4 +1,4 @@
-"""F48: the promise of 110 MB, enforced by the kernel, with the page cache counted."""
+"""F48: the limit of 110 MB, enforced by the kernel, including the page cache."""
 
 import os
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ PATIENT = {"REQUEST_TIMEOUT_S": "120"}
 
 @pytest.fixture(scope="module")
 def large_table(postgres: Server) -> Iterator[str]:
-    """100,000 jobs with random embeddings, 100 users with texts of their own."""
+    """100,000 jobs with random embeddings, 100 users with texts."""
     with fresh_database(postgres) as url:
         random = np.random.default_rng(1)
         with psycopg2.connect(url) as connection, connection.cursor() as cursor:
@@ -60,7 +60,7 @@ def large_table(postgres: Server) -> Iterator[str]:
 
 
 def _index(url: str) -> None:
-    """Vectors, and an index that is quick to build: recall is not the point here."""
+    """Vectors and an index that builds quickly; recall does not matter here."""
     with closing(Database(url, pool_size=1)) as database:
         for _ in VectorFilling(database, version=VERSION, stop=Event()).run():
             pass

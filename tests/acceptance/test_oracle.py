@@ -67,7 +67,7 @@ def cut(source: Path, target: Path, rows: int) -> None:
 
 
 def texts(file: Path, key: str, count: int) -> tuple[list[int], list[str]]:
-    """Of the first `count` rows, those with a text: "N/A" alone is none."""
+    """Of the first `count` rows, those with a text; "N/A" alone is not a text."""
     is_text = cleaner("text", ",")
     with file.open(newline="") as rows:
         first = islice(csv.DictReader(rows), count)
@@ -77,7 +77,9 @@ def texts(file: Path, key: str, count: int) -> tuple[list[int], list[str]]:
 
 @pytest.fixture(scope="module")
 def similarities(real_data: Path) -> np.ndarray:
-    """(users, jobs) float32. Equal texts are encoded once, so that they score alike."""
+    """(users, jobs) float32. Equal texts are encoded once, so that their scores are
+    equal.
+    """
     _, jobs = texts(real_data / "jobs_real.csv", "job_id", JOBS)
     _, users = texts(real_data / "users_open.csv", "user_id", USERS)
     distinct = sorted(set(jobs))

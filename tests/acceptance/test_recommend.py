@@ -1,4 +1,4 @@
-"""The service as a stranger meets it: HTTP against a real process."""
+"""The HTTP contract, against a real process."""
 
 import re
 import signal
@@ -24,7 +24,7 @@ def jobs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Four embedded jobs, and user 42 who nurses."""
+    """Four embedded jobs, and user 42, a nurse."""
     add_pending_jobs(database_url, TEXTS)
     add_user(database_url, 42, "nursing elderly people")
     monkeypatch.setenv("DATABASE_URL", database_url)

@@ -1,4 +1,4 @@
-"""`make run`, less the installing: from nothing to an answer, and all of it gone."""
+"""`make run` without the installation: start, response, clean shutdown."""
 
 import os
 import signal
@@ -86,7 +86,7 @@ def test_a_second_run_adds_nothing(tmp_path: Path) -> None:
             process.wait(60)
 
 
-def test_f135_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_f135_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -99,7 +99,7 @@ def test_f135_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> Non
     assert not (tmp_path / "data").exists()
 
 
-def test_f135_f137_a_second_run_is_told_and_only_the_owner_gets_in(
+def test_f135_f137_a_second_run_is_refused_and_only_the_owner_may_connect(
     tmp_path: Path,
 ) -> None:
     # So long a path that the socket lies in a folder that all share.
@@ -126,7 +126,7 @@ NOBODY = 65534
 
 
 def connects(folder: Path, user: int) -> bool:
-    """Whether this user of the machine gets into the database."""
+    """Whether this user of the machine can connect to the database."""
     child = os.fork()
     if child == 0:
         status = 1

@@ -1,6 +1,6 @@
-"""The ranking by skills against loops in Python over every row, for 200 users.
+"""The ranking by skills compared with loops in Python over every row, for 200 users.
 
-Real postings and users where REAL_DATA_DIR is set, and texts of our own everywhere.
+With real postings and users if REAL_DATA_DIR is set, and always with generated texts.
 """
 
 import csv
@@ -40,7 +40,7 @@ def compare(
     jobs: Mapping[int, str],
     users: Sequence[str],
 ) -> tuple[int, float]:
-    """For how many users the ids differ, and by how much the scores do."""
+    """The number of users with other ids, and the largest difference of scores."""
     with database.write(Deadline.after(60)) as transaction:
         transaction.execute(
             SQL(
@@ -97,7 +97,7 @@ def test_texts_of_our_own_equal_the_naive_ranking(
     words = [f"word{n}" for n in range(60)]
 
     def text() -> str:
-        """One to eight skills of one to three words: many alike, some equal."""
+        """One to eight skills of one to three words: many similar, some equal."""
         skills = (
             rng.sample(words, rng.randint(1, 3)) for _ in range(rng.randint(1, 8))
         )

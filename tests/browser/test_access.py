@@ -212,7 +212,7 @@ def test_the_key_dialog_keeps_the_focus_and_gives_it_back(
         expect(page.get_by_role("textbox", name="Skills")).to_be_focused()
 
 
-def test_what_changes_is_told_to_screen_readers(page: Page) -> None:
+def test_changes_are_announced_to_screen_readers(page: Page) -> None:
     status = page.get_by_role("status")
     ask(page, "python")
     expect(page.locator("#announcer")).to_have_text("python added.")

@@ -139,7 +139,7 @@ def test_f130_the_health_view_leads_back_to_the_search(page: Page) -> None:
         "?skill=sql#jobs?skill=python",
     ],
 )
-def test_f130_an_address_by_hand_asks_what_can_be_read_of_it(
+def test_f130_a_typed_address_searches_for_its_valid_parts(
     browser: Browser, site: str, address: str
 ) -> None:
     with visiting(browser, site + address) as page:
@@ -148,7 +148,7 @@ def test_f130_an_address_by_hand_asks_what_can_be_read_of_it(
         expect(page).to_have_url(re.compile("#jobs.skill=python&rank=similarity$"))
 
 
-def test_f130_a_filter_of_the_address_that_no_control_shows_is_still_asked_for(
+def test_f130_a_filter_in_the_address_without_a_control_is_still_sent(
     browser: Browser, site: str
 ) -> None:
     link = site + '#jobs?skill=python&filters={"secret":1,"remote":true}'
@@ -189,7 +189,7 @@ def hold_first(page: Page) -> list[Route]:
     return held
 
 
-def test_f130_more_jobs_pressed_right_after_typing_asks_for_what_was_typed(
+def test_f130_more_jobs_right_after_typing_searches_for_the_typed_text(
     page: Page,
 ) -> None:
     ask(page, "python")
@@ -202,7 +202,7 @@ def test_f130_more_jobs_pressed_right_after_typing_asks_for_what_was_typed(
     expect(page.locator(".job")).to_have_count(10)
 
 
-def test_f130_back_while_an_answer_is_awaited_shows_the_search_before(
+def test_f130_back_during_a_request_shows_the_previous_search(
     page: Page,
 ) -> None:
     ask(page, "python")
@@ -217,7 +217,7 @@ def test_f130_back_while_an_answer_is_awaited_shows_the_search_before(
     assert len(held) == 1
 
 
-def test_f130_a_new_search_while_more_jobs_are_fetched_is_the_one_answered(
+def test_f130_a_new_search_replaces_a_fetch_of_more_jobs(
     page: Page,
 ) -> None:
     ask(page, "python")

@@ -52,7 +52,7 @@ def give_key(page: Page, key: str) -> None:
     page.get_by_role("button", name="Use this key").click()
 
 
-def test_a_database_that_is_away_is_said_and_tried_again(
+def test_an_unavailable_database_is_reported_and_retried(
     keyed: Page, proxy: Proxy
 ) -> None:
     ask(keyed, "python")
@@ -88,7 +88,7 @@ def test_the_health_view_says_so_too_and_recovers(keyed: Page, proxy: Proxy) -> 
     expect(keyed.get_by_role("alert").filter(has_text="Temporarily")).to_have_count(0)
 
 
-def test_the_key_is_asked_for_and_kept_for_the_session_only(
+def test_the_key_is_requested_and_kept_for_the_session_only(
     browser: Browser, closed: Service
 ) -> None:
     with visiting(browser, address(closed), statuses=(401,)) as page:
@@ -120,7 +120,7 @@ def decline(page: Page) -> None:
     expect(alert).to_be_visible()
 
 
-def test_without_a_key_it_says_what_is_missing_and_asks_again(
+def test_without_a_key_the_page_explains_and_asks_again(
     browser: Browser, closed: Service
 ) -> None:
     with visiting(browser, address(closed), statuses=(401,)) as page:
@@ -132,7 +132,7 @@ def test_without_a_key_it_says_what_is_missing_and_asks_again(
         settle(page)
 
 
-def test_a_late_refusal_does_not_ask_the_visitor_who_said_no_again(
+def test_a_late_401_does_not_ask_a_visitor_who_declined(
     browser: Browser, closed: Service
 ) -> None:
     held: list[Route] = []
@@ -164,9 +164,7 @@ def test_an_unknown_user_is_no_mystery(browser: Browser, site: str) -> None:
         expect(alert).to_have_count(0)
 
 
-def test_what_the_service_refuses_is_shown_in_its_own_sentence(
-    browser: Browser, site: str
-) -> None:
+def test_errors_show_the_message_of_the_service(browser: Browser, site: str) -> None:
     with visiting(browser, site, statuses=(413,)) as page:
         page.get_by_role("textbox", name="Skills").fill("x" * 70_000)
         expect(page.get_by_role("alert").first).to_contain_text("The body is larger")

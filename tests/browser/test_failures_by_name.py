@@ -81,7 +81,9 @@ def test_f131_a_redirect_is_not_followed_to_where_the_policy_ends(
         settle(page)
 
 
-def test_f131_no_network_is_said_and_ends_with_it(browser: Browser, site: str) -> None:
+def test_f131_a_missing_network_is_reported_until_it_returns(
+    browser: Browser, site: str
+) -> None:
     with visiting(browser, site, allowed=CONSOLE) as page:
         ask(page, "python")
         page.context.set_offline(True)
@@ -97,7 +99,7 @@ def test_f131_no_network_is_said_and_ends_with_it(browser: Browser, site: str) -
 
 @pytest.mark.parametrize("name", ["main.js", "notice.js", "watch.js", "base.css"])
 @pytest.mark.parametrize("how", ["abort", "404"])
-def test_f131_a_file_that_does_not_arrive_is_said_to_be_missing(
+def test_f131_a_file_that_does_not_load_is_reported(
     browser: Browser, site: str, name: str, how: str
 ) -> None:
     with visiting(browser, site, allowed=CONSOLE) as page:
@@ -143,7 +145,7 @@ LACKING = {
 
 
 @pytest.mark.parametrize("feature", LACKING)
-def test_f131_a_browser_that_lacks_something_is_told_what(
+def test_f131_an_old_browser_is_told_what_it_lacks(
     browser: Browser, site: str, feature: str
 ) -> None:
     with visiting(browser, site, errors=["is not a function"]) as page:
@@ -216,9 +218,7 @@ LAMPS = {
 
 
 @pytest.mark.parametrize("lamp", LAMPS)
-def test_f131_the_lamp_of_the_health_view_follows_what_it_says(
-    browser: Browser, site: str, lamp: str
-) -> None:
+def test_f131_the_lamp_shows_the_status(browser: Browser, site: str, lamp: str) -> None:
     status, title, detail = LAMPS[lamp]
     with visiting(browser, site + "#health", statuses=(status,)) as page:
         shown = page.get_by_role("region", name="Status")

@@ -59,7 +59,7 @@ def test_a_text_filter_is_any_of_its_chips(filtered: Page) -> None:
     expect(filtered.locator(".facts").filter(has_text="Remote: yes")).to_have_count(0)
 
 
-def test_values_that_were_seen_are_suggested(page: Page) -> None:
+def test_values_of_previous_results_are_suggested(page: Page) -> None:
     page.get_by_role("textbox", name="Skills").fill("python; sql")  # one search
     settle(page)
     suggested = page.locator("#filter-location-seen option")

@@ -18,14 +18,14 @@ def test_markup_in_jobs_is_shown_as_it_was_written(page: Page) -> None:
     expect(page).to_have_title("Job recommendations")
 
 
-def test_what_is_typed_is_shown_as_it_was_typed(page: Page) -> None:
+def test_typed_text_is_shown_unchanged(page: Page) -> None:
     ask(page, HOSTILE_SKILL)
     expect(page.locator(".chip > span")).to_have_text(HOSTILE_SKILL)
     expect(page.locator("main img")).to_have_count(0)
     expect(page).to_have_title("Job recommendations")
 
 
-def test_the_policy_stops_what_a_mistake_of_the_page_would_run(
+def test_the_content_security_policy_blocks_injected_scripts(
     browser: Browser, site: str
 ) -> None:
     # The console tells of it, as it should.

@@ -45,7 +45,7 @@ def shared_service(
 
 @pytest.fixture
 def healthy(shared_service: Service, proxy: Proxy) -> Iterator[Service]:
-    """The service while it answers; whatever the test broke is mended after it."""
+    """The healthy service; after the test every fault is repaired."""
     wait_for_answer(shared_service)
     yield shared_service
     proxy.restore()
@@ -53,14 +53,14 @@ def healthy(shared_service: Service, proxy: Proxy) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def expected(shared_service: Service) -> object:
-    """The right answer to QUESTION."""
+    """The expected answer to QUESTION."""
     return wait_for_answer(shared_service).json()
 
 
 def wait_for_answer(
     service: Service, *, within_s: float = RECOVERED_WITHIN_S
 ) -> httpx.Response:
-    """The first 200; fails when none comes in time."""
+    """The first 200; fails if there is none in time."""
     seen = [service.recommend(**QUESTION)]
 
     def has_answered() -> bool:
@@ -75,7 +75,7 @@ def wait_for_answer(
 
 
 def assert_unavailable(response: httpx.Response) -> None:
-    """A 503 of ours: JSON, Retry-After, one sentence."""
+    """Check a 503 of the service: JSON, Retry-After, one sentence."""
     assert response.status_code == 503, response.text
     assert int(response.headers["Retry-After"]) >= 1
     body = response.json()

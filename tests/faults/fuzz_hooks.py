@@ -1,4 +1,4 @@
-"""What the fuzzer cannot know: no cursor can be made up, only taken from an answer."""
+"""Hooks for the fuzzer, which cannot generate a valid cursor."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import schemathesis
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
-    """Leaves the cursor out of a request that fits the document otherwise."""
+    """Remove the cursor from a request that is valid otherwise."""
     fits = case.meta is not None and case.meta.generation.mode.is_positive
     if fits and isinstance(case.body, dict):
         case.body.pop("cursor", None)

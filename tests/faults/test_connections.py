@@ -1,4 +1,4 @@
-"""What is open, unread and unsent has an end: in number, in size and in time."""
+"""Limits of connections: number, size, time."""
 
 import socket
 import threading
@@ -35,7 +35,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that takes few connections."""
+    """A service with few connections."""
     log_file = tmp_path_factory.mktemp("small") / "log"
     with running_service(NOWHERE, log_file, MAX_CONNECTIONS=str(MOST)) as running:
         yield running
@@ -53,7 +53,7 @@ def connect(service: Service, sockets: ExitStack) -> socket.socket:
 
 
 def dripping(head: bytes, connection: socket.socket) -> threading.Thread:
-    """Sends a byte every 50 ms after the head, until the other side has enough."""
+    """Send a byte every 50 ms after the headers, until the server closes."""
 
     def drip() -> None:
         with suppress(OSError):
@@ -147,7 +147,7 @@ def test_f125_beyond_the_connections_the_idle_ones_make_room(
     assert len(psutil.Process(small.process.pid).net_connections()) <= MOST + 2
 
 
-def test_f125_beyond_the_connections_that_are_answered_it_refuses(
+def test_f125_connections_beyond_the_limit_are_refused(
     small: Service, sockets: ExitStack
 ) -> None:
     for _ in range(MOST):
@@ -162,10 +162,10 @@ def test_f125_beyond_the_connections_that_are_answered_it_refuses(
     assert b"x-content-type-options: nosniff" in answer.lower()
 
 
-def test_f125_who_never_reads_is_let_go(
+def test_f125_a_client_that_never_reads_is_disconnected(
     postgres: Server, tmp_path: Path, sockets: ExitStack
 ) -> None:
-    """Strangers ask for the largest answers there are and take none of them."""
+    """Clients request the largest responses and read none of them."""
     with fresh_database(postgres) as url:
         fill_jobs(url, 200, more="x" * 20_000)
         add_user(url, 1, "python")

@@ -1,4 +1,4 @@
-"""Texts of users that are no plain words, through the whole service."""
+"""Unusual texts of users, through the whole service."""
 
 from collections.abc import Iterator
 from pathlib import Path

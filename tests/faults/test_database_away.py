@@ -1,4 +1,4 @@
-"""The database is not there: refused, silent, stopped, killed, restarted."""
+"""An unavailable database: refused, silent, stopped, killed, restarted."""
 
 import threading
 import time
@@ -84,7 +84,7 @@ def test_f36_after_a_restart_while_idle_the_very_next_request_succeeds(
 
 @contextmanager
 def load(service: Service, clients: int = 8) -> Iterator[list[tuple[float, int, str]]]:
-    """Clients that ask without pause; (when, status, body) of every answer."""
+    """Clients that send requests without pause. Yields (time, status, body) of each."""
     seen: list[tuple[float, int, str]] = []
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The database breaks off, falls silent or is locked in the middle of a scan."""
+"""Database faults in the middle of a scan: closed, stalled, locked."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ SESSIONS = (
 
 
 def break_off(how: str, proxy: Proxy, cluster: Cluster) -> None:
-    """End what is connected: with a farewell, an end of file, or a reset."""
+    """Ways to end a connection: a message, an end of file, or a reset."""
     if how == "terminated":
         run(
             cluster.url,
@@ -68,7 +68,7 @@ def test_f37_f40_a_connection_lost_twice_is_503_and_never_part_of_an_answer(
 
 
 def repeated(fault: Callable[[], None], proxy: Proxy) -> Callable[[], None]:
-    """The fault, armed again each time it strikes."""
+    """The fault, armed again after each time."""
 
     def strike() -> None:
         proxy.after_bytes(MIDWAY_BYTES, strike)

@@ -1,4 +1,4 @@
-"""Every error looks alike, whoever makes it: headers, CORS, JSON, and its metric."""
+"""All errors have the same headers, CORS, JSON and metrics."""
 
 import re
 from collections.abc import Iterator
@@ -99,7 +99,7 @@ def test_f128_an_error_has_the_headers_and_counts_under_its_route(
 
 
 def test_f128_a_crash_has_them_too(tmp_path: Path) -> None:
-    """A page of the service whose file was taken away is a crash of ours."""
+    """A deleted file of the page causes an unexpected error."""
     with running_service(
         NOWHERE, tmp_path / "log", CORS_ORIGINS=ORIGIN, command=("-c", BROKEN)
     ) as service:

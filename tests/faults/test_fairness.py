@@ -1,4 +1,4 @@
-"""One caller beside others that ask for much: new skills, and batches of users."""
+"""One caller beside others with expensive requests: new skills, batches of users."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def url(postgres: Server) -> Iterator[str]:
 
 @contextmanager
 def locked(url: str, table: str) -> Iterator[None]:
-    """Nobody reads the table meanwhile."""
+    """Lock the table, so that nobody can read it."""
     connection = psycopg2.connect(url)
     try:
         connection.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")

@@ -1,4 +1,4 @@
-"""One request, one answer: body bytes are that request's, whatever its head offers."""
+"""HTTP framing: a body belongs to its request, whatever the headers."""
 
 import json
 import socket
@@ -59,7 +59,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def head(*extra: str, length: int | None) -> bytes:
-    """Of a POST that keeps its connection; without a length it has chunks."""
+    """The headers of a POST on a persistent connection; chunked without a length."""
     framing = "Transfer-Encoding: chunked"
     lines = [
         "POST /api/recommend HTTP/1.1",
@@ -76,7 +76,7 @@ def chunked(body: bytes) -> bytes:
 
 
 def statuses(answers: bytes) -> list[int]:
-    """Of all that was answered, less the word to go on."""
+    """The statuses of all responses, without 100."""
     found = [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
     return [each for each in found if each != 100]
 
@@ -121,8 +121,8 @@ def test_f123_an_offer_is_ignored_and_its_body_is_read(
 def test_f123_a_refused_body_is_not_answered_with_the_key_of_the_next(
     closed: Service,
 ) -> None:
-    """As a proxy does that keeps one connection for all: the head that a stranger hides
-    in a body would swallow the head of the next request, and take its key.
+    """A proxy shares one connection between clients. Headers hidden in a body would
+    absorb those of the next request, with its key.
     """
     hidden = b"POST /api/recommend HTTP/1.1\r\nX-Swallowed: "
     mine = head("Connection: upgrade", "Upgrade: h2c", length=len(hidden)) + hidden

@@ -1,4 +1,4 @@
-"""Bad requests: every answer is 4xx JSON with one sentence, and the process lives."""
+"""Invalid requests: every response is 4xx JSON with one sentence."""
 
 import json
 import re
@@ -260,7 +260,7 @@ def test_f19_the_scan_of_a_client_that_left_is_cancelled(
         assert "exception" not in service.log
 
 
-def test_f19_a_scan_that_somebody_else_waits_for_goes_on(
+def test_f19_a_scan_continues_for_its_other_clients(
     cluster: Cluster, proxy: Proxy, tmp_path: Path
 ) -> None:
     with running_service(proxy.url(DATABASE), tmp_path / "log") as service:

@@ -1,4 +1,4 @@
-"""Start, stop, deploy: settings, signals, model files, migrations under way."""
+"""Start, stop and deployment: settings, signals, model files, migrations."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ HOST_KILLS_AFTER_S = 30.0
 
 @pytest.fixture
 def mortal(cluster: Cluster, proxy: Proxy, tmp_path: Path) -> Iterator[Service]:
-    """A service that a test may end."""
+    """A service that the test may stop."""
     with running_service(
         proxy.url(DATABASE), tmp_path / "log", REQUEST_TIMEOUT_S=str(TIMEOUT_S * 2)
     ) as service:
@@ -145,7 +145,7 @@ def test_f59_old_and_new_version_answer_side_by_side_during_a_migration(
 
 
 @pytest.mark.parametrize("damage", ["absent", "corrupt"])
-def test_f60_model_files_that_do_not_match_fail_the_first_request_until_mended(
+def test_f60_model_files_that_do_not_match_fail_requests_until_fixed(
     cluster: Cluster, tmp_path: Path, damage: str
 ) -> None:
     folder = tmp_path / "model"

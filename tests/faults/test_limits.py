@@ -1,4 +1,4 @@
-"""What is documented fits: a text in any script and form of JSON, as many ids."""
+"""The documented limits of texts and ids."""
 
 import json
 import uuid

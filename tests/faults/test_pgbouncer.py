@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode, which lends a connection per transaction."""
+"""PgBouncer in transaction mode."""
 
 import threading
 from collections.abc import Iterator

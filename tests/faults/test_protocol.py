@@ -1,4 +1,4 @@
-"""What comes before a request is one: heads, trailers and pipelines without an end."""
+"""Limits before a request is complete: headers, trailers, pipelines."""
 
 import socket
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def sockets() -> Iterator[ExitStack]:
         pytest.param(CHUNKED + b"1;", b"a" * 4096, id="chunk extension"),
     ],
 )
-def test_what_never_becomes_a_request_is_cut(
+def test_input_that_never_becomes_a_request_is_cut_off(
     service: Service, start: bytes, more: bytes
 ) -> None:
     before = anonymous_bytes(service)
@@ -80,7 +80,7 @@ def test_a_long_head_within_the_limit_is_read(service: Service) -> None:
     assert found.status_code == 200
 
 
-def test_requests_in_a_row_are_answered_in_their_order(service: Service) -> None:
+def test_pipelined_requests_are_answered_in_order(service: Service) -> None:
     unknown = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
     last = HEALTH.replace(b"Host: x", b"Host: x\r\nConnection: close")
     response = exchange(service.port, HEALTH + unknown + HEALTH + last)
@@ -141,5 +141,5 @@ def test_what_is_not_http_is_a_400(service: Service, sent: bytes) -> None:
 
 
 def anonymous_bytes(service: Service) -> float:
-    """Memory of the service that cannot be reclaimed."""
+    """The service's memory that cannot be reclaimed."""
     return metric(service, "recommender_process_anonymous_bytes")

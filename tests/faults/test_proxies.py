@@ -1,4 +1,4 @@
-"""Behind proxies: HEAD, slashes, forwarded names, and who a caller is."""
+"""Behind proxies: HEAD, slashes, forwarded addresses, callers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ def test_f115_a_post_with_a_trailing_slash_is_answered(service: Service) -> None
 def test_f115_only_a_trusted_proxy_names_the_client(
     tmp_path: Path, trusted: str, expected: str
 ) -> None:
-    """What the service takes for the client, its log of uvicorn's warnings tells."""
+    """A log line of uvicorn shows the client's address."""
     with running_service(
         "postgresql://u@127.0.0.1:1/x",
         tmp_path / "log",
@@ -173,5 +173,5 @@ def test_f113_an_id_that_an_answer_holds_is_accepted_everywhere(
 
 
 def quoted(id_: str) -> str:
-    """Every byte by its number: no client takes `..` for the folder above."""
+    """Every byte as an escape: clients would resolve `..` otherwise."""
     return "".join(f"%{byte:02X}" for byte in id_.encode())

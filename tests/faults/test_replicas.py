@@ -1,4 +1,4 @@
-"""Reads from a replica, through libpq's own connection strings: real servers."""
+"""Reads from a replica by libpq's own connection strings, with real servers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ WHERE = "SELECT client_port FROM pg_stat_activity WHERE application_name = %s"
 
 @pytest.fixture
 def replicated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicated]:
-    """Three embedded jobs and user 1, put in through the string that names both."""
+    """Three embedded jobs and user 1, inserted through the string with both hosts."""
     with running_replicas() as both:
         monkeypatch.setenv("DATABASE_URL", both.url)
         assert migrate([]) == 0
@@ -126,5 +126,5 @@ def test_a_replica_lost_under_load_costs_no_500(
     print(f"\nreplica lost under load: {load.statuses}")
 
 
-def test_the_primary_is_found_whatever_the_order(replicated: Replicated) -> None:
+def test_the_primary_is_found_in_any_order_of_hosts(replicated: Replicated) -> None:
     assert run(primary(replicated.url), "SELECT pg_is_in_recovery()") == [(False,)]

@@ -1,4 +1,4 @@
-"""Much of everything: load, failures, waiting, memory, descriptors."""
+"""Load, failures, queues, memory, descriptors."""
 
 import statistics
 import threading
@@ -53,7 +53,7 @@ def anonymous_mb(service: Service) -> float:
 def in_parallel(
     service: Service, count: int, ask: Callable[[httpx.Client, int], int]
 ) -> list[int]:
-    """Call `ask` `count` times, 16 at once; what it returned, in order."""
+    """Call `ask` `count` times, 16 at a time. Returns the results in order."""
     with (
         httpx.Client(base_url=service.client.base_url, timeout=60) as client,
         ThreadPoolExecutor(16) as pool,
@@ -62,7 +62,7 @@ def in_parallel(
 
 
 def statuses_of_users(service: Service, count: int) -> set[int]:
-    """Ask for users from 16 connections; the leanest client there is, to be quick."""
+    """Send requests from 16 connections, with a minimal client for speed."""
 
     def ask(share: range) -> set[int]:
         found = set()
@@ -132,7 +132,7 @@ def test_f51_descriptors_and_slots_are_flat_after_1000_database_failures(
 
 @pytest.fixture
 def narrow(proxy: Proxy, tmp_path: Path) -> Iterator[Service]:
-    """A service whose line holds four."""
+    """A service with a queue of four."""
     with running_service(
         proxy.url(DATABASE), tmp_path / "log", MAX_QUEUE_SIZE="4", MAX_BATCH_SIZE="2"
     ) as service:
@@ -141,7 +141,7 @@ def narrow(proxy: Proxy, tmp_path: Path) -> Iterator[Service]:
     proxy.restore()
 
 
-def test_f50_beyond_the_line_a_request_is_refused_at_once(
+def test_f50_beyond_the_queue_a_request_is_refused_at_once(
     narrow: Service, proxy: Proxy
 ) -> None:
     proxy.slow(0.003)

@@ -1,4 +1,4 @@
-"""Roles with and without rights, schemas with and without columns."""
+"""Roles with and without privileges, schemas with and without columns."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ PASSWORD = "a-secret-of-this-test"
 
 @pytest.fixture
 def url(cluster: Cluster) -> Iterator[str]:
-    """A migrated database with one job, one user and one table of somebody else."""
+    """A migrated database with one job, one user and a table of another owner."""
     name = "rights"
     run(cluster.url, f"CREATE DATABASE {name}")
     url = cluster.url.replace("/jobs?", f"/{name}?")
@@ -39,7 +39,7 @@ def url(cluster: Cluster) -> Iterator[str]:
 
 @contextmanager
 def login(url: str, options: str) -> Iterator[str]:
-    """The connection string of a new role made with these options."""
+    """The connection string of a new role with these options."""
     run(url, f"CREATE ROLE visitor LOGIN {options}")
     try:
         yield url.replace("postgres:@", "visitor:@")
@@ -63,7 +63,7 @@ def supabase_roles(url: str) -> Iterator[None]:
 
 
 def may(url: str, role: str, statement: str) -> bool:
-    """Whether `role` may run the statement, told by trying."""
+    """Whether `role` may run the statement, by trying it."""
     try:
         run(url, f"SET ROLE {role}; {statement}")
     except psycopg2.errors.InsufficientPrivilege:
@@ -106,7 +106,7 @@ def test_f43_a_wrong_password_is_503_and_no_secret_in_log_or_answer(
         ),
     ],
 )
-def test_f44_readiness_names_what_is_missing_and_the_command_that_mends_it(
+def test_f44_readiness_names_the_missing_part_and_the_command_that_fixes_it(
     url: str, tmp_path: Path, damage: str, detail: str
 ) -> None:
     run(url, damage)
@@ -118,7 +118,7 @@ def test_f44_readiness_names_what_is_missing_and_the_command_that_mends_it(
             )
 
 
-def test_f44_a_column_that_goes_missing_later_is_said_too(
+def test_f44_a_column_that_is_dropped_later_is_reported(
     url: str, tmp_path: Path
 ) -> None:
     with running_service(url, tmp_path / "log") as service:
@@ -147,7 +147,7 @@ def test_f45_hidden_rows_are_an_error_and_never_an_empty_answer(
 
 @pytest.fixture
 def reader(url: str, tmp_path: Path) -> Iterator[Service]:
-    """A service that runs as the least role there is, rows secured."""
+    """A service with the least privileges, and row-level security on."""
     run(url, "ALTER TABLE users ENABLE ROW LEVEL SECURITY")
     with (
         login(url, "BYPASSRLS IN ROLE job_recommender") as visitor,

@@ -1,4 +1,4 @@
-"""Keys, rates, headers, and what must never be seen in a log or an answer."""
+"""Keys, rate limits, headers, and secrets in logs and responses."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def url(postgres: Server) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def closed(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with two keys, CORS and a rate."""
+    """A service with two keys, CORS and a rate limit."""
     with running_service(
         url,
         tmp_path_factory.mktemp("closed") / "log",
@@ -117,7 +117,7 @@ def test_f73_the_health_check_of_a_host_needs_no_key(closed: Service) -> None:
     assert closed.client.get("/healthz").status_code == 200
 
 
-def test_a_body_is_not_read_before_the_key_was_seen(closed: Service) -> None:
+def test_the_key_is_checked_before_the_body_is_read(closed: Service) -> None:
     response = closed.client.post("/api/recommend", content=b"x" * 100_000)
     assert response.status_code == 401
 
@@ -226,7 +226,7 @@ def test_a_request_is_one_line_of_json(opened: Service) -> None:
 def test_f74_neither_secrets_nor_a_users_text_are_logged(
     closed: Service, url: str
 ) -> None:
-    """At the level `debug`, after answers, refusals and an error within a pass."""
+    """At the level `debug`, after results, refusals and an error within a batch."""
     key = bearer(NEW_KEY)
     post = closed.client.post
     answers = [

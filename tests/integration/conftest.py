@@ -1,4 +1,4 @@
-"""Environments as a host and a stranger make them, made once a session."""
+"""Virtual environments as on a host, created once per session."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ FASTAPI_CLI = "fastapi-cli==0.0.34"
 
 @pytest.fixture(scope="session")
 def serving_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """requirements-serve.lock in an empty environment, as a host installs it."""
+    """requirements-serve.lock in an empty environment, as on a host."""
     environment = tmp_path_factory.mktemp("serving") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     lock = ROOT / "requirements-serve.lock"
@@ -26,7 +26,7 @@ def serving_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving_set_with_fastapi_cli(
     serving_set: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The same packages, and above them what `fastapi run` needs."""
+    """The same packages, and those that `fastapi run` needs."""
     environment = tmp_path_factory.mktemp("cli") / "venv"
     command = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
     subprocess.run(command, check=True)

@@ -1,4 +1,4 @@
-"""`make test` where nothing but Python is installed: what it leaves out, and says."""
+"""`make test` on a machine with nothing but Python: skipped tests are reported."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ FILES = [
 def run_on_a_bare_machine(
     folder: Path, *options: str, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
-    """The tests with an empty PATH, no browser of Playwright's and no real data."""
+    """Run the tests with an empty PATH, without a browser and real data."""
     (folder / "bin").mkdir()
     hidden = {"PATH": str(folder / "bin"), "PLAYWRIGHT_BROWSERS_PATH": str(folder)}
     left = {n: v for n, v in os.environ.items() if n not in ("CI", "REAL_DATA_DIR")}
@@ -44,7 +44,7 @@ def run_on_a_bare_machine(
     )
 
 
-def test_what_is_missing_is_left_out_and_said_in_one_line(tmp_path: Path) -> None:
+def test_tests_without_their_tools_are_skipped_and_counted(tmp_path: Path) -> None:
     ended = run_on_a_bare_machine(tmp_path)
     assert ended.returncode == 0, ended.stdout
     (line,) = [each for each in ended.stdout.splitlines() if "NOT TESTED" in each]
@@ -64,7 +64,7 @@ def test_ci_leaves_nothing_out(tmp_path: Path) -> None:
     assert " skipped" not in ended.stdout
 
 
-def test_a_machine_that_cannot_install_says_what_it_tried(tmp_path: Path) -> None:
+def test_a_failed_installation_is_reported(tmp_path: Path) -> None:
     # No apt-get is on this PATH, and what Playwright downloads is not to be had.
     nowhere = "http://127.0.0.1:1"
     ended = run_on_a_bare_machine(

@@ -1,4 +1,4 @@
-"""F120: what a commit did is known, also where its connection breaks."""
+"""F120: the outcome of a commit is known even if the connection breaks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def adding(database: Database, number: int, *, within_s: float = 60) -> Iterator
 
 
 def measured(proxy: Proxy, database: Database) -> int:
-    """The bytes that answer a commit, and what is asked before it."""
+    """The bytes of the response to a commit, and those before it."""
     with adding(database, 1):
         before = proxy.downstream_bytes
     return proxy.downstream_bytes - before
@@ -79,7 +79,7 @@ def test_f120_a_commit_that_never_was_is_a_failure(
     assert stored(database_url) == []
 
 
-def test_f120_where_nobody_can_be_asked_it_says_that_it_does_not_know(
+def test_f120_an_outcome_that_cannot_be_checked_is_reported_as_unknown(
     proxied: tuple[Proxy, Database], database_url: str
 ) -> None:
     proxy, database = proxied
@@ -109,7 +109,7 @@ def test_f120_a_commit_that_the_database_refuses_is_refused(
     assert stored(database_url) == [1]
 
 
-def test_f120_what_was_read_is_whole_though_its_end_is_lost(
+def test_f120_a_read_is_complete_even_if_its_commit_is_lost(
     proxied: tuple[Proxy, Database],
 ) -> None:
     proxy, database = proxied

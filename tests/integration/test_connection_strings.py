@@ -1,4 +1,4 @@
-"""F118: what each command says of a connection string that cannot be used."""
+"""F118: the errors of all commands for invalid connection strings."""
 
 import os
 import subprocess

@@ -20,7 +20,7 @@ from tests.support.skills import all_work, skills_of
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The connection string of a server of this module's own."""
+    """The connection string of a server for this module."""
     programs = Programs.of_debian()
     # Not the folder of the tests: it is closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="debian-", dir="/tmp"))

@@ -1,4 +1,4 @@
-"""What is handed to the host: the blueprint, the lock, an empty environment."""
+"""Deployment files: the blueprint, the lock file, an empty environment."""
 
 import json
 import os

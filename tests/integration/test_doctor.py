@@ -1,4 +1,4 @@
-"""A look at deployments that lack something, each with the command that mends it."""
+"""The doctor's findings on broken deployments, and the commands that fix them."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
 
 
 def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """What is wrong, and what mends it."""
+    """Pairs of a problem and the command that fixes it."""
     status, out = look(capsys, "--json")
     found = {one["problem"]: one["mend"] for one in json.loads(out)["findings"]}
     assert status == (1 if found else 0)
@@ -82,7 +82,7 @@ def test_rows_that_wait_are_counted_by_their_reason(
     ],
 )
 @pytest.mark.parametrize("table", ["skill_job1", "users"])
-def test_a_trigger_that_is_off_is_found_and_its_command_mends_it(
+def test_a_disabled_trigger_is_found_and_its_command_fixes_it(
     capsys: pytest.CaptureFixture[str], database_url: str, table: str, statement: str
 ) -> None:
     run(database_url, SQL(statement).format(Identifier(table)))
@@ -175,7 +175,7 @@ def test_a_pool_beyond_the_servers_limit_is_found(
     assert findings(capsys) == {}
 
 
-def test_a_database_that_is_away_cannot_be_told_about(
+def test_an_unavailable_database_cannot_be_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = "postgresql://me:secret@127.0.0.1:1/none"
@@ -214,7 +214,7 @@ def test_traffic_that_costs_more_than_an_index_is_a_reason_to_switch(
     assert "SEARCH_BACKEND=pgvector a recommendation moves 23 KB" in advice
 
 
-def test_what_the_pgvector_backend_lacks_is_found_step_by_step(
+def test_missing_parts_of_pgvector_are_found_step_by_step(
     capsys: pytest.CaptureFixture[str],
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""Filters, bounds and columns over a real database, in both rankings."""
+"""Filters, constraints and columns over a real database, in both rankings."""
 
 import random
 from pathlib import Path
@@ -33,14 +33,14 @@ SKILLS = ["python", "sql", "welding", "nursing", "baking", "driving", "teaching"
 
 
 class Asked(NamedTuple):
-    """What one query is asked with."""
+    """The filters and constraints of one query."""
 
     filters: tuple[Condition, ...] = ()
     constraints: Constraints = NO_CONSTRAINTS
 
 
 class RankingUnderTest:
-    """A ranking of the registry: whole results as (id, score) with their columns."""
+    """A ranking of the registry; results are (id, score) with their columns."""
 
     def __init__(self, database: Database, name: str, folder: Path) -> None:
         self.name = name
@@ -82,7 +82,7 @@ def ranking(
     database_url: str,
     tmp_path: Path,
 ) -> RankingUnderTest:
-    """150 jobs of up to three of seven skills: many score alike."""
+    """150 jobs with up to three of seven skills: many equal scores."""
     rng = random.Random(1)
     for number in range(1, JOBS + 1):
         text = ", ".join(rng.sample(SKILLS, rng.randint(1, 3)))
@@ -100,7 +100,7 @@ def asked(given: dict[str, Any] | None = None, **constraints: Any) -> Asked:
     return Asked(filters, Constraints(**constraints))
 
 
-def test_every_filter_gives_the_whole_ranking_less_what_does_not_match(
+def test_every_filter_only_removes_rows_that_do_not_match(
     ranking: RankingUnderTest,
 ) -> None:
     (whole,) = ranking.ask(asked())
@@ -144,7 +144,7 @@ def test_pages_after_one_another_are_the_whole_answer(
         assert pages == ranking.rows(whole)
 
 
-def test_jobs_that_appear_meanwhile_make_neither_gaps_nor_duplicates(
+def test_jobs_inserted_between_pages_cause_neither_gaps_nor_duplicates(
     ranking: RankingUnderTest, database: Database, database_url: str
 ) -> None:
     (whole,) = ranking.ask(asked())
@@ -191,7 +191,7 @@ def test_excluded_jobs_and_low_scores_leave_the_others_as_they_are(
     assert ranking.rows(both) == [row for row in enough if row in left][:40]
 
 
-def test_a_cursor_belongs_to_its_question_alone(ranking: RankingUnderTest) -> None:
+def test_a_cursor_is_valid_for_its_own_query_only(ranking: RankingUnderTest) -> None:
     (page,) = ranking.ask(asked(), top_n=5)
     after = cursor.from_text(page.next_cursor or "")
     ranking.ask(asked(after=after, min_score=0.1, exclude=frozenset({3})), top_n=9)

@@ -1,4 +1,4 @@
-"""A guest in somebody's database: locks, settings, copies, rows that take nothing."""
+"""Sharing a team's database: locks, settings, copies, triggers that interfere."""
 
 import io
 import threading
@@ -35,7 +35,7 @@ def empty_url(postgres: Server) -> Iterator[str]:
 # --- migrations -----------------------------------------------------------------
 
 
-def test_f96_a_lock_that_somebody_holds_is_named_and_nobody_queues_behind(
+def test_f96_the_holder_of_a_lock_is_named_and_nobody_queues_behind_it(
     empty_url: str,
 ) -> None:
     run(
@@ -105,7 +105,7 @@ def test_f96_an_index_that_was_broken_off_is_built_anew(empty_url: str) -> None:
     assert run(empty_url, query) == [(True,)]
 
 
-def test_a_trigger_that_was_lost_comes_back_and_what_it_missed_is_found(
+def test_a_dropped_trigger_is_restored_and_missed_changes_are_found(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["a", "b", "c"])
@@ -332,7 +332,7 @@ def test_skills_are_not_removed_by_the_half_of_a_stream(
     whole = stored_skills.stream_skill_ids
 
     class Half:
-        """Lets the first bytes through, as a proxy does that ends a COPY early."""
+        """Forwards only the first bytes, as a proxy that ends a COPY early."""
 
         def __init__(self, sink: Sink) -> None:
             self._sink = sink

@@ -1,4 +1,4 @@
-"""Integers that JavaScript's numbers cannot hold: strings out, both accepted in."""
+"""Integers beyond JavaScript's range: strings in responses, both in requests."""
 
 import json
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def ids(answer: dict[str, Any], key: str = "recommendations") -> set[object]:
 
 
 def as_javascript_reads_it(text: str) -> Any:
-    """JSON whose numbers have become doubles."""
+    """JSON whose numbers are doubles."""
     return json.loads(text, parse_int=lambda digits: int(float(digits)))
 
 
@@ -150,7 +150,7 @@ def test_f112_figures_of_columns_are_exact_too(large: Service) -> None:
         ({"budget": {"gte": "12345678901234567890123456789"}}, [-(2**53) + 1]),
     ],
 )
-def test_f112_what_an_answer_shows_can_be_filtered_by(
+def test_f112_a_value_from_a_response_works_as_a_filter(
     large: Service, filters: dict[str, object], found: list[int]
 ) -> None:
     answer = large.recommend(skills="python", filters=filters).json()

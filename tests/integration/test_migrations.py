@@ -1,4 +1,4 @@
-"""Migrations: from nothing, over a user's own tables, twice, and interrupted."""
+"""Migrations: of an empty database, of existing tables, repeated, interrupted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_the_first_line_of_a_file_says_why(file: Path) -> None:
     assert file.read_text().startswith("-- Why: ")
 
 
-def test_a_database_that_cannot_be_reached_is_said_in_one_sentence(
+def test_an_unreachable_database_is_reported_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@127.0.0.1:1/x")

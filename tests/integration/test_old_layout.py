@@ -1,7 +1,7 @@
-"""A database of the layout before is moved, and nothing that it holds is lost.
+"""Migrating a database of the old layout loses nothing.
 
-`support/old_layout.sql` is a dump of one, made by the code of then with the real model:
-six jobs, one edited since and one in quarantine; three users; vectors of pgvector.
+`support/old_layout.sql` is a dump made by the code of that time with the real model:
+six jobs, one edited later and one in quarantine; three users; vectors of pgvector.
 """
 
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def test_embeddings_skills_and_quarantine_move_and_nothing_of_ours_stays(
     assert names == ["skill_job1", "skill_job1_pkey", "users", "users_pkey"]
 
 
-def test_only_what_had_not_been_made_is_made_after_the_move(old_url: str) -> None:
+def test_after_the_move_only_missing_data_is_computed(old_url: str) -> None:
     list(migrate.migrate(old_url))
     database = Database(old_url, pool_size=1)
     encoder = HashEncoder()

@@ -1,4 +1,4 @@
-"""The Python client against the real service: answers, refusals, and busy times."""
+"""The Python client with the real service: results, errors, busy times."""
 
 import ast
 import sys
@@ -65,7 +65,7 @@ def client(service: Service) -> Iterator[Client]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited, each time."""
+    """The recorded waits, in seconds."""
     waited: list[float] = []
     sleep = time.sleep
 

@@ -1,4 +1,4 @@
-"""The Python client where the network, a fork or a proxy could confuse it."""
+"""The Python client with network faults, forks and proxies."""
 
 import copy
 import json
@@ -125,7 +125,7 @@ LEFT_OVER = {
 
 
 @pytest.mark.parametrize("left_over", LEFT_OVER.values(), ids=LEFT_OVER)
-def test_f134_what_a_proxy_sends_after_an_answer_is_no_answer(left_over: bytes) -> None:
+def test_f134_bytes_after_a_response_are_not_a_response(left_over: bytes) -> None:
     came = threading.Event()
 
     def late(asked: Asked) -> bytes:
@@ -161,7 +161,7 @@ def test_f134_an_interim_answer_never_shifts_the_next_one() -> None:
                 assert job_of(client, user) == user
 
 
-def test_f134_an_answer_that_breaks_off_is_asked_for_again() -> None:
+def test_f134_an_incomplete_response_is_retried() -> None:
     broken: list[Asked] = []
 
     def once(asked: Asked) -> bytes | None:
@@ -176,7 +176,7 @@ def test_f134_an_answer_that_breaks_off_is_asked_for_again() -> None:
 
 
 def make_certificate(key: Path, certificate: Path) -> None:
-    """For the loopback, signed by itself."""
+    """A self-signed certificate for the loopback interface."""
     openssl = shutil.which("openssl")
     assert openssl, "apt-get install openssl"
     subprocess.run(
@@ -191,7 +191,7 @@ def make_certificate(key: Path, certificate: Path) -> None:
     )  # fmt: skip
 
 
-def test_f134_a_certificate_that_is_not_trusted_is_said_at_once(
+def test_f134_an_untrusted_certificate_is_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"

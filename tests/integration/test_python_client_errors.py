@@ -1,4 +1,4 @@
-"""The Python client's errors and time limits, whatever answers it, or does not."""
+"""The Python client's errors and time limits, with any server."""
 
 import select
 import socket
@@ -22,7 +22,7 @@ LARGE = "x" * 20_000_000
 
 
 def drip(asked: Asked) -> bytes | None:
-    """The head of an answer, byte after byte and without end."""
+    """The headers of a response, byte by byte without an end."""
     asked.connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
     while not hung_up(asked.connection):
         asked.connection.sendall(b"x")
@@ -108,7 +108,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sent", UNEXPECTED.values(), ids=UNEXPECTED)
-def test_f134_what_is_no_answer_of_the_service_has_its_own_error(sent: bytes) -> None:
+def test_f134_a_response_of_another_server_has_its_own_error(sent: bytes) -> None:
     with (
         answering(lambda _: sent) as address,
         Client(address) as client,
@@ -119,7 +119,7 @@ def test_f134_what_is_no_answer_of_the_service_has_its_own_error(sent: bytes) ->
 
 
 @pytest.mark.parametrize(("status", "sent"), REFUSED.values(), ids=REFUSED)
-def test_f134_a_refusal_has_its_status_whoever_says_it(
+def test_f134_an_error_has_its_status_even_from_a_proxy(
     status: int, sent: bytes
 ) -> None:
     with (
@@ -131,8 +131,8 @@ def test_f134_a_refusal_has_its_status_whoever_says_it(
     assert raised.value.status == status
 
 
-def test_f134_a_refusal_before_the_whole_body_was_read_is_heard() -> None:
-    """As the service does with more than 64 KB: it answers, and closes."""
+def test_f134_an_error_sent_before_the_body_was_read_is_received() -> None:
+    """The service responds early and closes for a body of more than 64 KB."""
     said = b'{"success": false, "detail": "The body is too large."}'
     refusal = response(said, "Connection: close", status="413 Too Large")
 

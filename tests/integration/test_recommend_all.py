@@ -1,4 +1,4 @@
-"""The best jobs of every user in a table or a file: as the API's, killed or not."""
+"""recommend_all: the results equal those of the API, even after a kill."""
 
 import csv
 import os
@@ -51,7 +51,7 @@ def url(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> s
 
 
 def of_the_api(url: str, tmp_path: Path, **body: object) -> Rows:
-    """What the service answers, one request a user."""
+    """The results of the service, one request per user."""
     rows: Rows = {}
     with running_service(
         url, tmp_path / "log", SKILL_CACHE_DIR=str(tmp_path / "api")
@@ -160,7 +160,7 @@ def script(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def killed(arguments: list[str], ripe: Callable[[], bool]) -> None:
-    """Start the script and kill it as soon as `ripe`."""
+    """Start the script and kill it when `ripe` holds."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "scripts" / "recommend_all.py"), *arguments],
         stdout=subprocess.DEVNULL,
@@ -210,7 +210,7 @@ def test_a_killed_run_into_a_file_goes_on_where_it_was(
     assert in_file(file) == of_the_api(url, tmp_path, top_n=3)
 
 
-def test_a_file_that_is_there_is_not_overwritten_unasked(
+def test_an_existing_file_is_not_overwritten(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "out.csv"
@@ -229,7 +229,7 @@ def test_a_file_that_is_there_is_not_overwritten_unasked(
         (["--to-table", "--filters", '{"a": 1}'], "filters is not available"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(
+def test_errors_are_one_sentence(
     url: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert recommend_all(arguments) == 2
@@ -253,7 +253,7 @@ def test_two_runs_at_once_do_not_undo_one_another(url: str, database: Database) 
     assert in_table(url) == {1: [(1, 7, 0.5, None)]}
 
 
-def test_f98_two_runs_of_different_questions_lose_no_user(
+def test_f98_two_runs_of_different_queries_lose_no_user(
     url: str, database: Database
 ) -> None:
     def rows(*users: int) -> list[StoredRecommendation]:

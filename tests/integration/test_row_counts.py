@@ -1,4 +1,4 @@
-"""Counts of rows: beside those who ask, never in their way."""
+"""Cached counts of rows, refreshed in the background."""
 
 from contextlib import closing
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The SQL files: every query is sound, and every index answers the query it is for."""
+"""The SQL files: every query is valid, and every index serves its query."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,9 @@ def test_names_are_unique_and_bodies_are_not_empty(theme: str) -> None:
 
 @pytest.fixture(scope="module")
 def url(postgres: Server) -> Iterator[str]:
-    """Many finished rows, a few that wait, one doubled, one gone, one vectorless."""
+    """Many finished rows, a few pending, one duplicate, one deleted, one without a
+    vector.
+    """
     with fresh_database(postgres) as fresh:
         run(fresh, "ALTER TABLE skill_job1 DROP CONSTRAINT skill_job1_pkey")
         run(
@@ -69,7 +71,7 @@ def plan(url: str, query: Composable, parameters: object = None) -> str:
 @pytest.mark.parametrize(
     "name", ["count_unembedded", "count_unsplit", "count_waiting", "any_waiting"]
 )
-def test_f101_what_waits_is_found_by_an_index_whose_predicate_is_the_querys(
+def test_f101_pending_rows_are_found_by_an_index_with_the_predicate_of_the_query(
     url: str, catalogue: Catalogue, entity: str, name: str
 ) -> None:
     table = catalogue.jobs if entity == "jobs" else catalogue.users
@@ -119,7 +121,7 @@ def test_rows_without_a_vector_are_found_and_counted_by_indexes(
 
 
 def buffers(url: str, table: EntityTable, database: Database) -> int:
-    """Blocks of tables and indexes that are not the catalogue's, read by one look."""
+    """Blocks of tables and indexes that one poll reads, without the catalogue's."""
     query = (
         "SELECT coalesce(sum(heap_blks_read + heap_blks_hit"
         " + coalesce(idx_blks_read, 0) + coalesce(idx_blks_hit, 0)), 0)"
@@ -134,7 +136,7 @@ def buffers(url: str, table: EntityTable, database: Database) -> int:
     return int(after - before) // 10
 
 
-def test_f101_an_idle_look_reads_a_few_buffers_whatever_the_table_holds(
+def test_f101_an_idle_poll_reads_few_buffers_in_any_table(
     database: Database, database_url: str
 ) -> None:
     run(

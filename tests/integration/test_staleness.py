@@ -1,4 +1,4 @@
-"""The triggers: what was made of a text never outlives it, whoever changes the text."""
+"""The triggers: derived data never outlives its text, in any statement."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ OTHER = b"\2" * 1536
 
 @dataclass(frozen=True)
 class Made:
-    """What is stored of row 1."""
+    """The derived data of row 1."""
 
     state: str | None
     embedding: bytes | None
@@ -32,7 +32,7 @@ FORGOTTEN = Made("pending", None, has_skills=False)
 
 @dataclass(frozen=True)
 class Table:
-    """A table with one row, 1, whose text is embedded and split."""
+    """A table with row 1, embedded and with its skills."""
 
     url: str
     name: str
@@ -110,7 +110,7 @@ def test_an_update_that_leaves_the_text_alone_keeps_all(table: Table) -> None:
 
 
 @pytest.mark.parametrize("vector", [None, VECTOR, OTHER], ids=["none", "its", "other"])
-def test_f90_a_change_of_text_forgets_whatever_else_the_statement_writes(
+def test_f90_a_change_of_text_deletes_the_derived_data_in_any_statement(
     job: Table, vector: bytes | None
 ) -> None:
     job.run("UPDATE {table} SET embedding = %s WHERE {key} = 1", VECTOR)
@@ -173,7 +173,7 @@ def test_a_row_that_is_gone_is_known_no_more(table: Table, statement: str) -> No
     assert table.made() == FORGOTTEN
 
 
-def test_a_deleted_job_is_found_by_who_looks_for_changes(job: Table) -> None:
+def test_a_reader_of_changes_finds_deleted_jobs(job: Table) -> None:
     ((xmin,),) = run(job.url, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
     job.run("DELETE FROM {table}")
     query = "SELECT job_id, state::text FROM recommender.job_state WHERE changed >= %s"

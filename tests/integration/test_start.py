@@ -1,4 +1,4 @@
-"""What a process that starts does, and does not."""
+"""What the process does at its start, and what it does not."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def printed_by(code: str, **variables: str) -> str:
     return done.stdout
 
 
-def test_what_no_request_needs_yet_is_not_built() -> None:
+def test_nothing_is_built_before_a_request_needs_it() -> None:
     models = "from fastapi.openapi.models import OpenAPI as Document\n"
     complete = "print(Document.__pydantic_complete__)"
     assert printed_by(WIRED + models + complete) == "False\n"
@@ -60,8 +60,8 @@ def test_garbage_is_collected_again_and_models_are_built_at_once_again() -> None
     assert printed_by(WIRED + check) == "True True True\n"
 
 
-def test_no_exporter_of_the_environment_gets_requests() -> None:
-    """FastAPI hands bodies to whatever provider was registered, unless told not to."""
+def test_exporters_of_the_environment_get_no_requests() -> None:
+    """FastAPI would pass bodies to any registered provider."""
     code = (
         "from fastapi import FastAPI\n"
         "from fastapi.testclient import TestClient\n"
@@ -79,7 +79,7 @@ def test_no_exporter_of_the_environment_gets_requests() -> None:
     assert printed_by(WIRED + code.format(app="app")) == ""
 
 
-def test_what_reads_a_file_of_settings_is_loaded_where_there_is_one(
+def test_dotenv_is_imported_only_with_a_file_of_settings(
     tmp_path: Path,
 ) -> None:
     code = "import sys\nimport app.main\nprint('dotenv' in sys.modules)"

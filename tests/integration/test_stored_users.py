@@ -1,4 +1,4 @@
-"""Users' stored embeddings stand in for encoding, where they are sound."""
+"""Users' stored embeddings replace encoding if they are valid."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_an_unsound_embedding_is_passed_over_and_the_text_is_encoded(
     assert encoder.seen == ["python"]
 
 
-def test_users_with_and_without_embeddings_share_a_pass_in_their_order(
+def test_users_with_and_without_embeddings_share_a_batch_in_order(
     database: Database, database_url: str
 ) -> None:
     texts = ["python", "sql", "cooking", "law"]
@@ -104,7 +104,7 @@ def test_f29_the_answer_says_how_many_jobs_were_compared_and_how_many_wait(
     assert (found.analyzed, found.pending) == (1, 3)
 
 
-def test_the_count_of_waiting_jobs_is_remembered_for_some_seconds(
+def test_the_count_of_pending_jobs_is_cached_for_some_seconds(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["a"])

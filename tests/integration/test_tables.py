@@ -1,4 +1,4 @@
-"""The team's tables as they may be: served, or named before anything is changed."""
+"""Supported and unsupported tables; the latter are named before any change."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def url(postgres: Server) -> Iterator[str]:
 
 
 def made(url: str, tables: migrate.MigratedTables = THE_GUIDES) -> Database:
-    """The database, migrated and filled."""
+    """The database, migrated and backfilled."""
     list(migrate.migrate(url, tables=tables))
     database = Database(url, pool_size=1)
     for _ in all_work(database, HashEncoder()).run():
@@ -43,7 +43,7 @@ def best(database: Database, skills: str) -> list[tuple[object, str | None]]:
 
 
 def refusals(url: str, tables: migrate.MigratedTables = THE_GUIDES) -> list[str]:
-    """What is said, line by line; nothing may have been changed."""
+    """The reported problems, line by line; nothing may have changed."""
     before = everything(url)
     with pytest.raises(psycopg2.errors.RaiseException) as caught:
         list(migrate.migrate(url, tables=tables))
@@ -124,7 +124,7 @@ def test_f82_a_list_without_a_word_is_no_text(url: str, empty: str) -> None:
     database.close()
 
 
-def test_f81_a_stored_generated_text_is_forgotten_when_what_it_is_made_of_changes(
+def test_f81_a_change_of_a_generated_texts_source_deletes_the_derived_data(
     url: str,
 ) -> None:
     run(
@@ -146,7 +146,7 @@ def test_f81_a_stored_generated_text_is_forgotten_when_what_it_is_made_of_change
 
 
 def test_the_recipe_for_tables_with_other_names(url: str) -> None:
-    """docs/tables.md, word for word."""
+    """The example in docs/tables.md, word for word."""
     run(
         url,
         "CREATE SCHEMA hiring; CREATE TABLE hiring.postings (id bigint PRIMARY KEY,"
@@ -259,7 +259,7 @@ def test_f84_supabases_own_users_are_no_second_table(url: str) -> None:
     assert run(url, "SELECT to_regclass('public.users')::text") == [("users",)]
 
 
-def test_a_setting_that_names_no_table_is_said(url: str) -> None:
+def test_a_setting_that_names_no_table_is_reported(url: str) -> None:
     assert refusals(url, migrate.MigratedTables(jobs="nowhere.jobs")) == [
         (
             "JOBS_TABLE names the table nowhere.jobs, which does not exist;"
@@ -269,7 +269,7 @@ def test_a_setting_that_names_no_table_is_said(url: str) -> None:
     ]
 
 
-def test_another_table_than_the_one_migrated_for_is_said_and_can_be_moved_to(
+def test_a_changed_table_setting_is_reported_and_can_be_migrated_to(
     url: str,
 ) -> None:
     database = made(url)
@@ -395,7 +395,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_f81_f82_f85_what_cannot_be_served_is_named_before_anything_is_changed(
+def test_f81_f82_f85_unsupported_tables_are_named_before_anything_is_changed(
     url: str, case: str
 ) -> None:
     statement, sentence = REFUSED[case]
@@ -403,7 +403,7 @@ def test_f81_f82_f85_what_cannot_be_served_is_named_before_anything_is_changed(
     assert refusals(url) == [sentence]
 
 
-def test_all_faults_are_said_at_once(url: str) -> None:
+def test_all_problems_are_reported_at_once(url: str) -> None:
     run(
         url,
         JOB.format("job_id float4, skills point")
@@ -478,7 +478,9 @@ def test_f83_an_id_of_two_rows_is_reported_and_answers_show_neither(
     database.close()
 
 
-def test_ids_that_change_their_type_stop_no_statement_and_are_said(url: str) -> None:
+def test_ids_that_change_their_type_block_no_statement_and_are_reported(
+    url: str,
+) -> None:
     database = made(url)
     run(url, "ALTER TABLE users ALTER user_id DROP IDENTITY")
     run(url, "ALTER TABLE users ALTER user_id TYPE text")

@@ -1,4 +1,4 @@
-"""The metrics of a real service, and the dashboard that shows them."""
+"""The metrics of a real service, and the dashboard."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def measured(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield service
 
 
-def test_a_pass_is_measured_with_its_size_rows_and_bytes(measured: Service) -> None:
+def test_a_batch_is_measured_with_its_size_rows_and_bytes(measured: Service) -> None:
     assert metric(measured, "recommender_model_loaded") == 0
     for _ in range(3):
         assert measured.recommend(skills="python").status_code == 200
@@ -48,7 +48,7 @@ def test_a_pass_is_measured_with_its_size_rows_and_bytes(measured: Service) -> N
         assert metric(measured, f"recommender_{name}_sum") > 0
 
 
-def test_passes_by_skills_and_for_similar_jobs_are_measured_too(
+def test_batches_by_skills_and_for_similar_jobs_are_measured(
     measured: Service,
 ) -> None:
     def figures() -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Each way to start the service serves, and stops at a bad setting with a sentence."""
+"""All ways to start the service, with valid and invalid settings."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def python(serving_set_with_fastapi_cli: Path) -> str:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_it_serves_and_says_what_is_not_protected(
+def test_it_serves_and_warns_of_missing_protections(
     database_url: str, tmp_path: Path, python: str, way: str
 ) -> None:
     fill_jobs(database_url, 20)

@@ -1,4 +1,4 @@
-"""An HTTP server of a test's own, which answers with bytes that no real one would."""
+"""An HTTP server for tests, with arbitrary responses."""
 
 import json
 import socketserver
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, and the connection that it came on."""
+    """A request and its connection."""
 
     head: bytes
     body: bytes
@@ -25,9 +25,7 @@ Answer = Callable[[Asked], bytes | None]
 
 @contextmanager
 def answering(answer: Answer, *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """The address of a server; `answer` gives the bytes of an answer, or None where
-    the connection is to be closed.
-    """
+    """The address of a server. `answer` returns the response, or None to close."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -67,13 +65,13 @@ def _read(file: BinaryIO, connection: socket) -> Asked | None:
 
 
 def response(body: bytes, *extra: str, status: str = "200 OK") -> bytes:
-    """A whole answer with its length."""
+    """A complete response with its length."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *extra, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def own_answer(asked: Asked) -> bytes:
-    """To a request for a user: one job whose id is the user's."""
+    """The response to a request for a user: one job with the user's id."""
     return response(answer_for(json.loads(asked.body)["user_id"]))
 
 

@@ -1,4 +1,4 @@
-"""Asks a batcher one query."""
+"""Send one query to a batcher."""
 
 from app.batching.batcher import Batcher
 from app.batching.pending import QueryT, ResultT

@@ -1,4 +1,4 @@
-"""Many jobs at once, each with the embedding of `HashEncoder` for its text."""
+"""Insert many jobs with the embeddings of `HashEncoder`."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A Postgres server of a test's own, to be stopped, killed and started again."""
+"""A Postgres server for one test, which may stop, kill and restart it."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ RETURNS_WITHIN_S = 30.0
 
 
 class Cluster:
-    """`url` reaches it directly, over its unix socket."""
+    """`url` connects directly, over the unix socket."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -33,7 +33,7 @@ class Cluster:
         list(migrate(self.url))
 
     def stop(self) -> None:
-        """A fast shutdown: sessions are ended with a farewell."""
+        """A fast shutdown: sessions end with a message."""
         self._pg_ctl("-m", "fast", "-w", "stop")
 
     def kill(self) -> None:
@@ -49,7 +49,7 @@ class Cluster:
         )
 
     def start(self) -> float:
-        """Start it again; the reading of `time.monotonic()` at its first answer."""
+        """Start it again. Returns `time.monotonic()` at its first response."""
         (self._handle.pgdata / "postmaster.pid").unlink(missing_ok=True)
         self._pg_ctl(
             "-o", f'-h "" -k {self.socket.parent}', "-l", str(self._handle.log),
@@ -72,7 +72,7 @@ class Cluster:
         return True
 
     def demand_password_of(self, role: str) -> None:
-        """From now on `role` needs its password."""
+        """Require a password for `role` from now on."""
         rules = self._handle.pgdata / "pg_hba.conf"
         rules.write_text(f"local all {role} scram-sha-256\n" + rules.read_text())
         run(self.url, "SELECT pg_reload_conf()")
@@ -87,7 +87,7 @@ class Cluster:
 
 
 def socket_of(url: str) -> Path:
-    """The unix socket that a connection string of the embedded server names."""
+    """The unix socket in a connection string of the embedded server."""
     return Path(parse_dsn(url)["host"]) / ".s.PGSQL.5432"
 
 

@@ -1,4 +1,4 @@
-"""Columns of jobs: made from a seed, filters on them, and what these mean."""
+"""Random columns of jobs, filters on them, and the expected matches."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def made_rows(count: int, *, seed: int) -> list[Row]:
-    """The columns of `count` jobs; each is null now and then."""
+    """The columns of `count` jobs; each is null sometimes."""
     rng = random.Random(seed)
 
     def sometimes(value: Any) -> Any:
@@ -45,7 +45,7 @@ def made_rows(count: int, *, seed: int) -> list[Row]:
 
 
 def add_columns(url: str, rows: Mapping[Any, Row]) -> None:
-    """Give the jobs with these ids these values."""
+    """Set these values on the jobs with these ids."""
     connection = psycopg2.connect(url)
     with connection, connection.cursor() as cursor:
         added = ", ".join(f"ADD {column}" for column in TYPES.split(", "))
@@ -64,7 +64,7 @@ def add_columns(url: str, rows: Mapping[Any, Row]) -> None:
 
 
 def made_filters(rng: random.Random, rows: Sequence[Row]) -> dict[str, Any]:
-    """As a request has them: one to three columns, values that mostly occur."""
+    """Filters of a request: one to three columns, mostly with values that occur."""
     names = rng.sample(NAMES.split(","), rng.randint(1, 3))
     return {name: _made_filter(rng, name, rows) for name in names}
 
@@ -86,12 +86,12 @@ def _made_filter(rng: random.Random, name: str, rows: Sequence[Row]) -> Any:
 
 
 def as_json(value: Any) -> Any:
-    """As a request and an answer write it."""
+    """The JSON form of a value."""
     return value.isoformat() if isinstance(value, date) else value
 
 
 def as_json_of(name: str) -> Any:
-    """Any value of the column."""
+    """The JSON form of any value of the column."""
     row = made_rows(1, seed=0)[0] | {"posted": DAY, "seen": MOMENT}
     numbers = {"salary": 50_000, "rating": 2.5}
     return numbers.get(name, as_json(row[name]))
@@ -106,7 +106,7 @@ OPERATIONS = {
 
 
 def matches(filters: Mapping[str, Any], row: Row) -> bool:
-    """What the filters mean, in Python: ISO dates of one zone sort as their moments."""
+    """The filters in Python. ISO dates of one time zone sort like their times."""
     return all(_matches(wanted, as_json(row[name])) for name, wanted in filters.items())
 
 

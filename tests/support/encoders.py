@@ -1,4 +1,4 @@
-"""An encoder for tests that are not about the model."""
+"""Encoders for tests that do not need the model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from app.storage.codec import DIMENSION
 
 
 class HashEncoder:
-    """A fixed random direction per text; counts what it was asked to encode."""
+    """A fixed random direction per text. Counts the encoded texts."""
 
     version = "all-MiniLM-L6-v2"
     dimension = DIMENSION

@@ -1,7 +1,7 @@
-"""What tests need of the machine: found, installed by `--install`, or left out aloud.
+"""Tools that tests need: found, installed by `--install`, or skipped with a message.
 
-This is the only place that decides. With CI set, what is missing is an error; elsewhere
-the tests that need it are skipped, and the last lines of the run say so.
+With CI set, a missing tool is an error. Otherwise the tests that need it are skipped,
+and the last lines of the run list them.
 """
 
 import os
@@ -22,7 +22,9 @@ INSTALLED_WITHIN_S = 900
 
 @dataclass(frozen=True)
 class Need:
-    """`fixture` gives it to a test; each of `installs` is tried until `find` does."""
+    """A required tool. `fixture` provides it; `installs` are tried until `find`
+    succeeds.
+    """
 
     fixture: str
     name: str
@@ -31,12 +33,12 @@ class Need:
     installs: Callable[[], Iterator[Sequence[str]]] = lambda: iter(())
 
     def demand(self) -> Path:
-        """Where it is; without it, the test is left out."""
+        """The path of the tool. Without it, the test is skipped."""
         return self.find() or leave_out(self.name, remedy=self.remedy)
 
 
 def leave_out(name: str, *, remedy: str) -> NoReturn:
-    """End a test that needs something which this machine does not have."""
+    """Skip a test because of a missing tool."""
     if "CI" in os.environ:
         pytest.fail(f"{name} is missing, and CI leaves nothing out: {remedy}")
     pytest.skip(f"{NOT_TESTED}without {name} ({remedy})")
@@ -53,7 +55,7 @@ def find_pgbouncer() -> Path | None:
 
 
 def find_chromium() -> Path | None:
-    """Debian's, or the one that Playwright has downloaded; it must be able to start."""
+    """Debian's Chromium or Playwright's download, if it can start."""
     if (program := shutil.which("chromium")) and _starts(Path(program)):
         return Path(program)
     # Imported here: it is needed where there is no other.
@@ -75,7 +77,7 @@ def _starts(program: Path) -> bool:
 
 
 def find_java() -> Path | None:
-    """A JDK 11 or later: a file of source starts as it is, and has the HTTP client."""
+    """A JDK 11 or later, which can run a source file and has an HTTP client."""
     program = shutil.which("java")
     if not program or not shutil.which("javac") or not _starts(Path(program)):
         return None
@@ -133,25 +135,25 @@ PGBOUNCER, CHROMIUM, JAVA, REAL_DATA = NEEDS
 
 @pytest.fixture(scope="session")
 def pgbouncer() -> Path:
-    """The program."""
+    """The path of PgBouncer."""
     return PGBOUNCER.demand()
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """The program."""
+    """The path of Chromium."""
     return CHROMIUM.demand()
 
 
 @pytest.fixture(scope="session")
 def java() -> Path:
-    """The program."""
+    """The path of the JDK."""
     return JAVA.demand()
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder with the real data."""
+    """The folder of the real data."""
     return REAL_DATA.demand()
 
 
@@ -177,7 +179,7 @@ def fixtures_of(item: pytest.Item) -> Sequence[str]:
 
 
 def install(need: Need) -> None:
-    """Try each way; what fails has said why, and the tests are left out."""
+    """Try each installation. If all fail, the tests are skipped."""
     for command in need.installs():
         print(f"Installing {need.name}: {' '.join(command)}", flush=True)
         try:

@@ -1,4 +1,4 @@
-"""Reads the metrics of a running service."""
+"""Read the metrics of a running service."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -7,7 +7,7 @@ from tests.support.waiting import wait_until
 
 
 def metric(service: Service, name: str, **labels: str) -> float:
-    """The value of one sample; 0 when it was never counted."""
+    """The value of one sample; 0 if it does not exist."""
     text = service.client.get("/metrics").text
     samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
     return sum(
@@ -20,7 +20,7 @@ def metric(service: Service, name: str, **labels: str) -> float:
 def wait_for_metric(
     service: Service, name: str, value: float, *, within_s: float
 ) -> None:
-    """Return when the sample has this value; fails when it does not get it."""
+    """Wait until the sample has this value; fails after a while."""
     wait_until(
         lambda: metric(service, name) == value,
         within_s=within_s,

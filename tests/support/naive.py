@@ -1,6 +1,4 @@
-"""Rankings by skills that hold everything in memory and spare no work: a loop in Python
-over every row, in float64.
-"""
+"""Reference implementations of the ranking by skills: loops in float64."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,8 +13,9 @@ FLOOR, SAME, PRICE, RARITY = 0.6, 0.99999, 0.15, 0.5
 
 
 class NaiveRows:
-    """Rows by id, and the vectors of their skills. `jobs`: where it was counted how
-    many list a skill; the rows themselves unless others are given.
+    """Rows by id, and the vectors of their skills.
+
+    `jobs`: the rows in which skills are counted; by default these rows.
     """
 
     def __init__(
@@ -43,8 +42,9 @@ class NaiveRows:
         self,
         query: NDArray[np.float64],  # (k, 384)
     ) -> NDArray[np.float64]:
-        """(k,): how much each skill counts, from every skill of every row. They are
-        counted by rounded vectors: exact ones change a score by 2e-5.
+        """(k,): the weight of each skill, from every skill of every row.
+
+        Uses rounded vectors: exact ones change a score by 2e-5.
         """
         asked = np.rint(query * 4096) / 4096
         match_credit = np.clip((asked @ self._listed.T - FLOOR) / (SAME - FLOOR), 0, 1)
@@ -56,9 +56,7 @@ class NaiveRows:
     def best(
         self, text: str, *, size: int, length_penalty: float = PRICE
     ) -> list[tuple[int, float]]:
-        """(id, score) of the best rows: each skill of each row against each of `text`,
-        equal scores by coverage, then by id.
-        """
+        """(id, score) of the best rows for `text`, ties by coverage, then by id."""
         query = _unit(self._encoder, _keys(text))
         weights = self._jobs.weights(query)
         scored = []
@@ -103,7 +101,7 @@ def naive_scores(
 
 
 def _rounded(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To 127 steps on either side, whose size is a float32."""
+    """Rounded to 127 steps in both directions, with a float32 step size."""
     step = (np.abs(vectors).max(axis=1, keepdims=True) / 127).astype(np.float32)
     rounded: NDArray[np.float64] = np.rint(vectors / step) * step
     return rounded

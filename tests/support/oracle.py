@@ -1,7 +1,7 @@
-"""What sentence-transformers makes of texts, made once for all runs of the tests.
+"""Embeddings by sentence-transformers, cached for all test runs.
 
-CI compares the same 5,000 texts with both search backends. The file's name holds all
-that the embeddings depend on; `make clean` removes them.
+CI compares the same 5,000 texts with both search backends. The file's name depends on
+everything that affects the embeddings; `make clean` removes the files.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ LIBRARIES = ("sentence-transformers", "transformers", "torch", "numpy")
 def oracle_embeddings(
     texts: Sequence[str], *, folder: Path = KEPT_IN
 ) -> NDArray[np.float32]:
-    """(n, 384) float32, unit length; read from `folder` where it has them."""
+    """(n, 384) float32, unit length; read from `folder` if cached."""
     file = folder / f"{_key(texts)}.npy"
     if not file.exists():
         embeddings = ReferenceEncoder(MODEL_DIR, device="cpu").encode(texts)
@@ -39,7 +39,7 @@ def oracle_embeddings(
 
 
 def _key(texts: Sequence[str]) -> str:
-    """Of the texts in their order, the model's files and the libraries' versions."""
+    """A hash of the texts in order, the model's files and the libraries' versions."""
     versions = [version(library) for library in LIBRARIES]
     made_of = json.dumps([list(texts), MINILM.files, versions])
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]

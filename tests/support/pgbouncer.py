@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode, as many hosts put it before Postgres."""
+"""PgBouncer in transaction mode, as on many hosts."""
 
 import getpass
 import socket
@@ -18,7 +18,7 @@ STARTED_WITHIN_S = 10.0
 def running_pgbouncer(
     program: Path, upstream: Path, *, max_clients: int = 100
 ) -> Iterator[int]:
-    """Its port on the loopback; `upstream` is the unix socket of a server."""
+    """Its port on the loopback interface. `upstream`: the unix socket of a server."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "pgbouncer.ini"

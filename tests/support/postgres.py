@@ -1,4 +1,4 @@
-"""A real Postgres for the tests: one server a session, one database a test."""
+"""A real Postgres: one server per session, one database per test."""
 
 import itertools
 import os
@@ -34,7 +34,7 @@ class Server:
 
 @contextmanager
 def running_server() -> Iterator[Server]:
-    """A fresh server with a migrated template database; gone at the end."""
+    """A new server with a migrated template database, removed at the end."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         get_server(Path(folder) / "data", cleanup_mode="stop") as handle,
@@ -61,7 +61,7 @@ def fresh_database(server: Server, *, template: str = TEMPLATE) -> Iterator[str]
 
 
 def run(url: str, statement: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
-    """Run one statement in autocommit mode; its rows, if it has any."""
+    """Run one statement in autocommit mode. Returns its rows, if any."""
     with closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:

@@ -17,10 +17,10 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Forwards a port of the loopback to a unix socket; see its faults.
+    """Forwards a local port to a unix socket, with faults.
 
-    `restore()` ends any fault. Faults begin at once, or `after_bytes` have come from
-    the database from now on: that is how one is placed in the middle of a scan.
+    Faults start at once, or after `after_bytes` from the database, to place them in the
+    middle of a scan. `restore()` ends any fault.
     """
 
     def __init__(self, upstream: Path) -> None:
@@ -41,12 +41,12 @@ class Proxy:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
     def refuse(self) -> None:
-        """Close the port, and what is connected."""
+        """Close the port and all connections."""
         self._close_listener()
         self.cut()
 
     def cut(self) -> None:
-        """Close every connection as a server that ends does."""
+        """Close every connection, as a server at its end does."""
         for each in self._taken():
             _close(each)
 
@@ -58,21 +58,21 @@ class Proxy:
             _close(each)
 
     def stall(self) -> None:
-        """Pass nothing on and close nothing; new connections get no answer either."""
+        """Forward nothing and close nothing; new connections get no response either."""
         self._flowing.clear()
 
     def slow(self, pause_s: float) -> None:
-        """Wait this long before each 16 KB."""
+        """Wait for this time before each 16 KB."""
         self._pause_s = pause_s
 
     def after_bytes(self, count: int, fault: Callable[[], None]) -> None:
-        """Arm `fault`; `sprung` is set once it happened."""
+        """Arm `fault`; `sprung` is set when it happens."""
         with self._lock:
             self.sprung.clear()
             self._trap = (self.downstream_bytes + count, fault)
 
     def restore(self) -> None:
-        """Be a good network again. Connections that stalled are closed."""
+        """End all faults. Stalled connections are closed."""
         self._trap = None
         self._pause_s = 0.0
         if not self._flowing.is_set():

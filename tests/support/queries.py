@@ -1,4 +1,4 @@
-"""Queries and results, written as briefly as tests need them."""
+"""Short constructors of queries and results."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,12 +28,12 @@ def profile_query(
 def job_query(
     top_k: int, job_id: Id, *, ranking: str = "similarity", **key: Any
 ) -> Query:
-    """Jobs like a job; `target="users"`: users for it."""
+    """Jobs similar to a job; `target="users"`: users for it."""
     return Query(BatchKey(ranking, source="job", **key), top_k, job_id)
 
 
 def results(outcomes: Sequence[Outcome]) -> list[Result]:
-    """The results. Raises the error that is there instead of one."""
+    """The results. Raises an error among the outcomes."""
     found = []
     for outcome in outcomes:
         if isinstance(outcome, Exception):

@@ -1,4 +1,4 @@
-"""Rankings over a real database, put together as the service does it."""
+"""Rankings over a real database, built as in the service."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +27,10 @@ def ranking_over(
     folder: Path = Path("unused"),
     job_columns: Sequence[str] = (),
 ) -> Ranking:
-    """A ranking of the registry; it reads 16 rows at a time, so that small tables have
-    several chunks. `folder` holds the vocabulary of the ranking by skills.
+    """A ranking of the registry that reads 16 rows at a time.
+
+    So small tables have several chunks. `folder`: the vocabulary of the ranking by
+    skills.
     """
     scan = FullScan(version=encoder.version, scan_chunk_rows=16)
     context = RankingContext(

@@ -1,10 +1,10 @@
-"""HTTP as bytes on a socket, for requests that no client library would send."""
+"""HTTP as bytes on a socket, for requests that client libraries refuse to send."""
 
 import socket
 
 
 def exchange(port: int, sent: bytes, *, timeout_s: float = 20) -> bytes:
-    """Send these bytes; everything that comes back until the server closes."""
+    """Send these bytes. Returns everything until the server closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
         connection.sendall(sent)
         return read_all(connection)
@@ -21,7 +21,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def post(body: bytes, *extra: str, path: str = "/api/recommend") -> bytes:
-    """A POST of JSON with its length, after which the server closes."""
+    """A POST of JSON with `Connection: close`."""
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: x",

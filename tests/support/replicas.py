@@ -1,6 +1,4 @@
-"""A primary and a streaming replica of it, on the loopback: of Debian's PostgreSQL, or
-of the embedded one, which has pgvector.
-"""
+"""A primary and a streaming replica: Debian's or the embedded PostgreSQL."""
 
 import os
 import shutil
@@ -23,7 +21,7 @@ ARRIVES_WITHIN_S = 20.0
 
 @dataclass(frozen=True)
 class Programs:
-    """PostgreSQL's, and who runs them: root must not."""
+    """PostgreSQL's programs, and the user that runs them, which must not be root."""
 
     folder: Path
     user: str | None
@@ -52,7 +50,7 @@ class Programs:
 
 @dataclass(frozen=True)
 class Node:
-    """One server; `url` reaches it and no other."""
+    """One server; `url` connects to it only."""
 
     programs: Programs
     data: Path
@@ -69,7 +67,7 @@ class Node:
         self._pg_ctl("-l", str(self.data / "log"), "-o", options, "-w", "start")
 
     def kill(self) -> None:
-        """At once, without a farewell to anyone; again for one that is down."""
+        """Kill it at once, even if it is down already."""
         self._pg_ctl("-m", "immediate", "stop", check=False)
 
     def _pg_ctl(self, *arguments: str, check: bool = True) -> None:
@@ -78,7 +76,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Replicated:
-    """Both, and a connection string that names both and rather reads the replica."""
+    """Both servers, and a connection string that prefers the replica."""
 
     primary: Node
     replica: Node
@@ -94,7 +92,7 @@ class Replicated:
         )
 
     def arrive(self) -> None:
-        """Wait until the replica has all that the primary has."""
+        """Wait until the replica has caught up with the primary."""
         ((written,),) = run(self.primary.url, "SELECT pg_current_wal_lsn()")
         query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
         wait_until(
@@ -104,7 +102,7 @@ class Replicated:
         )
 
     def pause(self) -> None:
-        """The replica stays as it is; the primary goes on."""
+        """Freeze the replica; the primary continues."""
         run(self.replica.url, "SELECT pg_wal_replay_pause()")
 
     def resume(self) -> None:
@@ -113,7 +111,7 @@ class Replicated:
 
 @contextmanager
 def running_replicas(programs: Programs | None = None) -> Iterator[Replicated]:
-    """An empty database `postgres`, twice; Debian's where nothing else is given."""
+    """An empty database `postgres` on both; with Debian's programs by default."""
     programs = programs or Programs.of_debian()
     with ExitStack() as stack:
         # Not the folder of the tests: it is closed to other users.

@@ -1,4 +1,4 @@
-"""Rows for tests: jobs with embeddings, users, and the SQL that puts them in."""
+"""Insert jobs with embeddings, and users."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def add_job(
     embedding: bytes | None = None,
     version: str | None = VERSION,
 ) -> None:
-    """One job; without `embedding` it gets the one of `HashEncoder` for its text."""
+    """Insert one job; the default embedding is that of `HashEncoder`."""
     stored = to_bytes(direction(skills or "")) if embedding is None else embedding
     run(
         url,
@@ -32,7 +32,7 @@ def add_job(
 
 
 def add_pending_jobs(url: str, texts: Sequence[str | None]) -> None:
-    """Jobs 1, 2, 3 … that wait for their embeddings."""
+    """Insert jobs 1, 2, 3 … without embeddings."""
     run(
         url,
         SQL(

@@ -19,7 +19,7 @@ STARTED_WITHIN_S = 30.0
 
 @dataclass(frozen=True)
 class Service:
-    """A running service: a client bound to it, its process, the file of its log."""
+    """A running service: its client, process and log file."""
 
     client: httpx.Client
     process: "subprocess.Popen[bytes]"
@@ -44,10 +44,10 @@ def running_service(
     command: Sequence[str] = ("-m", "app"),
     **settings: str,
 ) -> Iterator[Service]:
-    """Start `python -m app` with these settings; ends it with SIGTERM.
+    """Run `python -m app` with these settings until SIGTERM.
 
-    `python` is the interpreter; `wrapper` is put in front of it, `command` after it,
-    where `{port}` stands for the port.
+    `python`: the interpreter. `wrapper`: a command before it. `command`: the arguments,
+    in which `{port}` is replaced.
     """
     port = free_port()
     environment = os.environ | {
@@ -76,7 +76,7 @@ def running_service(
 def wait_until_healthy(
     client: httpx.Client, process: "subprocess.Popen[bytes]"
 ) -> None:
-    """Return when /healthz answers; raises when the process ends or it takes long."""
+    """Wait for /healthz. Raises if the process ends, or after a while."""
 
     def is_healthy() -> bool:
         if process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Filling and asking, without HTTP."""
+"""Backfill and query the ranking by skills, without HTTP."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ from tests.support.ranking import rank, ranking_over
 
 
 def fill(database: Database, encoder: Encoder, *, batch_size: int = 7) -> None:
-    """Embed and split every text, and embed every skill."""
+    """Embed all texts and skills."""
     for _ in all_work(database, encoder, batch_size=batch_size).run():
         pass
 
@@ -37,7 +37,7 @@ def all_work(
     stays_up: bool = False,
     stop: threading.Event | None = None,
 ) -> Work:
-    """Both tables, or some, and the vocabulary."""
+    """The work for both tables or some, and the vocabulary."""
     stop = stop or threading.Event()
     vocabulary = VocabularyKeeper(database, encoder, stays_up=stays_up, stop=stop)
     backfills = [
@@ -55,17 +55,17 @@ def all_work(
 
 
 def rows_of(run: Iterable[Progress]) -> list[Progress]:
-    """What became of the rows of each batch, without how many skills were new."""
+    """The progress of each batch, without the number of new skills."""
     return [replace(done, skills=0) for done in run]
 
 
 def total_of(run: Iterable[Progress]) -> Progress:
-    """The same, of all batches together."""
+    """The progress of all batches."""
     return sum(rows_of(run), Progress())
 
 
 def forget_counts(database: Database) -> None:
-    """As before the first count: all skills are alike."""
+    """Delete the counts: all skills have equal weights."""
     with database.write(Deadline.after(30)) as transaction:
         transaction.execute(
             SQL("UPDATE recommender.skill_vocabulary SET counted_vocabulary = NULL")
@@ -73,7 +73,7 @@ def forget_counts(database: Database) -> None:
 
 
 def count_jobs_of(url: str) -> dict[str, int] | None:
-    """How many jobs list each skill, by the stored counts; None where they are void."""
+    """The number of jobs per skill, by the stored counts; None if deleted."""
     ((data,),) = run(
         url,
         "SELECT CASE WHEN counted_vocabulary = vocabulary THEN job_counts END"
@@ -87,7 +87,7 @@ def count_jobs_of(url: str) -> dict[str, int] | None:
 
 
 def skills_of(url: str, table: str = "job_state", key: str = "job_id") -> list[object]:
-    """For each row its skills by way of their ids; None where it has no ids."""
+    """The skills of each row by its ids; None without ids."""
     query = f"SELECT skill_ids FROM recommender.{table} WHERE state <> 'gone'"
     rows = run(url, f"{query} ORDER BY {key}")
     # Second: a skill that is new since then does no harm.

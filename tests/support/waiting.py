@@ -1,4 +1,4 @@
-"""Time in tests: waiting for a condition, and being slow where that is the subject."""
+"""Waiting for a condition, and deliberate delays."""
 
 import time
 from collections.abc import Callable
@@ -12,9 +12,9 @@ def wait_until(
     within_s: float = 10.0,
     failing: Callable[[], str] = lambda: "the condition did not come true",
 ) -> None:
-    """Return when the condition holds; `failing` says what is wrong if it is late.
+    """Wait until the condition holds.
 
-    Raises TimeoutError.
+    Raises TimeoutError with `failing` as its message.
     """
     deadline = time.monotonic() + within_s
     while not condition():
@@ -24,5 +24,5 @@ def wait_until(
 
 
 def be_slow(seconds: float) -> None:
-    """For a network that stalls, a slow encoder, a kill at any moment: not to wait."""
+    """Simulate a delay: a stalled network, a slow encoder. Not for waiting."""
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The documents name files that exist, and tools in the versions that are pinned."""
+"""Links, paths and versions in the documentation."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NAMED = re.compile(
     r"`((?:app|benchmarks|clients|deploy|docs|evaluation|migrations|samples|scripts"
     r"|tests)/[\w./-]+)`"
 )
-# `app/ranking/NAME.py` stands for a file that somebody is about to write.
+# `app/ranking/NAME.py` is a placeholder.
 PLACEHOLDER = re.compile(r"/[A-Z]+\.py$")
 RUFF = re.compile(r"^ruff==(.+)$", re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""The table of `tests/README.md`: each fault has its test, and the table is true."""
+"""The table of faults in `tests/README.md` matches the tests."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The direction of imports, and who may know HTTP, the driver and the environment."""
+"""The direction of imports, and where HTTP, the driver and the environment are used."""
 
 import ast
 from collections.abc import Iterator

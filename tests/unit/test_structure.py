@@ -1,4 +1,4 @@
-"""One word, one thing; and rooms that stay small enough to read in one sitting."""
+"""Unique public names, and limits of the size of modules and functions."""
 
 import ast
 from collections import defaultdict

@@ -21,7 +21,7 @@ Process = subprocess.Popen[str]
 
 @contextmanager
 def script(url: str, *arguments: str) -> Iterator[Process]:
-    """Start it; at the end it is killed if it still runs."""
+    """Start it; kill it at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "scripts/generate_embeddings.py"), *arguments],
         env=os.environ | ENVIRONMENT | {"DATABASE_URL": url},
@@ -37,14 +37,14 @@ def script(url: str, *arguments: str) -> Iterator[Process]:
 
 
 def finish(url: str, *arguments: str) -> tuple[int, str, str]:
-    """Its exit status, output and errors."""
+    """Run it. Returns its exit status, output and errors."""
     with script(url, *arguments) as process:
         out, err = process.communicate(timeout=WITHIN_S)
         return process.returncode, out, err
 
 
 def until(condition: Callable[[], bool], *, within_s: float = WITHIN_S) -> None:
-    """Return when the condition holds; raises when it takes too long."""
+    """Wait until the condition holds. Raises after a while."""
     wait_until(condition, within_s=within_s)
 
 

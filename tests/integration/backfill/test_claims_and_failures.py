@@ -1,4 +1,4 @@
-"""What one worker's claim and a row's earlier failure must not spoil."""
+"""Claims of other workers, and earlier failures of a row."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -16,7 +16,7 @@ from tests.support.rows import add_job, add_pending_jobs
 
 
 class Hooked(HashEncoder):
-    """Calls `before` with the texts that it is asked for."""
+    """An encoder that calls `before` with the texts."""
 
     def __init__(self, before: Callable[[Sequence[str]], None]) -> None:
         super().__init__()
@@ -35,8 +35,8 @@ def embed(database: Database, encoder: HashEncoder) -> int:
 def test_a_worker_renews_its_own_claim_and_no_other(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers hold rows. A renewal that met both claims would say that its own was
-    lost, and the batch would be thrown away.
+    """Two workers hold rows. A renewal that matched both claims would seem to have lost
+    its own, and discard the batch.
     """
     add_pending_jobs(database_url, [f"text {n}" for n in range(8)])
     # Each look at the clock is half a minute later: every slice renews its claim.
@@ -57,10 +57,10 @@ def test_a_worker_renews_its_own_claim_and_no_other(
     assert (own, others) == (4, [4])
 
 
-def test_a_row_that_was_embedded_since_is_not_in_quarantine_for_its_old_text(
+def test_a_row_embedded_later_is_not_quarantined_for_its_old_text(
     database: Database, database_url: str
 ) -> None:
-    """A failure may pass: memory was short, the model another one."""
+    """A failure may be transient: low memory, or another model."""
     is_short = True
 
     def fail(texts: Sequence[str]) -> None:
@@ -81,10 +81,10 @@ def test_a_row_that_was_embedded_since_is_not_in_quarantine_for_its_old_text(
     assert backfill.remaining() == 0
 
 
-def test_a_new_job_whose_skills_are_all_known_is_waited_for(
+def test_a_new_job_with_known_skills_only_is_pending(
     database: Database, database_url: str
 ) -> None:
-    """Nothing is to be embedded for it, and its skills are no news."""
+    """Neither its text nor its skills need an encoding."""
     add_pending_jobs(database_url, ["python, sql"])
     backfill = Backfill(database, HashEncoder(), batch_size=4)
     assert backfill.any_waiting()

@@ -1,4 +1,4 @@
-"""The script as people and schedulers see it: output, exit status, signals, kills."""
+"""generate_embeddings.py as a process: output, exit status, signals, kills."""
 
 import os
 import pty

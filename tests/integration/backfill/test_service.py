@@ -1,4 +1,4 @@
-"""The service that embeds by itself: EMBED_IN_SERVICE=true."""
+"""The backfill inside the service: EMBED_IN_SERVICE=true."""
 
 import signal
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ SETTINGS = ENVIRONMENT | {"EMBED_IN_SERVICE": "true", "BLAS_THREADS": "1"}
 ENDED_WELL = (0, -signal.SIGTERM)
 
 
-def test_it_embeds_jobs_and_users_and_what_is_edited_later(
+def test_it_embeds_jobs_and_users_and_later_edits(
     database_url: str, tmp_path: Path
 ) -> None:
     add_pending_jobs(database_url, ["python", "sql"])
@@ -36,7 +36,7 @@ def test_it_embeds_jobs_and_users_and_what_is_edited_later(
         assert [(job["job_id"], job["match_score"]) for job in fits] == [(2, 1.0)]
 
 
-def test_instances_share_the_work_and_one_takes_over_what_a_killed_one_held(
+def test_instances_share_the_work_and_take_over_from_a_killed_one(
     database_url: str, tmp_path: Path
 ) -> None:
     add_pending_jobs(database_url, [f"skill {n}" for n in range(2000)])
@@ -78,7 +78,7 @@ def test_it_stops_at_once_and_gives_its_rows_back(
     assert count_embedded(database_url) < 2000
 
 
-def test_a_database_without_the_migrations_is_said_once_and_harms_no_request(
+def test_missing_migrations_are_logged_once_and_affect_no_request(
     database_url: str, tmp_path: Path
 ) -> None:
     run(database_url, "DROP TABLE recommender.claim")

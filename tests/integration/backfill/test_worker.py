@@ -1,4 +1,4 @@
-"""One worker over a real database; the encoder is not the model."""
+"""One worker over a real database, without the model."""
 
 import threading
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ SOUND = np.ones(384, "<f4").tobytes()
 
 
 class HookedEncoder(HashEncoder):
-    """Calls a function while the rows are in hand; some texts cannot be encoded."""
+    """Calls a function during encoding; some texts fail."""
 
     def __init__(self, hook: object = None, poison: Sequence[str] = ()) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def embed(database: Database, encoder: HashEncoder, batch_size: int = 4) -> Prog
 
 
 def embedded(url: str) -> dict[object, str]:
-    """The jobs whose embedding is that of their current text."""
+    """The jobs with an embedding of their current text."""
     rows = run(
         url, "SELECT job_id, skills, embedding, embedding_version FROM skill_job1"
     )
@@ -75,7 +75,7 @@ def test_all_rows_with_a_text_are_embedded_in_the_order_of_their_ids(
     assert claims(database_url) == 0
 
 
-def test_f22_f23_f29_rows_of_every_state_are_counted_and_mended(
+def test_f22_f23_f29_rows_of_every_state_are_counted_and_fixed(
     database: Database, database_url: str
 ) -> None:
     add_job(database_url, 1, "own", version=None)  # as the guide's script writes it
@@ -118,7 +118,7 @@ def test_f70_with_nothing_to_do_it_writes_nothing(
 
 
 def next_transaction_id(url: str) -> object:
-    """Postgres numbers the transactions that write, and no others."""
+    """The next transaction id: Postgres numbers only writing transactions."""
     return run(url, "SELECT pg_snapshot_xmax(pg_current_snapshot())")[0][0]
 
 
@@ -165,7 +165,7 @@ def test_f69_an_editor_is_not_blocked_while_rows_are_being_embedded(
     assert embedded(database_url) == {1: "old edited", 2: "kept edited"}
 
 
-def test_a_row_that_an_editor_has_locked_is_left_for_later_and_waited_for_by_nobody(
+def test_a_row_locked_by_an_editor_is_skipped_without_waiting(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["busy", "free"])
@@ -257,7 +257,7 @@ def test_a_quarantined_row_is_tried_again_when_its_text_changes(
     assert run(database_url, "SELECT * FROM recommender.failure") == []
 
 
-def test_a_quarantined_row_is_tried_again_when_asked_for(
+def test_a_quarantined_row_is_retried_on_request(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["poison", "b"])
@@ -301,7 +301,7 @@ def test_an_error_that_would_befall_every_row_quarantines_none(
     assert claims(database_url) == 0
 
 
-def test_stopped_half_way_it_stores_what_it_has_and_gives_the_rest_back(
+def test_stopped_half_way_it_stores_its_results_and_releases_the_rest(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, [f"skill {n}" for n in range(10)])

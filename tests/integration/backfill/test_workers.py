@@ -1,4 +1,4 @@
-"""Several workers, dead workers, and a database that goes away; no real model."""
+"""Several workers, dead workers, and an unavailable database; without the model."""
 
 import threading
 from collections import Counter
@@ -25,7 +25,7 @@ from tests.support.waiting import be_slow
 
 
 class SlowEncoder(HashEncoder):
-    """Takes its time, or as long as the test likes."""
+    """Encodes slowly, or until the test releases it."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ def test_f65_a_database_that_stays_away_ends_the_wait_with_its_error() -> None:
     database.close()
 
 
-def test_watching_embeds_and_splits_what_appears_or_changes_within_two_seconds(
+def test_watching_embeds_new_and_changed_texts_within_two_seconds(
     database: Database, database_url: str
 ) -> None:
     stop = threading.Event()
@@ -223,14 +223,14 @@ def has_skills(url: str, *skills: str) -> bool:
     return skills_of(url) == [list(skills)]
 
 
-def test_a_claim_that_expires_at_the_last_look_is_still_taken_over(
+def test_a_claim_that_expires_at_the_last_poll_is_still_taken_over(
     database: Database, database_url: str
 ) -> None:
     add_pending_jobs(database_url, ["a", "b"])
     claim_for_a_dead_worker(database_url, [1], expires_in="1 hour")
 
     class Unlucky(Backfill):
-        """Its claims expire between looking for rows and looking for claims."""
+        """A worker whose claims expire between its queries for rows and for claims."""
 
         def _next(self, left: int | None) -> Batch | None:
             batch = super()._next(left)

@@ -1,4 +1,4 @@
-"""Makes small checkpoints with random weights, in sentence-transformers' layout."""
+"""Build small checkpoints with random weights, in sentence-transformers' layout."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ XLM_TOKENS = ["<s>", "<pad>", "</s>", "<unk>"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is varied; everything else is random, from a seed of the name."""
+    """The varied parts. All others are random, with the name as the seed."""
 
     name: str
     model_type: str = "bert"
@@ -48,7 +48,7 @@ class Checkpoint:
 
 
 def build(folder: Path, made: Checkpoint, texts: Sequence[str]) -> Path:
-    """The checkpoint in a folder of its name, with a manifest; its path.
+    """Build the checkpoint in a folder of its name, with a manifest. Returns its path.
 
     `texts` train the tokenizer.
     """
@@ -93,7 +93,7 @@ def _word_pieces(texts: Iterable[str]) -> Tokenizer:
 
 
 def _unigram(texts: Iterable[str]) -> Tokenizer:
-    """As XLM-RoBERTa's: SentencePiece Unigram, words marked with ▁."""
+    """A tokenizer as in XLM-RoBERTa: SentencePiece Unigram, words marked with ▁."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

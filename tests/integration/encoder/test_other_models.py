@@ -96,13 +96,13 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Not every checkpoint has a Normalize module."""
+    """Normalize: not every checkpoint has a Normalize module."""
     length: NDArray[np.float32] = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / length
 
 
 def pairs(checkpoint: Path) -> Iterator[tuple[Encode, Encode]]:
-    """Ours and theirs, for queries and for passages."""
+    """Embeddings of both implementations, for queries and for passages."""
     ours = LazyEncoder(checkpoint, checkpoint.name)
     theirs = SentenceTransformer(str(checkpoint), device="cpu", local_files_only=True)
     yield ours.encode, lambda texts: unit(theirs.encode_query(list(texts)))

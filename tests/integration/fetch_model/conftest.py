@@ -1,4 +1,4 @@
-"""A stand-in per test, and a fetcher that knows nothing else of the network."""
+"""Fixtures: a fake hub per test, and a fetcher that knows no other network."""
 
 import threading
 from collections.abc import Iterator

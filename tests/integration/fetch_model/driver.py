@@ -1,7 +1,7 @@
-"""Runs the script's `main` with a small manifest, and can die at any point of it.
+"""Run the script's `main` with a small manifest, and kill it at a given point.
 
-argv: the manifest, at which change to the disk to die (0: at none; -1: at none, but
-say on stdout when the lock is reached), the script's own.
+argv: the manifest; the number of the file operation to die at (0: never; -1: never, but
+print when the lock is reached); the script's own arguments.
 """
 
 import os

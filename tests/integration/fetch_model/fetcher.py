@@ -1,4 +1,4 @@
-"""Runs the script as a process, with a home, a hub and an index of its own."""
+"""Run the script as a process with its own home, hub and package index."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ class Fetcher:
 
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen[str]]:
-        """A run in a process group of its own, that has come to its lock."""
+        """A run in its own process group that has reached its lock."""
         with subprocess.Popen(
             self._command(die_at=-1),
             stdout=subprocess.PIPE,
@@ -69,7 +69,7 @@ class Fetcher:
         return [*driver, "--model-dir", str(self.model_dir), *map(str, args)]
 
     def _env(self) -> dict[str, str]:
-        """Nothing of this machine's hub, index, proxies or caches."""
+        """The environment, without this machine's hub, index, proxies or caches."""
         foreign = ("PIP_", "HF_", "XDG_", "MODEL")
         return {
             key: value
@@ -86,7 +86,7 @@ class Fetcher:
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
-    """The script and what it started, as when a container is stopped."""
+    """Kill the script and its children, as when a container stops."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(DEADLINE_S)

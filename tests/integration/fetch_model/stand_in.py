@@ -1,4 +1,4 @@
-"""The hub and a package index on loopback: real sockets, pages from a table."""
+"""A fake hub and package index on the loopback interface."""
 
 import threading
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Page:
 
 
 class StandIn(ThreadingHTTPServer):
-    """What the hub and a package index answer, from a table of pages."""
+    """The responses of the hub and the index, from a table of pages."""
 
     daemon_threads = True
 
@@ -39,7 +39,7 @@ class StandIn(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def serve_hub(self, **changes: Page) -> None:
-        """Like the real one: the resolve URL redirects to where the bytes are."""
+        """Serve a model as the real hub does: the resolve URL redirects to the file."""
         for name, body in FILES.items():
             stored = Page(body)
             self.pages[f"{HUB_PATH}/{name}"] = Page(status=302, location=f"/cdn/{name}")
@@ -48,7 +48,7 @@ class StandIn(ThreadingHTTPServer):
     def serve_repository(
         self, name: str, folder: Path, *, branch: str, commit: str
     ) -> None:
-        """Any repository: the branch answers with its commit, the commit with files."""
+        """Serve any repository: a branch returns its commit, and a commit the files."""
         for path in folder.rglob("*"):
             if path.is_file():
                 file = path.relative_to(folder)

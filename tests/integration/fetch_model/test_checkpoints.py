@@ -1,4 +1,4 @@
-"""Any checkpoint that the encoder can run; what it cannot run is named first."""
+"""Fetching supported checkpoints, and refusing unsupported ones early."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ TEXTS = ["python, sql", "nursing care", "Schweißen und Löten", ""]
 
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As a repository has it: without our manifest, with files of no use to us."""
+    """A repository: without our manifest, with some unneeded files."""
     path = build(tmp_path_factory.mktemp("hub"), Checkpoint(NAME), TEXTS)
     shutil.copy(path / MANIFEST_NAME, path.parent)
     (path / MANIFEST_NAME).unlink()
@@ -38,7 +38,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def given(original: Path, tmp_path: Path) -> Path:
-    """A copy of the repository, to be changed."""
+    """A copy of the repository that the test may change."""
     return shutil.copytree(original, tmp_path / "given" / NAME)
 
 
@@ -84,7 +84,7 @@ def test_all_files_come_from_one_commit(fetcher: Fetcher, hub: StandIn) -> None:
     assert all(f"/resolve/{COMMIT}/" in page for page in hub.asked[1:])
 
 
-def test_a_revision_is_asked_for_by_name(
+def test_a_revision_is_requested_by_name(
     fetcher: Fetcher, stand_in: StandIn, given: Path
 ) -> None:
     stand_in.serve_repository(REPOSITORY, given, branch="v2", commit=COMMIT)
@@ -92,12 +92,12 @@ def test_a_revision_is_asked_for_by_name(
     assert read_manifest(fetcher.model_dir).revision == COMMIT
 
 
-def test_model_names_what_is_fetched_by_default(fetcher: Fetcher, hub: StandIn) -> None:
+def test_model_selects_the_default_model(fetcher: Fetcher, hub: StandIn) -> None:
     assert fetcher.run(MODEL=REPOSITORY).returncode == 0
     assert verify_model(fetcher.model_dir, NAME).repository == REPOSITORY
 
 
-def test_a_second_run_asks_nobody_and_another_commit_is_fetched(
+def test_a_second_run_makes_no_request_and_another_commit_is_fetched(
     fetcher: Fetcher, hub: StandIn, given: Path
 ) -> None:
     fetcher.run(REPOSITORY)
@@ -195,7 +195,7 @@ def a_large_config(folder: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_run_is_named_before_the_weights_are_asked_for(
+def test_unsupported_models_are_refused_before_the_weights_are_fetched(
     fetcher: Fetcher,
     stand_in: StandIn,
     given: Path,
@@ -327,7 +327,7 @@ def test_the_prompts_of_multilingual_e5_are_known(
 
 
 @pytest.mark.parametrize("source", ["a/b/c", "../up", "acme/tiny bert", "acme/x@", ""])
-def test_what_is_no_name_is_refused(fetcher: Fetcher, source: str) -> None:
+def test_an_invalid_name_is_refused(fetcher: Fetcher, source: str) -> None:
     done = fetcher.run(source) if source else fetcher.run(MODEL="a/b/c")
     assert "NAME, ORGANISATION/NAME or ORGANISATION/NAME@REVISION" in done.stderr
     assert done.returncode == 2

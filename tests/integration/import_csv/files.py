@@ -1,4 +1,4 @@
-"""Files to import, and what an import must leave behind."""
+"""Files to import, and the expected state after an import."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def as_csv(delimiter: str = ",", line_end: str = "\r\n") -> str:
 
 
 def refused(file: Path, url: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """The sentence of an import that must not have changed anything."""
+    """The error of an import, which must not have changed anything."""
     before = jobs(url)
     capsys.readouterr()
     assert main(["jobs", str(file)]) == 1

@@ -1,4 +1,4 @@
-"""F108: broken files are refused with their line, and nothing is lost."""
+"""F108: broken files are refused with the line, and nothing is imported."""
 
 import codecs
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_f108_a_file_that_is_cut_off_anywhere_loses_no_rows_silently(
          "The file is not utf-16-le"),
     ],
 )  # fmt: skip
-def test_f108_what_is_no_text_is_named_for_what_it_is(
+def test_f108_a_file_that_is_not_text_is_named_by_its_kind(
     file: Path,
     database_url: str,
     capsys: pytest.CaptureFixture[str],

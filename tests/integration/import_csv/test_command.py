@@ -1,4 +1,4 @@
-"""Loading a user's own CSV."""
+"""Importing a CSV file."""
 
 from pathlib import Path
 

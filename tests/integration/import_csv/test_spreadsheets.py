@@ -1,4 +1,4 @@
-"""F109 and F110: files as spreadsheets, pandas and people write them."""
+"""F109 and F110: files from spreadsheets, pandas and people."""
 
 # ruff: noqa: RUF001  (dashes that stand for nothing look like others)
 

@@ -1,4 +1,4 @@
-"""Databases that migrations/pgvector was applied to."""
+"""Databases with migrations/pgvector applied."""
 
 from collections.abc import Iterator
 
@@ -23,15 +23,17 @@ def vector_url(database_url: str) -> str:
 
 @pytest.fixture
 def vector_database(vector_url: str, database: Database) -> Database:
-    """The same, as the service opens it."""
+    """The database, opened as in the service."""
     assert vector_url
     return database
 
 
 @pytest.fixture(scope="session")
 def filled_template(postgres: Server) -> Iterator[str]:
-    """3,000 jobs with their vectors and an index, every tenth text fifty times, and a
-    column to filter on: level 0, 1 and 2, and level 9 three times.
+    """3,000 jobs with vectors and an index.
+
+    Every tenth text occurs fifty times. The column `level` is 0, 1 or 2, and 9 three
+    times.
     """
     with fresh_database(postgres) as url, pytest.MonkeyPatch.context() as patch:
         list(migrate(url, extras=["pgvector"]))
@@ -54,7 +56,7 @@ def filled_template(postgres: Server) -> Iterator[str]:
 
 @pytest.fixture
 def filled_url(postgres: Server, filled_template: str) -> Iterator[str]:
-    """A copy of the template of the test's own."""
+    """A copy of the template for one test."""
     with fresh_database(postgres, template=filled_template) as url:
         yield url
 

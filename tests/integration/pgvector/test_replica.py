@@ -1,4 +1,4 @@
-"""A streaming replica has the index of vectors, too, and is searched through it."""
+"""Searching through the index on a streaming replica."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,7 +32,7 @@ SCANS = (
 def replicated(
     postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Replicated]:
-    """Jobs with vectors and an index, all made through the string that names both."""
+    """Jobs with vectors and an index, inserted through the string with both hosts."""
     with running_replicas(Programs.of(postgres)) as both:
         list(migrate(both.primary.url, extras=["pgvector"]))
         add_jobs(both.primary.url, clustered(JOBS), range(JOBS))
@@ -57,7 +57,7 @@ def test_a_replica_is_searched_through_its_copy_of_the_index(
     assert not elsewhere
 
 
-def test_it_finds_what_was_embedded_on_the_primary_since(
+def test_it_finds_rows_embedded_later_on_the_primary(
     replicated: Replicated,
 ) -> None:
     query = nearby(1)

@@ -1,4 +1,4 @@
-"""Skills over HTTP: the service as a process, with the real model."""
+"""Ranking by skills over HTTP, with the real model."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ JOBS = {
 def service(
     postgres: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service over four jobs and two users, all embedded by the script."""
+    """A service over four jobs and two users, embedded by the script."""
     folder: Path = tmp_path_factory.mktemp("service")
     with fresh_database(postgres) as url, pytest.MonkeyPatch.context() as patch:
         for id_, skills in JOBS.items():

@@ -1,4 +1,4 @@
-"""The backfill of the vocabulary and of skill ids, and what makes a row pending."""
+"""The backfill of the vocabulary and skill ids, and pending rows."""
 
 import threading
 from collections.abc import Sequence
@@ -195,7 +195,7 @@ def test_a_text_that_another_trigger_changes_makes_the_row_pending(
     assert skills_of(database_url, state, key) == [None]
 
 
-def test_only_the_tables_that_are_asked_for_are_split_and_all_keep_their_skills(
+def test_only_the_selected_tables_are_processed_and_all_keep_their_skills(
     database: Database, database_url: str
 ) -> None:
     add_jobs(database_url, "sql")
@@ -236,7 +236,7 @@ def test_a_stop_keeps_the_skills_that_are_embedded_and_the_row_waits(
     assert skills_of(database_url) == [["a", "b", "c", "d", "e"]]
 
 
-def test_a_skill_that_the_encoder_fails_at_matches_nothing_and_is_said(
+def test_a_skill_that_cannot_be_encoded_matches_nothing_and_is_reported(
     database: Database, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_jobs(database_url, "sql, secret word")
@@ -256,7 +256,7 @@ def test_a_skill_that_the_encoder_fails_at_matches_nothing_and_is_said(
     assert "secret" not in caplog.text
 
 
-def test_looking_whether_something_waits_is_right_before_and_after(
+def test_polling_is_right_before_and_after_the_work(
     database: Database, database_url: str
 ) -> None:
     work = all_work(database, HashEncoder())

@@ -1,4 +1,4 @@
-"""The local files of the vocabulary: they follow the database, whatever happens."""
+"""The vocabulary's local files follow the database in all cases."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def holds(database: Database, vocabulary: Vocabulary, *skills: str) -> bool:
     return np.allclose(found, [direction(skill) for skill in skills], atol=1e-6)
 
 
-def test_new_skills_are_added_to_the_files_by_the_next_pass(
+def test_the_next_batch_adds_new_skills_to_the_files(
     database: Database, tmp_path: Path
 ) -> None:
     cache = VocabularyCache(tmp_path, version=VERSION)
@@ -187,7 +187,7 @@ def test_a_file_that_is_gone_is_built_anew(
     assert holds(database, vocabulary, "a", "b")
 
 
-def test_what_a_crash_left_beyond_the_recorded_progress_is_written_again(
+def test_data_beyond_the_recorded_progress_is_rewritten_after_a_crash(
     database: Database, tmp_path: Path
 ) -> None:
     add(database, "a")

@@ -1,4 +1,4 @@
-"""How many jobs list each skill: when the backfill counts it."""
+"""When the backfill counts the jobs of each skill."""
 
 from uuid import UUID
 

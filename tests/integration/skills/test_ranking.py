@@ -1,4 +1,4 @@
-"""Ranking by skills through Postgres, against one that holds everything in memory."""
+"""Ranking by skills in Postgres, compared with one in memory."""
 
 import math
 import random
@@ -23,7 +23,7 @@ WORDS = [f"word{n}" for n in range(40)]
 
 
 def some_jobs(count: int, seed: int) -> dict[int, str]:
-    """Texts of one to six skills of one to three words: many are alike, some equal."""
+    """Texts of one to six skills of one to three words: many similar, some equal."""
     rng = random.Random(seed)
     return {
         id_: ", ".join(
@@ -44,7 +44,7 @@ def insert(database: Database, table: str, rows: Mapping[Any, str | None]) -> No
             )
 
 
-def test_the_ranking_equals_the_naive_one_whoever_shares_the_pass(
+def test_the_ranking_equals_the_naive_one_in_any_batch(
     database: Database, tmp_path: Path
 ) -> None:
     encoder, jobs = BlendEncoder(), some_jobs(400, seed=1)
@@ -68,7 +68,7 @@ def test_the_ranking_equals_the_naive_one_whoever_shares_the_pass(
         assert alone.hits == answer.hits
 
 
-def test_a_text_of_very_many_skills_is_asked_for_its_first_ones(
+def test_a_query_uses_only_the_first_skills_of_a_long_text(
     database: Database, tmp_path: Path
 ) -> None:
     encoder = BlendEncoder()
@@ -85,7 +85,7 @@ def test_a_text_of_very_many_skills_is_asked_for_its_first_ones(
     assert scores == {1: pytest.approx(share, abs=2e-5), 2: 0.0}
 
 
-def test_each_match_tells_what_matched_what_is_close_and_what_is_missing(
+def test_each_hit_has_matched_close_and_missing_skills(
     database: Database, tmp_path: Path
 ) -> None:
     encoder = BlendEncoder()
@@ -172,7 +172,7 @@ def test_equal_scores_are_ordered_by_coverage_then_by_id(
     assert found == [(2, 0.5), (3, 0.5), (1, 0.5), (4, 0.0)]
 
 
-def test_a_job_that_lists_everything_comes_after_one_that_lists_what_is_asked_for(
+def test_a_job_with_only_the_requested_skills_beats_one_that_lists_everything(
     database: Database, tmp_path: Path
 ) -> None:
     encoder = BlendEncoder()

@@ -1,4 +1,4 @@
-"""Ranking by skills with counts of jobs: rare skills decide, for everyone alike."""
+"""Ranking by skills with counts of jobs: rare skills have more weight."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_a_rare_skill_decides_and_without_counts_none_does(
     assert {score for _, score in alike} == {0.5}
 
 
-def test_a_pass_reads_the_counts_when_they_are_new_and_only_then(
+def test_a_batch_reads_the_counts_only_after_a_change(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = []
@@ -61,7 +61,7 @@ def test_a_pass_reads_the_counts_when_they_are_new_and_only_then(
 
 
 @pytest.mark.parametrize("finds_users", [False, True])
-def test_named_rows_have_the_scores_of_the_ranking_whoever_shares_the_pass(
+def test_explained_rows_have_the_scores_of_the_ranking_in_any_batch(
     database: Database, tmp_path: Path, finds_users: bool
 ) -> None:
     encoder, jobs = BlendEncoder(), some_jobs(200, seed=5)

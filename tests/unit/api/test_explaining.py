@@ -1,4 +1,4 @@
-"""Who asks for explanations, what becomes of them, and answers that lack them."""
+"""Explanations: when they are queried, and responses without them."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ DEADLINE = Deadline(at=float("inf"))
 
 
 class Queue:
-    """Answers by a function of the query, and remembers what it was asked."""
+    """Answers with a function of the query, and records the queries."""
 
     waiting = 0
 
@@ -45,7 +45,7 @@ def why(score: float) -> Explanation:
 
 
 def ranked(query: Query) -> Outcome:
-    """Users 1 and 2 have two jobs each; the reasons of job 21 are not known yet."""
+    """Users 1 and 2 have two jobs each; the skills of job 21 are pending."""
     if query.source_id == "unknown":
         return UNKNOWN
     if query.key.explain_only:
@@ -86,7 +86,7 @@ def reasons(answer: RecommendAnswer) -> list[tuple[object, object, object]]:
     ]
 
 
-def test_without_explain_nobody_asks_for_reasons() -> None:
+def test_without_explain_no_explanations_are_queried() -> None:
     queue = Queue(ranked)
     (answer,) = ask(queue, 1, explain=False)
     assert reasons(answer) == [(10, 0.9, "none"), (11, 0.8, "none")]
@@ -94,7 +94,7 @@ def test_without_explain_nobody_asks_for_reasons() -> None:
 
 
 @pytest.mark.parametrize("explain", [True, False])
-def test_a_ranking_that_explains_is_not_asked_again(*, explain: bool) -> None:
+def test_a_ranking_with_explanations_is_not_queried_again(*, explain: bool) -> None:
     queue = Queue(ranked)
     (answer,) = ask(queue, 1, ranking="skills", explain=explain)
     assert reasons(answer) == [(10, 0.9, 0.75), (11, 0.8, 0.75)]
@@ -116,7 +116,7 @@ def test_reasons_go_to_the_jobs_that_they_are_of() -> None:
     }
 
 
-def test_where_nothing_was_found_no_reasons_are_asked_for() -> None:
+def test_without_hits_no_explanations_are_queried() -> None:
     queue = Queue(ranked)
     ask(queue, "empty", explain=True)
     assert len(queue.asked) == 1

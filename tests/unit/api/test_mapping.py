@@ -1,4 +1,4 @@
-"""From requests to queries and from results to responses, value by value."""
+"""Mapping of requests to queries, and of results to responses."""
 
 import time
 
@@ -148,7 +148,7 @@ def test_users_of_one_request_are_taken_up_to_the_maximum(
     )
 
 
-def test_a_job_is_compared_with_jobs_by_similarity_whatever_the_default() -> None:
+def test_similar_jobs_ignore_the_default_ranking() -> None:
     key = BatchKey("similarity", source="job", target="jobs")
     assert similar_query("a", 5) == Query(key, 5, "a")
 

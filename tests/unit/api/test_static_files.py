@@ -1,4 +1,4 @@
-"""The page's files over HTTP: what is served, how long it is kept, what is refused."""
+"""The page's files over HTTP: content, caching, errors."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_a_visitor_may_choose_every_ranking_of_the_registry(client: TestClient) 
     )
 
 
-def test_the_index_is_asked_for_again_and_answered_without_a_body(
+def test_an_unchanged_index_page_is_a_304(
     client: TestClient,
 ) -> None:
     first = client.get("/")
@@ -59,7 +59,7 @@ def test_the_index_is_asked_for_again_and_answered_without_a_body(
     assert (old.status_code, old.content) == (200, first.content)
 
 
-def test_a_file_asked_for_by_another_version_is_not_kept(client: TestClient) -> None:
+def test_a_file_of_another_version_is_not_cached(client: TestClient) -> None:
     response = client.get("/static/another/main.js")
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-cache"

@@ -1,4 +1,4 @@
-"""An encoder that misbehaves: which rows are refused, and that all others are not."""
+"""A misbehaving encoder: only the bad rows are rejected."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,7 +18,7 @@ Matrix = NDArray[np.float32]
 
 
 class Misbehaving(HashEncoder):
-    """`spoil` gets what a text that is bad gave, together with the others' rows."""
+    """An encoder whose `spoil` changes the embeddings of a batch with a bad text."""
 
     def __init__(self, spoil: Callable[[Matrix, int], Matrix]) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ def test_a_model_that_is_absent_is_no_fault_of_a_row() -> None:
     assert len(encoder.calls) == 1
 
 
-def test_a_model_that_vanishes_meanwhile_is_no_fault_of_a_row_either() -> None:
+def test_a_model_that_disappears_during_encoding_is_no_fault_of_a_row() -> None:
     errors = iter([RuntimeError(), ModelUnavailableError("Run `make model`.")])
 
     def spoil(_embeddings: Matrix, _place: int) -> Matrix:

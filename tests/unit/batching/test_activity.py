@@ -19,7 +19,7 @@ def test_a_service_that_answered_nothing_yet_has_always_been_idle() -> None:
     activity.wait_for_gap(0)
 
 
-def test_results_and_errors_pass_through() -> None:
+def test_results_and_errors_are_returned_unchanged() -> None:
     activity = IdleTracker()
 
     def double(queries: Sequence[int], _scope: BatchScope) -> list[int]:

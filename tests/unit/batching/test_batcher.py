@@ -66,7 +66,7 @@ async def ask(
     return tasks
 
 
-def test_those_who_wait_share_the_next_pass_by_key_and_size(
+def test_waiting_queries_share_the_next_batch_by_key_and_size(
     gate: Gate, batcher: Batcher[Asked, str]
 ) -> None:
     async def story() -> list[str]:
@@ -80,7 +80,7 @@ def test_those_who_wait_share_the_next_pass_by_key_and_size(
     assert gate.groups == [["a"], ["b", "d", "e"], ["c"]]
 
 
-def test_beside_a_running_pass_one_waits_for_company(gate: Gate) -> None:
+def test_a_partly_filled_batch_waits_while_another_runs(gate: Gate) -> None:
     async def story(batcher: Batcher[Asked, str]) -> list[str]:
         first = await ask(batcher, Asked("a"))
         await begun(gate)
@@ -96,7 +96,7 @@ def test_beside_a_running_pass_one_waits_for_company(gate: Gate) -> None:
     batcher.close()
 
 
-def test_neither_a_question_alone_nor_a_full_pass_waits_for_company(gate: Gate) -> None:
+def test_neither_a_single_query_nor_a_full_batch_waits(gate: Gate) -> None:
     async def story(batcher: Batcher[Asked, str]) -> None:
         first = await ask(batcher, Asked("a"))
         await begun(gate)
@@ -115,7 +115,7 @@ def test_neither_a_question_alone_nor_a_full_pass_waits_for_company(gate: Gate) 
     batcher.close()
 
 
-def test_f50_beyond_the_line_it_refuses_at_once(
+def test_f50_beyond_the_queue_a_request_is_refused_at_once(
     gate: Gate, batcher: Batcher[Asked, str]
 ) -> None:
     async def story() -> None:
@@ -130,7 +130,7 @@ def test_f50_beyond_the_line_it_refuses_at_once(
     asyncio.run(story())
 
 
-def test_f19_a_pass_is_abandoned_only_when_the_last_one_left(
+def test_f19_a_batch_is_abandoned_only_after_its_last_cancellation(
     gate: Gate, batcher: Batcher[Asked, str]
 ) -> None:
     async def story() -> None:
@@ -153,9 +153,7 @@ def test_f19_a_pass_is_abandoned_only_when_the_last_one_left(
     asyncio.run(story())
 
 
-def test_a_question_taken_back_is_never_asked(
-    gate: Gate, batcher: Batcher[Asked, str]
-) -> None:
+def test_a_cancelled_query_never_runs(gate: Gate, batcher: Batcher[Asked, str]) -> None:
     async def story() -> None:
         running = await ask(batcher, Asked("a"))
         await begun(gate)
@@ -170,7 +168,7 @@ def test_a_question_taken_back_is_never_asked(
     assert batcher.waiting == 0
 
 
-def test_a_deadline_passes_while_the_pass_goes_on(
+def test_a_deadline_ends_the_wait_but_not_the_batch(
     gate: Gate, batcher: Batcher[Asked, str]
 ) -> None:
     async def story() -> None:
@@ -182,7 +180,7 @@ def test_a_deadline_passes_while_the_pass_goes_on(
     asyncio.run(story())
 
 
-def test_f55_to_cancel_at_the_moment_of_completion_harms_nobody() -> None:
+def test_f55_cancelling_at_completion_does_not_affect_other_callers() -> None:
     """Callers leave just when their shared batch ends; those who stay get theirs."""
     failures: list[object] = []
 
@@ -212,7 +210,7 @@ def test_f55_to_cancel_at_the_moment_of_completion_harms_nobody() -> None:
     assert batcher.waiting == 0
 
 
-def test_an_error_of_a_pass_reaches_everyone_who_shares_it() -> None:
+def test_an_error_of_a_batch_reaches_all_its_queries() -> None:
     def run(_asked: Sequence[Asked], _scope: BatchScope) -> Sequence[str]:
         raise ZeroDivisionError
 
@@ -227,7 +225,7 @@ def test_an_error_of_a_pass_reaches_everyone_who_shares_it() -> None:
     assert [type(error) for error in found] == [ZeroDivisionError] * 2
 
 
-def test_closing_fails_what_waits_and_lets_the_pass_finish(gate: Gate) -> None:
+def test_closing_fails_waiting_queries_and_lets_the_batch_finish(gate: Gate) -> None:
     batcher: Batcher[Asked, str] = Batcher(gate.run)
 
     async def story() -> None:
@@ -244,7 +242,7 @@ def test_closing_fails_what_waits_and_lets_the_pass_finish(gate: Gate) -> None:
     asyncio.run(story())
 
 
-def test_the_questions_of_one_request_share_a_pass_and_count_in_the_line(
+def test_queries_of_one_request_share_a_batch_and_each_counts_in_the_queue(
     gate: Gate, batcher: Batcher[Asked, str]
 ) -> None:
     async def story() -> list[object]:
@@ -267,7 +265,7 @@ def test_the_questions_of_one_request_share_a_pass_and_count_in_the_line(
     assert batcher.waiting == 0
 
 
-def test_more_questions_than_a_pass_may_have_take_several(
+def test_more_queries_than_fit_in_a_batch_take_several(
     gate: Gate, batcher: Batcher[Asked, str]
 ) -> None:
     gate.opened.release(100)

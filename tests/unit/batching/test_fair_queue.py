@@ -1,4 +1,4 @@
-"""Shares of the queue: who asks for little does not wait for who asks for much."""
+"""Shares of the queue: cheap requests do not wait for expensive ones."""
 
 import asyncio
 from collections.abc import Iterator
@@ -134,7 +134,7 @@ def test_f124_who_holds_the_most_is_refused(loop: asyncio.AbstractEventLoop) -> 
     assert len(waiting) == 4
 
 
-def test_f124_a_refused_request_takes_nobodys_place(
+def test_f124_a_refused_request_evicts_nothing(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     waiting = queue(most=4)
@@ -146,7 +146,7 @@ def test_f124_a_refused_request_takes_nobodys_place(
     assert taken(waiting) == ["a", "b", "c"]
 
 
-def test_f124_what_is_taken_back_costs_its_caller_nothing(
+def test_f124_a_cancelled_request_costs_its_caller_nothing(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     waiting = queue()

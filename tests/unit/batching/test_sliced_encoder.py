@@ -25,7 +25,7 @@ class Asked:
 
 
 class SlowEncoder:
-    """Encodes a text to its number, and waits to be let on after each slice."""
+    """Encodes a text to its number, and waits after each slice until released."""
 
     version = "slow"
     dimension = 1
@@ -54,7 +54,7 @@ def batcher(encoder: SlowEncoder, ended: threading.Event) -> Batcher[Asked, floa
     return Batcher(run)
 
 
-def test_slices_give_what_the_whole_gives() -> None:
+def test_slices_equal_the_whole() -> None:
     encoder = SlowEncoder(slices=100)
     found = SlicedEncoder(encoder).encode(TEXTS)
     assert found[:, 0].tolist() == [float(text) for text in TEXTS]

@@ -1,4 +1,4 @@
-"""The pinned checkpoint and the oracle. `make test` has fetched the files before."""
+"""The pinned checkpoint and the oracle; `make test` has downloaded the files."""
 
 from pathlib import Path
 

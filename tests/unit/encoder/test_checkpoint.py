@@ -1,4 +1,4 @@
-"""`app.encoder.checkpoint`: what `verify` accepts, and its exact words otherwise."""
+"""`app.encoder.checkpoint`: accepted files, and the messages for others."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`app.encoder.layout`: what a checkpoint says of itself, and what is refused."""
+"""`app.encoder.layout`: supported and unsupported configurations."""
 
 import json
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ FILES: Mapping[str, Any] = {
 
 
 def written(folder: Path, changes: Mapping[str, Any]) -> Path:
-    """The checkpoint's files with those changed; None takes one away."""
+    """The checkpoint's files with changes; None removes a file."""
     for name, content in {**FILES, **changes}.items():
         if content is not None:
             (folder / name).parent.mkdir(exist_ok=True)
@@ -124,7 +124,7 @@ def test_pooling_is_read_in_the_old_words_and_the_new(
         (None, {}, 512),
     ],
 )
-def test_the_window_is_the_smallest_that_is_said(
+def test_the_window_is_the_smallest_of_all_limits(
     tmp_path: Path, window: Any, tokenizer: Any, expected: int
 ) -> None:
     files = {"sentence_bert_config.json": window, "tokenizer_config.json": tokenizer}
@@ -257,7 +257,7 @@ ONLY = "only BERT, DistilBERT and XLM-RoBERTa are."
         ),
     ],
 )
-def test_what_cannot_be_run_is_named_in_one_sentence(
+def test_an_unsupported_model_is_named_in_one_sentence(
     tmp_path: Path, changes: Mapping[str, Any], sentence: str
 ) -> None:
     with pytest.raises(UnsupportedModelError) as caught:

@@ -1,4 +1,4 @@
-"""`app.encoder.lazy`: not before the first text, once, and again after a failure."""
+"""`app.encoder.lazy`: loads at the first text, once, and retries after a failure."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

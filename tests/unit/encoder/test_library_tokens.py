@@ -1,4 +1,4 @@
-"""`app.encoder.library_tokens` against the library, given the whole text at once."""
+"""`app.encoder.library_tokens` compared with the library on whole texts."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def both(
 
 @pytest.fixture(scope="module")
 def bert(model_dir: Path) -> tuple[LibraryTokens, Tokenizer]:
-    """MiniLM's tokenizer as another checkpoint would bring it."""
+    """MiniLM's tokenizer in the layout of another checkpoint."""
     path = model_dir / "tokenizer.json"
     whole = Tokenizer.from_file(str(path))
     whole.no_padding()

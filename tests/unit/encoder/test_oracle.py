@@ -1,4 +1,4 @@
-"""`tests.support.oracle`: what is kept is what sentence-transformers makes."""
+"""`tests.support.oracle`: cached embeddings equal those of sentence-transformers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`app.encoder.reference`: the official model out of the two pinned files, offline."""
+"""`app.encoder.reference`: the pinned model without network access."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`app.encoder.safetensors`: views of a whole file, clear words for a broken one."""
+"""`app.encoder.safetensors`: views of a valid file, errors for a damaged one."""
 
 import json
 import re

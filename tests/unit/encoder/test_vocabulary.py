@@ -15,7 +15,7 @@ UNKNOWN = 0
 
 
 def vocabulary(*tokens: str) -> TokenVocabulary:
-    """The ids are the places in the call, from 1."""
+    """A vocabulary whose ids are the positions of the arguments, from 1."""
     lines = "".join(f"{token}\n" for token in ("[UNK]", *tokens))
     return TokenVocabulary(lines.encode(), unknown=UNKNOWN)
 

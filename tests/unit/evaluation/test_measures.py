@@ -1,4 +1,4 @@
-"""How early right rows come: ranks, ties, several right rows, intervals."""
+"""Measures of ranking quality: ranks, ties, several right rows, intervals."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_rows_that_match_in_the_same_way_share_the_best_rank() -> None:
     assert found([0.9, 0.8, 0.7], [2], kin=[0.9, 0.7, 0.7])["shared"] == 2
 
 
-def test_an_interval_holds_the_mean_and_narrows_with_more_questions() -> None:
+def test_an_interval_contains_the_mean_and_narrows_with_more_queries() -> None:
     few, many = np.tile([0.0, 1.0], 10), np.tile([0.0, 1.0], 1000)
     wide, narrow = interval(few, seed=1), interval(many, seed=1)
     assert wide.low <= wide.mean == 0.5 <= wide.high

@@ -1,4 +1,4 @@
-"""What a log line holds, and what it must not."""
+"""The content of log lines."""
 
 import json
 import logging
@@ -54,7 +54,7 @@ def test_f74_an_exception_shows_types_and_places_but_no_message() -> None:
         assert "hush-hush" not in text
 
 
-def test_what_stands_below_the_first_line_is_left_out() -> None:
+def test_only_the_first_line_of_a_message_is_logged() -> None:
     text = JsonFormatter().format(record_of("never retrieved\nfuture: hush-hush"))
     assert "never retrieved" in text
     assert "hush-hush" not in text

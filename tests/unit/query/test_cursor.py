@@ -1,4 +1,4 @@
-"""Cursors: what goes round, and what is refused."""
+"""Cursors: round trips and refusals."""
 
 import base64
 import re
@@ -29,7 +29,7 @@ def test_a_cursor_comes_back_as_the_place_that_it_was_made_of(
         cursor.check(back, cursor.query_hash("similarity", "java", "the filters"))
 
 
-def test_each_part_of_a_question_makes_its_hash_another() -> None:
+def test_each_part_of_a_query_changes_its_hash() -> None:
     parts = ("similarity", 1, "python", None)
     hashes = {cursor.query_hash(*parts)}
     for place in range(len(parts)):
@@ -45,12 +45,12 @@ def test_a_cursor_needs_no_escape_in_an_address() -> None:
         assert re.fullmatch(r"[A-Za-z0-9_-]+", cursor.to_text(position, QUESTION))
 
 
-def test_no_cursor_is_the_first_page_of_any_question() -> None:
+def test_no_cursor_is_the_first_page_of_any_query() -> None:
     cursor.check(None, QUESTION)
 
 
 @given(st.text() | st.binary().map(lambda b: base64.urlsafe_b64encode(b).decode()))
-def test_what_was_made_up_is_refused(text: str) -> None:
+def test_an_invalid_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError, match="omit it to get the first page"):
         cursor.check(cursor.from_text(text), QUESTION)
 

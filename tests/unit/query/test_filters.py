@@ -1,4 +1,4 @@
-"""Filters as requests write them: their one form, and what is refused."""
+"""Parsing of filters: the normal form, and refusals."""
 
 import pytest
 

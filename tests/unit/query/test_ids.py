@@ -1,4 +1,4 @@
-"""Ids of each kind: what a request may write, and what a stream holds."""
+"""Ids of each kind, in requests and COPY records."""
 
 import uuid
 from typing import Any

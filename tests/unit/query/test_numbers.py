@@ -1,4 +1,4 @@
-"""Integers of an answer, as JavaScript can read them."""
+"""Large integers in JSON."""
 
 import pytest
 

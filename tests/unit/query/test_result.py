@@ -1,4 +1,4 @@
-"""Times and volumes of a batch."""
+"""Timings and volumes of a batch."""
 
 import itertools
 import time

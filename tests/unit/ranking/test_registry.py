@@ -1,4 +1,4 @@
-"""The list of rankings, and the names that it refuses."""
+"""The list of rankings, and unknown names."""
 
 from pathlib import Path
 

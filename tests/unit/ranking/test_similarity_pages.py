@@ -1,4 +1,4 @@
-"""Pages of the ranking by whole texts, and whose cursors they take."""
+"""Pages of the ranking by similarity, and their cursors."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_pages_of_a_user_are_the_whole_order(
     assert pages == [row for row in expected if least is None or row[1] >= least]
 
 
-def test_a_cursor_is_good_for_its_own_question_alone(
+def test_a_cursor_is_valid_for_its_own_query_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     vector = direction("the same for all")

@@ -1,4 +1,4 @@
-"""Keys by their digests, and buckets of tokens under a clock of the test's own."""
+"""Digests of API keys, and token buckets with a fake clock."""
 
 import hmac
 
@@ -7,7 +7,7 @@ import pytest
 from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 
 
-def test_a_known_key_is_found_whatever_its_place() -> None:
+def test_a_known_key_is_found_at_any_position() -> None:
     known = ApiKeys(["first-key", "second-key"])
     assert known.find(b"first-key") != known.find(b"second-key")
     assert None not in (known.find(b"first-key"), known.find(b"second-key"))

@@ -1,4 +1,4 @@
-"""Large bodies one in a round of the loop: nobody waits for all of them."""
+"""One large body per round of the event loop."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,7 +12,7 @@ BODIES = 250
 
 
 class Parser:
-    """An application that parses in one go, as a framework does."""
+    """An application that parses without yielding, as FastAPI does."""
 
     def __init__(self) -> None:
         self.rounds = 0
@@ -23,7 +23,7 @@ class Parser:
         self.parsed.append(self.rounds)
 
     async def count_rounds(self) -> None:
-        """What a health check needs: its turn."""
+        """Count rounds of the loop, as a health check needs them."""
         while len(self.parsed) < BODIES:
             await asyncio.sleep(0)
             self.rounds += 1

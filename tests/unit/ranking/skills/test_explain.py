@@ -1,4 +1,4 @@
-"""What counts as the same skill, with the real model."""
+"""Matched skills, with the real model."""
 
 from collections.abc import Sequence
 
@@ -81,7 +81,7 @@ def test_worth_rises_from_nothing_at_the_floor_to_one_for_the_same() -> None:
     ).tolist() == pytest.approx([0, 0, 0, 0.5, 1, 1], abs=1e-4)
 
 
-def test_a_list_costs_what_it_has_beyond_the_length_of_what_is_asked_for() -> None:
+def test_the_length_penalty_counts_skills_beyond_the_querys() -> None:
     left = discounts(2, length_penalty=0.2, sizes=9)
     assert left[[0, 1, 2, 3, 5, 9]].tolist() == pytest.approx(
         [1, 1, 1, 1 / 1.2, 1 / 1.4, 1 / 1.6]

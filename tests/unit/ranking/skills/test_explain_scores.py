@@ -1,4 +1,4 @@
-"""The figures of an explanation, on vectors that are worked out by hand."""
+"""Scores of explanations, with simple vectors."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ Vector = NDArray[np.float32]
 
 
 def vector(*head: float) -> Vector:
-    """(384,) float32: these, and zeros behind them."""
+    """(384,) float32: these numbers, padded with zeros."""
     row = np.zeros(384, np.float32)
     row[: len(head)] = head
     return row
@@ -44,7 +44,7 @@ def test_a_cosine_has_six_digits() -> None:
 @pytest.mark.parametrize(
     "other", [None, vector(), vector(np.nan), vector(np.inf), vector(1, -np.inf)]
 )
-def test_what_points_nowhere_has_no_cosine(other: Vector | None) -> None:
+def test_a_zero_vector_has_no_cosine(other: Vector | None) -> None:
     assert cosine(vector(1), other) is None
 
 

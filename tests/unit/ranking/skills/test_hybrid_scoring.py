@@ -1,4 +1,4 @@
-"""One score of three parts: bounds, order, and what each part gives alone."""
+"""The hybrid score: its range, order and parts."""
 
 from dataclasses import replace
 
@@ -87,7 +87,7 @@ def test_a_word_that_every_job_holds_twice_still_has_a_share() -> None:
     assert word_shares(np.array([3.0]), jobs=3).tolist() == [1]
 
 
-def test_a_question_without_words_scores_nothing() -> None:
+def test_a_query_without_words_scores_zero() -> None:
     shares = word_shares(np.zeros(0), jobs=7)
     assert word_scores(np.zeros((2, 0)), shares, np.ones(2)).tolist() == [0, 0]
 

@@ -1,4 +1,4 @@
-"""Weights of skills: rare ones count for more, and everyone gets the same digits."""
+"""Weights by rarity: reproducible to the last digit."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from app.storage.skill_counts import SkillCounts
 
 
 def near(count: int, seed: int) -> NDArray[np.float32]:
-    """Unit vectors of which many are alike."""
+    """Unit vectors, many of them similar."""
     rng = np.random.default_rng(seed)
     themes = rng.standard_normal((3, 384))
     rows = themes[rng.integers(0, 3, count)] + 0.6 * rng.standard_normal((count, 384))
@@ -65,7 +65,7 @@ def test_weights_are_the_same_to_the_last_bit_alone_and_in_company(
         assert single[:, 0].tobytes() == table[:, own[0]].tobytes()
 
 
-def test_weights_that_are_remembered_are_those_that_were_computed() -> None:
+def test_cached_weights_equal_computed_ones() -> None:
     rng = np.random.default_rng(3)
     vocabulary = vocabulary_of(near(300, 3), rng.integers(0, 999, 300).tolist(), 1000)
     queries = near(30, 4)
@@ -79,14 +79,14 @@ def test_weights_that_are_remembered_are_those_that_were_computed() -> None:
     assert same.tobytes() == first.tobytes()
 
 
-def test_other_counts_forget_what_was_remembered() -> None:
+def test_new_counts_clear_the_cached_weights() -> None:
     vocabulary = vocabulary_of(near(5, 5), [1, 2, 3, 4, 5], 10)
     cached_idf_weights(vocabulary, near(5, 5), [np.arange(5)])
     counted = replace(vocabulary, counts=SkillCounts(20, np.arange(5, dtype=np.int32)))
     assert not counted.rarities
 
 
-def test_no_more_is_remembered_than_its_bound() -> None:
+def test_the_cache_of_weights_is_limited() -> None:
     vocabulary = vocabulary_of(near(5, 6), [1, 2, 3, 4, 5], 10)
     for seed, asked in enumerate([400, 400, 400, REMEMBERED + 400, 1]):
         cached_idf_weights(vocabulary, near(asked, seed), [np.arange(asked)])
@@ -150,9 +150,9 @@ def test_weights_go_into_a_cursor_and_come_back_to_the_last_bit() -> None:
 @pytest.mark.parametrize(
     "weights", [[0.5, 0.5], [0.5, 0.5, 0.5], [2.0, -1.0, 0.0], [np.nan, 0.5, 0.5]]
 )
-def test_what_can_be_no_weights_is_refused(weights: list[float]) -> None:
+def test_invalid_weights_are_refused(weights: list[float]) -> None:
     assert not are_weights(np.array(weights), 3)
 
 
-def test_bytes_that_are_no_whole_numbers_of_floats_are_no_state() -> None:
+def test_bytes_that_are_not_floats_are_refused() -> None:
     assert from_bytes(bytes(15)) is None

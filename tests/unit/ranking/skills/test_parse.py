@@ -1,4 +1,4 @@
-"""What separates skills, what does not, and what makes two of them one."""
+"""Separators of skills, and equality of skills."""
 
 import pytest
 from hypothesis import example, given
@@ -87,7 +87,7 @@ def test_each_skill_is_a_part_of_the_text_once_and_within_its_bounds(text: str) 
 
 
 @given(TEXTS)
-def test_splitting_what_was_split_gives_the_same_keys(text: str) -> None:
+def test_splitting_is_idempotent(text: str) -> None:
     unbracketed = text.translate(dict.fromkeys(map(ord, OPENING + CLOSING)))
     keys = [skill.key for skill in split_skills(unbracketed)]
     names = [skill.name for skill in split_skills(unbracketed)]
@@ -98,7 +98,7 @@ def test_splitting_what_was_split_gives_the_same_keys(text: str) -> None:
 @given(
     st.lists(st.sampled_from(["C/C++", "Go", "R (base, tidy)", ".NET", "data base"]))
 )
-def test_a_list_of_skills_is_found_again_whatever_separates_it(
+def test_a_list_of_skills_is_split_at_any_separator(
     names: list[str],
 ) -> None:
     wanted = list(dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""What a text is split to changes only together with SPLIT_VERSION."""
+"""Splitting changes only together with SPLIT_VERSION."""
 
 import hashlib
 

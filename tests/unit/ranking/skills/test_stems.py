@@ -1,4 +1,4 @@
-"""Words to match by: stop words are left out, and English endings do not matter."""
+"""Stems: without stop words and English endings."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Forms of one skill are one skill, shown as written; ambiguous ones need context."""
+"""Synonyms: equal skills, shown as written; ambiguous forms need context."""
 
 import pytest
 

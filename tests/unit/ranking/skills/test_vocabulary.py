@@ -1,4 +1,4 @@
-"""Codes of vectors: their errors are within their bound."""
+"""Codes of vectors: errors within their bound."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""F111: the ways in which people and programs write a list of skills."""
+"""F111: formats of skill lists by people and programs."""
 
 # ruff: noqa: RUF001  (dashes and letters that look like others are what is tested)
 
@@ -56,7 +56,7 @@ def test_f111_a_list_as_a_literal_is_the_list(text: str) -> None:
     assert names(text) == ["Python", "C++", "R&D"]
 
 
-def test_f111_what_only_looks_like_a_literal_stays_as_it_was() -> None:
+def test_f111_text_that_only_looks_like_a_literal_is_unchanged() -> None:
     assert names("(See Job Description)") == ["(See Job Description)"]
     assert names("[a] and [b] tests") == ["[a] and [b] tests"]
     assert names("['Cloud (AWS, Azure)', \"O'Reilly\"]") == [
@@ -228,7 +228,7 @@ def test_f111_a_level_behind_a_skill_is_no_part_of_it(level: str) -> None:
         "apply grammar and spelling rules", "Oracle (11g and 12c)",
     ],
 )  # fmt: skip
-def test_f111_what_is_one_skill_stays_one_as_it_was_written(skill: str) -> None:
+def test_f111_a_single_skill_stays_whole(skill: str) -> None:
     assert names(skill) == [skill]
     assert names(f"Python, {skill}; SQL") == ["Python", skill, "SQL"]
     assert names(f"• {skill}\n• SQL") == [skill, "SQL"]

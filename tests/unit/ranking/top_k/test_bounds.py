@@ -1,4 +1,4 @@
-"""What bounds leave out, against a full sort that leaves out the same."""
+"""Constraints compared with a filtered full sort."""
 
 import uuid
 from collections.abc import Callable
@@ -85,7 +85,7 @@ KINDS: dict[str, Callable[[int], Any]] = {
     chunk=st.integers(1, 100),
     seed=st.integers(0, 2**31),
 )
-def test_the_best_within_bounds_equal_a_full_sort_of_what_is_within(
+def test_the_top_k_within_constraints_equals_a_filtered_sort(
     *,
     kind: str,
     levels: int,

@@ -1,4 +1,4 @@
-"""The running top-N against a full sort."""
+"""The running top-k compared with a full sort."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_it_equals_a_full_sort_however_the_stream_is_cut(
         assert got == full_sort(queries[number], ids, rows, size)
 
 
-def test_an_answer_does_not_depend_on_who_shares_the_pass() -> None:
+def test_a_result_does_not_depend_on_the_batch() -> None:
     ids, rows, queries = np.arange(3000), unit(3000, 1), unit(64, 2)
     together = CosineTopK(queries, [10] * 64)
     feed(together, ids, rows, [1000, 1000])

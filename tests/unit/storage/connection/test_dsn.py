@@ -1,4 +1,4 @@
-"""F118: what is wrong with a connection string is named, and never repeated."""
+"""F118: errors in connection strings are named, without quoting them."""
 
 import pytest
 from psycopg2.extensions import parse_dsn
@@ -146,7 +146,7 @@ PRIMARY = {"target_session_attrs": "read-write", "load_balance_hosts": "disable"
         ),
     ],
 )
-def test_the_primary_is_asked_for_where_there_are_several_hosts(
+def test_with_several_hosts_the_primary_is_selected(
     several: str, kept: dict[str, str]
 ) -> None:
     found = parse_dsn(primary(several))
@@ -163,7 +163,7 @@ def test_the_primary_is_asked_for_where_there_are_several_hosts(
         "dbname=name",
     ],
 )
-def test_a_string_with_one_host_stays_as_it_is(one: str) -> None:
+def test_a_string_with_one_host_is_unchanged(one: str) -> None:
     assert primary(one) == one
 
 

@@ -1,4 +1,4 @@
-"""F119: which errors of the database pass by themselves, and are tried again."""
+"""F119: transient errors of the database, which are retried."""
 
 import threading
 
@@ -18,7 +18,7 @@ MISSING = ("42P01", "42703", "42501")
 
 
 def tries_of(code: str) -> tuple[AppError, int]:
-    """What becomes of an error, and how often it is met by who has patience."""
+    """The final error, and the number of attempts."""
     tries = 0
 
     def action() -> None:
@@ -34,7 +34,7 @@ def tries_of(code: str) -> tuple[AppError, int]:
 
 
 @pytest.mark.parametrize("code", TRANSIENT)
-def test_f119_an_error_that_passes_is_tried_again(code: str) -> None:
+def test_f119_a_transient_error_is_retried(code: str) -> None:
     error, tries = tries_of(code)
     assert isinstance(error, DatabaseUnavailableError)
     assert "try again in a moment" in str(error)
@@ -52,7 +52,7 @@ def test_f119_an_error_that_lasts_is_neither_called_passing_nor_tried_again(
 
 
 @pytest.mark.parametrize("code", MISSING)
-def test_f119_what_lacks_is_named_and_not_waited_for(code: str) -> None:
+def test_f119_a_permanent_error_is_named_and_not_retried(code: str) -> None:
     error, tries = tries_of(code)
     assert isinstance(error, SchemaError)
     assert "run `python scripts/migrate.py`" in str(error)

@@ -1,4 +1,4 @@
-"""The thread that ends connections which outlive their deadline."""
+"""The watchdog, which ends connections after their deadline."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ def watchdog() -> Iterator[Watchdog]:
 
 @pytest.fixture
 def stalled() -> Iterator[Stalled]:
-    """Makes sockets whose peers are there and say nothing."""
+    """Sockets whose peers never respond."""
     with ExitStack() as open_sockets:
 
         def make() -> socket.socket:
@@ -32,7 +32,7 @@ def stalled() -> Iterator[Stalled]:
         yield make
 
 
-def test_a_silent_peer_is_given_up_at_the_deadline(
+def test_a_silent_peer_is_disconnected_at_the_deadline(
     watchdog: Watchdog, stalled: Stalled
 ) -> None:
     ours = stalled()
@@ -64,7 +64,7 @@ def test_a_deadline_after_one_that_was_kept_counts(
         assert ours.recv(1) == b""
 
 
-def test_f105_a_descriptor_that_somebody_else_got_meanwhile_is_left_alone(
+def test_f105_a_reused_descriptor_is_not_shut_down(
     watchdog: Watchdog, stalled: Stalled
 ) -> None:
     ours, other = stalled(), stalled()

@@ -1,4 +1,4 @@
-"""Framing of COPY BINARY, whatever the boundaries of the chunks."""
+"""Decoding of COPY BINARY, split at any position."""
 
 import itertools
 import struct

@@ -1,4 +1,4 @@
-"""Framing of records of skill ids, whatever the chunks and whatever the ids."""
+"""Decoding of skill ids, split at any position and with any ids."""
 
 import itertools
 import struct

@@ -1,4 +1,4 @@
-"""Reasons that cannot be given: the ranking by similarity stands without them."""
+"""A failure to explain leaves the ranking by similarity valid."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

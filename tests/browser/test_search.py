@@ -57,7 +57,7 @@ def test_typing_alone_finds_jobs_after_a_pause(page: Page) -> None:
     assert chips(page) == []
 
 
-def test_a_word_that_becomes_a_chip_is_not_asked_for_twice(page: Page) -> None:
+def test_a_word_that_becomes_a_chip_is_not_searched_twice(page: Page) -> None:
     page.clock.install()
     page.reload()
     asked: list[str] = []
@@ -100,7 +100,7 @@ def test_the_ranking_can_be_switched(page: Page) -> None:
     assert page.locator(".job h3").all_inner_texts() != plain
 
 
-def test_a_user_is_asked_for_by_id(page: Page) -> None:
+def test_a_search_by_user_id(page: Page) -> None:
     page.get_by_role("radio", name="By user").check()
     page.get_by_label("User id").fill("1")
     settle(page)
@@ -147,7 +147,7 @@ def test_many_missing_skills_are_folded_away(page: Page) -> None:
     expect(tags).to_have_count(20)
 
 
-def test_nothing_asked_is_where_it_starts(page: Page) -> None:
+def test_an_empty_search_shows_the_start(page: Page) -> None:
     expect(page.get_by_text("Start with what a person can do")).to_be_visible()
     expect(page.locator(".job")).to_have_count(0)
     expect(page.get_by_role("button", name="More jobs")).to_be_hidden()
