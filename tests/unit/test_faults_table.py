@@ -15,7 +15,7 @@ NUMBERED = re.compile(r"test_(?:[a-z]+_)?f\d+")
 # "f1_to_f12" is a range.
 RANGE = re.compile(r"f(\d+)_to_f(\d+)")
 NUMBER = re.compile(r"(?<![a-z0-9])f(\d+)(?![a-z0-9])")
-HEAD = "| fault | what is right | files (tests) |\n| --- | --- | --- |\n"
+HEAD = "| fault | expected behaviour | files (tests) |\n| --- | --- | --- |\n"
 ROW = re.compile(r"^\| F(\d+) \| (.*) \| (.*) \|$", re.MULTILINE)
 # Not more words than a reader takes in at a glance, and one sentence.
 SENTENCE = re.compile(r"[A-Z\d`][^|]{15,110}[^.|]\.")
