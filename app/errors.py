@@ -75,7 +75,7 @@ class DeadlineExceededError(UnavailableError):
     """The request's deadline passed before its answer was ready."""
 
 
-class TooManyWaitingError(UnavailableError):
+class QueueFullError(UnavailableError):
     """The queue of waiting requests is full."""
 
 

@@ -22,7 +22,7 @@ from app.errors import (
     AppError,
     ConnectionLostError,
     DeadlineExceededError,
-    TooManyWaitingError,
+    QueueFullError,
 )
 
 
@@ -101,7 +101,7 @@ class Batcher(Generic[QueryT, ResultT]):
 
         Gives a result or an error for each. They share a batch if `max_batch_size`
         allows; the queue and the caller's rate count each of them. Cancelling takes
-        them back. Raises TooManyWaitingError at once when the queue is full, or later
+        them back. Raises QueueFullError at once when the queue is full, or later
         when its caller holds the most of it; DeadlineExceededError when the deadline
         passes first; RateLimitedError when the caller's rate is used up; and the error
         of the batch.
@@ -140,8 +140,9 @@ class Batcher(Generic[QueryT, ResultT]):
                 self._start_threads()
             evicted = self._queue.push(request)
             self._changed.notify()
-        error = TooManyWaitingError(
-            "Others who ask for less came first; try again in a moment."
+        error = QueueFullError(
+            "The queue is full, and callers with a smaller share of it come first;"
+            " try again in a moment."
         )
         settle([(each, error) for each in evicted])
 

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Generic
 
 from app.batching.pending import PendingRequest, QueryT, ResultT
-from app.errors import TooManyWaitingError
+from app.errors import QueueFullError
 
 
 class FairQueue(Generic[QueryT, ResultT]):
@@ -39,7 +39,7 @@ class FairQueue(Generic[QueryT, ResultT]):
     ) -> list[PendingRequest[QueryT, ResultT]]:
         """Add a request; return those that it evicts.
 
-        Raises TooManyWaitingError if the queue is full and the request's own caller
+        Raises QueueFullError if the queue is full and the request's own caller
         holds the most of it.
         """
         evicted = self._make_room(request)
@@ -108,9 +108,9 @@ class FairQueue(Generic[QueryT, ResultT]):
         while self._is_too_much(queries, encodings):
             most = max(held, key=held.__getitem__, default=None)
             if most is None or held[most] <= own:
-                raise TooManyWaitingError(
-                    f"{self._queries} requests are waiting already; try again in a"
-                    " moment."
+                raise QueueFullError(
+                    f"The queue is full: {self._queries} queries are waiting; try again"
+                    " in a moment."
                 )
             last = next(
                 each

@@ -157,7 +157,7 @@ def test_f50_beyond_the_queue_a_request_is_refused_at_once(
     assert set(in_parallel(narrow, 16, ask)) == {200, 503}
     for seconds, response in refused:
         assert_unavailable(response)
-        assert response.json()["detail"].startswith("4 requests are waiting already;")
+        assert response.json()["detail"].startswith("The queue is full: 4 queries")
         assert seconds < 1.0  # a scan takes more
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.batching.batcher import Batcher, BatchScope
 from app.deadline import Deadline
-from app.errors import DeadlineExceededError, TooManyWaitingError
+from app.errors import DeadlineExceededError, QueueFullError
 from tests.support.batching import only
 from tests.support.waiting import be_slow
 
@@ -122,7 +122,7 @@ def test_f50_beyond_the_queue_a_request_is_refused_at_once(
         running = await ask(batcher, Asked("a"))
         await begun(gate)
         waiting = await ask(batcher, *[Asked(str(n)) for n in range(4)])
-        with pytest.raises(TooManyWaitingError, match="4 requests are waiting already"):
+        with pytest.raises(QueueFullError, match="The queue is full: 4 queries"):
             await only(batcher, Asked("x"), Deadline.after(LATER))
         gate.opened.release(100)
         await asyncio.gather(*running, *waiting)
@@ -254,13 +254,13 @@ def test_queries_of_one_request_share_a_batch_and_each_counts_in_the_queue(
         )
         await asyncio.sleep(0)
         assert batcher.waiting == 4
-        with pytest.raises(TooManyWaitingError, match="4 requests are waiting already"):
+        with pytest.raises(QueueFullError, match="The queue is full: 4 queries"):
             await only(batcher, Asked("x"), Deadline.after(LATER))
         gate.opened.release(100)
         return [*await asyncio.gather(*running, *single), *await together]
 
     assert asyncio.run(story()) == ["A", "B", "C", "D", "E"]
-    # "b" came first, and with it they would be four.
+    # "b" is first in the queue; together they would be four.
     assert gate.groups == [["a"], ["b"], ["c", "d", "e"]]
     assert batcher.waiting == 0
 
