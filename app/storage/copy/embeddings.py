@@ -42,10 +42,10 @@ class EmbeddingChunk:
 
 
 Consumer = Callable[[EmbeddingChunk], None]
-Records = TypeVar("Records")
+ChunkT = TypeVar("ChunkT")
 
 
-class CopyReader(io.RawIOBase, Generic[Records]):
+class CopyReader(io.RawIOBase, Generic[ChunkT]):
     """Decodes a COPY stream, whose writes may split records, for a consumer.
 
     `frame` decodes the complete records at the start of its argument: it returns their
@@ -54,8 +54,8 @@ class CopyReader(io.RawIOBase, Generic[Records]):
 
     def __init__(
         self,
-        frame: Callable[[memoryview], tuple[int, Records | None]],
-        consume: Callable[[Records], None],
+        frame: Callable[[memoryview], tuple[int, ChunkT | None]],
+        consume: Callable[[ChunkT], None],
     ) -> None:
         super().__init__()
         self._frame = frame
@@ -111,7 +111,7 @@ class RecordReader(CopyReader[EmbeddingChunk]):
 
 
 class _FixedFrame:
-    """Records of fixed size: the bytes become a structured view without a copy."""
+    """ChunkT of fixed size: the bytes become a structured view without a copy."""
 
     def __init__(self, kind: Literal["integer", "uuid"]) -> None:
         id_type = ">i8" if kind == "integer" else "S16"
@@ -144,7 +144,7 @@ class _FixedFrame:
 
 
 def _frame_text(data: memoryview) -> tuple[int, EmbeddingChunk | None]:
-    """Records of variable size, one by one: some 20 times the cost of fixed ones."""
+    """ChunkT of variable size, one by one: some 20 times the cost of fixed ones."""
     ids: list[bytes] = []
     spares: list[int] = []
     embeddings: list[NDArray[np.float32]] = []
