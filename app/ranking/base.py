@@ -1,4 +1,4 @@
-"""The protocol that every ranking implements, and what rankings are built from."""
+"""The protocol of rankings, and the services that rankings use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ class Ranking(Protocol):
     def rank(
         self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
     ) -> Sequence[Outcome]:
-        """A result, or the error that is its own, for each query.
+        """A result or an error for each query.
 
-        Raises AppError for what concerns all of them (the database, the deadline, the
-        model), and AbandonedError once nobody waits. Safe to call from several threads.
+        Raises AppError if all queries fail (database, deadline, model), and
+        AbandonedError if all their requests were cancelled. Thread-safe.
         """
         ...
 
 
 @dataclass(frozen=True)
 class RankingContext:
-    """What a ranking may be built from. `job_columns`: the names of JOB_COLUMNS."""
+    """The services that a ranking may use. `job_columns`: the names in JOB_COLUMNS."""
 
     database: Database
     encoder: Encoder

@@ -1,4 +1,4 @@
-"""What the queries of a request may have to encode, told before they wait."""
+"""The maximum number of encodings of a request, known before it waits."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,19 @@ from app.batching.cost import Cost
 from app.query.query import Query
 from app.ranking.skills.prepare import MAX_QUERY_SKILLS, query_skills
 
-# To split a longer text takes more than a millisecond: it counts as full of skills.
+# Splitting a longer text takes over a millisecond, so it counts as the maximum.
 MAX_COUNTED_CHARS = 2000
 
 
 def cost_of(queries: Sequence[Query]) -> Cost:
-    """Stored users cost no encoding, as a rule: the backfill has embedded them."""
+    """The cost of queries. Stored users count as none: the backfill embeds them."""
     return Cost(len(queries), sum(_encodings(query) for query in queries))
 
 
 def _encodings(query: Query) -> int:
     if query.text is None:
         return 0
-    # The whole text; and each of its skills, unless only whole texts are compared.
+    # The whole text, and each of its skills unless the ranking is `similarity`.
     if query.key.ranking == "similarity":
         return 1
     if len(query.text) > MAX_COUNTED_CHARS:

@@ -1,4 +1,4 @@
-"""What queries from jobs look for: the job's stored embedding, without the model."""
+"""Item-to-item ranking: prepare queries from jobs by their stored embeddings."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def prepare_jobs(
     *,
     version: str,
 ) -> list[Prepared]:
-    """Look the jobs up."""
+    """Read the jobs of the queries."""
     keys = [
         None if q.source_id is None else catalogue.job_id.parse(q.source_id)
         for q in queries
@@ -40,7 +40,7 @@ def without_itself(
     key: BatchKey,
     column: IdColumn,
 ) -> Page:
-    """The page without the job that was asked about; it has no next one."""
+    """The page without the query's own job. It has no next page."""
     others = [(column.from_stream(row.id), row) for row in ranked]
     if key.target == "jobs":
         others = [(id_, row) for id_, row in others if id_ != asked.own_id]

@@ -1,4 +1,4 @@
-"""What queries from profiles look for: a user's stored embedding, or a text."""
+"""Prepare queries from profiles: a user's stored embedding, or a text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ NO_SKILLS = "This user has no skills to match."
 class CosineQuery:
     """A text to encode, or a stored embedding: (dimension,) float32.
 
-    `query_hash` is that of its cursors; `own_id` the row that it was made from.
+    `query_hash`: the hash for its cursors. `own_id`: the id of its own row.
     """
 
     vector: str | NDArray[np.float32]
@@ -29,7 +29,7 @@ class CosineQuery:
     own_id: Id | None = None
 
 
-# What a query looks for, its own error, or a sentence that says why there is nothing.
+# A prepared query, its error, or a message that explains an empty result.
 Prepared = CosineQuery | AppError | str
 
 
@@ -40,7 +40,7 @@ def prepare_profiles(
     *,
     version: str,
 ) -> list[Prepared]:
-    """Look the users up, and check the cursors."""
+    """Read the users of the queries, and check the cursors."""
     keys = [
         None if q.source_id is None else catalogue.user_id.parse(q.source_id)
         for q in queries

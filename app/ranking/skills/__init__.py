@@ -1,1 +1,1 @@
-"""Ranking skill by skill."""
+"""Ranking by skills."""

@@ -7,7 +7,7 @@ from app.ranking.skills.words import ADJECTIVES, PAIRS, SHARED_HEADS
 
 AND = re.compile(r"\s+(?:and|&)\s+", re.IGNORECASE)
 
-# Two activities or qualities in a row are one phrase more often than two skills.
+# Two consecutive activities or qualities are usually one phrase, not two skills.
 ABSTRACT = re.compile(
     r"(?:ing|sign|ment|tion|sion|ance|ence|ness|ity|ship|ysis|ure|gy|is[ei]|al|ive)$",
     re.IGNORECASE,
@@ -54,7 +54,7 @@ def _is_one_term(parts: list[str], *, ends_list: bool) -> bool:
     if not all(any(map(str.isalnum, part)) for part in plain):
         return True
     if all(part[0].isdecimal() for part in plain):
-        return True  # "10 & 11" are versions of what stands before
+        return True  # "10 & 11" are versions of the preceding word
     return not ends_list and all(map(ABSTRACT.search, plain))
 
 

@@ -1,8 +1,8 @@
-"""Tells that a short form spells a long one by its initials, without any list."""
+"""Detect short forms by their initials, without a list."""
 
 import re
 
-# Two letters stand for too many things: they need a list with contexts.
+# Two letters are ambiguous: they need a list with contexts.
 LEAST_LETTERS = 3
 MOST_LETTERS = 6
 SMALL_WORDS = frozenset({"a", "and", "as", "by", "for", "in", "of", "on", "the", "to"})
@@ -32,7 +32,7 @@ def is_short_form(short: str, long: str) -> bool:
 
 
 def same_by_initials(one: str, other: str) -> bool:
-    """As `is_short_form`, whichever of two keys is the short one."""
+    """As `is_short_form`, in either direction."""
     return is_short_form(one, other) or is_short_form(other, one)
 
 

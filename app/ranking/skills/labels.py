@@ -1,15 +1,15 @@
-"""Labels before skills ("Technical skills:"), told from skills by their words alone."""
+"""Labels before skills ("Technical skills:"), detected by their words."""
 
 import re
 
 from app.ranking.skills.words import BESIDE_LABELS, HEADINGS, LABELS
 
-# Behind a label; looked for in the first characters only.
+# The end of a label, searched in the first characters only.
 END = re.compile(r"[:：]|\s[-–—]+(?=\s|$)")  # noqa: RUF001
 MAX_LABEL_CHARS = 60
-BEGUN = re.compile(r"[\[{\"']")  # a literal, in which a label is a key
+BEGUN = re.compile(r"[\[{\"']")  # a literal, in which labels are keys
 LABEL_WORD = re.compile(r"[^\W\d_]+")
-# Where a sentence ends and a label begins: "Python. Tools: Git".
+# A label after the end of a sentence: "Python. Tools: Git".
 LATER = re.compile(r"(?<=[.!?])\s+(?=([^.:：,;!?]{1,60})[:：]\s)")  # noqa: RUF001
 
 
@@ -28,7 +28,7 @@ def without_label(item: str) -> str:
 
 
 def is_label(text: str) -> bool:
-    """Whether a text holds the words of labels and no others."""
+    """Whether a text consists of words of labels only."""
     words = [] if BEGUN.search(text) else LABEL_WORD.findall(text.casefold())
     return (
         len(words) > 0
@@ -38,14 +38,14 @@ def is_label(text: str) -> bool:
 
 
 def is_heading(text: str) -> bool:
-    """Whether a line above a list is its heading, also without a colon."""
+    """Whether a line is the heading of the list below it, even without a colon."""
     return is_label(text) and not HEADINGS.isdisjoint(
         LABEL_WORD.findall(text.casefold())
     )
 
 
 def split_at_labels(line: str) -> list[str]:
-    """The pieces of a line, each with its own label."""
+    """The parts of a line, each with its own label."""
     pieces = []
     start = 0
     for found in LATER.finditer(line):

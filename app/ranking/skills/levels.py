@@ -1,4 +1,4 @@
-"""How well somebody knows a skill, and for how long: words behind a skill, no skill."""
+"""Levels and years of experience, which are not part of a skill."""
 
 import re
 
@@ -13,7 +13,7 @@ CEFR = re.compile(r"(?<!\w)[ABC][12]\+?(?!\w)")
 
 BRACKETED = re.compile(r"\s*[(\[（]([^()\[\]（）]{1,60})[)\]）]$")  # noqa: RUF001
 DASHED = re.compile(r"(?:\s+[-–—]+\s*|\s*[:：=]\s*|\s+[-–—])([^-–—:：=]{1,60})$")  # noqa: RUF001
-# Without a dash, only what holds a number: "Python 5+ years", "SQL 80 %".
+# Without a dash, only with a number: "Python 5+ years", "SQL 80 %".
 BARE = re.compile(
     r"\s+((?:(?:over|with|at\s+least|min\.?|minimum|approx\.?)\s+)?\d[^()]{0,40})$",
     re.IGNORECASE,
@@ -40,14 +40,14 @@ def without_level(item: str) -> str:
         found = pattern.search(item)
         if found and is_level(found[1], bare=pattern is BARE):
             skill = item[: found.start()]
-            # Prose goes on without a dash: "travel across the state up to 50%".
+            # Prose has no dash: "travel across the state up to 50%".
             if pattern is not BARE or len(skill.split()) <= MAX_BARE_WORDS:
                 return skill
     return BEFORE.sub("", item)
 
 
 def is_level(text: str, *, bare: bool = False) -> bool:
-    """Whether a text says a level and nothing else; `bare`: by a number."""
+    """Whether a text is only a level; `bare`: a number counts as a level."""
     rest, amounts = AMOUNT.subn(" ", text)
     rest, cefr = CEFR.subn(" ", rest)
     words = LEVEL_WORD.findall(rest.casefold())
@@ -64,7 +64,7 @@ def is_level(text: str, *, bare: bool = False) -> bool:
 
 
 def is_level_alone(text: str) -> bool:
-    """Whether a whole item is a level: "advanced", "5+ years", not "basic"."""
+    """Whether a whole item is a level: "advanced", "5+ years", but not "basic"."""
     words = set(LEVEL_WORD.findall(text.casefold()))
     return (
         is_level(text)

@@ -1,4 +1,4 @@
-"""How people write lists: separators, bullets, numbers, lines. It knows no words."""
+"""The syntax of lists: separators, bullets, numbers, lines."""
 
 # ruff: noqa: RUF001  (full-width separators look like ASCII ones, and are not)
 
@@ -11,14 +11,14 @@ OPENING, CLOSING = "([{（［", ")]}）］"
 
 PARENTHESIS = re.compile(f"[{re.escape(OPENING)}]")
 
-# Every line break that Unicode knows.
+# All line breaks of Unicode.
 LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# cp1252's bullet is a control character, Word's are in the private-use area, and
-# UTF-8's was often read as cp1252.
+# Also cp1252's bullet, a control character; Word's, in the private-use area; and
+# UTF-8's bullet decoded as cp1252.
 BULLETS = "•‣⁃⁌⁍∙●○◦◉◎■□▪▫◆◇❖►▻▶▷▸▹➢➣➤➥✓✔✗✘✦✧★☆⭐☐☑☒✅❑❒⦁⦾⦿⬤⚫⚪◼◻◾◽‧\x95"
-# A comma between digits groups thousands, a middle dot between two l belongs to a
-# Catalan word. A hyphen or an asterisk before a space is a bullet at the start of an
-# item only, see trim.MARKER.
+# Not a comma between digits (thousands), nor a middle dot between two l (Catalan). A
+# hyphen or an asterisk before a space is a bullet only at the start of an item, see
+# trim.MARKER.
 SEPARATOR = re.compile(
     rf"{LINE_BREAK.pattern}"
     r"|(?<!\d),|,(?!\d{3}(?!\d))"
@@ -28,7 +28,7 @@ SEPARATOR = re.compile(
 )
 COMMAS = frozenset(",，、،")
 
-# A bullet that comes again in the same line: "- Python - SQL".
+# A repeated bullet in one line: "- Python - SQL".
 LINE_BULLET = re.compile(r"\s*([-–—*+>»→o])\s+\S")
 NUMBER = re.compile(r"(?<!\S)\(?(\d{1,3})[.)]\s+(?=\S)")
 LINE_NUMBER = re.compile(
@@ -39,14 +39,14 @@ NUMBER_AND_TAB = re.compile(r"((?:^|\s)\(?\d{1,3}[.)])\t+")
 
 @dataclass(frozen=True)
 class Item:
-    """A piece between separators. `ends_list`: the last one, behind a comma."""
+    """The text between two separators. `ends_list`: the last one, after a comma."""
 
     text: str
     ends_list: bool = False
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines that hold something, without numbers before all of them."""
+    """The non-empty lines, without numbers that precede all of them."""
     text = NUMBER_AND_TAB.sub(r"\1 ", text)
     lines = [line for _, line in _cut(text, LINE_BREAK) if line.strip()]
     found = [LINE_NUMBER.match(line) for line in lines]
@@ -90,7 +90,7 @@ def numbered(line: str) -> list[str]:
 
 
 def items_of(piece: str) -> Iterator[Item]:
-    """What separators outside of parentheses leave of a piece of a line."""
+    """The parts of a line between separators outside of parentheses."""
     cut = [found for found in _cut(piece, SEPARATOR) if found[1].strip()]
     for place, (separator, text) in enumerate(cut, start=1):
         is_last = place == len(cut) and separator in COMMAS
@@ -98,7 +98,7 @@ def items_of(piece: str) -> Iterator[Item]:
 
 
 def _cut(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """(the separator before it, the piece) for each piece of a text."""
+    """(preceding separator, part) for each part of a text."""
     protected = _inside_parentheses(text) if PARENTHESIS.search(text) else None
     start, separator = 0, ""
     for match in pattern.finditer(text):
@@ -109,14 +109,14 @@ def _cut(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
 
 
 def _inside_parentheses(text: str) -> list[bool]:
-    """True for each character between parentheses that are closed again."""
+    """True for each character inside closed parentheses."""
     depth = [0] * (len(text) + 1)
     opened: list[int] = []
     for position, character in enumerate(text):
         if character in OPENING:
             opened.append(position)
         elif character in CLOSING and opened:
-            # One never closed protects nothing; what is nested in it still does.
+            # An unclosed parenthesis has no effect, but closed ones inside it do.
             depth[opened.pop()] += 1
             depth[position] -= 1
     return [level > 0 for level in accumulate(depth)]

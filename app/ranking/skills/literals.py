@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 CLOSED_BY = {"[": "]", "{": "}", "(": ")"}
-# A string begins where an item can begin: an apostrophe inside a word begins none.
+# A string starts where an item can start, so not at an apostrophe inside a word.
 STRING = re.compile(
     r"""(?<=[\[{(,:\s])[ub]?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?=\s*(?:[\]}),:]|['"\s]))""",
     re.DOTALL,
@@ -14,12 +14,12 @@ ITEM = re.compile(STRING.pattern + r"|([^\s,\[\]{}()'\"][^,\[\]{}]*)", re.DOTALL
 JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 SURROGATE = re.compile("[\ud800-\udfff]")
 CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
-# Python's spellings of what JSON has too.
+# Python's spellings of JSON constants.
 CONSTANTS = {"None": "null", "True": "true", "False": "false", "(": "[", ")": "]"}
 CONSTANT = re.compile(r"\b(?:None|True|False)\b|[()]|,(?=\s*[\])}])")
 NO_SKILL_TEXTS = ("", "NULL", "None")
 BRACKET = re.compile(r"[\[\]{}]")
-# In an object, the key of the skill's name.
+# The key of the skill's name in an object.
 NAMES = ("name", "skill", "skill_name", "label", "title", "value", "text")
 
 
@@ -41,12 +41,12 @@ def read_list(text: str) -> list[str] | None:
         except (ValueError, RecursionError):
             continue
     if text[0] == "(" and ("," not in text or STRING.search(text)):
-        return None  # a remark: "(see below)", or a formula
+        return None  # a note such as "(see below)", or a formula
     return _loose_items(text)
 
 
 def _is_enclosed(text: str) -> bool:
-    """Whether the first bracket is closed by the last character."""
+    """Whether the last character closes the first bracket."""
     if len(text) < 2 or CLOSED_BY.get(text[0]) != text[-1]:  # noqa: PLR2004
         return False
     opening, closing = text[0], text[-1]
@@ -59,7 +59,7 @@ def _is_enclosed(text: str) -> bool:
 
 
 def _as_json(text: str) -> str:
-    """Python's notation in JSON's: quotes, constants, tuples, commas at the end."""
+    """Convert Python's notation to JSON: quotes, constants, tuples, trailing commas."""
     pieces = []
     start = 0
     for string in STRING.finditer(text):
@@ -90,7 +90,7 @@ def _flat(value: object) -> Iterator[str]:
         for item in value:
             yield from _flat(item)
     elif value is not None and not isinstance(value, bool):
-        # Half of a surrogate pair cannot be stored or sent.
+        # A lone surrogate cannot be stored or sent.
         yield SURROGATE.sub("", str(value))
 
 
@@ -101,12 +101,12 @@ def _flat_object(value: dict[str, object]) -> Iterator[str]:
             yield from _flat(named[name])
             return
     lists = [item for item in value.values() if isinstance(item, list)]
-    # Groups of skills under labels, or skills with a level each.
+    # Groups of skills under labels, or skills with their levels.
     yield from _flat(lists or list(value))
 
 
 def _loose_items(text: str) -> list[str]:
-    """Items with quotes or without: what Postgres, YAML, NumPy or a person writes."""
+    """Items with or without quotes, as in Postgres, YAML, NumPy or plain lists."""
     if not STRING.search(text):
         return [BRACKET.sub(",", text[1:-1]) if text[0] != "(" else text[1:-1]]
     found = [

@@ -1,9 +1,9 @@
-"""HTML in a skills text: entities and tags to plain text. It renders nothing."""
+"""Convert HTML in a skills text to plain text."""
 
 import html
 import re
 
-# Those that end a line where a browser shows them, and those inside a line.
+# Block elements, which end a line in a browser, and inline elements.
 BLOCKS = (
     "address article aside blockquote body br caption center dd div dl dt fieldset"
     " footer form h1 h2 h3 h4 h5 h6 head header hr html li main nav ol option p pre"
@@ -16,7 +16,7 @@ INLINE = (
 
 
 def _tags(names: str) -> re.Pattern[str]:
-    # Known names only: "List<String>" and "a < b" are no tags.
+    # Known names only: "List<String>" and "a < b" are not tags.
     return re.compile(
         rf"</?(?:{'|'.join(names.split())})(?:\s[^<>]*)?/?>", re.IGNORECASE
     )
@@ -29,11 +29,11 @@ SEEN_AGAIN = {
     "script": re.compile(r"</script\s*>", re.IGNORECASE),
     "style": re.compile(r"</style\s*>", re.IGNORECASE),
 }
-# Only with its semicolon: "R&D" and "sales&notes" hold no entity.
+# Only with a semicolon: "R&D" and "sales&notes" contain no entity.
 ENTITY = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE
 )
-# What was escaped twice on its way is unescaped twice.
+# Texts may be escaped twice.
 MOST_ROUNDS = 3
 
 
@@ -59,7 +59,7 @@ def _without_tags(text: str) -> str:
 
 
 def _without_unseen(text: str) -> str:
-    """The text less comments, scripts and styles that are closed again."""
+    """The text without comments, and without closed scripts and styles."""
     pieces = []
     start = 0
     while found := UNSEEN.search(text, start):

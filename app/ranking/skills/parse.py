@@ -1,4 +1,4 @@
-"""A skills text to its skills. It knows how skills are listed, not skills."""
+"""Split a skills text into skills."""
 
 import re
 import unicodedata
@@ -16,28 +16,28 @@ from app.ranking.skills.trim import trimmed
 # an earlier version are made again; a test compares it with what a sample gives.
 SPLIT_VERSION = 2
 
-# A longer one is prose; MiniLM sees 256 word pieces at most, about this much text.
+# A longer item is prose. MiniLM reads at most 256 word pieces, about this much text.
 MAX_SKILL_CHARS = 200
-# The longest real list, all technologies of one O*NET occupation, has fewer.
+# The longest real list, the technologies of one O*NET occupation, is shorter.
 MAX_SKILLS = 512
 
 SLASHED = re.compile(r"[^\s/()]+(?:/[^\s/()]+)+")
-# Single words that mean one thing together. Shorter ones (C/C++, CI/CD, TCP/IP,
-# PL/SQL, I/O) are told by their length.
+# Pairs of words that are one term. Shorter ones (C/C++, CI/CD, TCP/IP, PL/SQL, I/O) are
+# detected by their length.
 ONE_TERM = frozenset({"client/server", "gnu/linux", "input/output", "read/write"})
 NOT_A_SKILL = frozenset(
     {"", "etc", "and", "or", "n/a", "n.a", "na", "nan", "nil", "none", "null"}
     | {"undefined", "not applicable", "not available"}
 )
 
-# Zero-width and direction marks carry no meaning; a joiner inside a word may, but
-# the model drops all of them alike.
+# Zero-width and direction marks have no meaning. A joiner inside a word may, but the
+# model drops all of them.
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
 @dataclass(frozen=True)
 class Skill:
-    """`name` as it was written, `key` as it is compared, stored and embedded."""
+    """A skill: `name` as written, `key` as compared, stored and embedded."""
 
     name: str
     key: str
@@ -66,12 +66,12 @@ def split_skills(text: str) -> list[Skill]:
 
 
 def skill_key(name: str) -> str:
-    """The identity of a skill: compatibility-normalised, case-folded, single spaces.
+    """The key of a skill: compatibility-normalized, case-folded, single spaces.
 
-    Applying it twice changes nothing.
+    Idempotent.
     """
     key = name
-    # Folding can undo normalisation, and normalising can give capitals: to the end.
+    # Folding can undo normalization, and normalizing can produce capitals: repeat.
     while (folded := _folded(key)) != key:
         key = folded
     return key
@@ -84,7 +84,7 @@ def _folded(name: str) -> str:
 
 
 def _items(text: str) -> Iterator[Item]:
-    """The items of a text, line by line; a list that a program wrote, item by item."""
+    """The items of a text: line by line, or those of a literal list."""
     for part in _written(text):
         lines = lines_of(part)
         if len(lines) > 1 and is_heading(lines[0]):

@@ -1,6 +1,6 @@
-"""Match credit of a similarity, and what a long list costs.
+"""The match credit of a similarity, and the length penalty.
 
-The numbers come from `make eval`; docs/skills.md has the reasons and the figures.
+The numbers come from `make eval`; docs/skills.md has the reasons and figures.
 """
 
 from typing import TypeVar
@@ -8,43 +8,45 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-# Below it two skills have nothing to do with one another, and count nothing: chosen
-# on one half of the paraphrased ESCO profiles for the best recall@1.
+# Below this similarity two skills are unrelated and earn no credit: chosen on the
+# development half of the paraphrased ESCO profiles for the best recall@1.
 FLOOR = 0.6
 
-# From here on one skill is taken for another: of paraphrases of a skill 63 % reach
-# it, of the most similar skills that are no paraphrases 21 %, of random ones 0.02 %.
+# From this similarity on a skill counts as matched: 63 % of paraphrases reach it, 21 %
+# of the most similar skills that are not paraphrases, 0.02 % of random pairs.
 MATCHED = 0.8
 
-# A skill is itself to about 1e-7 only: from here on it counts whole, or rounding would
-# decide between jobs that have the same of the user's skills.
+# The similarity of a skill with itself is 1 only to about 1e-7. From this value on the
+# credit is 1, or rounding would order jobs with the same skills.
 SAME = 0.99999
 
-# The steepest rise of `match_credit`: errors of similarities grow by at most this.
+# The slope of `match_credit`: it multiplies errors of similarities.
 STEEPNESS = 1 / (SAME - FLOOR)
 
-# A job that lists one skill more than the user keeps 1 / 1.15 of its score, and each
-# doubling beyond takes as much again: a list of everything fits everyone a little.
+# A job that lists one skill more than the user keeps 1 / 1.15 of its score; each
+# doubling adds as much to the penalty. Otherwise a list of everything fits everyone.
 LENGTH_PENALTY = 0.15
 
-# A user's skill counts by this power of its inverse document frequency: 0 would be all
-# alike, 1 lets what hardly any job lists decide alone.
+# The exponent of the inverse document frequency in a skill's weight: 0 gives equal
+# weights, 1 lets the rarest skills dominate.
 RARITY = 0.5
 
 Float = TypeVar("Float", np.float32, np.float64)
 
 
 def match_credit(similarity: NDArray[Float]) -> NDArray[Float]:
-    """From 0 at FLOOR to 1 for the same skill: about the probability, among skills
-    that look alike, that one does for the other.
+    """From 0 at FLOOR to 1 for the same skill.
+
+    About the probability, among similar skills, that one can replace the other.
     """
     credit: NDArray[Float] = np.clip((similarity - FLOOR) * STEEPNESS, 0, 1)
     return credit
 
 
 def discounts(asked: int, *, length_penalty: float, sizes: int) -> NDArray[np.float64]:
-    """(sizes + 1,): what is left of the score of a row that lists so many skills when
-    `asked` are looked for. 1 for a list that is no longer than that.
+    """(sizes + 1,): the factor of a row's score, by the number of skills it lists.
+
+    1 for a list that is not longer than `asked`, the number of skills in the query.
     """
     surplus = np.maximum(np.arange(sizes + 1) - asked, 0)
     left: NDArray[np.float64] = 1 / (1 + length_penalty * np.log2(1 + surplus))
@@ -55,7 +57,7 @@ def weighted(
     worths: NDArray[np.float64],  # (n, k)
     weights: NDArray[np.float64],  # (k,)
 ) -> NDArray[np.float64]:
-    """(n,): the weighted mean of each row, the same digits for one row and for many."""
-    # Not by BLAS, whose last digit depends on the number of rows.
+    """(n,): the weighted mean of each row, independent of the number of rows."""
+    # Not BLAS, whose last digits depend on the number of rows.
     mean: NDArray[np.float64] = np.ascontiguousarray(worths * weights).sum(axis=1)
     return mean

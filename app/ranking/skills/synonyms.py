@@ -1,7 +1,4 @@
-"""Short forms, spellings and product names of one skill, by its canonical form.
-
-It maps keys of skills; where the pairs are kept is the caller's.
-"""
+"""Maps short forms, spellings and product names of a skill to its canonical form."""
 
 import csv
 from collections import defaultdict
@@ -14,10 +11,10 @@ from app.ranking.skills.stems import words_of
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a form stands for.
+    """A meaning of a form.
 
-    `context`: stems of which one must stand in the text's other skills; empty for a
-    form that has one meaning everywhere.
+    `context`: stems, one of which must occur in the text's other skills; empty for an
+    unambiguous form.
     """
 
     canonical: str
@@ -31,16 +28,15 @@ class Synonyms:
         self._meanings = meanings
 
     def __len__(self) -> int:
-        """How many pairs of a form and its meaning there are."""
+        """The number of pairs of a form and a meaning."""
         return sum(map(len, self._meanings.values()))
 
     def canonical(self, skills: Sequence[Skill]) -> list[Skill]:
-        """The skills in their order, each canonical form once, named as written.
+        """The skills in order, each canonical form once, named as written.
 
-        An ambiguous form ("PM") takes the meaning whose context shares most words
-        with the text's other skills. It stays as written where none shares a word or
-        two share equally many: a skill that is not understood does less harm than one
-        that is misunderstood.
+        An ambiguous form ("PM") gets the meaning whose context shares most words with
+        the text's other skills. Without a unique best meaning it is unchanged: an
+        unknown skill is less harmful than a misunderstood one.
         """
         found: dict[str, Skill] = {}
         for place, skill in enumerate(skills):
@@ -64,10 +60,11 @@ class Synonyms:
 
 
 def read_synonyms(lines: Iterable[str]) -> Synonyms:
-    """Of a CSV `form,canonical,context` with a header; context words by spaces.
+    """Read a CSV `form,canonical,context` with a header; context words separated by
+    spaces.
 
     Raises ValueError, with the line's number, for a form that is empty, canonical
-    itself, without context in spite of several meanings, or there twice.
+    itself, duplicate, or ambiguous without a context.
     """
     meanings: dict[str, list[Meaning]] = defaultdict(list)
     canonical: dict[str, int] = {}

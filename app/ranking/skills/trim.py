@@ -1,4 +1,4 @@
-"""An item of a list to the skill in it: less bullet, label, quotes and level."""
+"""Reduce an item of a list to its skill: without bullet, label, quotes and level."""
 
 import re
 
@@ -7,14 +7,14 @@ from app.ranking.skills.levels import is_level_alone, without_level
 
 MAX_ITEM_CHARS = 1000
 
-# Most items are words and nothing else. No marker is longer than two letters, and
-# "etc" ends no skill.
+# Most items consist of words only. No marker is longer than two letters, and "etc" ends
+# no skill.
 PLAIN = re.compile(
     r"(?!and )[^\W\d_]{3,}(?: [^\W\d_]{2,}[+#]*)*(?<! [Ee]tc)(?<! usw)", re.IGNORECASE
 )
 
-# Before a skill. A dash, an asterisk or a number needs a space or a letter behind it:
-# "-5 °C", "3D" and ".NET" have neither.
+# A marker before a skill. A dash, an asterisk or a number must be followed by a space
+# or a letter: "-5 °C", "3D" and ".NET" are not markers.
 MARKER = re.compile(
     r"""^(?:
       (?:[-*–—·⋅+>»→⇒➔➜~#]+|o)(?:\s+|$)                # dashes and other bullets
@@ -62,7 +62,7 @@ def _less_one(item: str) -> str:
 
 
 def _unwrapped(item: str) -> str:
-    """The item less quotes or emphasis around it."""
+    """The item without quotes or emphasis around it."""
     if not item or (item[0].isalnum() and item[-1].isalnum()):
         return item
     if len(item) > 2 and TRIMMED_QUOTES.get(item[0]) == item[-1]:  # noqa: PLR2004
@@ -77,7 +77,7 @@ def _unwrapped(item: str) -> str:
 
 
 def _without_half_a_pair(item: str) -> str:
-    """Less a quote whose other one stands in another item; 5" is a length."""
+    """Without an unpaired quote, whose other one is in another item; 5" is a length."""
     if item[0] == '"':
         return item[1:].lstrip()
     if item[-1] == '"' and not item[-2].isdecimal():

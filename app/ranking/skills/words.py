@@ -1,4 +1,4 @@
-"""The words that tell a skill from what stands around it: levels, labels, pairs."""
+"""The words that identify levels, labels and pairs in skills texts."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -15,7 +15,7 @@ LEVELS = _words("""
     intermedio nativo fluido avançado fluente avanzato madrelingua
     продвинутый начальный средний базовый свободно 精通 熟练 熟悉 了解 上級 中級 初級
 """)
-# Of these alone nobody can tell a level from a skill or a remark.
+# Ambiguous words: a level, a skill or a note.
 VAGUE_LEVELS = _words("""
     basic basics native plus bonus must nice good strong solid high low medium average
     excellent familiar upper lower essential elementary required
@@ -32,7 +32,7 @@ TIME_UNITS = _words("""
     anos лет год года 年
 """)
 
-# A label, also as a heading without a colon.
+# Labels, also as headings without a colon.
 HEADINGS = _words("""
     skill skills skillset skillsets competency competencies competence competences
     requirement requirements qualification qualifications proficiencies expertise
@@ -57,7 +57,7 @@ BESIDE_LABELS = LABELS | _words("""
     tecniche ключевые профессиональные
 """)
 
-# Pairs that mean one thing together.
+# Pairs of words that are one term.
 PAIRS = _words("""
     r/d q/a m/a p/l
     arts/crafts backup/recovery backup/restore bed/breakfast billing/collections
@@ -95,7 +95,7 @@ PAIRS = _words("""
     bang/olufsen black/decker dun/bradstreet ernst/young johnson/johnson procter/gamble
     rohde/schwarz smith/nephew standard/poor's
 """)
-# Behind two different words one of these belongs to both: "data and process analysis".
+# After two different words, such a word belongs to both: "data and process analysis".
 SHARED_HEADS = _words("""
     ability abilities applications background concepts engineer engineers environment
     environments equipment experience information issues knowledge manager methodologies

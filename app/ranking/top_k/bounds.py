@@ -1,6 +1,4 @@
-"""Which rows may be among the best of a query, whatever their score's rank: none that
-is excluded, scores too little, or was on a page before.
-"""
+"""Per-query constraints: excluded ids, minimum score, cursor position."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +10,14 @@ from numpy.typing import NDArray
 from app.query.constraints import Constraints
 from app.query.ids import IdColumn
 
-# What float32 may lose of a bound.
+# The rounding error of a bound in float32.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One ranked row: its id as the stream holds it, its score, and what orders rows
-    of equal score, highest first.
+    """One ranked row: its id as in the stream, its score, and the tie breaker, highest
+    first.
     """
 
     id: Any
@@ -29,7 +27,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Those of one query; ids as the stream holds them."""
+    """The bounds of one query, with ids as in the stream."""
 
     least: float = -np.inf
     after: Scored | None = None
@@ -37,7 +35,9 @@ class Bounds:
 
     @classmethod
     def of(cls, constraints: Constraints, column: IdColumn) -> "Bounds":
-        """An excluded id that no row can have excludes nothing."""
+        """The bounds for some constraints. Excluded ids that no row can have are
+        ignored.
+        """
         excluded = [column.parse(id_) for id_ in constraints.exclude]
         after, last = None, constraints.after
         if last is not None and (id_ := column.parse(last.id)) is not None:
@@ -50,16 +50,16 @@ class Bounds:
 
 
 class BoundsOfAll:
-    """Those of several queries; `margin` as in `TopK`."""
+    """The bounds of several queries; `margin` as in `TopK`."""
 
     def __init__(self, bounds: Sequence[Bounds], *, margin: float) -> None:
         margin += ROUNDING
         self._least = np.array([each.least for each in bounds])
-        # What a row must reach approximately to be looked at: (q, 1) float32.
+        # The threshold for approximate scores: (q, 1) float32.
         self.floor = (self._least - margin)[:, None].astype(np.float32)
         self._excluded = _Excluded([each.excluded for each in bounds])
         self._has_pages = any(each.after for each in bounds)
-        first = Scored(b"", np.inf)  # comes before every row
+        first = Scored(b"", np.inf)  # precedes every row
         after = [each.after or first for each in bounds]
         self._score = np.array([each.score for each in after])
         self._second = np.array([each.second for each in after])
@@ -72,14 +72,16 @@ class BoundsOfAll:
         scores: NDArray[np.float32],  # (q, n) approximate
         ids: NDArray[Any],
     ) -> None:
-        """Put NaN where a row is excluded, or surely on a page before."""
+        """Set the scores of excluded rows, and of rows surely on an earlier page, to
+        NaN.
+        """
         if self._excluded:
             scores[self._excluded.found(ids)] = np.nan
         if self._has_pages:
             scores[scores > self._surely_before] = np.nan
 
     def without_doubtful(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same scores without NaN, and without what may be on a page before."""
+        """The scores without NaN, and without rows that may be on an earlier page."""
         left_out = np.isnan(scores)
         if self._has_pages:
             left_out |= scores > self._surely_after
@@ -89,10 +91,12 @@ class BoundsOfAll:
         self,
         query: NDArray[np.int64],
         ids: NDArray[Any],
-        scores: NDArray[np.float64],  # exact, as published; `seconds` as well
+        scores: NDArray[
+            np.float64
+        ],  # exact, rounded as in responses; `seconds` as well
         seconds: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
-        """Which of some rows are within the bounds of their query; none is excluded."""
+        """Which rows are within their query's bounds, excluded ids aside."""
         admitted: NDArray[np.bool_] = scores >= self._least[query]
         if self._has_pages and len(ids):
             admitted &= self._is_after(query, ids, scores, seconds)
@@ -105,8 +109,9 @@ class BoundsOfAll:
         scores: NDArray[np.float64],
         seconds: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
-        """By score, second score and id, the last row itself never: on a processor
-        whose last digits differ it might come again.
+        """Whether rows come after the cursor, by score, tie breaker and id.
+
+        The cursor's own row never does, even on a processor with other last digits.
         """
         last_ids = self._ids_like(ids)[query]
         last, second = self._score[query], self._second[query]
@@ -118,7 +123,7 @@ class BoundsOfAll:
         return is_after
 
     def _ids_like(self, ids: NDArray[Any]) -> NDArray[Any]:
-        """(q,): the last id of each query's page, anything where there is none."""
+        """(q,): the last id of each query's page; any value without a cursor."""
         if ids.dtype.kind == "i":
             return np.array([id_ if id_ != b"" else 0 for id_ in self._id], np.int64)
         return np.array(self._id)
@@ -137,7 +142,7 @@ class _Excluded:
         return len(self._ids) > 0
 
     def found(self, ids: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(query, row) of each of these ids that a query excludes."""
+        """(query, row) of these ids that a query excludes."""
         first = np.searchsorted(self._ids, ids, side="left")
         counts = np.searchsorted(self._ids, ids, side="right") - first
         row = np.repeat(np.arange(len(ids)), counts)

@@ -1,8 +1,8 @@
-"""The best N so far for each of several queries, whatever scored the rows.
+"""The top-k of several queries over a stream, for any score.
 
-A scan scores every row approximately and fast; rows that come within a margin of the
-N-th best are scored again exactly, and only exact scores are kept and compared here.
-So the result depends neither on how the stream was cut nor on who shares the pass.
+A scan computes approximate scores of all rows. Rows within a margin of the threshold
+are rescored exactly, and only exact scores are kept and compared. So the result depends
+neither on the chunks of the stream nor on the other queries of the batch.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,16 @@ from app.ranking.top_k.bounds import Bounds, BoundsOfAll, Scored
 
 __all__ = ["DECIMALS", "Scored", "TopK"]
 
-# Published digits. Equal published scores are ordered by a second score if there is
-# one, then by id.
+# Decimals of scores in responses. Equal rounded scores are ordered by a tie breaker, if
+# there is one, then by id.
 DECIMALS = 6
 
 
 class TopK:
-    """Keeps the best rows. `margin` bounds how far an approximate score may be off
-    the exact one, half a unit of the last published digit included. `bounds`: one for
-    each size, or none at all.
+    """Keeps the best rows of each query.
+
+    `margin`: the maximum error of an approximate score, plus half a unit of the last
+    decimal. `bounds`: one for each query, or none.
     """
 
     def __init__(
@@ -32,11 +33,11 @@ class TopK:
         self._sizes = np.asarray(sizes)
         self._margin = np.float32(margin)
         self._bounds = BoundsOfAll(bounds or [Bounds()] * len(sizes), margin=margin)
-        # What a row must reach approximately to be looked at: (q, 1) float32.
+        # The threshold for approximate scores: (q, 1) float32.
         self._floor = self._bounds.floor
-        # Queries that have as many rows as they want: only better ones will do.
+        # Queries that already have k rows.
         self._full = np.zeros(len(sizes), dtype=bool)
-        # The best so far, of all queries, sorted by (query, -score, -second, id).
+        # The best rows so far of all queries, sorted by (query, -score, -second, id).
         self._query = np.empty(0, dtype=np.int64)
         self._ids: NDArray[Any] | None = None
         self._scores = np.empty(0, dtype=np.float64)
@@ -44,11 +45,12 @@ class TopK:
 
     def candidates(
         self,
-        scores: NDArray[np.float32],  # (q, n) approximate, NaN for rows to leave out
+        scores: NDArray[np.float32],  # (q, n) approximate, NaN for excluded rows
         ids: NDArray[Any],  # (n,)
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(query, row) of what may belong to the best. Changes the scores: they are
-        NaN, too, where a bound leaves a row out.
+        """(query, row) of the rows to rescore.
+
+        Sets the scores of rows outside of the bounds to NaN.
         """
         self._bounds.leave_out(scores, ids)
         query, row = np.nonzero(scores >= self._raised_floor(scores))
@@ -61,7 +63,7 @@ class TopK:
         scores: NDArray[np.float64],
         seconds: NDArray[np.float64] | None = None,
     ) -> None:
-        """Take rows into account: for each its query, its id and its exact scores."""
+        """Add rows: for each its query, its id and its exact scores."""
         scores = np.round(scores, DECIMALS)
         seconds = np.zeros_like(scores) if seconds is None else seconds
         seconds = np.round(seconds, DECIMALS)
@@ -89,10 +91,9 @@ class TopK:
         ]
 
     def _raised_floor(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The floor, at least as high as this batch's own N-th best score.
+        """The threshold, at least this chunk's own k-th best score.
 
-        Without it the first batch, which meets no floor yet, would have every row
-        scored again.
+        Otherwise every row of the first chunk would be rescored.
         """
         deepest = int(self._sizes.max())
         rows = scores.shape[1]
@@ -100,14 +101,15 @@ class TopK:
             return self._floor
         comparable = self._bounds.without_doubtful(scores)
         nth = np.partition(comparable, rows - deepest, axis=1)[:, rows - deepest]
-        # Twice: the N-th may be worse than it looks, and another one better.
+        # Twice the margin: the k-th may be worse than its approximate score, and
+        # another row better.
         raised: NDArray[np.float32] = np.maximum(
             self._floor, nth[:, None] - 2 * self._margin
         )
         return raised
 
     def _cut(self) -> None:
-        """Sort, drop what is beyond N of its query, and raise the floor."""
+        """Sort, drop rows beyond each query's k, and raise the thresholds."""
         assert self._ids is not None  # noqa: S101  (set just before)
         order = np.lexsort((self._ids, -self._seconds, -self._scores, self._query))
         query = self._query[order]
