@@ -144,8 +144,9 @@ def _watch(work: Work, stop: threading.Event) -> None:
     print("Watching for new texts; Ctrl-C stops it.", flush=True)
     for done in watch(work, stop):
         print(
-            f"{done.embedded} embedded, {done.split} split, {done.changed} changed"
-            f" meanwhile, {done.quarantined} into quarantine, {done.skills} new skills",
+            f"{done.embedded} embedded, {done.split} with skills only,"
+            f" {done.changed} skipped, {done.quarantined} quarantined,"
+            f" {done.skills} new skills",
             flush=True,
         )
 

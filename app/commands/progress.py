@@ -36,7 +36,7 @@ def summary(done: Progress, seconds: float, *, rows: str) -> str:
     rate = done.embedded / seconds if seconds > 0 else 0.0
     text = f"{done.embedded} {rows} embedded in {seconds:.1f} s ({rate:.0f} per second)"
     if done.split:
-        text += f", skills of {done.split} more extracted"
+        text += f", {done.split} with skills only"
     if done.skills:
         text += f", {done.skills} new skills"
     if done.changed:

@@ -1,8 +1,8 @@
-"""The best jobs of every user, into recommender.recommendation or a CSV file.
+"""Recommend jobs to every user, into recommender.recommendation or a CSV file.
 
-The answers are those of the API; users are taken in blocks, one pass over the jobs
-each. After a kill, the same command goes on where it was. DATABASE_URL, MODEL_DIR,
-RANK_BY, JOB_COLUMNS and the other settings are those of the service.
+The results are those of the API. Each block of users needs one scan of the jobs. After
+an interruption, the same command continues. DATABASE_URL, MODEL_DIR, RANK_BY,
+JOB_COLUMNS and the other settings are those of the service.
 
 Exit status: 0 when all users are done, 2 for an error, 130 after Ctrl-C.
 """
@@ -51,8 +51,8 @@ BLOCK_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What each user is asked for."""
+class QueryTemplate:
+    """The query of each user, without the user."""
 
     key: BatchKey
     top_k: int
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"recommend_all: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        print("Interrupted; run the same command to continue.", file=sys.stderr)
         return 130
 
 
@@ -82,16 +82,18 @@ def _recommend(args: argparse.Namespace, settings: Settings, database: Database)
     filters = read_filters(_json_object(args.filters), columns=columns)
     ranking = args.rank_by or check_rank_by(settings.rank_by)
     constraints = Constraints(min_score=args.min_score)
-    wanted = Wanted(BatchKey(ranking, filters=filters), args.top_n, constraints)
+    template = QueryTemplate(
+        BatchKey(ranking, filters=filters), args.top_n, constraints
+    )
     with database.snapshot(_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
     encoder = LazyEncoder(settings.model_dir, settings.model_source.name)
-    target = _target(args, database, catalogue, f"{wanted} {encoder.version}")
+    target = _target(args, database, catalogue, f"{template} {encoder.version}")
     after = target.open()
     with database.snapshot(_deadline()) as transaction:
         total = count_users_after(transaction, catalogue, after)
     if after is not None:
-        print(f"Going on with an unfinished run: {total} users are left.")
+        print(f"Continuing an unfinished run: {total} users left.")
     start = time.monotonic()
     done = sum(
         shown(
@@ -99,7 +101,7 @@ def _recommend(args: argparse.Namespace, settings: Settings, database: Database)
                 database,
                 catalogue,
                 _dispatcher(settings, database, encoder),
-                wanted,
+                template,
                 target,
                 after=after,
                 size=args.block,
@@ -119,20 +121,20 @@ def _blocks(
     database: Database,
     catalogue: Catalogue,
     dispatcher: Dispatcher,
-    wanted: Wanted,
+    template: QueryTemplate,
     target: RecommendationTarget,
     *,
     after: Id | None,
     size: int,
 ) -> Iterator[int]:
-    """Block after block; yields how many users each had."""
+    """Recommend to one block after another. Yields the number of users of each."""
     while True:
         with database.snapshot(_deadline()) as transaction:
             users = users_after(transaction, catalogue, after, limit=size)
         if not users:
             return
         scope = BatchScope(_deadline(), lambda: False)
-        outcomes = dispatcher.run([wanted.of(user) for user in users], scope)
+        outcomes = dispatcher.run([template.of(user) for user in users], scope)
         rows = [
             row
             for user, outcome in zip(users, outcomes, strict=True)
@@ -179,7 +181,9 @@ def _json_object(text: str) -> dict[str, Any]:
     except ValueError:
         given = None
     if not isinstance(given, dict):
-        raise ConfigError('--filters is a JSON object, for example {"remote": true}.')
+        raise ConfigError(
+            '--filters must be a JSON object, for example {"remote": true}.'
+        )
     return given
 
 
@@ -207,10 +211,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=_positive,
         default=256,
         metavar="USERS",
-        help="users that share a pass (default: %(default)s)",
+        help="users per scan (default: %(default)s)",
     )
     parser.add_argument(
-        "--restart", action="store_true", help="begin anew, whatever is there"
+        "--restart", action="store_true", help="start over and overwrite results"
     )
     return parser.parse_args(argv)
 

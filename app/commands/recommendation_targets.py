@@ -1,4 +1,4 @@
-"""Where `recommend_all.py` writes: a table or a CSV file. Both go on after a kill."""
+"""Targets of `recommend_all.py`: a table or a CSV file. Both resume after a kill."""
 
 import csv
 import io
@@ -20,23 +20,23 @@ CSV_HEADER = ["user_id", "rank", "job_id", "similarity_score", "match_score"]
 
 
 class RecommendationTarget(Protocol):
-    """Takes one block of users after the other."""
+    """A target that stores one block of users after another."""
 
     def open(self) -> Id | None:
-        """The last user that an unfinished run of the same question has done."""
+        """Start or resume a run. Returns the last finished user of a resumed one."""
         ...
 
     def write(self, users: Sequence[Id], rows: Sequence[StoredRecommendation]) -> None:
-        """All or nothing, once it has returned for good."""
+        """Store a block durably, all of it or nothing."""
         ...
 
     def finish(self) -> None:
-        """All users are done."""
+        """End the run after all users."""
         ...
 
 
 class TableTarget:
-    """`recommender.recommendation`; a reader sees each user's old or new rows."""
+    """`recommender.recommendation`. Readers see the old or the new rows of a user."""
 
     def __init__(
         self,
@@ -68,8 +68,10 @@ class TableTarget:
 
 
 class CsvTarget:
-    """A CSV file, and beside it, until it is finished, `<file>.progress`: how many
-    bytes of the file are good, and for whom. What a kill left behind them is cut off.
+    """A CSV file, and `<file>.progress` beside it until it is complete.
+
+    The latter has the number of valid bytes and the last user. A resumed run cuts off
+    everything beyond.
     """
 
     def __init__(self, path: Path, *, question: str, anew: bool) -> None:
@@ -79,12 +81,12 @@ class CsvTarget:
         self._anew = anew
 
     def open(self) -> Id | None:
-        """Raises AppError for a file that another run has made."""
+        """Raises AppError for a file of another run."""
         done = self._done()
         if done is None:
             if self._path.exists() and not self._anew:
                 raise AppError(
-                    f"{self._path} is there already; name another file, or add"
+                    f"{self._path} exists already; choose another file, or add"
                     " --restart to overwrite it."
                 )
             self._path.write_text("", encoding="utf-8")
@@ -120,8 +122,8 @@ class CsvTarget:
         done: dict[str, Any] = json.loads(self._progress.read_text(encoding="utf-8"))
         if done["question"] != self._question:
             raise AppError(
-                f"{self._path} was begun with other options; repeat these, or add"
-                " --restart to overwrite it."
+                f"{self._path} was started with other options; use the same options,"
+                " or add --restart to overwrite it."
             )
         return done
 
@@ -134,7 +136,7 @@ class CsvTarget:
             os.fsync(file.fileno())
 
     def _save(self, after: Id | None) -> None:
-        """In one step: a reader finds the old state or the new one."""
+        """Replace the state atomically."""
         state = {
             "question": self._question,
             "bytes": self._path.stat().st_size,

@@ -14,7 +14,7 @@ from app.encoder import Encoder
 class CachedEncoder:
     """Wraps an encoder in a least-recently-used cache.
 
-    An entry takes about 1.7 KB whatever the text's length: the keys are digests.
+    An entry takes about 1.7 KB for a text of any length: the keys are digests.
     """
 
     def __init__(self, encoder: Encoder, *, entries: int) -> None:

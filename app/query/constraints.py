@@ -52,8 +52,8 @@ Condition = AnyOf | Range
 class CursorPosition:
     """The position of a row in the ordered answer: its published scores and its id.
 
-    `ranking_state` holds, in the ranking's own format, whatever else the scores depend
-    on and that may change between two pages. `checksum` is that of the cursor: see
+    `ranking_state`: other data that the scores depend on and that may change between
+    two pages, in the ranking's own format. `checksum`: that of the cursor, see
     `app.query.cursor`.
     """
 

@@ -1,4 +1,4 @@
-"""Recommendations of all users as a table, and the runs that fill it."""
+"""Stored recommendations of all users, and the runs that write them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ QUERIES = load("recommendations")
 
 @dataclass(frozen=True)
 class StoredRecommendation:
-    """One row: the job that is `rank`-th best for the user, counted from 1."""
+    """One row: the user's job at `rank`, counted from 1."""
 
     user_id: Id
     rank: int
@@ -46,7 +46,7 @@ class RecommendationTable:
     def open_run(
         self, transaction: Transaction, question: str, *, anew: bool = False
     ) -> Run:
-        """The last run, if it did not finish and asked the same, or else a new one."""
+        """Resume the last run if unfinished and of the same query, or start one."""
         given: dict[str, object] = {"question": question}
         if not anew and (rows := transaction.rows(self._format("unfinished"), given)):
             return Run(*rows[0])
@@ -59,9 +59,9 @@ class RecommendationTable:
         users: Sequence[Id],
         rows: Sequence[StoredRecommendation],
     ) -> Run:
-        """Replace what these users, the next in order, had; the run moved on.
+        """Replace the rows of these users, the next in order. Returns the advanced run.
 
-        Raises AppError when another process moved it on, or began a newer run.
+        Raises AppError if another process has advanced it or started a newer run.
         """
         last = users[-1]
         moved = transaction.execute(
@@ -88,7 +88,7 @@ class RecommendationTable:
         return Run(run.number, last)
 
     def finish(self, transaction: Transaction, run: Run) -> None:
-        """All users are done: forget the rows of those who are gone."""
+        """End the run, and remove the rows of deleted users."""
         transaction.execute(self._format("forget_older"), {"run": run.number})
         transaction.execute(self._format("finish"), {"run": run.number})
 
@@ -108,7 +108,7 @@ def users_after(
 def count_users_after(
     transaction: Transaction, catalogue: Catalogue, after: Id | None
 ) -> int:
-    """How many there are beyond `after`."""
+    """The number of users beyond `after`."""
     query = _of_users("count_after", catalogue)
     count: int = transaction.rows(query, {"after": after})[0][0]
     return count

@@ -189,7 +189,7 @@ def test_a_killed_run_into_a_table_goes_on_where_it_was(
     killed(options, some_are_done)
     (before,) = run(url, "SELECT run, after_user FROM recommender.recommendation_run")
     assert recommend_all(options) == 0
-    assert "Going on with an unfinished run" in capsys.readouterr().out
+    assert "Continuing an unfinished run" in capsys.readouterr().out
     assert run(url, "SELECT run, after_user FROM recommender.recommendation_run") == [
         (before[0], 30_000)
     ]
@@ -206,7 +206,7 @@ def test_a_killed_run_into_a_file_goes_on_where_it_was(
     with file.open("a") as torn:
         torn.write("17,1,4")
     assert recommend_all([*options[:-1], "7"]) == 0
-    assert "Going on with an unfinished run" in capsys.readouterr().out
+    assert "Continuing an unfinished run" in capsys.readouterr().out
     assert in_file(file) == of_the_api(url, tmp_path, top_n=3)
 
 
@@ -216,7 +216,7 @@ def test_an_existing_file_is_not_overwritten(
     file = tmp_path / "out.csv"
     file.write_text("mine")
     assert recommend_all(["--csv", str(file)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert file.read_text() == "mine"
     assert recommend_all(["--csv", str(file), "--restart"]) == 0
     assert len(in_file(file)) == USERS + 1
@@ -225,7 +225,7 @@ def test_an_existing_file_is_not_overwritten(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--to-table", "--filters", "[]"], "--filters is a JSON object"),
+        (["--to-table", "--filters", "[]"], "--filters must be a JSON object"),
         (["--to-table", "--filters", '{"a": 1}'], "filters is not available"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_cursor_is_valid_for_its_own_query_only(
         # The error is this query's own: beside it another one is answered.
         refused, fine = rank(ranked, [after(other, page.next_cursor), other])
         assert isinstance(refused, InvalidInputError)
-        assert "belongs to another question" in str(refused)
+        assert "belongs to another query" in str(refused)
         assert len(results([fine])[0].hits) == 2
     tables.users[1] = User("edited", vector)
     (refused,) = rank(ranked, [after(mine, page.next_cursor)])
