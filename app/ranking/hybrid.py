@@ -1,4 +1,4 @@
-"""Ranking by whole texts, skill by skill and by words at once, with the reasons."""
+"""Hybrid ranking: whole texts, skills and words in one score, with explanations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,12 +22,12 @@ from app.storage.entity import EntityTable
 from app.storage.jobs import RECORD_BYTES
 from app.storage.skills import stream_entries
 
-# Rows that are scored at once.
+# Rows scored at a time.
 CHUNK_ROWS = 512
 
 
 class HybridRanking(SkillRanking):
-    """Jobs for a profile, and users for a job, by one score of three parts.
+    """Ranks jobs for a profile, and users for a job, by the hybrid score.
 
     See docs/decisions/0012-hybrid-ranking.md.
     """

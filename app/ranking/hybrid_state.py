@@ -1,4 +1,4 @@
-"""What the scores of a hybrid ranking rest on beside the query: cursors keep it."""
+"""The ranking state of the hybrid ranking, which cursors contain."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from app.ranking.skills.idf import are_weights
 from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.stems import words_of
 
-# Words that are looked for: each costs a column of numbers for every row of a chunk.
+# The maximum number of words of a query: each takes a column of every chunk.
 MAX_QUERY_WORDS = 128
 
 
 @dataclass(frozen=True)
 class HybridState:
-    """It changes with the vocabulary and the counts of jobs; it must not between pages.
+    """Data that change with the vocabulary and the counts, but not between pages.
 
-    `weights` (k,) of the query's skills, `shares` (w,) of its words, the open share,
-    and the mean number of words of a job.
+    `weights`: (k,) of the query's skills. `shares`: (w,) of its words. Also the open
+    share, and the mean number of words of a job.
     """
 
     weights: Scores
@@ -28,19 +28,19 @@ class HybridState:
 
     @classmethod
     def of(cls, values: Scores, query: SkillQuery) -> "HybridState":
-        """From `values`, which `is_state` has found sound."""
+        """The state from `values` that `is_state` has accepted."""
         skills = len(query.skills)
         open_share, mean = values[-2:].tolist()
         return cls(values[:skills], values[skills:-2], open_share, mean)
 
     @property
     def values(self) -> Scores:
-        """All of it in one row."""
+        """The whole state in one array."""
         return np.concatenate([self.weights, self.shares, [self.open_share, self.mean]])
 
 
 def is_state(values: Scores, query: SkillQuery) -> bool:
-    """Whether a page of this query can have left these values."""
+    """Whether these values can be the state of this query."""
     words = len(query_words(query))
     if len(values) != len(query.skills) + words + 2 or not np.isfinite(values).all():
         return False
@@ -54,6 +54,6 @@ def is_state(values: Scores, query: SkillQuery) -> bool:
 
 
 def query_words(query: SkillQuery) -> list[str]:
-    """The stems of a query's skills, each once: the first MAX_QUERY_WORDS."""
+    """The distinct stems of a query's skills: the first MAX_QUERY_WORDS."""
     found = (word for skill in query.skills for word in words_of(skill.key))
     return list(dict.fromkeys(found))[:MAX_QUERY_WORDS]

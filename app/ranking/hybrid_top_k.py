@@ -1,4 +1,4 @@
-"""The best rows of a stream by whole texts, skills and words in one score."""
+"""The running top-k by the hybrid score."""
 
 from collections.abc import Sequence
 
@@ -29,12 +29,12 @@ from app.ranking.top_k.cosine import MARGIN, Cosines
 from app.ranking.top_k.heap import Scored, TopK
 from app.storage.copy.skill_ids import EntryChunk
 
-# Half a unit of the last published digit, and float32's rounding of weighted means.
+# Half a unit of the last decimal, and float32's rounding of weighted means.
 HYBRID_ROUNDING = 5e-6
 
 
 class HybridTopK:
-    """A running top-N per query. Feed it batches, then ask for the results."""
+    """A running top-k per query: call `update` for each chunk, then `result`."""
 
     def __init__(self, vocabulary: Vocabulary, group: ScanGroup) -> None:
         self._vocabulary = vocabulary
@@ -56,7 +56,8 @@ class HybridTopK:
             row[own] = state.shares
         self._shares = shares  # (q, w)
         error = self._skills.table.error * HYBRID_WEIGHTS.steepness
-        # A weighted mean is off by no more than the weighted mean of its terms.
+        # The error of a weighted mean is at most the weighted mean of its terms'
+        # errors.
         margin = max(
             float(match_scores(_one(MARGIN), _one(error), _one(0), open_share=left)[0])
             for left in (0.0, 1.0)
@@ -68,16 +69,16 @@ class HybridTopK:
 
     @property
     def weights(self) -> Sequence[Scores]:
-        """(k,) of each query: how much its skills count."""
+        """(k,) for each query: the weights of its skills."""
         return self._skills.weights
 
     @property
     def states(self) -> Sequence[Scores]:
-        """What the next page of each query goes on from."""
+        """The ranking state for each query's next page."""
         return [state.values for state in self._states]
 
     def update(self, batch: EntryChunk) -> None:
-        """Take one batch into account."""
+        """Score one chunk."""
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
         words = self._index.count(skill_ids, batch.starts)
@@ -89,13 +90,13 @@ class HybridTopK:
             self._best.keep(query[part], batch.ids[row[part]], exact)
 
     def result(self, query: int) -> list[Scored]:
-        """The best rows of one query: highest score first, equal ones by id."""
+        """The best rows of one query: highest score first, ties by id."""
         return self._best.result(query)
 
     def _approximate(
         self, batch: EntryChunk, skill_ids: NDArray[np.int32], words: WordCounts
     ) -> NDArray[np.float32]:
-        """Scores, (q, n) float32."""
+        """Approximate scores: (q, n) float32."""
         cosines, _ = self._cosines.approximate(batch.embeddings)
         means = [state.mean for state in self._states]
         scores = match_scores(
@@ -116,7 +117,7 @@ class HybridTopK:
         query: NDArray[np.int64],
         row: NDArray[np.int64],
     ) -> Scores:
-        """(n,): of pairs of a query and a row of the batch."""
+        """(n,): exact scores of pairs of a query and a row of the chunk."""
         rows, place = np.unique(row, return_inverse=True)
         chosen = rows_at(skill_ids, batch.starts, rows)
         by_skills, _ = self._skills.exact(*chosen, query, place)
@@ -141,7 +142,7 @@ class HybridTopK:
     def _all_states(
         self, group: ScanGroup, given: Sequence[HybridState | None]
     ) -> list[HybridState]:
-        # A job lists its own skills: what others list is the board to it.
+        # A job lists its own skills, so for jobs only skills of two or more jobs count.
         listed_by = 1 if group.key.source == "profile" else 2
         nearest = self._skills.table.nearest(least=UNKNOWN, listed_by=listed_by)
         return [

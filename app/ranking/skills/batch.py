@@ -1,6 +1,6 @@
-"""The story of a batch: texts -> skills -> scan of skill ids -> top-k -> explanations.
+"""One batch: texts -> skills -> scan of skill ids -> top-k -> explanations.
 
-Both directions, from one snapshot of the database.
+In both directions, from one snapshot of the database.
 """
 
 import time
@@ -43,7 +43,7 @@ from app.storage.skills import SkilledRow, skilled_rows
 
 
 class SkillBatch:
-    """Everything that the queries of one batch share."""
+    """The shared state of the queries of one batch."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class SkillBatch:
         }
 
     def _prepare(self, queries: Sequence[Query]) -> list[SkillQuery | AppError | None]:
-        """What each looks for; None where a row has no skills."""
+        """The prepared queries; None for a row without skills."""
         side = self._users if self._batch_key.source == "profile" else self._jobs
         keys = [
             None if q.source_id is None else side.id_column.parse(q.source_id)
@@ -144,7 +144,7 @@ class SkillBatch:
     def _vectors(
         self, skills: Sequence[Sequence[Skill]]
     ) -> dict[str, NDArray[np.float32]]:
-        """(384,) float32 of each skill that somebody looks for."""
+        """(384,) float32 for each skill of the queries."""
         keys = list(dict.fromkeys(skill.key for row in skills for skill in row))
         found = skill_vectors(
             self._transaction,
@@ -157,7 +157,7 @@ class SkillBatch:
     def _text_vectors(
         self, asked: dict[int, SkillQuery]
     ) -> dict[int, NDArray[np.float32]]:
-        """(384,) float32 of each whole text, by the number of the query."""
+        """(384,) float32 for each whole text, by the number of the query."""
         todo = [a.text for a in asked.values() if a.embedding is None]
         encoded = iter(self._encoder.encode(todo) if todo else ())
         return {
@@ -206,7 +206,7 @@ class SkillBatch:
         asked: dict[int, SkillQuery],
         vectors: dict[str, NDArray[np.float32]],
     ) -> SkillMatches:
-        """The rows that the queries name, with the weights that a ranking has."""
+        """The rows that the queries name, with the weights of a ranking."""
         ids = {n: list(queries[n].only) for n in asked}
         rows = self._rows(
             self._target, list({id_ for some in ids.values() for id_ in some})
@@ -234,7 +234,7 @@ class SkillBatch:
         skills = SkillQueries(
             vectors=wanted,
             columns=columns,
-            # One more than is shown tells whether there is a next page.
+            # One more than requested, to detect a next page.
             sizes=[queries[n].top_k + 1 for n in group],
             bounds=[Bounds.of(queries[n].constraints, column) for n in group],
             length_penalty=length_penalty_of(self._batch_key),

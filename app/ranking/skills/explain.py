@@ -1,4 +1,4 @@
-"""Why a row fits: which of the query's skills it has, nearly has, and lacks."""
+"""Explanations: matched, close and missing skills of a query."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,13 +28,14 @@ def explain(
     others: Sequence[str],
     other_vectors: NDArray[np.float32],  # (n, 384), of `others`
     *,
-    weights: NDArray[np.float64] | None = None,  # (k,), of `skills`; None: all alike
+    weights: NDArray[np.float64]
+    | None = None,  # (k,), of `skills`; None: equal weights
     length_penalty: float = LENGTH_PENALTY,
 ) -> Explanation:
-    """Compare a query's skills with a row's, both with vectors of unit length."""
+    """Compare the skills of a query and a row, with vectors of unit length."""
     if not skills or not others:
         return Explanation(0.0, 0.0, missing=tuple(skills))
-    # Not by BLAS: the same digits as in SkillTopK, which scores many rows at once.
+    # Not BLAS: the same digits as in SkillTopK, which scores many rows at once.
     similarities = (
         np.einsum("ij,kj->ik", other_vectors, vectors, dtype=np.float64, optimize=False)
         .astype(np.float32)
@@ -67,11 +68,11 @@ def hits(
     rows: Sequence[SkilledRow],
     vocabulary: Vocabulary,
     *,
-    weights: NDArray[np.float64],  # (k,), of the skills that are asked for
+    weights: NDArray[np.float64],  # (k,), of the query's skills
     length_penalty: float,
     scores: Mapping[Id, float],
 ) -> list[Hit]:
-    """What is told of each row; `scores` by id, of those that were ranked."""
+    """The hits with explanations. `scores`: those of ranked rows, by id."""
     mine = np.stack([vectors[skill.key] for skill in query.skills])
     names = [skill.name for skill in query.skills]
     found = []
@@ -99,11 +100,11 @@ def explanation(
     weights: NDArray[np.float64],
     length_penalty: float,
 ) -> Explanation | None:
-    """The query's skills against the row's; None while these are still to be split."""
+    """The explanation of a row; None while its skills are pending."""
     if row.skill_ids is None:
         return None
-    # The ids were made from this text by this splitter, in its order; after a change
-    # of the splitter they wait for the backfill.
+    # The ids belong to the skills of this text, in order. After a change of the
+    # splitter the row is pending.
     others = [skill.name for skill in split_skills(row.skills or "")]
     if len(others) != len(row.skill_ids):
         return None
@@ -114,7 +115,7 @@ def explanation(
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> float | None:
-    """As `top_k.cosine` scores it; None where it cannot be compared."""
+    """The cosine similarity as in `top_k.cosine`; None if it is undefined."""
     if b is None:
         return None
     x, y = a.astype(np.float64), b.astype(np.float64)

@@ -1,7 +1,7 @@
-"""The hybrid ranking's formula: whole texts, skill by skill, and words in one score.
+"""The formula of the hybrid score: whole texts, skills and words.
 
-It computes on arrays only; where they come from is the caller's. The choice of the
-numbers is in docs/decisions/0012-hybrid-ranking.md.
+Pure functions on arrays. docs/decisions/0012-hybrid-ranking.md has the choice of the
+numbers.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HybridWeights:
-    """How much each part counts, and the parts' own parameters.
+    """The weights of the parts, and the parts' parameters.
 
-    `floor`: similarity of two skills at and below which they credit nothing; `power`:
-    1 lets the credit rise evenly from there, more favours near matches.
-    `saturation`, `length_share`: BM25's k1 and b.
+    `floor`: the similarity of two skills up to which the credit is 0. `power`: 1 is a
+    linear credit, a higher one favours close matches. `saturation`, `length_share`:
+    BM25's k1 and b.
     """
 
     cosine: float
@@ -33,19 +33,19 @@ class HybridWeights:
 
     @property
     def steepness(self) -> float:
-        """The steepest rise of `soft_credit`."""
+        """The greatest slope of `soft_credit`."""
         return self.power / (SAME - self.floor)
 
 
 HYBRID_WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.2)
 
-# A word counts by this power of its inverse document frequency, as a skill does.
+# The exponent of the inverse document frequency in a word's weight, as for skills.
 WORD_RARITY = 0.5
 
-# So that no words at all have no shares.
+# Avoids a division by zero without words.
 LEAST_SUM = 1e-12
 
-# A skill of a question is unknown to a board whose most similar skill is this far.
+# A query's skill is unknown if the most similar skill of all jobs has this similarity.
 UNKNOWN = 0.5
 
 
@@ -54,7 +54,7 @@ def soft_credit(
 ) -> NDArray[np.floating]:
     """From 0 at the floor to 1 for the same skill; shape and type of the input.
 
-    It rises by at most `steepness`: errors grow by no more.
+    Its slope is at most `steepness`, which multiplies errors.
     """
     floor = weights.floor
     share = np.clip((similarity - floor) / (SAME - floor), 0, 1)
@@ -63,10 +63,10 @@ def soft_credit(
 
 
 def open_share(nearest: NDArray[np.floating]) -> float:
-    """From 0 to 1: how much a question's skills leave to its text as a whole.
+    """The share of a query that its known skills leave to its whole text, 0 to 1.
 
-    `nearest`: (k,) each skill's greatest similarity with any skill of the board. 0
-    where the board has all of them, 1 where it has none, nor where there is none.
+    `nearest`: (k,) the greatest similarity of each skill with any skill of the jobs. 0
+    if the jobs list all of them, 1 if they list none, and for a query without skills.
     """
     if not len(nearest):
         return 1.0
@@ -76,11 +76,10 @@ def open_share(nearest: NDArray[np.floating]) -> float:
 
 
 def word_shares(frequency: Scores, *, jobs: int) -> Scores:
-    """(w,) from 0 to 1, sum 1: the share of each of a question's words in its score.
+    """(w,) from 0 to 1 with sum 1: the weight of each word in a query's score.
 
-    `frequency`: (w,) how often the `jobs` hold each word, 0 for a word of none; a job
-    that holds it in two skills may count twice. Where nobody counted `jobs`, all words
-    count alike.
+    `frequency`: (w,) how often the `jobs` contain each word; a job that has it in two
+    skills may count twice. Without counted `jobs` all words have equal weights.
     """
     if not jobs:
         return np.full(len(frequency), 1 / max(1, len(frequency)))
@@ -90,12 +89,12 @@ def word_shares(frequency: Scores, *, jobs: int) -> Scores:
 
 
 def saturated_counts(
-    counts: Scores,  # (n, w): how often each job's skills hold each word
+    counts: Scores,  # (n, w): how often each job's skills contain each word
     lengths: Scores,  # (n,): words of each job, as a multiple of the mean
     *,
     weights: HybridWeights = HYBRID_WEIGHTS,
 ) -> Scores:
-    """(n, w) from 0 to 1: what each word gives, by the most that it could."""
+    """(n, w) from 0 to 1: BM25's term of each word, divided by its maximum."""
     k1, b = weights.saturation, weights.length_share
     damp = k1 * (1 - b + b * lengths)
     return counts / (counts + damp[:, None])
@@ -108,9 +107,9 @@ def word_scores(
     *,
     weights: HybridWeights = HYBRID_WEIGHTS,
 ) -> Scores:
-    """(n,) from 0 to 1: BM25 by the most that any job could have."""
+    """(n,) from 0 to 1: BM25 divided by its maximum."""
     saturated = saturated_counts(counts, lengths, weights=weights) * shares
-    # Not by BLAS, whose last digit depends on the number of rows.
+    # Not BLAS, whose last digits depend on the number of rows.
     scores: Scores = np.ascontiguousarray(saturated).sum(axis=1)
     return scores
 
@@ -123,9 +122,9 @@ def match_scores(
     open_share: float | NDArray[np.floating],
     weights: HybridWeights = HYBRID_WEIGHTS,
 ) -> Scores:
-    """(n,) from 0 to 1: the weighted mean of the three parts; (q, n) where they are.
+    """(n,) from 0 to 1: the weighted mean of the three parts; also for (q, n).
 
-    The cosine counts by what the skills leave open; below 0 it counts as 0.
+    The weight of the cosine is the open share; a negative cosine counts as 0.
     """
     for_cosine = weights.cosine * open_share
     total = for_cosine + weights.skills + weights.words

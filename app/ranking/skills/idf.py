@@ -1,5 +1,7 @@
-"""How much each of a query's skills counts: the more, the fewer jobs list it or one
-like it. The counts are statistics; without any, all skills count alike.
+"""Weights of a query's skills by inverse document frequency.
+
+A skill has more weight, the fewer jobs list it or a similar one. Without counts all
+skills have equal weights.
 """
 
 import math
@@ -14,14 +16,14 @@ from app.ranking.skills.scoring import FLOOR, RARITY, match_credit
 from app.ranking.skills.vocabulary import Vocabulary
 from app.storage.skill_counts import SkillCounts
 
-# Parts of a job that a near match is rounded to: sums of whole numbers are exact, in
-# whatever order they are added.
+# The fraction of a job to which a close match is rounded: sums of integers are exact in
+# any order.
 PARTS = 1 << 16
 
-# Skills whose idf is kept: 150 KB.
+# Skills with a cached idf: 150 KB.
 REMEMBERED = 1_000
 
-# Shares add up to 1 but for rounding.
+# Weights sum to 1 up to rounding.
 TOLERANCE = 1e-9
 
 
@@ -30,8 +32,9 @@ def query_weights(
     similarities: NDArray[np.float32],  # (rows + 1, k), of `vocabulary`
     columns: Sequence[NDArray[np.intp]],
 ) -> list[NDArray[np.float64]]:
-    """For each query, whose skills are some of the columns: (len(its columns),), whose
-    sum is 1. The same to the last bit whoever else asks.
+    """(len(columns),) for each query: the weights of its skills, with sum 1.
+
+    Identical to the last bit, whatever the other queries.
     """
     counts = vocabulary.counts
     if counts is None or counts.jobs == 0:
@@ -44,8 +47,9 @@ def cached_idf_weights(
     queries: NDArray[np.float32],  # (k, 384)
     columns: Sequence[NDArray[np.intp]],
 ) -> list[NDArray[np.float64]]:
-    """As `query_weights`, where nothing else needs the similarities: they are computed
-    for those skills only that nobody asked for lately.
+    """As `query_weights`, if nothing else needs the similarities.
+
+    They are computed only for skills that are not in the cache.
     """
     counts = vocabulary.counts
     if counts is None or counts.jobs == 0:
@@ -64,17 +68,17 @@ def cached_idf_weights(
 
 
 def to_bytes(state: NDArray[np.float64]) -> bytes:
-    """The weights of one query, for the next page to go on with."""
+    """Encode the weights of one query, for its next page."""
     return state.astype("<f8").tobytes()
 
 
 def from_bytes(data: bytes) -> NDArray[np.float64] | None:
-    """What `to_bytes` was given, or None if that cannot be."""
+    """Decode weights; None for invalid bytes."""
     return np.frombuffer(data, "<f8") if len(data) % 8 == 0 else None
 
 
 def are_weights(values: NDArray[np.float64], count: int) -> bool:
-    """Whether these can be so many weights: shares of 1."""
+    """Whether these are valid weights of so many skills."""
     if len(values) != count:
         return False
     return bool((values >= 0).all() and abs(values.sum() - 1) < TOLERANCE)
@@ -93,13 +97,14 @@ def _weights(
 
 
 def _rarities(similarities: NDArray[np.float32], counts: SkillCounts) -> list[float]:
-    """Of each column, whatever other columns there are."""
+    """The rarity of each column, independent of the other columns."""
     return [_rarity(f, counts.jobs) for f in _frequencies(similarities, counts)]
 
 
 def _frequencies(similarities: NDArray[np.float32], counts: SkillCounts) -> list[float]:
-    """How many jobs list each skill, those with a near match in part: a skill that the
-    vocabulary does not have is as frequent as its relatives.
+    """The number of jobs that list each skill, with close matches in part.
+
+    So a skill that is not in the vocabulary is as frequent as its relatives.
     """
     counted = similarities[:-1][: len(counts.listed)]
     skill, column = np.nonzero(counted > FLOOR)

@@ -1,4 +1,4 @@
-"""What rankings over skill ids differ in: what they read, and how they score it."""
+"""The protocol of rankings over skill ids: the data they read, and their scores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +26,9 @@ from app.storage.skills import stream_skill_ids
 class ScanGroup:
     """The queries that share a scan.
 
-    `texts`: (q, 384) float32, the vector of each whole text. `skills`: theirs, without
-    weights. `states`: what the page before left for this one, None for a first page.
+    `texts`: (q, 384) float32, the vectors of the whole texts. `skills`: the queries'
+    skills, without weights. `states`: the ranking states of the previous pages, None
+    for a first page.
     """
 
     key: BatchKey
@@ -39,23 +40,23 @@ class ScanGroup:
     def skills_with(
         self, weights: Sequence[NDArray[np.float64] | None]
     ) -> SkillQueries:
-        """The skills with the weights of the page before."""
+        """The skills with the weights of the previous page."""
         return replace(self.skills, weights=weights)
 
 
 class RunningTop(Protocol):
-    """The best rows so far for each query of a group."""
+    """A running top-k for each query of a group."""
 
     analyzed: int
 
     @property
     def weights(self) -> Sequence[NDArray[np.float64]]:
-        """(k,) of each query: how much its skills count."""
+        """(k,) for each query: the weights of its skills."""
         ...
 
     @property
     def states(self) -> Sequence[NDArray[np.float64]]:
-        """What the next page of each query goes on from."""
+        """The ranking state for each query's next page."""
         ...
 
     def update(self, batch: Any, /) -> None: ...
@@ -64,12 +65,12 @@ class RunningTop(Protocol):
 
 
 class Method(Protocol):
-    """How a ranking scores rows, and what it reads of them."""
+    """How a ranking reads and scores rows."""
 
     buffer_bytes: int
 
     def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
-        """Whether a page of this query can have left this state."""
+        """Whether these values can be the ranking state of this query."""
         ...
 
     def top(self, vocabulary: Vocabulary, group: ScanGroup) -> RunningTop: ...
@@ -82,7 +83,7 @@ class Method(Protocol):
 
 
 class BySkills:
-    """Skill by skill: reads the narrow table alone."""
+    """Ranking by skills, which reads only the narrow table."""
 
     # Some 1,400 jobs of six skills.
     buffer_bytes = 1 << 16

@@ -1,4 +1,4 @@
-"""What the queries of a batch look for, and how they are grouped into scans."""
+"""Prepare the queries of a batch, and group them into scans."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,13 +19,13 @@ from app.ranking.skills.vocabulary import Vocabulary
 from app.storage.connection.transaction import Transaction
 from app.storage.skills import SkilledRow, known_skills
 
-# Different skills that share a scan: 4 bytes of each skill of the vocabulary a piece.
+# Distinct skills per scan: each takes 4 bytes per skill of the vocabulary.
 SCAN_SKILLS = 32
 
 
 @dataclass(frozen=True)
 class SkillQuery:
-    """What one query looks for."""
+    """A prepared query."""
 
     text: str
     skills: Sequence[Skill]
@@ -36,15 +36,15 @@ class SkillQuery:
     state: NDArray[np.float64] | None = None
 
 
-# Whether a page of a query can have left a state.
+# Whether these values can be the ranking state of a query.
 IsState = Callable[[NDArray[np.float64], SkillQuery], bool]
 
 
 def prepare(
     query: Query, row: SkilledRow | None, *, version: str, is_state: IsState
 ) -> SkillQuery | AppError | None:
-    """What the query looks for; the error if its row is absent, or its cursor that of
-    another query; None if it has no skills.
+    """The prepared query; an error for an absent row or another query's cursor; None if
+    there are no skills.
     """
     if query.text is not None:
         text, embedding = query.text, None
@@ -71,8 +71,9 @@ def prepare(
 def _continued(
     prepared: SkillQuery, after: CursorPosition | None, is_state: IsState
 ) -> SkillQuery:
-    """With the state that the page before left. Raises InvalidInputError for a cursor
-    of another query.
+    """Add the ranking state of the previous page.
+
+    Raises InvalidInputError for a cursor of another query.
     """
     if after is None:
         return prepared
@@ -85,9 +86,10 @@ def _continued(
 
 @dataclass(frozen=True)
 class SkillMatches:
-    """What was found, by the number of the query: the rows, best first; (k,) float64
-    how much each of its skills counts; how many rows were compared; the cursors; the
-    score of each row, by its id, where it was ranked.
+    """The results, by the number of the query.
+
+    The rows, best first; (k,) float64 weights of the query's skills; the number of
+    compared rows; the cursors; and the score of each ranked row by its id.
     """
 
     rows: dict[int, list[SkilledRow]]
@@ -104,8 +106,9 @@ def no_skills(key: BatchKey) -> str:
 
 
 def split_into_scans(asked: dict[int, SkillQuery]) -> Iterator[list[int]]:
-    """Queries in groups of at most SCAN_SKILLS different skills: what a batch needs
-    of memory is bounded, and a larger one reads the stream again.
+    """Group queries with at most SCAN_SKILLS distinct skills each.
+
+    This bounds the memory of a batch; a larger batch reads the stream several times.
     """
     group: list[int] = []
     keys: set[str] = set()
@@ -125,9 +128,7 @@ def distinct_skills(
     asked: dict[int, SkillQuery],
     vectors: dict[str, NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], list[NDArray[np.intp]]]:
-    """(k, 384), each different skill of these queries once, and for each query which
-    of them are its own.
-    """
+    """(k, 384): the distinct skills of these queries; and the columns of each query."""
     keys = list(dict.fromkeys(s.key for n in group for s in asked[n].skills))
     column = {key: at for at, key in enumerate(keys)}
     columns = [np.array([column[s.key] for s in asked[n].skills]) for n in group]
@@ -135,18 +136,19 @@ def distinct_skills(
 
 
 def length_penalty_of(key: BatchKey) -> float:
-    """What a job asks for beyond a user's skills is a gap; what a user has beyond a
-    job's is none.
+    """The length penalty: only for jobs, not for users.
+
+    A job's additional skills are a gap, those of a user are not.
     """
     return LENGTH_PENALTY if key.source == "profile" else 0.0
 
 
-# Each costs 4 bytes per skill of the vocabulary while a batch runs.
+# Each takes 4 bytes per skill of the vocabulary while a batch runs.
 MAX_QUERY_SKILLS = 64
 
 
 def query_skills(text: str) -> list[Skill]:
-    """The skills of a text that are looked for: the first MAX_QUERY_SKILLS."""
+    """The skills of a query's text: the first MAX_QUERY_SKILLS."""
     return split_skills(text)[:MAX_QUERY_SKILLS]
 
 
@@ -157,7 +159,7 @@ def skill_vectors(
     vocabulary: Vocabulary,
     encoder: Encoder,
 ) -> NDArray[np.float32]:
-    """(len(keys), 384) float32, unit length: from the vocabulary, else encoded."""
+    """(len(keys), 384) float32, unit length: from the vocabulary, or else encoded."""
     known = known_skills(transaction, keys, version=encoder.version)
     ids = np.array([known.get(key, -1) for key in keys], np.int32)
     vectors = vocabulary.vectors(ids)

@@ -1,4 +1,4 @@
-"""Ranking skill by skill, with the reasons."""
+"""Ranking by skills, with explanations."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,9 +14,9 @@ from app.storage.catalogue import Catalogue
 
 
 class SkillRanking:
-    """Jobs for a profile, and users for a job, by their skills.
+    """Ranks jobs for a profile, and users for a job, by skills.
 
-    `method`: how rows are scored.
+    `method`: how rows are read and scored.
     """
 
     def __init__(self, context: RankingContext, method: Method | None = None) -> None:

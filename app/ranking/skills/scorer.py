@@ -1,4 +1,4 @@
-"""The best rows of a stream by skills; equal scores are ordered by coverage."""
+"""The running top-k by skills; ties are ordered by coverage."""
 
 from collections.abc import Sequence
 
@@ -11,37 +11,38 @@ from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.heap import Scored, TopK
 from app.storage.copy.skill_ids import SkillIdChunk
 
-# Half a unit of the last published digit, and float32's rounding of a weighted mean of
-# 64 terms.
+# Half a unit of the last decimal, and float32's rounding of a weighted mean of 64
+# terms.
 SKILL_ROUNDING = 5e-6
 
-# Candidates that are scored again at once.
+# Candidates rescored at a time.
 RESCORED_PAIRS = 256
 
 
 class SkillTopK:
-    """A running top-N per query. Feed it batches, then ask for the results."""
+    """A running top-k per query: call `update` for each chunk, then `result`."""
 
     def __init__(self, vocabulary: Vocabulary, queries: SkillQueries) -> None:
         self._vocabulary = vocabulary
         self._scores = SkillScores(vocabulary, queries, match_credit)
-        # A mean, weighted or not, is off by no more than the worst of its terms.
+        # The error of a mean, weighted or not, is at most the greatest error of its
+        # terms.
         margin = self._scores.table.error * STEEPNESS + SKILL_ROUNDING
         self._best = TopK(queries.sizes, margin=margin, bounds=queries.bounds)
         self.analyzed = 0
 
     @property
     def weights(self) -> Sequence[NDArray[np.float64]]:
-        """(k,) of each query: how much its skills count."""
+        """(k,) for each query: the weights of its skills."""
         return self._scores.weights
 
     @property
     def states(self) -> Sequence[NDArray[np.float64]]:
-        """What the next page of each query goes on from."""
+        """The ranking state for each query's next page."""
         return self._scores.weights
 
     def update(self, batch: SkillIdChunk) -> None:
-        """Take one batch into account."""
+        """Score one chunk."""
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
         found = self._scores.approximate(skill_ids, batch.starts)
@@ -54,5 +55,5 @@ class SkillTopK:
             self._best.keep(query[part], batch.ids[row[part]], scores, coverage)
 
     def result(self, query: int) -> list[Scored]:
-        """The best rows of one query; `second` is the coverage."""
+        """The best rows of one query; the tie breaker is the coverage."""
         return self._best.result(query)

@@ -1,19 +1,19 @@
-"""Similarities of every skill of the vocabulary with those that a batch looks for."""
+"""Similarities of all skills of the vocabulary with the skills of a batch."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.vocabulary import Vocabulary
 
-# Exact vectors that are read at once (0.4 MB).
+# Exact vectors read at a time (0.4 MB).
 REFINE_ROWS = 256
 
 
 class SimilarityTable:
-    """Those of the codes at first, within `error` of the exact ones; exact where
-    `refine` made them so. All are the same whoever else asks.
+    """First those of the codes, within `error` of the exact ones; exact after `refine`.
 
-    `values`: (rows + 1, k) float32; the last row is for unknown skills, zero.
+    All are independent of the other queries. `values`: (rows + 1, k) float32; the last
+    row, for unknown skills, is zero.
     """
 
     def __init__(self, vocabulary: Vocabulary, vectors: NDArray[np.float32]) -> None:
@@ -26,11 +26,11 @@ class SimilarityTable:
         self._refined[-1] = True
 
     def refine(self, skill_ids: NDArray[np.int32]) -> None:
-        """Put the exact similarities of these skills into the table."""
+        """Compute the exact similarities of these skills."""
         todo = skill_ids[~self._refined[skill_ids]]
         for start in range(0, len(todo), REFINE_ROWS):
             part = todo[start : start + REFINE_ROWS]
-            # Not by BLAS, whose last digit depends on who else is asked for.
+            # Not BLAS, whose last digits depend on the other queries.
             self.values[part] = np.einsum(
                 "ij,kj->ik",
                 self._vocabulary.vectors(part),
@@ -41,8 +41,10 @@ class SimilarityTable:
         self._refined[todo] = True
 
     def nearest(self, *, least: float, listed_by: int) -> NDArray[np.float32]:
-        """(k,) float32: exactly the greatest similarity of each with any skill that so
-        many jobs list, as far as jobs were counted; 0 where that is less than `least`.
+        """(k,) float32: the exact greatest similarity of each with skills of the jobs.
+
+        Only skills that at least `listed_by` jobs list, if jobs were counted. 0 below
+        `least`.
         """
         skill, column = np.nonzero(self.values[:-1] > least - self.error)
         counts = self._vocabulary.counts

@@ -1,8 +1,8 @@
-"""Skill by skill: how well each row of a stream has the skills that queries look for.
+"""Scores of rows by skills.
 
 The score of a row is the mean, over the query's skills and weighted by their idf, of
-the credit of the most similar of the row's skills, less a discount for a list longer
-than the query's.
+the match credit of the row's most similar skill, with a length penalty for a list
+longer than the query's.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,19 +18,18 @@ from app.ranking.skills.similarity_table import SimilarityTable
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.bounds import Bounds
 
-# From similarities to credits of the same shape and type.
+# Maps similarities to credits of the same shape and type.
 Credit = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
 class SkillQueries:
-    """The skills of several queries, each different one once.
+    """The distinct skills of several queries.
 
-    `vectors`: (k, 384) float32 of unit length. `columns`: for each query which of
-    them are its own, at least one. `sizes`: the N of each query. `bounds`: one for
-    each query, or none at all. `length_penalty`: what a list longer than the
-    query's costs. `weights`: for each query those of the page before, None for a
-    first page; or none at all.
+    `vectors`: (k, 384) float32 of unit length. `columns`: the columns of each query, at
+    least one. `sizes`: the k of each query. `bounds`: one for each query, or none.
+    `length_penalty`: for lists longer than the query's. `weights`: those of each
+    query's previous page, None for a first page; or none.
     """
 
     vectors: NDArray[np.float32]
@@ -42,17 +41,17 @@ class SkillQueries:
 
 
 class SkillScores:
-    """Scores rows approximately, all of a chunk, and exactly, those that are chosen."""
+    """Computes approximate scores of all rows, and exact ones of some."""
 
     def __init__(
         self, vocabulary: Vocabulary, queries: SkillQueries, credit: Credit
     ) -> None:
-        """`credit` rises by no more than a bound that the caller knows."""
+        """`credit` must have a slope of at most the bound that the caller uses."""
         self._vocabulary = vocabulary
         self._queries = queries
         self._credit = credit
         self.table = SimilarityTable(vocabulary, queries.vectors)
-        # Before any of them is refined: nobody's weights depend on the rows seen.
+        # Before any refinement, so that weights do not depend on the rows seen.
         self.weights = self._all_weights()
         own = np.zeros((len(queries.columns), len(queries.vectors)), np.float32)
         for row, columns, weights in zip(
@@ -74,7 +73,7 @@ class SkillScores:
     def approximate(
         self, skill_ids: NDArray[np.int32], starts: NDArray[np.intp]
     ) -> NDArray[np.float32]:
-        """Scores, (q, n) float32; `skill_ids` are known ones, see `Vocabulary`."""
+        """Approximate scores: (q, n) float32. `skill_ids`: those of `Vocabulary`."""
         found = self.table.values.take(skill_ids, axis=0)  # (m, k)
         best = np.maximum.reduceat(found, starts, axis=0)  # (n, k)
         shares = self._weights @ self._credit(best).astype(np.float32, copy=False).T
@@ -89,8 +88,10 @@ class SkillScores:
         query: NDArray[np.int64],
         place: NDArray[np.intp],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Score of pairs of a query and a row's place in `starts`, and coverage: the
-        mean over the row's skills of the credit of the most similar of the query's.
+        """Exact scores and coverages of pairs of a query and a row's index in `starts`.
+
+        The coverage is the mean over the row's skills of the credit of the query's most
+        similar skill.
         """
         self.table.refine(np.unique(skill_ids))
         found = self.table.values[skill_ids].astype(np.float64)  # (m, k)
@@ -125,7 +126,7 @@ def rows_at(
     starts: NDArray[np.intp],
     rows: NDArray[np.int64],
 ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-    """The skill ids and starts of some of the rows."""
+    """The skill ids and starts of some rows."""
     sizes = lengths(skill_ids, starts)[rows]
     first = np.zeros(len(rows), np.intp)
     np.cumsum(sizes[:-1], out=first[1:])
@@ -134,5 +135,5 @@ def rows_at(
 
 
 def lengths(skill_ids: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.intp]:
-    """(n,): how many skills each row lists."""
+    """(n,): the number of skills of each row."""
     return np.diff(np.append(starts, len(skill_ids)))

@@ -1,4 +1,4 @@
-"""The words of a text, to match by. It knows no grammar but English endings."""
+"""Stems of the words of a text: without stop words and English endings."""
 
 import re
 from hashlib import blake2b
@@ -8,7 +8,7 @@ from app.ranking.skills.parse import skill_key
 # "C++", "C#" and "F#" keep their signs; "CI/CD" is two words.
 STEMMED_WORD = re.compile(r"[^\W_]+[+#]*")
 
-# English words that say nothing about a job, and what people write around their skills.
+# English stop words, and words that people write around their skills.
 _STOP_TEXT = """
     a about after all also am an and any are as at be because been but by can could do
     does doing down each etc every few for from get give got had has have he her him his
@@ -20,11 +20,11 @@ _STOP_TEXT = """
 """
 STOP_WORDS = frozenset(_STOP_TEXT.split())
 
-# To be raised with every change of what `words_of` gives, so that caches are made anew;
-# a test compares it with what a sample gives.
+# Increase it with every change of `words_of`, so that caches are rebuilt; a test
+# compares it with the words of a sample.
 STEMS_VERSION = 1
 
-# Shorter words have no ending to lose.
+# Shorter words keep their ending.
 LEAST_STEM = 3
 ENDINGS = ("ings", "ing", "ers", "ies", "ed", "er", "es", "s", "e", "y")
 
@@ -40,7 +40,7 @@ def words_of(text: str) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """A word without its English ending: good for comparing, not for showing."""
+    """A word without its English ending, for comparison only."""
     for ending in ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= LEAST_STEM:
             return word[: -len(ending)]
@@ -48,5 +48,5 @@ def stem(word: str) -> str:
 
 
 def word_hash(word: str) -> int:
-    """64 bits that stand for a stem: no two words of a board share them."""
+    """A 64-bit hash of a stem, which is unique among the words of all jobs."""
     return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")

@@ -1,6 +1,4 @@
-"""The vectors of all skills, from files: compact codes for every skill of a pass, and
-the exact vectors of the few that decide. It does not know how the files came about.
-"""
+"""Vectors of all skills: codes for each batch, exact vectors for rescoring."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,9 +11,9 @@ from app.ranking.skills.stems import word_hash
 from app.storage.codec import DIMENSION
 from app.storage.skill_counts import SkillCounts
 
-# One skill's codes: v is about scale * codes, off by at most `error` in length, so
-# that a similarity with a unit vector is off by at most that (Cauchy and Schwarz).
-# `words`: how many the skill has. The spare field keeps the floats of all rows aligned.
+# One skill's codes: v is about scale * codes. The norm of the difference is at most
+# `error`, and so is the error of a similarity with a unit vector (Cauchy and Schwarz).
+# `words`: the number of words. The spare field keeps the floats of all rows aligned.
 CODE = np.dtype(
     [
         ("codes", "i1", (DIMENSION,)),
@@ -25,23 +23,23 @@ CODE = np.dtype(
         ("spare", "<u2"),
     ]
 )
-# One word of one skill, by `stems.word_hash`; a pair may be there twice.
+# One word of one skill, by `stems.word_hash`; a pair may occur twice.
 SKILL_WORD = np.dtype([("skill", "<i4"), ("word", "<u8")])
 EXACT_VECTOR = np.dtype(("<f4", (DIMENSION,)))
 
-# What is asked for is rounded to whole numbers, too, of this fineness: then a product
-# of 384 terms is a whole number below 2^24 (127 * sqrt(384) * 4106, by Cauchy and
-# Schwarz, in whatever order it is summed), float32 adds without rounding, and BLAS
-# gives the same digits whatever the shape: to those who share a pass, and alone.
+# Queries are rounded to multiples of 1/4096. Then each product of 384 terms is an
+# integer below 2^24 (127 * sqrt(384) * 4106, by Cauchy and Schwarz) in any order of
+# summation, float32 adds without rounding, and BLAS gives the same digits for any shape
+# of batch.
 GRID = 4096
 
-# What scaling those products in float32 may lose.
+# The rounding error of scaling those products in float32.
 SCALING_ERROR = 1e-6
 
-# Codes are widened to float32 in blocks so small that BLAS multiplies them in this
-# thread: 128 rows for 8 skills. Its other threads would wait for one another far
-# longer than they calculate where processors are shared (measured: 9 ms, or 130 to
-# 470 ms of processor time, for 29,000 skills on two busy cores).
+# Codes are converted to float32 in small blocks, 128 rows for 8 skills, so that BLAS
+# stays in this thread. On shared processors its other threads would wait for one
+# another far longer than they compute (measured: 9 ms, or 130 to 470 ms of processor
+# time, for 29,000 skills on two busy cores).
 BLOCK_PRODUCTS = 400_000
 BLOCK_ROWS = 128
 
@@ -49,8 +47,9 @@ BLOCK_ROWS = 128
 def encode_rows(
     vectors: NDArray[np.float32],  # (n, 384)
 ) -> tuple[NDArray[np.void], NDArray[np.float32]]:
-    """(n,) CODE and (n, 384) float32 of unit length. Zeros for a vector that points
-    nowhere: a skill like no other.
+    """(n,) CODE and (n, 384) float32 of unit length.
+
+    Zeros for a zero vector: a skill that is similar to no other.
     """
     exact = vectors.astype(np.float64)
     with np.errstate(all="ignore"):
@@ -62,26 +61,27 @@ def encode_rows(
     rows["codes"] = np.rint(exact / scale)
     rows["scale"] = scale[:, 0]
     residual = exact - rows["codes"] * scale.astype(np.float64)
-    # A millionth more than the norm, so that rounding it to float32 keeps the bound.
+    # Slightly more than the norm, so that rounding to float32 keeps the bound.
     rows["error"] = np.linalg.norm(residual, axis=1) * (1 + 1e-6)
     return rows, exact.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Vectors by skill id: row n belongs to the skill with the id n. An id without a
-    row, or with a row of zeros, is a skill that is like no other.
+    """Vectors by skill id: row n belongs to the skill with the id n.
+
+    An id without a row, or with a row of zeros, is a skill that is similar to no other.
     """
 
     codes: NDArray[Any]  # (rows,) CODE
     exact: NDArray[np.float32]  # (rows, 384), unit length or zero
-    error: float  # the greatest of the codes
-    counts: SkillCounts | None = None  # where the backfill has made some
+    error: float  # the greatest error of the codes
+    counts: SkillCounts | None = None  # None before the backfill has counted
     words: NDArray[Any] = field(  # SKILL_WORD
         default_factory=lambda: np.zeros(0, SKILL_WORD), repr=False
     )
-    # How rare skills are that were asked for, by a digest of their vectors: lost with
-    # this object, as a newer vocabulary may say otherwise.
+    # The cached rarity of queries' skills, by a digest of their vectors. It ends with
+    # this object, because a newer vocabulary has other counts.
     rarities: dict[bytes, float] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -91,17 +91,17 @@ class Vocabulary:
         return len(self.codes)
 
     def similarity_error(self, queries: NDArray[np.float32]) -> float:
-        """No similarity from `similarities` of these is off by more than this."""
+        """The maximum error of `similarities` with these queries."""
         lost = queries.astype(np.float64)
         lost -= np.rint(lost * GRID) / GRID
         rounding = float(np.linalg.norm(lost, axis=1).max(initial=0.0))
         return rounding + self.error * (1 + rounding) + SCALING_ERROR
 
     def similarities(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Of every skill with each query: (rows + 1, k) float32.
+        """Similarities of every skill with each query: (rows + 1, k) float32.
 
-        `queries` is (k, 384) of unit length. The last row is for unknown ids: zero.
-        The same to the last bit whatever other queries there are.
+        `queries`: (k, 384) of unit length. The last row, for unknown ids, is zero. The
+        result is independent of the other queries to the last bit.
         """
         table = np.zeros((self.rows + 1, len(queries)), dtype=np.float32)
         fitting = BLOCK_PRODUCTS // (DIMENSION * max(1, len(queries)))
@@ -119,7 +119,7 @@ class Vocabulary:
         return table
 
     def known(self, skill_ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        """The same ids, with the last row of `similarities` for those without one."""
+        """The ids, with unknown ones replaced by the last row of `similarities`."""
         beyond = (skill_ids < 0) | (skill_ids >= self.rows)
         return np.where(beyond, np.int32(self.rows), skill_ids)
 
@@ -133,7 +133,7 @@ class Vocabulary:
     def holding(
         self, words: Sequence[str]
     ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """(skill id, place in `words`) of every skill that holds one of the words,
+        """(skill id, index in `words`) of every skill that contains one of the words,
         by skill.
         """
         hashes = np.array([word_hash(word) for word in words], np.uint64)

@@ -1,7 +1,7 @@
-"""The vocabulary's vectors in local files that follow the database.
+"""The vocabulary's local files, which follow the database.
 
-Before each pass one query tells whether anything is new; only that is read. How far
-the files have come is recorded after each slice, so that a crash costs one at most.
+Before each batch one query detects changes, and only these are read. The progress is
+recorded after each slice, so that a crash costs at most one slice.
 """
 
 import fcntl
@@ -31,17 +31,17 @@ from app.storage.skills import (
     vocabulary_state,
 )
 
-# Read at once, 6 MB on the wire, and then safe: a deadline that passes while a large
-# vocabulary is read for the first time costs at most so many.
+# Skills per slice, 6 MB of traffic. A deadline during the first read of a large
+# vocabulary costs at most one slice.
 VOCABULARY_SLICE_ROWS = 4096
-# Rows handed on at once while they are read.
+# Rows per write while reading.
 VOCABULARY_BUFFER_BYTES = 256 * RECORD_BYTES
 
 
 class VocabularyCache:
-    """Keeps the files of one model version; safe for several threads and processes.
+    """The files of one model version; safe for several threads and processes.
 
-    One folder serves one database: files of another vocabulary are removed.
+    A folder serves one database: files of another vocabulary are removed.
     """
 
     def __init__(self, folder: Path, *, version: str) -> None:
@@ -53,10 +53,10 @@ class VocabularyCache:
         self._counts_stamp: str | None = None
 
     def refresh(self, transaction: Transaction) -> Vocabulary:
-        """The vocabulary as this transaction sees it, or a little newer; with the
-        counts that it sees.
+        """The vocabulary of this transaction's snapshot or slightly newer, with its
+        counts.
 
-        Raises SkillCacheError when the folder cannot be used.
+        Raises SkillCacheError if the folder cannot be used.
         """
         state = vocabulary_state(transaction)
         with self._lock:
@@ -100,7 +100,7 @@ class VocabularyCache:
         self._progress = progress
 
     def _count(self, transaction: Transaction, state: VocabularyState) -> None:
-        """Take over the counts of this state: 4 bytes a skill, kept in memory."""
+        """Load the counts of this state: 4 bytes per skill, kept in memory."""
         has = state.counts_stamp is not None
         counts = read_counts(transaction) if has else None
         assert self._vocabulary is not None  # noqa: S101  (set by _update)
@@ -147,7 +147,7 @@ class VocabularyCache:
 
     @contextmanager
     def _folder_lock(self) -> Iterator[None]:
-        """Another process that fills the same files is waited for."""
+        """Wait for other processes that write the same files."""
         self._folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:

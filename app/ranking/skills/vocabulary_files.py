@@ -1,9 +1,8 @@
-"""The four files of one vocabulary: codes, exact vectors, words, and how far they have
-come.
+"""The four files of one vocabulary: codes, exact vectors, words, and progress.
 
-A file is only ever added to, or written again with what it held already: processes
-that share the folder can go on reading. How far the files have come is written last,
-and by renaming, so that after a crash the rest is read again.
+Files are only appended to, or rewritten with the same content: other processes can
+continue reading. The progress is written last, by renaming, so that after a crash the
+rest is read again.
 """
 
 import json
@@ -30,18 +29,16 @@ from app.ranking.skills.vocabulary import (
 from app.storage.copy.embeddings import EmbeddingChunk
 from app.storage.skills import Position, VocabularyState
 
-# Of the files, and of the words in them.
+# The version of the files' format and of their words.
 FORMAT = f"2.{STEMS_VERSION}"
 FIRST_POSITION = Position()
-# No snapshot is older: REQUEST_TIMEOUT_S is 300 at most.
+# Longer than any snapshot: REQUEST_TIMEOUT_S is at most 300.
 SETTLED_S = 600.0
 
 
 @dataclass(frozen=True)
 class FilesProgress:
-    """What the files hold: of which vocabulary, up to where, how many rows of skills
-    and how many words of these.
-    """
+    """The progress of the files: vocabulary, revision, rows of skills and words."""
 
     vocabulary: str
     revision: int = -1
@@ -63,7 +60,7 @@ class VocabularyFiles:
         self._progress = folder / f"{stem}.json"
 
     def progress(self) -> FilesProgress | None:
-        """What was written safely; None if nothing was, or less than it says."""
+        """The recorded progress; None if there is none, or if the files are shorter."""
         try:
             found = json.loads(self._progress.read_text())
             progress = FilesProgress(
@@ -80,7 +77,7 @@ class VocabularyFiles:
     def _data(
         self, progress: FilesProgress
     ) -> Sequence[tuple[Path, int, np.dtype[Any]]]:
-        """Each file with what it holds."""
+        """Each file and the type of its rows."""
         return (
             (self.codes, progress.rows, CODE),
             (self.exact, progress.rows, EXACT_VECTOR),
@@ -88,9 +85,9 @@ class VocabularyFiles:
         )
 
     def are_ahead_for_good(self, state: VocabularyState) -> bool:
-        """Whether the database went back to an earlier state, from a backup say.
+        """Whether the database was reset to an earlier state, for example by a backup.
 
-        Ahead for a moment is also who shares the folder with a later snapshot.
+        Files are ahead for a moment if a process with a later snapshot shares them.
         """
         progress = self.progress()
         if progress is None or progress.revision <= state.revision:
@@ -106,7 +103,7 @@ class VocabularyFiles:
         draft.replace(self._progress)
 
     def remove(self) -> None:
-        # The progress first: without it the others count as absent.
+        # The progress first: without it the other files are ignored.
         for path in (self._progress, self.codes, self.exact, self.words):
             path.unlink(missing_ok=True)
 
@@ -134,7 +131,7 @@ class VocabularyFiles:
 
 
 class Writer:
-    """Writes rows of skills to their places in the files, their words to the end."""
+    """Writes rows of skills at their positions, and appends their words."""
 
     def __init__(self, codes: int, exact: int, words: int) -> None:
         self._codes = codes
@@ -147,8 +144,8 @@ class Writer:
         self.last_id = 0
 
     def begin_slice(self, texts: Sequence[tuple[int, str]], *, words: int) -> int:
-        """Write the words of the skills that `write` is given next, behind so many of
-        them; how many there are then.
+        """Write the words of the next slice behind the first `words`. Returns their new
+        number.
         """
         self.read_rows, self.last_id = 0, 0
         of_skills = {id_: words_of(text) for id_, text in texts}
@@ -161,7 +158,7 @@ class Writer:
         return words + len(pairs)
 
     def write(self, batch: EmbeddingChunk) -> None:
-        """A consumer of records: skills in the order of writing, ids mostly so too."""
+        """A consumer of records, ordered by revision and mostly by id."""
         codes, exact = encode_rows(batch.embeddings)
         ids = batch.ids
         codes["words"] = [self._word_counts.get(id_, 0) for id_ in ids.tolist()]
@@ -190,14 +187,14 @@ def _write_at(descriptor: int, data: bytes, offset: int) -> None:
 def _mapped(
     path: Path, dtype: np.dtype[Any], rows: int, *, random: bool = False
 ) -> NDArray[Any]:
-    """(rows, …) of the file, read-only."""
+    """The file as a read-only array of (rows, …)."""
     if rows == 0:
         return np.zeros(0, dtype)
     with path.open("rb") as file:
         size = rows * dtype.itemsize
         mapping = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
     if random:
-        # Without it each vector that is looked up would bring its neighbours along.
+        # Otherwise the kernel reads ahead at each look-up.
         mapping.madvise(mmap.MADV_RANDOM)
     return np.frombuffer(
         mapping, dtype.base, rows * (dtype.itemsize // dtype.base.itemsize)

@@ -1,4 +1,4 @@
-"""Words: BM25 over the words of each row's skills, told from the skills' ids."""
+"""Scores by words: BM25 over the words of each row's skills, by their ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,10 @@ from app.ranking.skills.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class WordCounts:
-    """Of some rows: `counts` (n, w) float64, how often a row's skills hold each word;
-    `lengths` (n,) float64, how many words they are.
+    """Word counts of some rows.
+
+    `counts`: (n, w) float64, how often a row's skills contain each word. `lengths`:
+    (n,) float64, the number of words.
     """
 
     counts: Scores
@@ -24,9 +26,9 @@ class WordCounts:
 class WordIndex:
     """Counts the words of several queries in rows of skill ids.
 
-    `size`: how many different ones. `columns`: for each query which of them are its
-    own. `shares`: for each what they count, sum 1 or nothing. `mean`: how many words a
-    job has, 0 where nobody counted.
+    `size`: the number of distinct words. `columns`: the columns of each query.
+    `shares`: the weights of its words, with sum 1, or none. `mean`: the mean number of
+    words of a job, 0 without counts.
     """
 
     def __init__(self, vocabulary: Vocabulary, words: Sequence[Sequence[str]]) -> None:
@@ -42,7 +44,7 @@ class WordIndex:
         self._count(vocabulary, skill)
 
     def _count(self, vocabulary: Vocabulary, skill: NDArray[np.int32]) -> None:
-        """What the counts of jobs say: words that all of them hold count for less."""
+        """Document frequencies by the counts of jobs: common words have less weight."""
         counts = vocabulary.counts
         jobs = 0 if counts is None else counts.jobs
         listed = np.zeros(len(self._words))
@@ -57,7 +59,7 @@ class WordIndex:
     def count(
         self, skill_ids: NDArray[np.int32], starts: NDArray[np.intp]
     ) -> WordCounts:
-        """Of rows whose skill ids are known ones, see `Vocabulary.known`."""
+        """Count the words of rows with known skill ids, see `Vocabulary.known`."""
         first = self._first[skill_ids]
         sizes = self._first[skill_ids + 1] - first
         row = np.repeat(np.arange(len(starts)), lengths(skill_ids, starts))
@@ -72,7 +74,7 @@ class WordIndex:
 
 
 def relative(lengths: Scores, mean: float) -> Scores:
-    """Lengths as multiples of the mean; all alike where there is none."""
+    """Lengths as multiples of the mean; all equal without one."""
     return lengths / mean if mean else np.ones_like(lengths)
 
 
@@ -81,7 +83,7 @@ def approximate_scores(
     shares: NDArray[np.float32],  # (q, w)
     means: Sequence[float],
 ) -> NDArray[np.float32]:
-    """(q, n) float32; `means` of each query, of which most have the same."""
+    """(q, n) float32. `means`: those of each query, mostly equal."""
     scores = np.empty((len(shares), len(words.lengths)), np.float32)
     for mean in set(means):
         mine = np.flatnonzero(np.array(means) == mean)
