@@ -1,1 +1,1 @@
-"""Everything that talks to Postgres. Nothing above this package sees psycopg2."""
+"""The storage layer. No other package imports psycopg2."""

@@ -1,7 +1,7 @@
-"""Arrays as BYTEA: embeddings and lists of whole numbers.
+"""Codec of embeddings and integer lists as BYTEA.
 
-An embedding is 384 little-endian float32, as `ndarray.tobytes()` writes them.
-Rows written by `numpy.float32` code elsewhere on a little-endian machine are valid.
+An embedding is 384 little-endian float32, as in `ndarray.tobytes()`. So rows written by
+other NumPy code on a little-endian machine are valid.
 """
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 DIMENSION = 384
 EMBEDDING_BYTES = DIMENSION * 4
 
-# Below this squared norm float32 loses digits to underflow; such a vector, the zero
-# vector among them, points nowhere.
+# Below this squared norm float32 loses digits to underflow: such vectors, like the zero
+# vector, have no direction.
 MIN_SQUARED_NORM = 1e-30
 
 FLOAT32 = np.dtype("<f4")
@@ -19,14 +19,14 @@ INT32 = np.dtype("<i4")
 
 
 def squared_norms(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) float32 of (n, 384); overflow and NaN pass in silence."""
+    """(n,) float32 of (n, 384). Overflow and NaN raise no warning."""
     with np.errstate(all="ignore"):
         squared: NDArray[np.float32] = np.einsum("ij,ij->i", embeddings, embeddings)
     return squared
 
 
 def points_somewhere(squared: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which vectors can be compared, by their squared norms: (n,)."""
+    """Which vectors have a direction, by their squared norms: (n,)."""
     usable: NDArray[np.bool_] = np.isfinite(squared) & (squared >= MIN_SQUARED_NORM)
     return usable
 
@@ -47,7 +47,7 @@ def to_bytes(embedding: ArrayLike) -> bytes:
 def from_bytes(data: bytes | memoryview) -> NDArray[np.float32]:
     """View 1,536 bytes as one embedding: float32, shape (384,), read-only.
 
-    Raises ValueError for another length. The values are not looked at.
+    Raises ValueError for another length. Does not check the values.
     """
     if len(data) != EMBEDDING_BYTES:
         raise ValueError(f"an embedding has {EMBEDDING_BYTES} bytes, not {len(data)}")
@@ -55,10 +55,12 @@ def from_bytes(data: bytes | memoryview) -> NDArray[np.float32]:
 
 
 def int32_to_bytes(numbers: ArrayLike) -> bytes:
-    """Encode whole numbers as little-endian int32, one after the other."""
+    """Encode integers as little-endian int32."""
     return np.asarray(numbers, dtype=INT32).tobytes()
 
 
 def int32_from_bytes(data: bytes | memoryview) -> NDArray[np.int32]:
-    """(n,) int32, read-only. Raises ValueError unless 4 bytes make a number."""
+    """(n,) int32, read-only. Raises ValueError for a length that is not a multiple of
+    4.
+    """
     return np.frombuffer(data, dtype=INT32)

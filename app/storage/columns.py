@@ -1,4 +1,4 @@
-"""The columns of `skill_job1` that JOB_COLUMNS offers: their types and their values."""
+"""Filterable columns of `skill_job1`: their types, values and JSON."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from app.query.numbers import EXACT_IN_A_FLOAT, SAFE, exact
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 
-# From the type names of Postgres' `format_type` to what the API calls them.
+# Type names of Postgres' `format_type`, and those of the API.
 TYPES: Mapping[str, ColumnType] = {
     "text": "text",
     "character varying": "text",
@@ -34,11 +34,11 @@ TYPES: Mapping[str, ColumnType] = {
     "timestamp without time zone": "timestamp",
     "timestamp with time zone": "timestamp",
 }
-# Those that values in a request are cast to; others are cast to themselves.
+# The types to which values of a request are cast, if not the column's own.
 CASTS = {"character varying": "text", "character": "text", "smallint": "bigint",
          "integer": "bigint"}  # fmt: skip
 
-# What `exact` makes of an integer; no column holds as many digits as that.
+# Integers as `exact` writes them; no column has more digits.
 DIGITS = re.compile(r"-?[0-9]{1,1000}", re.ASCII)
 DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 TIME = r"[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?"
@@ -56,7 +56,7 @@ WANTED: Mapping[ColumnType, str] = {
 
 @dataclass(frozen=True)
 class JobColumn:
-    """One column; `sql_type` is its type's name in the catalogue."""
+    """A filterable column; `sql_type`: its type's name in the catalogue."""
 
     name: str
     sql_type: str
@@ -67,12 +67,12 @@ class JobColumn:
 
     @property
     def cast(self) -> str:
-        """The type of the literals; an index on the column is of use to it."""
+        """The type of literals; it allows an index on the column."""
         return CASTS.get(self.sql_type, self.sql_type)
 
     @property
     def shown_as(self) -> str:
-        """The type that values are cast to before they become JSON."""
+        """The type to which values are cast before they become JSON."""
         return "text" if self.sql_type == "numeric" else self.cast
 
     @property
@@ -85,7 +85,8 @@ class JobColumn:
         """
         if self.type != "number" or value is None:
             return exact(value)
-        # numeric comes as text: it may have more digits than Python reads as a number.
+        # numeric is read as text: it may have more digits than Python parses as a
+        # number.
         number = float(str(value))
         if not math.isfinite(number):
             return None
@@ -94,9 +95,9 @@ class JobColumn:
         return int(number) if _is_whole(number) else number
 
     def literal(self, value: Scalar) -> str:
-        """The text of a value, which Postgres reads as `cast` without an error.
+        """The text of a value that Postgres can read as `cast`.
 
-        Raises InvalidInputError that names the column.
+        Raises InvalidInputError, which names the column.
         """
         try:
             text = _literal(self, value)
@@ -113,9 +114,9 @@ class JobColumn:
 def filterable_columns(
     types: Mapping[str, str], names: Sequence[str]
 ) -> tuple[JobColumn, ...]:
-    """The columns with these names; `types` are those of the table's columns.
+    """The columns with these names. `types`: the types of the table's columns.
 
-    Raises SchemaError that names the first that is absent or of another kind.
+    Raises SchemaError, which names the first absent or unsupported column.
     """
     for name in names:
         if name not in types:
@@ -137,7 +138,7 @@ def _is_whole(number: float) -> bool:
 
 
 def _is_whole_and_unsafe(text: str) -> bool:
-    """Of the text of a numeric."""
+    """Whether the text of a numeric is an integer that is not safe in JSON."""
     whole, _, rest = text.partition(".")
     return not rest.strip("0") and int(whole) not in SAFE
 
@@ -178,14 +179,14 @@ def _from_text(column: JobColumn, value: str) -> str | None:
 
 
 def _from_digits(column: JobColumn, value: str) -> str | None:
-    """Integers that are not safe in JSON may come as strings."""
+    """Parse an integer that is a string in JSON because it is not safe."""
     if column.type == "integer":
         return _integer(int(value))
     return _number(column, int(value)) if column.type == "number" else None
 
 
 def _integer(value: float) -> str | None:
-    """As everywhere in a request: 41.0 is the integer 41."""
+    """Parse an integer; as everywhere in a request, 41.0 is the integer 41."""
     if isinstance(value, float):
         if not _is_whole(value):
             return None
@@ -204,11 +205,11 @@ def _number(column: JobColumn, value: float) -> str | None:
 
 
 def _timestamp(column: JobColumn, value: str) -> str | None:
-    """ISO 8601. Without an offset it is UTC, and so is a column without time zone."""
+    """Parse ISO 8601. Without an offset it is UTC, as is a column without time zone."""
     if not TIMESTAMP.fullmatch(value):
         return None
     moment = datetime.fromisoformat(value.upper())
-    # In UTC: Postgres refuses offsets of 16 hours and more.
+    # In UTC, because Postgres refuses offsets of 16 hours and more.
     utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if column.sql_type == "timestamp without time zone":
         utc = utc.replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""The columns that the service offers, for who asks which there are."""
+"""The filterable columns of JOB_COLUMNS, read from the database."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from app.storage.connection.database import Database
 
 
 class FilterableColumns:
-    """Reads their types from the database, and remembers the last."""
+    """Reads the columns' types from the database, and caches the last."""
 
     def __init__(self, database: Database, names: Sequence[str]) -> None:
-        """`names`: those of JOB_COLUMNS."""
+        """`names`: those in JOB_COLUMNS."""
         self.names = names
         self.known: Sequence[JobColumn] = ()
         self._database = database
 
     def __call__(self, deadline: Deadline) -> Sequence[JobColumn]:
-        """Raises SchemaError that names a column which is absent, or cannot be
-        offered.
+        """Read the columns. Raises SchemaError, which names an absent or unsupported
+        one.
         """
         if self.names:
             with self._database.snapshot(deadline) as transaction:

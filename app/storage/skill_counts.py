@@ -1,5 +1,6 @@
-"""How many jobs list each skill: statistics that the backfill renews now and then, in
-the one row of the vocabulary.
+"""The number of jobs per skill: statistics in the one row of the vocabulary.
+
+The backfill updates them from time to time.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ QUERIES = load("skills")
 
 @dataclass(frozen=True)
 class SkillCounts:
-    """`listed`: (n,) int32, at the place of each skill's id how many jobs list it;
-    none lists a skill whose id is beyond. `jobs`: how many jobs were read.
+    """Counts of jobs.
+
+    `listed`: (n,) int32, the number of jobs for each skill id; 0 for ids beyond.
+    `jobs`: the number of jobs read.
     """
 
     jobs: int
@@ -25,7 +28,7 @@ class SkillCounts:
 
 
 def read_counts(transaction: Transaction) -> SkillCounts:
-    """The counts, where `VocabularyState.counts_stamp` says that there are some."""
+    """The counts, if `VocabularyState.counts_stamp` is set."""
     jobs, listed = transaction.rows(QUERIES["counts"])[0]
     return SkillCounts(jobs, int32_from_bytes(bytes(listed)))
 
@@ -33,9 +36,9 @@ def read_counts(transaction: Transaction) -> SkillCounts:
 def store_counts(
     transaction: Transaction, counts: SkillCounts, *, vocabulary: str
 ) -> None:
-    """Put these in the place of the former ones, under a stamp of their own.
+    """Replace the counts, with a new stamp.
 
-    `vocabulary` is the one that the ids were read under: of any other they are void.
+    `vocabulary`: the one that the ids belong to; counts of another one are discarded.
     """
     transaction.execute(
         QUERIES["store_counts"],
@@ -48,12 +51,12 @@ def store_counts(
 
 
 def greatest_skill_id(transaction: Transaction) -> int:
-    """0 where there is no skill."""
+    """The greatest skill id; 0 without skills."""
     greatest: int = transaction.rows(QUERIES["greatest_id"])[0][0]
     return greatest
 
 
 def jobs_counted(transaction: Transaction) -> int | None:
-    """How many jobs were counted; None if none were since skills were removed."""
+    """The number of counted jobs; None if skills were removed since the last count."""
     jobs: int | None = transaction.rows(QUERIES["jobs_counted"])[0][0]
     return jobs

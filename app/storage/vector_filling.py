@@ -1,7 +1,6 @@
-"""Vectors for rows that have an embedding and no vector of it yet: no text is encoded.
+"""Copy stored embeddings into vectors for pgvector, without encoding.
 
-The backfill stores embeddings; their vectors are made from these, by this module, for
-whatever stored them.
+The backfill stores embeddings; this module fills the vectors of any stored embedding.
 """
 
 import numpy as np
@@ -16,10 +15,11 @@ from app.storage.vectors import QUERIES, VectorQuery, to_halfvec
 def fill_vectors(
     transaction: Transaction, rows: VectorQuery, *, after: Id | None, limit: int
 ) -> tuple[int, Id | None]:
-    """Give the next rows beyond `after` their vectors: how many, and the last id.
+    """Fill the vectors of the next rows beyond `after`. Returns their number and the
+    last id.
 
-    Rows whose state somebody has locked are passed over; the team's are not locked. The
-    conversion takes a millisecond for ten rows.
+    Skips rows whose state is locked; does not lock the team's rows. The conversion of
+    ten rows takes a millisecond.
     """
     beyond: Composable = SQL("true")
     if after is not None:
@@ -41,11 +41,11 @@ def fill_vectors(
 
 
 def vectorless_jobs(transaction: Transaction, rows: VectorQuery) -> int:
-    """How many rows lack their vector. An index answers."""
+    """The number of rows without a vector, by an index."""
     count: int = transaction.rows(rows.format("count_vectorless"))[0][0]
     return count
 
 
 def has_index(transaction: Transaction) -> bool:
-    """Whether the index of vectors is there, and whole."""
+    """Whether the vector index exists and is valid."""
     return bool(transaction.rows(QUERIES["index_is_valid"])[0][0])

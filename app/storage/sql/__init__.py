@@ -1,7 +1,7 @@
-"""The SQL of the service: a file for each theme, a name and a description per query.
+"""Loads SQL: one file per topic, with a name and a description per query.
 
-A query begins with `-- name: …`; the comment below it describes it. `{table}` and its
-like are filled in by `psycopg2.sql`, `%(…)s` by the driver.
+A query starts with `-- name: …`, and the comment below describes it. `psycopg2.sql`
+fills in `{table}` and the like, the driver `%(…)s`.
 """
 
 import re
@@ -18,7 +18,7 @@ DESCRIPTION = re.compile(r"\A(?:--.*\n)+")
 
 @cache
 def load(theme: str) -> Mapping[str, SQL]:
-    """The queries of `<theme>.sql` by their names."""
+    """The queries of `<topic>.sql` by name."""
     text = (FOLDER / f"{theme}.sql").read_text(encoding="utf-8")
     _, *parts = NAME.split(text)
     names, bodies = parts[::2], parts[1::2]
