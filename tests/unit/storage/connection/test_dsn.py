@@ -172,19 +172,19 @@ WHOLE = (
     ("'postgresql://h/n", "it is in quotes; remove them"),
     (
         "psql postgresql://h/n",
-        "it begins with the command psql; leave only the connection string",
+        "it begins with the command psql; remove it",
     ),
     (
         "export MY_URL=postgresql://h/n",
-        "it begins with the name of the variable; leave only what follows the =",
+        "it begins with the name of the variable; remove everything up to the =",
     ),
-    ("postgresql://h\t/n", "it holds a line break or a tab; remove it"),
-    ("jdbc:postgresql://h/n", "it is one for Java (jdbc:); write {example}"),
+    ("postgresql://h\t/n", "it contains a line break or a tab; remove it"),
+    ("jdbc:postgresql://h/n", "it is a JDBC URL; write {example}"),
     ("h/n", "it does not begin with postgresql://, for example {example}"),
     ("u@h/n?a=b", "it does not begin with postgresql://, for example {example}"),
     (
         "Postgres+x://h/n",
-        'its scheme is "Postgres+x://"; write postgresql:// in its place',
+        'its scheme is "Postgres+x://"; replace it with postgresql://',
     ),
     (
         "http://h/n",
@@ -195,28 +195,28 @@ WHOLE = (
     ),
     (
         "mysql://h/n",
-        'its scheme "mysql://" is not Postgres\'s; it begins with postgresql://',
+        'its scheme "mysql://" is not that of Postgres; use postgresql://',
     ),
-    ("hunter://h/n", "its scheme is not Postgres's; it begins with postgresql://"),
-    ("postgresql://a/b@h", 'the user or password holds a "/"; write it as %2F'),
-    ("postgresql://a@b@h/n", 'the user or password holds a "@"; write it as %40'),
+    ("hunter://h/n", "its scheme is not that of Postgres; use postgresql://"),
+    ("postgresql://a/b@h", 'the user or password contains a "/"; write it as %2F'),
+    ("postgresql://a@b@h/n", 'the user or password contains a "@"; write it as %40'),
     (
         "postgresql://a@b/c@h/n",
-        'the user or password holds a "@" and a "/"; write them as %40 and %2F',
+        'the user or password contains a "@" and a "/"; write them as %40 and %2F',
     ),
     (
         "postgresql://a:1%2@h/n",
-        'the user or password holds a "%" that is no escape; write it as %25',
+        'the user or password contains a "%" without an escape; write it as %25',
     ),
     (
         "postgresql://a:<password>@h/n",
-        "the password is still a placeholder; put the database's own in its place",
+        "the password is a placeholder; replace it with the real one",
     ),
     (
         "postgresql://a:[hunter]@h/n",
         "the password is in brackets; remove them, or write [ as %5B and ] as %5D",
     ),
-    ("postgresql://a b@h/n", "the user or password holds a space; write it as %20"),
+    ("postgresql://a b@h/n", "the user or password contains a space; write it as %20"),
     ("postgresql://[::1/n", "the brackets around an IPv6 address are not closed"),
     (
         "postgresql://a:b:1/n",
@@ -224,30 +224,30 @@ WHOLE = (
     ),
     ("postgresql://h:0/n", "the port is not a number from 1 to 65535"),
     ("postgresql://h:65536/n", "the port is not a number from 1 to 65535"),
-    ("postgresql://a b/n", "the host holds a space; remove it"),
-    ("postgresql://h/1%", 'it holds a "%" that is no escape; write it as %25'),
+    ("postgresql://a b/n", "the host contains a space; remove it"),
+    ("postgresql://h/1%", 'it contains a "%" without an escape; write it as %25'),
     (
         "postgresql://h/n?user",
         "a parameter has no value; remove it, or write NAME=VALUE",
     ),
     (
         "postgresql://h/n?user=a=b",
-        "a parameter's value holds a =; write it as %3D",
+        "a parameter's value contains a =; write it as %3D",
     ),
     (
         "postgresql://h/n?Schema=a",
         (
-            "the parameter \"Schema\" is another program's, not Postgres's; remove it,"
+            'Postgres does not know the parameter "Schema"; remove it,'
             " and name the schema as options=-csearch_path%3DNAME"
         ),
     ),
     (
         "postgresql://h/n?pool=a",
-        "the parameter \"pool\" is another program's, not Postgres's; remove it",
+        'Postgres does not know the parameter "pool"; remove it',
     ),
     (
         "postgresql://h/n?p-l=a",
-        "a parameter is another program's, not Postgres's; remove it",
+        "Postgres does not know a parameter; remove it",
     ),
     ("dbname", "it does not begin with postgresql://, for example {example}"),
     ("dbname=n x", "it is not a connection string, for example {example}"),
