@@ -130,7 +130,7 @@ def test_f34_a_database_that_refuses_is_unavailable() -> None:
     assert database.pool.in_use == 0
 
 
-def test_a_passed_deadline_asks_nothing_of_the_database() -> None:
+def test_after_its_deadline_a_transaction_sends_nothing() -> None:
     database = Database("postgresql://127.0.0.1:1/x", pool_size=1)
     with pytest.raises(DeadlineExceededError), database.snapshot(Deadline.after(0)):
         pass

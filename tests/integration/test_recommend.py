@@ -49,7 +49,7 @@ def test_the_jobs_of_a_user_come_best_first_with_their_texts(
     assert scores == sorted(scores, reverse=True)
 
 
-def test_f18_an_unknown_user_fails_alone_in_a_shared_pass(
+def test_f18_an_unknown_user_fails_alone_in_a_shared_batch(
     database: Database, database_url: str
 ) -> None:
     add_job(database_url, 1, "python")
@@ -133,7 +133,7 @@ def test_an_id_that_the_column_cannot_hold_is_an_unknown_user(
     assert str(only) == "No user has this user_id."
 
 
-def test_f44_a_missing_column_is_named_with_the_command_that_mends_it(
+def test_f44_a_missing_column_is_named_with_the_command_that_fixes_it(
     database: Database, database_url: str
 ) -> None:
     run(database_url, "ALTER TABLE skill_job1 DROP COLUMN embedding CASCADE")

@@ -64,7 +64,7 @@ def test_pages_go_through_more_equal_texts_than_candidates(filled: Database) -> 
     assert seen == list(range(0, 48 * 60, 60))
 
 
-def test_rows_that_died_since_take_no_jobs_from_an_answer(
+def test_dead_rows_in_the_index_do_not_shorten_a_result(
     filled: Database, filled_url: str
 ) -> None:
     """The index names deleted rows until a vacuum, and these are the nearest."""
@@ -83,7 +83,7 @@ def test_rows_that_died_since_take_no_jobs_from_an_answer(
     assert all(len(ranked) == 10 for ranked in found.ranked)
 
 
-def test_an_exact_question_does_not_ask_the_index(
+def test_an_exact_query_does_not_use_the_index(
     filled: Database, filled_url: str
 ) -> None:
     queries = nearby(20)
@@ -107,7 +107,7 @@ def test_columns_of_any_name_are_filtered_on(
     assert {row.id % 3 for ranked in found.ranked for row in ranked} == {0, 1}
 
 
-def test_without_the_migration_one_sentence_says_what_to_do(
+def test_without_the_migration_an_error_names_the_command(
     database: Database,
 ) -> None:
     with pytest.raises(SchemaError) as caught:

@@ -72,7 +72,7 @@ def test_filters_exclusions_and_minimum_scores_leave_the_others_as_they_are(
     shared.check(ASKED, [query] * 20)
 
 
-def test_who_else_asks_changes_no_answer(shared: Exercise) -> None:
+def test_other_queries_of_the_batch_change_no_result(shared: Exercise) -> None:
     several = [
         NO_CONSTRAINTS,
         Constraints(exclude=frozenset(range(0, 10 * JOBS, 7))),

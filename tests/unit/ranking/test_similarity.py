@@ -82,7 +82,7 @@ def test_each_query_gets_its_own_answer_in_its_own_place(
         assert nothing.next_cursor is None
 
 
-def test_without_a_text_to_encode_the_encoder_is_not_asked(
+def test_without_a_text_the_encoder_is_not_called(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class NoEncoder(HashEncoder):
@@ -100,7 +100,7 @@ def test_without_a_text_to_encode_the_encoder_is_not_asked(
     assert tables.searches[-1].vectors.shape == (0, DIMENSION)
 
 
-def test_fewer_than_asked_are_all_and_there_is_no_next_page(
+def test_fewer_hits_than_top_k_have_no_next_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tables = TablesInMemory()
@@ -194,7 +194,7 @@ def test_users_for_a_job_are_shown_with_their_texts_and_no_columns(
 # --- beside the answers ------------------------------------------------------
 
 
-def test_the_observer_is_told_what_a_batch_took(
+def test_the_observer_gets_the_timings_of_a_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Each part takes a second more than the one before.

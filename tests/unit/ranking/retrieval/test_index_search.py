@@ -140,7 +140,7 @@ def test_one_step_ranks_what_an_index_finds(monkeypatch: pytest.MonkeyPatch) -> 
     assert ids(ranked[1]) == [0, 1, 2, 3, 4]
 
 
-def test_too_few_candidates_leave_a_query_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_candidates_need_another_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """NEAR wants 20 rows beyond the 3: with one less others may have been missed."""
     for sees, is_open in ((22, True), (23, False)):
         search = searched(Index(ladder(90), sees=sees), monkeypatch, query(3))
@@ -267,7 +267,7 @@ def test_the_spare_field_holds_a_question_and_what_came_for_it() -> None:
     assert found.is_last[1:].tolist() == [False, True, True]
 
 
-def test_nobody_waits_and_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_abandoned_batch_does_not_query_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
     index = Index(ladder(90))
     search = searched(index, monkeypatch, query(3), is_abandoned=True)
     with pytest.raises(AbandonedError):
