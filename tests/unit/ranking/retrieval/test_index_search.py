@@ -267,7 +267,9 @@ def test_the_spare_field_holds_a_question_and_what_came_for_it() -> None:
     assert found.is_last[1:].tolist() == [False, True, True]
 
 
-def test_an_abandoned_batch_does_not_query_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_abandoned_batch_does_not_query_the_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     index = Index(ladder(90))
     search = searched(index, monkeypatch, query(3), is_abandoned=True)
     with pytest.raises(AbandonedError):
