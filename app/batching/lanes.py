@@ -1,4 +1,4 @@
-"""A fast lane, and one for requests that may take many times as long."""
+"""A fast lane, and one for slow requests."""
 
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -24,7 +24,7 @@ class Lane(Protocol[QueryT_contra, ResultT_co]):
 
 
 class Lanes(Generic[QueryT_contra, ResultT_co]):
-    """Sends each request to the lane of its kind: none waits behind expensive ones."""
+    """Sends each request to its lane, so that fast ones never wait for slow ones."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Lanes(Generic[QueryT_contra, ResultT_co]):
         *,
         is_fast: Callable[[Sequence[QueryT_contra]], bool],
     ) -> None:
-        """`is_fast`: whether the queries of a request belong into the fast lane."""
+        """`is_fast`: whether the queries of a request use the fast lane."""
         self._fast = fast
         self._slow = slow
         self._is_fast = is_fast

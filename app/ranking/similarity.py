@@ -1,7 +1,7 @@
 """Ranking by the cosine similarity of whole texts.
 
-The story of a batch: profiles or jobs -> vectors -> search -> top-k -> texts, from one
-snapshot of the database.
+One batch: profiles or jobs -> vectors -> search -> top-k -> texts, from one snapshot of
+the database.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,14 +30,14 @@ from app.storage.users import users_by_id
 
 
 class SimilarityRanking:
-    """Jobs for a profile, jobs like a job, and users for a job."""
+    """Ranks jobs for a profile, similar jobs, and users for a job."""
 
     def __init__(self, context: RankingContext) -> None:
         self._context = context
         self._encoder = context.encoder
         self._version = context.encoder.version
         self._pending = CachedCount(self._count_pending)
-        # Two threads may both read it at first; they read the same.
+        # Two threads may read it concurrently, with the same result.
         self._catalogue: Catalogue | None = None
 
     def rank(
@@ -47,7 +47,7 @@ class SimilarityRanking:
         try:
             return retry_once_if_lost(partial(self._rank, key), queries, scope)
         except AppError:
-            # A column may have changed its type since the catalogue was read.
+            # The type of a column may have changed since the catalogue was read.
             self._catalogue = None
             raise
 
@@ -87,7 +87,7 @@ class SimilarityRanking:
         return count_unembedded(transaction, self._read_catalogue(transaction).jobs)
 
     def _read_catalogue(self, transaction: Transaction) -> Catalogue:
-        # Other columns than those that the service needs may come and go.
+        # Filterable columns may be added or dropped at any time.
         if self._catalogue is None or self._context.job_columns:
             self._catalogue = Catalogue.read(
                 transaction, job_columns=self._context.job_columns
@@ -105,7 +105,7 @@ class SimilarityRanking:
         return prepare(transaction, catalogue, queries, version=self._version)
 
     def _embed(self, asked: Sequence[CosineQuery]) -> NDArray[np.float32]:
-        """(q, dimension): stored embeddings as they are, texts encoded."""
+        """(q, dimension): stored embeddings, and encoded texts."""
         vectors = [each.vector for each in asked]
         texts = [vector for vector in vectors if isinstance(vector, str)]
         encoded = iter(self._encoder.encode(texts) if texts else ())
@@ -119,7 +119,7 @@ class SimilarityRanking:
         key: BatchKey,
         pages: Mapping[int, Page],
     ) -> Mapping[Id, Job]:
-        """What is shown of the rows, by id."""
+        """The texts and columns of the rows, by id."""
         ids = _ids(pages.values())
         if not ids:
             return {}
@@ -132,7 +132,7 @@ class SimilarityRanking:
 
 
 def _with_lookahead(query: Query) -> Query:
-    """One more than is shown: is there a next page? Or it is the job itself."""
+    """One more row than requested, to detect a next page or replace the job itself."""
     return replace(query, top_k=query.top_k + 1)
 
 
@@ -143,7 +143,7 @@ def _pages(
     asked: Mapping[int, CosineQuery],
     found: SearchResult,
 ) -> dict[int, Page]:
-    """The page of each query that was answered, by its number."""
+    """The page of each answered query, by its number."""
     column = id_column(catalogue, key)
     pages = {}
     for n, ranked in zip(asked, found.ranked, strict=True):
@@ -175,7 +175,7 @@ def _outcome(
     hits = [
         Hit(id_, texts[id_].skills, scored.score, columns=texts[id_].columns)
         for id_, scored in zip(page.ids, page.ranked, strict=True)
-        # Not those whose id another row has as well.
+        # Without rows that share their id with another row.
         if id_ in texts
     ]
     return replace(none, hits=hits, analyzed=analyzed, next_cursor=page.next_cursor)

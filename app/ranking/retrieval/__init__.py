@@ -1,1 +1,1 @@
-"""Retrieval: where the rows of a ranking come from."""
+"""Retrieval: backends that find the best rows of a query."""

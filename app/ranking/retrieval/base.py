@@ -1,4 +1,4 @@
-"""The one thing that a retrieval backend does: the best rows of each query."""
+"""The protocol of retrieval backends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from app.storage.connection.transaction import Transaction
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
-    """The queries of a batch, and a vector for each."""
+    """The queries of a batch, and their vectors."""
 
     key: BatchKey
     queries: Sequence[Query]
@@ -26,9 +26,9 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The best rows of each query, highest score first, equal ones by id.
+    """The best rows of each query, highest score first, ties by id.
 
-    `analyzed`: how many were compared.
+    `analyzed`: the number of compared rows.
     """
 
     ranked: Sequence[Sequence[Scored]]
@@ -40,7 +40,7 @@ NOTHING_SEARCHED = SearchResult((), 0, Volume(rows=0, bytes=0))
 
 
 class Retrieval(Protocol):
-    """A backend. All of them pass the tests of tests/integration/retrieval/."""
+    """A retrieval backend. All pass the tests in tests/integration/retrieval/."""
 
     def search(
         self,
@@ -49,8 +49,8 @@ class Retrieval(Protocol):
         request: SearchRequest,
         scope: BatchScope,
     ) -> SearchResult:
-        """The `top_k` best rows for each query, within its constraints.
+        """The `top_k` best rows of each query, within its constraints.
 
-        Raises AbandonedError once nobody waits.
+        Raises AbandonedError if all requests of the batch were cancelled.
         """
         ...

@@ -1,4 +1,4 @@
-"""Ranks by streaming every embedding through the process: works on any Postgres."""
+"""Full scan: streams every embedding through the process, on any Postgres."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +20,7 @@ from app.storage.skills import stream_entity_embeddings
 
 
 class FullScan:
-    """Reads the whole table once for all queries; keeps a running top-k of each."""
+    """Reads the whole table once for all queries, with a running top-k for each."""
 
     def __init__(self, *, version: str, scan_chunk_rows: int) -> None:
         self._version = version
@@ -33,7 +33,7 @@ class FullScan:
         request: SearchRequest,
         scope: BatchScope,
     ) -> SearchResult:
-        """As `Retrieval.search`, exactly."""
+        """As `Retrieval.search`, exact."""
         if not request.queries:
             return NOTHING_SEARCHED
         column = id_column(catalogue, request.key)
@@ -76,5 +76,5 @@ class FullScan:
 
 
 def id_column(catalogue: Catalogue, key: BatchKey) -> IdColumn:
-    """The id column of the rows that the queries of a batch look for."""
+    """The id column of the rows that the queries rank."""
     return catalogue.user_id if key.target == "users" else catalogue.job_id

@@ -1,4 +1,4 @@
-"""One COPY, streamed into a consumer while somebody waits for it."""
+"""Stream one COPY into a consumer unless the batch is cancelled."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,11 +20,11 @@ def scan(
     *,
     buffer_bytes: int,
 ) -> int:
-    """Let `consume` have every chunk that `stream` writes; returns the bytes read.
+    """Pass every chunk that `stream` writes to `consume`. Returns the bytes read.
 
-    `read` makes the reader of the stream's records. Raises AbandonedError before a
-    stream or a chunk that nobody waits for, and DatabaseUnavailableError when the
-    stream ends before its end marker.
+    `read` creates the decoder. Raises AbandonedError before the stream or a chunk if
+    the batch was cancelled, and DatabaseUnavailableError if the stream ends before its
+    end marker.
     """
 
     def check() -> None:

@@ -1,8 +1,8 @@
-"""The best N of a stream for each of several queries, by cosine similarity.
+"""The running top-k of several queries by cosine similarity.
 
-BLAS scores every row in float32; its last digits depend on the shape of the batch
-and on the row's place in it. So these scores only choose candidates, with a margin
-above the rounding error, and each candidate is scored again in float64.
+BLAS scores every row in float32. Its last digits depend on the shape of the batch and
+on the row's position in it. So these scores only select candidates, with a margin above
+the rounding error, and candidates are rescored in float64.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from app.storage.copy.embeddings import EmbeddingChunk
 
 __all__ = ["DECIMALS", "CosineTopK", "Scored"]
 
-# A float32 dot product of 384 terms errs by at most 384 * 2**-24 = 2.3e-5 for unit
-# vectors (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); half
-# a unit of the last published digit comes on top.
+# The error of a float32 dot product of 384 terms is at most 384 * 2**-24 = 2.3e-5 for
+# unit vectors (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1),
+# plus half a unit of the last decimal.
 MARGIN = 3e-5
 
-# Candidates that are scored again at once: 512 x 384 float64 are 1.5 MB.
+# Candidates rescored at a time: 512 x 384 float64 take 1.5 MB.
 RESCORE_ROWS = 512
 
 
 class Cosines:
-    """Scores rows approximately, all of a chunk, and exactly, those that are chosen."""
+    """Computes approximate scores of all rows, and exact ones of some."""
 
     def __init__(self, queries: NDArray[np.float32]) -> None:
         """`queries`: (q, 384) float32, any length but zero."""
@@ -39,9 +39,7 @@ class Cosines:
     def approximate(
         self, embeddings: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """(q, n) float32, within MARGIN, NaN for rows that are unusable; and (n,) which
-        are usable.
-        """
+        """(q, n) float32 within MARGIN, NaN for unusable rows; and (n,) usable rows."""
         with np.errstate(all="ignore"):
             squared = squared_norms(embeddings)
             usable = points_somewhere(squared)
@@ -52,7 +50,9 @@ class Cosines:
     def exact(
         self, embeddings: NDArray[np.float32], query: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """(n,) float64: of each row with its query; not finite for unusable rows."""
+        """(n,) float64: the score of each row with its query; not finite for unusable
+        rows.
+        """
         rows = embeddings.astype(np.float64)
         with np.errstate(all="ignore"):
             dots = np.einsum("ij,ij->i", rows, self._exact[query])
@@ -62,7 +62,7 @@ class Cosines:
 
 
 class CosineTopK:
-    """A running top-N per query. Feed it batches, then ask for the results."""
+    """A running top-k per query: call `update` for each chunk, then `result`."""
 
     def __init__(
         self,
@@ -80,8 +80,10 @@ class CosineTopK:
         self.unusable = 0
 
     def update(self, batch: EmbeddingChunk) -> None:
-        """Take one batch into account. Rows whose norm in float32 is NaN,
-        infinite or below 1e-15 cannot be compared: they are counted as unusable.
+        """Score one chunk.
+
+        Rows whose norm in float32 is NaN, infinite or below 1e-15 cannot be compared:
+        they count as unusable.
         """
         scores, usable = self._cosines.approximate(batch.embeddings)
         count = int(usable.sum())
@@ -96,14 +98,16 @@ class CosineTopK:
     def consider(
         self, query: NDArray[np.int64], batch: EmbeddingChunk
     ) -> NDArray[np.float64]:
-        """Score rows exactly that were chosen for one query each, `query` (n,), and
-        are not excluded there; those that point nowhere belong to nobody's best.
-        Returns the scores, (n,).
+        """Score candidates of one query each, `query` (n,), and return the scores,
+        (n,).
+
+        The rows must not be excluded by their query. Rows without a direction are never
+        among the best.
         """
         exact = self._cosines.exact(batch.embeddings, query)
         self._best.keep(query, batch.ids, exact)
         return exact
 
     def result(self, query: int) -> list[Scored]:
-        """The best rows of one query: highest score first, equal ones by id."""
+        """The best rows of one query: highest score first, ties by id."""
         return self._best.result(query)

@@ -1,4 +1,4 @@
-"""The page of an answer that is shown, cut from one row more than that."""
+"""One page of a result, from one row more than requested."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from app.ranking.top_k.bounds import Scored
 
 @dataclass(frozen=True)
 class Page:
-    """The rows with their public ids, and how to go on; None where that is all."""
+    """The rows with their public ids, and the next cursor; None on the last page."""
 
     ids: Sequence[Id]
     ranked: Sequence[Scored]
@@ -31,8 +31,9 @@ def page_of(
     *,
     ranking_state: bytes = b"",
 ) -> Page:
-    """The first `size` rows; one more tells that there is a next page, which goes on
-    from the same `ranking_state`.
+    """The first `size` rows.
+
+    A further row means that there is a next page, which uses the same `ranking_state`.
     """
     shown = ranked[:size]
     ids = [column.from_stream(row.id) for row in shown]
