@@ -17,9 +17,9 @@ ENDS = "\"'“”*.,;:"
 
 
 def split_at_and(item: str, *, ends_list: bool) -> list[str]:
-    """The skills that "and" joins, or the item where it is one skill.
+    """Split an item at "and", unless it is one skill.
 
-    `ends_list`: it is the last one, behind a comma.
+    `ends_list`: the item is the last one, after a comma.
 
     >>> split_at_and("Python and SQL", ends_list=False)
     ['Python', 'SQL']

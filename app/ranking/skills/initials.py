@@ -13,7 +13,7 @@ PART = re.compile(r"[^\W_]+")
 def is_short_form(short: str, long: str) -> bool:
     """Whether the letters of one key are the initials of the other's words.
 
-    Small words count or not, a plural's "s" does not, and "ex" may give an x.
+    Small words are optional, a plural "s" is ignored, and "ex" may stand for an x.
 
     >>> is_short_form("erp", "enterprise resource planning")
     True

@@ -14,7 +14,7 @@ LATER = re.compile(r"(?<=[.!?])\s+(?=([^.:：,;!?]{1,60})[:：]\s)")  # noqa: RU
 
 
 def without_label(item: str) -> str:
-    """The item less the label before it.
+    """The item without the label before it.
 
     >>> without_label("Technical Skills: Python"), without_label("Tools - Git")
     ('Python', 'Git')

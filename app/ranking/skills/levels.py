@@ -29,7 +29,7 @@ BEFORE = re.compile(
 
 
 def without_level(item: str) -> str:
-    """The item less one level behind it, or the years of experience before it.
+    """The item without a level after it, or years of experience before it.
 
     >>> without_level("Python (advanced)"), without_level("SQL - 5+ years")
     ('Python', 'SQL')

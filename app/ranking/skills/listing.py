@@ -61,7 +61,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def bulleted(line: str) -> list[str]:
-    """The pieces of a line that is a list in itself, by its first bullet.
+    """The parts of a line with several bullets, split at its first kind of bullet.
 
     >>> bulleted("- Python - SQL"), bulleted("Java - Spring")
     (['Python', 'SQL'], ['Java - Spring'])
@@ -74,7 +74,7 @@ def bulleted(line: str) -> list[str]:
 
 
 def numbered(line: str) -> list[str]:
-    """The pieces of a line before, between and behind the numbers 1, 2, 3, …
+    """The parts of a line before, between and after the numbers 1, 2, 3, …
 
     >>> numbered("Needed: 1. Python 2. SQL"), numbered("Level 2. SQL")
     (['Needed: ', 'Python ', 'SQL'], ['Level 2. SQL'])

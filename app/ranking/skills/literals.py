@@ -24,10 +24,10 @@ NAMES = ("name", "skill", "skill_name", "label", "title", "value", "text")
 
 
 def read_list(text: str) -> list[str] | None:
-    """The items of a text that is one list; None for any other text.
+    """The items of a text that is one literal list; None for any other text.
 
-    Lists inside are flattened. Of an object the name counts, or its keys where it
-    maps skills to levels. Without quotes, the items come as one, still separated.
+    Nested lists are flattened. An object stands for its name, or for its keys if it
+    maps skills to levels. Items without quotes are returned as one, not split.
 
     >>> read_list('["Python", "C++"]'), read_list("{Python,R}"), read_list("R")
     (['Python', 'C++'], ['Python,R'], None)

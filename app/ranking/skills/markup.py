@@ -38,7 +38,7 @@ MOST_ROUNDS = 3
 
 
 def plain_text(text: str) -> str:
-    """The text as a browser would show it, a line for each block.
+    """The text as in a browser, with one line per block.
 
     >>> plain_text("<ul><li>R&amp;D</li><li><b>C++</b></li></ul>").split()
     ['R&D', 'C++']

@@ -12,8 +12,8 @@ from app.ranking.skills.literals import read_list
 from app.ranking.skills.markup import plain_text
 from app.ranking.skills.trim import trimmed
 
-# To be raised with every change of what texts are split to, so that the ids stored by
-# an earlier version are made again; a test compares it with what a sample gives.
+# Increase it with every change of the splitting, so that stored ids of earlier versions
+# are replaced; a test compares it with the skills of a sample.
 SPLIT_VERSION = 2
 
 # A longer item is prose. MiniLM reads at most 256 word pieces, about this much text.
@@ -44,10 +44,10 @@ class Skill:
 
 
 def split_skills(text: str) -> list[Skill]:
-    """The skills of a text in their order, each once, at most MAX_SKILLS.
+    """The distinct skills of a text in order, at most MAX_SKILLS.
 
-    Separators inside parentheses do not separate. A text without separators is one
-    skill; one longer than MAX_SKILL_CHARS is cut there.
+    Separators inside parentheses are ignored. A text without separators is one skill. A
+    skill is truncated at MAX_SKILL_CHARS.
 
     >>> [skill.name for skill in split_skills("C/C++, Cloud (AWS, Azure); Java/Scala")]
     ['C/C++', 'Cloud (AWS, Azure)', 'Java', 'Scala']

@@ -30,7 +30,7 @@ ENDINGS = ("ings", "ing", "ers", "ies", "ed", "er", "es", "s", "e", "y")
 
 
 def words_of(text: str) -> list[str]:
-    """The stems of a text's words in their order, each once, without stop words.
+    """The distinct stems of a text's words in order, without stop words.
 
     >>> words_of("Baking bread, and baking cakes in C++")
     ['bak', 'bread', 'cak', 'c++']

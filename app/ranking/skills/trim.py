@@ -39,7 +39,7 @@ EMPHASIS = ("**", "~~", "`", "*", "_")
 
 
 def trimmed(item: str) -> str:
-    """The skill of an item, or "" where it holds none. Trimming again changes nothing.
+    """The skill of an item, or "" if it has none. Idempotent.
 
     >>> trimmed("- **Python** (advanced)"), trimmed("Skills: 'C++'"), trimmed("5 years")
     ('Python', 'C++', '')
