@@ -28,6 +28,12 @@ class RowRejectedError(AppError):
     """A constraint or a trigger of the database rejects one row."""
 
 
+class UntranslatableError(RowRejectedError):
+    """The encoding of the database lacks a character of what was asked for."""
+
+    status = 422
+
+
 class UserNotFoundError(AppError):
     """No row in `users` has this id."""
 

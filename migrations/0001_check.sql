@@ -79,7 +79,7 @@ BEGIN
                         ' another one this name (docs/tables.md).', needed.name)
                     WHEN a.attgenerated = 'v' THEN format(
                         'has a virtual column %s, which no trigger sees change; make it'
-                        ' GENERATED ALWAYS AS (…) STORED.', needed.name)
+                        ' GENERATED ALWAYS AS (...) STORED.', needed.name)
                     WHEN type.name <> ALL (needed.types) THEN format(
                         'has a column %s of type %s; it may be %s.', needed.name,
                         format_type(a.atttypid, a.atttypmod),
@@ -113,6 +113,10 @@ BEGIN
                     WHEN a.attgenerated <> '' OR a.attidentity <> '' THEN format(
                         'has a generated column %s, which is not ours; rename it: this'
                         ' name is needed for what is stored.', a.attname)
+                    WHEN a.attnotnull THEN format(
+                        'has a column %s that is NOT NULL, and an edited text has none'
+                        ' until it is embedded; run ALTER TABLE %s ALTER COLUMN %s DROP'
+                        ' NOT NULL.', a.attname, relation::regclass, a.attname)
                     WHEN NOT format_type(a.atttypid, NULL) = ANY (ours.types) THEN format(
                         'has a column %s of type %s, which is not ours; rename it: this'
                         ' name is needed for a column of type %s.', a.attname,

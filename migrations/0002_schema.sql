@@ -209,7 +209,8 @@ RETURN CASE
         AND coalesce(embedding_version, 'all-MiniLM-L6-v2')
             = (SELECT i.embedding_version FROM recommender.identity AS i)
         THEN 'embedded'::recommender.row_state
-    WHEN NOT coalesce(skills, '') ~ '[^[:space:]]' THEN 'blank'
+    -- A collation that is not deterministic takes no regular expression.
+    WHEN NOT coalesce(skills, '') COLLATE pg_catalog."default" ~ '[^[:space:]]' THEN 'blank'
     WHEN embedding IS NULL THEN 'pending'
     WHEN coalesce(embedding_version, 'all-MiniLM-L6-v2')
         <> (SELECT i.embedding_version FROM recommender.identity AS i) THEN 'stale'
@@ -390,7 +391,7 @@ CREATE OR REPLACE FUNCTION recommender.record_user(
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM recommender.failure AS f WHERE f.entity = 'users' AND f.row_id = id::text;
-    IF NOT coalesce(skills, '') ~ '[^[:space:]]' THEN
+    IF NOT coalesce(skills, '') COLLATE pg_catalog."default" ~ '[^[:space:]]' THEN
         DELETE FROM recommender.user_state AS s WHERE s.user_id = id;
         RETURN;
     END IF;
@@ -427,8 +428,9 @@ BEGIN
         -- Nearly always there is nothing of this id yet.
         INSERT INTO recommender.user_state (user_id, state)
         SELECT NEW.user_id, 'pending'::recommender.row_state
-        WHERE NEW.user_id IS NOT NULL AND recommender.as_text(NEW.skills)
-            OPERATOR(pg_catalog.~) '[^[:space:]]'
+        WHERE NEW.user_id IS NOT NULL
+            AND recommender.as_text(NEW.skills) COLLATE pg_catalog."default"
+                OPERATOR(pg_catalog.~) '[^[:space:]]'
         ON CONFLICT (user_id) DO NOTHING;
         IF FOUND THEN
             RETURN NULL;
@@ -574,12 +576,13 @@ BEGIN
         EXECUTE format(
             'INSERT INTO recommender.user_state (user_id, state)'
             ' SELECT user_id, ''pending'' FROM %s WHERE user_id IS NOT NULL'
-            ' AND recommender.as_text(skills) ~ ''[^[:space:]]'''
+            ' AND recommender.as_text(skills) COLLATE "default" ~ ''[^[:space:]]'''
             ' GROUP BY user_id ON CONFLICT DO NOTHING', served);
         EXECUTE format(
             'DELETE FROM recommender.user_state AS s WHERE NOT EXISTS ('
             'SELECT FROM %s AS t WHERE t.user_id = s.user_id'
-            ' AND recommender.as_text(t.skills) ~ ''[^[:space:]]'')', served);
+            ' AND recommender.as_text(t.skills) COLLATE "default"'
+            ' ~ ''[^[:space:]]'')', served);
     END IF;
     UPDATE recommender.entity SET is_filled = true WHERE name = wanted;
 END

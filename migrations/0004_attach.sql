@@ -62,7 +62,8 @@ BEGIN
         EXECUTE format(
             'CREATE OR REPLACE FUNCTION recommender.%I(id ANYELEMENT) RETURNS BOOLEAN'
             ' LANGUAGE sql IMMUTABLE AS'
-            ' $f$ SELECT pg_catalog.pg_typeof($1)::pg_catalog.oid = ANY (%L::pg_catalog.oid[]) $f$',
+            ' $f$ SELECT pg_catalog.pg_typeof($1)::pg_catalog.oid'
+            ' OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.oid[]) $f$',
             part.function,
             (SELECT array_agg(known) FROM (
                 SELECT atttypid AS known FROM pg_attribute

@@ -44,7 +44,7 @@ BEGIN
             ' SELECT DISTINCT ON (user_id) user_id, recommender.state_of('
             'recommender.as_text(skills), embedding, embedding_version), embedding,'
             ' embedding_version, skill_ids FROM %s WHERE user_id IS NOT NULL'
-            ' AND recommender.as_text(skills) ~ ''[^[:space:]]'''
+            ' AND recommender.as_text(skills) COLLATE "default" ~ ''[^[:space:]]'''
             ' ON CONFLICT DO NOTHING', users);
     END IF;
 

@@ -2,7 +2,7 @@
 -- Repeatable: columns that JOB_COLUMNS names later are granted as well.
 
 -- Both are groups without a login. For the service, with a password of your own:
---   CREATE ROLE jobs_api LOGIN PASSWORD '…' IN ROLE job_recommender;
+--   CREATE ROLE jobs_api LOGIN PASSWORD '...' IN ROLE job_recommender;
 -- Where row-level security is on (Supabase), add BYPASSRLS: it reaches no further than
 -- the columns granted here. A role that may not create roles skips this file's work with
 -- a notice, and the service goes on as the role that owns the tables.

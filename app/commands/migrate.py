@@ -22,6 +22,9 @@ from app.commands import ROOT
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
 from app.storage.connection.dsn import primary
+from app.storage.sql import load
+
+QUERIES = load("migrations")
 
 MIGRATIONS_FOLDER = ROOT / "migrations"
 EXTRAS = ("pgvector", "supabase-close")
@@ -61,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         tables = MigratedTables(
             settings.jobs_table, settings.users_table, settings.filterable_columns
         )
-        for name in migrate(dsn, extras=args.extras, tables=tables, say=_say):
+        for name in migrate(
+            dsn, extras=args.extras, tables=tables, again=args.again, say=_say
+        ):
             print(f"applied {name}")
     except (ConfigError, psycopg2.Error) as error:
         print(f"migrate: {_sentence(error)}", file=sys.stderr)
@@ -75,20 +80,23 @@ def migrate(
     *,
     extras: Sequence[str] = (),
     tables: MigratedTables = MigratedTables(),
+    again: bool = False,
     say: Say = lambda _: None,
 ) -> Iterator[str]:
     """Apply what is missing, in the order of the numbers; yields each new name.
 
+    `again`: what is recorded as applied as well, and all rows are compared with their
+    states, for a database that lost some of it.
     `extras` are folders of `migrations/` that not everybody wants; `say` is told of
     warnings, and who holds a lock that is waited for.
     """
-    with _alone(dsn), closing(psycopg2.connect(dsn)) as connection:
+    with _alone(dsn), closing(_connect(dsn)) as connection:
         known = _applied(connection)
         done: list[str] = []
         for file in _files(extras):
             # Asked each time: one that drops what another has made forgets that one.
             is_applied = file.stem in _applied(connection)
-            if is_applied and not _is_repeatable(file):
+            if is_applied and not again and not _is_repeatable(file):
                 continue
             done.append(file.stem)
             _apply(connection, file, done, tables=tables, say=say)
@@ -96,6 +104,8 @@ def migrate(
                 yield file.stem
             if file.stem == TABLES_FILE:
                 _index_key(connection, tables, say)
+                if again:
+                    _compare_all(connection)
 
 
 def _files(extras: Sequence[str]) -> Sequence[Path]:
@@ -140,11 +150,7 @@ def _apply(
                 _configure(connection, tables)
                 cursor.execute(file.read_text(encoding="utf-8"))
                 if _has_record(connection):
-                    cursor.execute(
-                        "INSERT INTO recommender.migration (name) SELECT unnest(%s)"
-                        " ON CONFLICT DO NOTHING",
-                        (list(done),),
-                    )
+                    cursor.execute(QUERIES["record"], {"names": list(done)})
         except psycopg2.Error as error:
             if (
                 error.pgcode != errorcodes.LOCK_NOT_AVAILABLE
@@ -161,15 +167,19 @@ def _apply(
     connection.notices.clear()
 
 
-def _configure(connection: Connection, tables: MigratedTables) -> None:
+def _configure(
+    connection: Connection, tables: MigratedTables, *, lock_timeout: str = LOCK_TIMEOUT
+) -> None:
     """What the files read, for this transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('lock_timeout', %s, true),"
-            " set_config('recommender.jobs_table', %s, true),"
-            " set_config('recommender.users_table', %s, true),"
-            " set_config('recommender.job_columns', %s, true)",
-            (LOCK_TIMEOUT, tables.jobs, tables.users, ",".join(tables.job_columns)),
+            QUERIES["configure"],
+            {
+                "lock_timeout": lock_timeout,
+                "jobs": tables.jobs,
+                "users": tables.users,
+                "job_columns": ",".join(tables.job_columns),
+            },
         )
 
 
@@ -177,15 +187,8 @@ def _blocker(connection: Connection, tables: MigratedTables) -> str:
     """Who holds a lock on one of the tables; never what they run: it may hold texts."""
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.oid::regclass::text, a.pid, a.usename, a.application_name,"
-            " a.state, extract(epoch FROM clock_timestamp() - a.xact_start)::int"
-            " FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
-            " JOIN pg_stat_activity a ON a.pid = l.pid"
-            " WHERE l.granted AND a.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')"
-            " AND (c.oid IN (to_regclass(%s), to_regclass(%s))"
-            " OR c.relnamespace = to_regnamespace('recommender'))"
-            " ORDER BY a.xact_start LIMIT 1",
-            (tables.jobs or "skill_job1", tables.users or "users"),
+            QUERIES["blocker"],
+            {"jobs": tables.jobs or "skill_job1", "users": tables.users or "users"},
         )
         found = cursor.fetchone()
     if found is None:
@@ -203,15 +206,7 @@ def _index_key(connection: Connection, tables: MigratedTables, say: Say) -> None
     A partitioned table takes none in this way: 0004_attach.sql warns.
     """
     with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT n.nspname, c.relname, c.relkind = 'r', EXISTS ("
-            "SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
-            " AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisvalid"
-            " AND i.indpred IS NULL AND a.attname = 'job_id')"
-            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.oid = to_regclass(%s)",
-            (tables.jobs or "skill_job1",),
-        )
+        cursor.execute(QUERIES["key_index"], {"jobs": tables.jobs or "skill_job1"})
         schema, name, is_plain, has_index = cursor.fetchone()  # type: ignore[misc]
     if has_index or not is_plain:
         return
@@ -232,19 +227,35 @@ def _index_key(connection: Connection, tables: MigratedTables, say: Say) -> None
     connection.autocommit = False
 
 
+def _compare_all(connection: Connection) -> None:
+    """Let the last files compare every row with its state."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE recommender.entity SET is_filled = false")
+
+
 @contextmanager
 def _alone(dsn: str) -> Iterator[None]:
     """Hold a lock against a second migration at the same time.
 
     It ends with its transaction, and a transaction also holds it through a pooler.
     """
-    connection = psycopg2.connect(dsn)
+    connection = _connect(dsn)
     try:
         with connection, connection.cursor() as cursor:
+            _configure(connection, MigratedTables(), lock_timeout="0")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
             yield
     finally:
         connection.close()
+
+
+def _connect(dsn: str) -> Connection:
+    """In UTF-8: names may be any, whatever the encoding of the database; and with
+    transactions that write, whatever its defaults.
+    """
+    connection: Connection = psycopg2.connect(dsn, client_encoding="UTF8")
+    connection.set_session(isolation_level="READ COMMITTED", readonly=False)
+    return connection
 
 
 def _sentence(error: Exception) -> str:
@@ -272,6 +283,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="pgvector: what SEARCH_BACKEND=pgvector needs (docs/pgvector.md);"
         " supabase-close: close users, and the embeddings of jobs, to the public"
         " REST API (deploy/README.md)",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="apply what is recorded as applied, too, and compare all rows with what is"
+        " recorded of them: for a database that lost some of it",
     )
     return parser.parse_args(argv)
 

@@ -13,71 +13,14 @@ from app.errors import AppError, InvalidInputError
 from app.query.ids import INTEGER_TYPES
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import EntityTable
+from app.storage.sql import load
+
+QUERIES = load("imported")
 
 # A name that no table's column has, for the line of the file.
 LINE = SQL('"line in the file"')
 SHOWN_DUPLICATES = 5
 STREAMED_ROWS = 64
-
-# Writable columns of a table with their types; domains count as what they stand for.
-TARGET_COLUMNS = SQL("""
-    SELECT a.attname, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
-           a.attgenerated <> '', a.attidentity = 'a'
-    FROM pg_attribute a
-    JOIN pg_type t ON t.oid = a.atttypid
-    WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
-    ORDER BY a.attnum
-""")
-
-DUPLICATES = SQL("""
-    SELECT {key}::text, (array_agg({line} ORDER BY {line}))[1:2], count(*) OVER ()
-    FROM imported GROUP BY {key} HAVING count(*) > 1
-    ORDER BY min({line}) LIMIT %(limit)s
-""")
-WITHOUT_ID = SQL("SELECT min({line}) FROM imported WHERE {key} IS NULL")
-
-UPDATE = SQL("""
-    UPDATE {table} AS old SET {assignments} FROM imported AS new
-    WHERE old.{key} = new.{key} AND ({differences})
-""")
-# Also where ids are GENERATED ALWAYS: the file has ids of its own.
-INSERT = SQL("""
-    INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
-    SELECT {columns} FROM imported AS new
-    WHERE NOT EXISTS (SELECT FROM {table} AS old WHERE old.{key} = new.{key})
-    ORDER BY {line}
-""")
-
-# The sequences that fill a column when a row comes without it: of an identity column,
-# of a serial one, and of any default that calls nextval.
-SEQUENCES = SQL("""
-    SELECT DISTINCT a.attname, d.objid::regclass::text
-    FROM pg_depend d
-    JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-        AND d.deptype IN ('a', 'i') AND d.refobjid = to_regclass(%(table)s)
-    UNION
-    SELECT a.attname, d.refobjid::regclass::text
-    FROM pg_attrdef f
-    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
-    JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
-    JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-    WHERE d.refclassid = 'pg_class'::regclass AND f.adrelid = to_regclass(%(table)s)
-""")
-# Never back: another session may have drawn numbers meanwhile.
-MOVE_SEQUENCE = SQL("""
-    SELECT setval(p.seqrelid, furthest.value)
-    FROM pg_sequence p, LATERAL (
-        SELECT CASE WHEN p.seqincrement > 0 THEN max({column}) ELSE min({column}) END
-        FROM imported
-    ) AS furthest (value), LATERAL (
-        SELECT coalesce(pg_sequence_last_value(p.seqrelid), p.seqstart)
-    ) AS present (value)
-    WHERE p.seqrelid = %(sequence)s::regclass
-        AND furthest.value BETWEEN p.seqmin AND p.seqmax
-        AND (furthest.value - present.value) * sign(p.seqincrement) >= 0
-""")
 
 PLACE = re.compile(r"\bimported\D+(\d+)(?:\D+?([^\s:]+): )?")
 ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -114,7 +57,7 @@ def target_columns(
     transaction: Transaction, table: EntityTable
 ) -> Sequence[TargetColumn]:
     """The columns of a table."""
-    found = transaction.rows(TARGET_COLUMNS, {"table": table.quoted_name})
+    found = transaction.rows(QUERIES["target_columns"], {"table": table.quoted_name})
     return [TargetColumn(*row) for row in found]
 
 
@@ -137,12 +80,10 @@ def stage(
 ) -> None:
     """COPY (line, values) of all rows into a temporary table, streaming."""
     columns = _names(target)
-    transaction.execute(
-        SQL(
-            "CREATE TEMPORARY TABLE imported ON COMMIT DROP AS"
-            " SELECT 0::bigint AS {}, {} FROM {} WITH NO DATA"
-        ).format(LINE, columns, target.table.identifier)
+    query = QUERIES["stage"].format(
+        line=LINE, columns=columns, table=target.table.identifier
     )
+    transaction.execute(query)
     stream = _Stream(rows)
     transaction.copy_in(SQL("imported ({}, {})").format(LINE, columns), stream)
     if stream.error is not None:
@@ -152,10 +93,12 @@ def stage(
 def check_ids(transaction: Transaction, target: Target) -> None:
     """Raises InvalidInputError, with the lines, for an id that lacks or comes twice."""
     names = {"key": Identifier(target.table.key), "line": LINE}
-    without = transaction.rows(WITHOUT_ID.format(**names))[0][0]
+    without = transaction.rows(QUERIES["without_id"].format(**names))[0][0]
     if without is not None:
         raise InvalidInputError(f"Line {without} has no {target.table.key}.")
-    found = transaction.rows(DUPLICATES.format(**names), {"limit": SHOWN_DUPLICATES})
+    found = transaction.rows(
+        QUERIES["duplicates"].format(**names), {"limit": SHOWN_DUPLICATES}
+    )
     if found:
         pairs = "; ".join(f"{id_} in lines {a} and {b}" for id_, (a, b), _ in found)
         more = found[0][2] - len(found)
@@ -186,9 +129,11 @@ def merge(transaction: Transaction, target: Target) -> tuple[int, int]:
             SQL("old.{0} IS DISTINCT FROM new.{0}").format(n) for n in written
         )
         updated = transaction.execute(
-            UPDATE.format(assignments=assignments, differences=differences, **names)
+            QUERIES["update"].format(
+                assignments=assignments, differences=differences, **names
+            )
         )
-    inserted = transaction.execute(INSERT.format(**names))
+    inserted = transaction.execute(QUERIES["insert"].format(**names))
     _move_sequences(transaction, target)
     return updated, inserted
 
@@ -210,10 +155,10 @@ def _move_sequences(transaction: Transaction, target: Target) -> None:
     """Let the next row without an id get a free one."""
     columns = {c.name for c in target.columns if c.type_name in INTEGER_TYPES}
     for column, sequence in transaction.rows(
-        SEQUENCES, {"table": target.table.quoted_name}
+        QUERIES["sequences"], {"table": target.table.quoted_name}
     ):
         if column in columns:
-            query = MOVE_SEQUENCE.format(column=Identifier(column))
+            query = QUERIES["move_sequence"].format(column=Identifier(column))
             transaction.rows(query, {"sequence": sequence})
 
 

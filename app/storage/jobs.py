@@ -54,6 +54,6 @@ def jobs_by_id(
     """The jobs with these ids; none whose id another job has as well."""
     jobs = catalogue.jobs
     query = jobs.format(QUERIES["by_id"], columns=selected(jobs.columns))
-    rows = transaction.rows(query, {"ids": list(ids)})
+    rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
     found = {id_: Job(text, public(jobs.columns, rest)) for id_, text, *rest in rows}
     return without_doubled(found, (row[0] for row in rows))

@@ -113,7 +113,9 @@ def known_skills(
     if not skills:
         return {}
     query = QUERIES["skill_ids"].format(**_version(version))
-    return dict(transaction.rows(query, {"skills": list(skills)}))
+    asked = {transaction.held(skill): skill for skill in skills}
+    found = transaction.rows(query, {"skills": list(asked)})
+    return {asked[skill]: id_ for skill, id_ in found}
 
 
 def count_stale_skills(transaction: Transaction, *, version: str) -> int:
@@ -140,13 +142,11 @@ def store_skills(
 ) -> None:
     """Add these skills, or renew their embeddings."""
     # In one order everywhere, so that two writers never wait for one another.
-    order = sorted(range(len(skills)), key=skills.__getitem__)
+    rows = dict(zip(map(transaction.held, skills), embeddings, strict=True))
+    order = sorted(rows)
     transaction.execute(
         QUERIES["store_skills"].format(version=Literal(version)),
-        {
-            "skills": [skills[n] for n in order],
-            "embeddings": [to_bytes(embeddings[n]) for n in order],
-        },
+        {"skills": order, "embeddings": [to_bytes(rows[key]) for key in order]},
     )
 
 
@@ -226,7 +226,7 @@ def skilled_rows(
         return {}
     name = "job_rows" if table.name == "jobs" else "user_rows"
     query = _format(name, table, version, columns=selected(table.columns))
-    rows = transaction.rows(query, {"ids": list(ids)})
+    rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
     found = {row[0]: _skilled_row(table, *row) for row in rows}
     return without_doubled(found, (row[0] for row in rows))
 

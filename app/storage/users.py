@@ -35,7 +35,7 @@ def users_by_id(
     user has as well.
     """
     query = users.format(QUERIES["by_id"], version=version)
-    rows = transaction.rows(query, {"ids": list(ids)})
+    rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
     found = {id_: User(skills, _sound(stored)) for id_, skills, stored in rows}
     return without_doubled(found, (row[0] for row in rows))
 

@@ -4,7 +4,9 @@
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'vector') THEN
-        CREATE EXTENSION vector;
+        -- A role may have no schema in its path.
+        EXECUTE 'CREATE EXTENSION vector'
+            || CASE WHEN current_schema() IS NULL THEN ' SCHEMA public' ELSE '' END;
     END IF;
     -- Before 0.8 a filter could leave fewer jobs than were asked for.
     IF (SELECT string_to_array(extversion, '.')::int[] < ARRAY[0, 8]

@@ -66,6 +66,41 @@ def test_f82_citext_is_a_text_whose_case_counts(url: str) -> None:
     assert run(url, "SELECT state::text FROM recommender.job_state") == [("pending",)]
 
 
+@pytest.mark.parametrize(
+    "locale", ["und-u-ks-level1", "und-u-ks-level2", "de@colStrength=secondary"]
+)
+def test_f87_collations_that_are_not_deterministic_stop_no_statement(
+    url: str, locale: str
+) -> None:
+    run(
+        url,
+        f"CREATE COLLATION ci (provider = icu, locale = '{locale}',"
+        " deterministic = false);"
+        "CREATE TABLE skill_job1 (job_id text COLLATE ci PRIMARY KEY,"
+        " skills text COLLATE ci);"
+        "CREATE TABLE users (user_id text COLLATE ci PRIMARY KEY,"
+        " skills text COLLATE ci);"
+        "INSERT INTO skill_job1 VALUES ('a', 'python'), ('B', ' ');"
+        "INSERT INTO users VALUES ('u', 'sql'), ('V', NULL)",
+    )
+    list(migrate(url))
+    made(url)
+    run(url, "INSERT INTO skill_job1 VALUES ('c', 'rust')")
+    run(url, "UPDATE skill_job1 SET skills = 'Python' WHERE job_id = 'A'")
+    run(url, "INSERT INTO users VALUES ('w', 'go'), ('x', '')")
+    run(url, "UPDATE users SET skills = 'SQL'; DELETE FROM users WHERE user_id = 'W'")
+    query = "SELECT {0}_id, state::text FROM recommender.{0}_state ORDER BY 1"
+    waits = "pending"
+    assert run(url, query.format("job")) == [("a", waits), ("B", "blank"), ("c", waits)]
+    assert [id_ for id_, state in run(url, query.format("user")) if state == waits] == [
+        "u",
+        "V",
+        "x",
+    ]
+    made(url)
+    assert skills_of(url) == [["python"], None, ["rust"]]
+
+
 def test_f95_writes_are_part_of_a_two_phase_commit(url: str) -> None:
     list(migrate(url))
     with closing(psycopg2.connect(url)) as connection:

@@ -114,6 +114,39 @@ def test_f82_a_text_of_any_type_is_embedded_split_shown_and_follows_edits(
     database.close()
 
 
+LISTS = [
+    ("text[]", "'{python,NULL,sql}'", ["python", "sql"]),
+    ("text[]", "'{{python,sql},{go,NULL}}'", ["python", "sql", "go"]),
+    ("jsonb", "'[\"python\", null, 3]'", ["python", "3"]),
+    ("jsonb", '\'[["a", "b"], "c"]\'', ['["a", "b"]', "c"]),
+    ("json", '\'[ "python" , "sql" ]\'', ["python", "sql"]),
+    ("jsonb", "'null'", None),
+    ("jsonb", "'[null]'", None),
+    ("jsonb", '\'{"skills": ["python"]}\'', None),
+    ("jsonb", "'12'", None),
+    ("json", "'null'", None),
+]
+
+
+@pytest.mark.parametrize(("type_", "value", "skills"), LISTS)
+def test_f82_lists_with_holes_and_values_of_other_kinds_stop_nothing(
+    url: str, type_: str, value: str, skills: list[str] | None
+) -> None:
+    run(url, f"CREATE TABLE skill_job1 (job_id int PRIMARY KEY, skills {type_})")
+    run(url, f"CREATE TABLE users (user_id int PRIMARY KEY, skills {type_})")
+    run(url, f"INSERT INTO skill_job1 VALUES (1, {value}), (2, NULL)")
+    database = made(url)
+    run(url, f"INSERT INTO skill_job1 VALUES (3, {value})")
+    run(url, f"UPDATE skill_job1 SET skills = {value} WHERE job_id = 2")
+    run(url, f"INSERT INTO users VALUES (1, {value})")
+    for _ in all_work(database, HashEncoder()).run():
+        pass
+    assert skills_of(url) == [skills] * 3
+    users = skills_of(url, "user_state", "user_id")
+    assert users == ([] if skills is None else [skills])
+    database.close()
+
+
 @pytest.mark.parametrize("empty", ["'{}'", "'{NULL}'", "'{\" \"}'"])
 def test_f82_a_list_without_a_word_is_no_text(url: str, empty: str) -> None:
     run(url, "CREATE TABLE skill_job1 (job_id int PRIMARY KEY, skills text[])")
@@ -361,7 +394,7 @@ REFUSED = {
         JOB.format("job_id int, a text, skills text GENERATED ALWAYS AS (a) VIRTUAL"),
         (
             "skill_job1 (JOBS_TABLE) has a virtual column skills, which no trigger sees"
-            " change; make it GENERATED ALWAYS AS (…) STORED."
+            " change; make it GENERATED ALWAYS AS (...) STORED."
         ),
     ),
     "an embedding of another type": (
@@ -379,6 +412,47 @@ REFUSED = {
             "skill_job1 (JOBS_TABLE) has a column embedding whose values have 4"
             " bytes and"
             " not 1536, which is not ours; rename it."
+        ),
+    ),
+    "an embedding that must not be absent": (
+        JOB.format("job_id int, skills text, embedding bytea NOT NULL"),
+        (
+            "skill_job1 (JOBS_TABLE) has a column embedding that is NOT NULL, and an"
+            " edited text has none until it is embedded; run ALTER TABLE skill_job1"
+            " ALTER COLUMN embedding DROP NOT NULL."
+        ),
+    ),
+    "a version that must not be absent": (
+        JOB.format(
+            "job_id int, skills text, embedding_version text NOT NULL DEFAULT ''"
+        ),
+        (
+            "skill_job1 (JOBS_TABLE) has a column embedding_version that is NOT NULL,"
+            " and an edited text has none until it is embedded; run ALTER TABLE"
+            " skill_job1 ALTER COLUMN embedding_version DROP NOT NULL."
+        ),
+    ),
+    "an id of another length": (
+        JOB.format("job_id char(8), skills text"),
+        (
+            "skill_job1 (JOBS_TABLE) has a column job_id of type character(8); it may"
+            " be smallint, integer, bigint, uuid, text, character varying."
+        ),
+    ),
+    "a list of numbers": (
+        JOB.format("job_id int, skills int[]"),
+        (
+            "skill_job1 (JOBS_TABLE) has a column skills of type integer[]; it may be"
+            " text, character varying, character, citext, text[], character varying[],"
+            " citext[], jsonb, json."
+        ),
+    ),
+    "a materialized view": (
+        "CREATE MATERIALIZED VIEW skill_job1 (job_id, skills) AS SELECT 1, 'x'::text",
+        (
+            "skill_job1 (JOBS_TABLE) is a view, whose rows no trigger can follow; name"
+            " the table behind it, and give that one generated columns where its own"
+            " have other names (docs/tables.md)."
         ),
     ),
     "a generated embedding": (

@@ -62,7 +62,7 @@ def fresh_database(server: Server, *, template: str = TEMPLATE) -> Iterator[str]
 
 def run(url: str, statement: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
     """Run one statement in autocommit mode. Returns its rows, if any."""
-    with closing(psycopg2.connect(url)) as connection:
+    with closing(psycopg2.connect(url, client_encoding="UTF8")) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)

@@ -24,6 +24,7 @@ from app.errors import (
     RowRejectedError,
     SchemaError,
     UnavailableError,
+    UntranslatableError,
 )
 from app.storage.connection.dsn import check_dsn
 from app.storage.connection.pool import ConnectionPool
@@ -35,10 +36,12 @@ from app.storage.connection.watchdog import Watchdog, shut_down
 # settings may have other defaults for a database or a role:
 # - timezone: decides how a timestamp is shown and compared;
 # - row_security = off: hidden rows raise an error instead of missing from the answer;
-# - jit = off: compiling a query that disables plans takes a quarter of a second.
+# - jit = off: compiling a query that disables plans takes a quarter of a second;
+# - quote_all_identifiers = off: names of types come unquoted.
 SETTINGS = (
     " SET LOCAL statement_timeout = {timeout_ms}; SET LOCAL row_security = off;"
-    " SET LOCAL timezone = 'UTC'; SET LOCAL jit = off"
+    " SET LOCAL timezone = 'UTC'; SET LOCAL jit = off;"
+    " SET LOCAL quote_all_identifiers = off"
 )
 BEGIN_SNAPSHOT = SQL("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;" + SETTINGS)
 BEGIN_WRITE = SQL("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;" + SETTINGS)
@@ -240,6 +243,10 @@ def _rejected(code: str) -> AppError:
             f"The database could not run the query now (SQLSTATE {code});"
             " try again in a moment."
         )
+    if code == errorcodes.CHARACTER_NOT_IN_REPERTOIRE:
+        return SchemaError(NOT_UTF8)
+    if code == errorcodes.UNTRANSLATABLE_CHARACTER:
+        return UntranslatableError("The database's encoding lacks a character of it.")
     blames_row = code[:2] in ROW_FAULTS or code == errorcodes.RAISE_EXCEPTION
     kind = RowRejectedError if blames_row else AppError
     return kind(f"The database rejected a statement (SQLSTATE {code}).")
@@ -248,6 +255,12 @@ def _rejected(code: str) -> AppError:
 # SQLSTATE classes caused by a row's data: data exceptions, constraints, view checks.
 # Other errors, for example a full disk, would occur with any row.
 ROW_FAULTS = ("22", "23", "44")
+
+
+NOT_UTF8 = (
+    "The database holds a text that is not UTF-8, which its encoding SQL_ASCII allows;"
+    " correct it, or restore a dump into a database with the encoding UTF8."
+)
 
 
 def _missing(code: str) -> str:

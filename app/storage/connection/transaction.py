@@ -1,9 +1,13 @@
 """Statements inside a transaction, which `database` begins and ends."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extensions import encodings
 from psycopg2.sql import SQL, Composable
+
+from app.query.ids import Id
 
 NOTHING = SQL("")
 
@@ -28,6 +32,21 @@ class Transaction:
     def is_open(self) -> bool:
         """Whether the transaction has begun and is not committed yet."""
         return self._begin is None
+
+    def held(self, text: str) -> str:
+        """The text as the encoding of the database can hold it: a statement with any
+        other character would fail. Nothing is equal to a text that comes back changed.
+        """
+        server = self._cursor.connection.info.parameter_status("server_encoding")
+        # What ASCII is to Postgres is any bytes; Python does not know all encodings.
+        if server in (None, "UTF8", "SQL_ASCII") or server not in encodings:
+            return text
+        codec = encodings[server]
+        return text.encode(codec, "backslashreplace").decode(codec)
+
+    def holdable(self, ids: Iterable[Id]) -> list[Id]:
+        """Those that a row may have."""
+        return [id_ for id_ in ids if self.held(str(id_)) == str(id_)]
 
     def rows(
         self, query: Composable, parameters: dict[str, object] | None = None

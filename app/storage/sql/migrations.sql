@@ -1,0 +1,48 @@
+-- name: record
+-- Note files as applied.
+INSERT INTO recommender.migration (name)
+SELECT unnest(%(names)s::text[])
+ON CONFLICT DO NOTHING;
+
+-- name: configure
+-- What the files read, for this transaction. A database or a role may have defaults that
+-- end a long statement, or read strings and write names otherwise.
+SELECT
+    set_config('lock_timeout', %(lock_timeout)s, true),
+    set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '0', true),
+    (SELECT set_config(name, '0', true) FROM pg_settings
+     WHERE name = 'transaction_timeout'),
+    set_config('standard_conforming_strings', 'on', true),
+    set_config('quote_all_identifiers', 'off', true),
+    set_config('recommender.jobs_table', %(jobs)s, true),
+    set_config('recommender.users_table', %(users)s, true),
+    set_config('recommender.job_columns', %(job_columns)s, true);
+
+-- name: blocker
+-- Who holds a lock on one of the tables; never what they run: it may hold texts.
+SELECT
+    c.oid::regclass::text, a.pid, a.usename, a.application_name, a.state,
+    extract(epoch FROM clock_timestamp() - a.xact_start)::int
+FROM pg_locks AS l
+JOIN pg_class AS c ON c.oid = l.relation
+JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.granted AND a.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')
+    AND (c.oid IN (to_regclass(%(jobs)s), to_regclass(%(users)s))
+        OR c.relnamespace = to_regnamespace('recommender'))
+ORDER BY a.xact_start
+LIMIT 1;
+
+-- name: key_index
+-- The table of jobs, whether it is no partitioned one, and whether an index of it leads
+-- with job_id.
+SELECT
+    n.nspname, c.relname, c.relkind = 'r', EXISTS (
+        SELECT FROM pg_index AS i
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+            AND a.attname = 'job_id'
+    )
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass(%(jobs)s);
