@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from app.errors import ConfigError
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import EntityTable
 from app.storage.sql import load
@@ -75,8 +76,25 @@ def forget_deleted(transaction: Transaction, *, age_s: float) -> None:
 
 
 def use_model(transaction: Transaction, version: str) -> None:
-    """From now on rows wait for embeddings of this version, should it be another."""
+    """From now on rows wait for embeddings of this version, should it be another.
+
+    Raises ConfigError for a name that the team's column cannot hold.
+    """
+    check_version(transaction, version)
     transaction.rows(QUERIES["use_model"], {"version": version})
+
+
+def check_version(transaction: Transaction, version: str) -> None:
+    """Raises ConfigError for a model's name that the table of jobs cannot hold: the
+    guide's column takes 20 characters.
+    """
+    for table, limit in transaction.rows(QUERIES["version_limit"]):
+        if limit is not None and len(version) > limit:
+            raise ConfigError(
+                f"The name of the model {version} has {len(version)} characters, and"
+                f" embedding_version of {table} takes {limit}; widen it, which rewrites"
+                f" no row: ALTER TABLE {table} ALTER embedding_version TYPE text;"
+            )
 
 
 def adopt(transaction: Transaction) -> None:
