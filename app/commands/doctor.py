@@ -1,4 +1,5 @@
-"""One look at a deployment: schema, triggers, coverage, model, traffic, grants, limits.
+"""One look at a deployment: schema, triggers, ids, rights, rows, model, traffic,
+sizes, limits. It changes nothing, and reads no large table whole.
 
 Exit status: 0 when all is well, 1 when something is to be mended, 2 when it cannot be
 told, because the database is away or a setting is missing.
@@ -11,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 
+import app.commands.one_blas_thread  # noqa: F401  (before NumPy)
 from app.config import Settings, read_settings
 from app.errors import AppError
 from app.ops.backend_advice import EgressEstimate
-from app.ops.doctor import Examination, examine
+from app.ops.doctor import Examination, Scope, examine
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.coverage import Coverage
@@ -28,12 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = read_settings(Settings)
         dsn = primary(settings.database_url.get_secret_value())
         with closing(Database(dsn, pool_size=1)) as database:
-            found = examine(
-                database,
-                settings,
-                requests_per_day=args.requests_per_day,
-                usd_per_gigabyte=args.egress_price,
-            )
+            scope = Scope(args.requests_per_day, args.egress_price, args.timeout)
+            found = examine(database, settings, scope)
     except AppError as error:
         print(json.dumps({"error": str(error)}) if args.json else f"doctor: {error}")
         return 2
@@ -42,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _lines(found: Examination) -> Iterator[str]:
-    for name, counts in (("jobs", found.jobs), ("users", found.users)):
-        if counts is not None:
-            yield f"{name}: {_counts(counts)}"
+    yield from _figures(found)
     if found.traffic is not None:
         yield f"traffic: {_traffic(found.traffic)}"
         if found.traffic.should_switch:
@@ -60,6 +56,18 @@ def _lines(found: Examination) -> Iterator[str]:
         yield f"\n{finding.problem}\n    {finding.mend}"
     if not found.findings:
         yield "\nAll is well."
+
+
+def _figures(found: Examination) -> Iterator[str]:
+    about = "about " if found.is_estimate else ""
+    for name, counts in (("jobs", found.jobs), ("users", found.users)):
+        if counts is not None:
+            yield f"{name}: {about}{_counts(counts)}"
+    for size in found.sizes:
+        yield (
+            f"size: {size.name} {size.total_bytes / MEGABYTE:.1f} MB, of which rows"
+            f" {size.row_bytes / MEGABYTE:.1f} MB"
+        )
 
 
 def _counts(counts: Coverage) -> str:
@@ -109,6 +117,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="USD",
         help="per GB that leaves the database (default: %(default)s, Supabase beyond"
         " what a plan includes)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="for each check: one that takes longer is given up, and named (default:"
+        " %(default)g)",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser.parse_args(argv)

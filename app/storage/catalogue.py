@@ -89,9 +89,20 @@ class Catalogue:
 def check_served(
     transaction: Transaction, *, jobs_table: str = "", users_table: str = ""
 ) -> None:
+    """As `check_tables`; raises SchemaError also where two jobs have one id."""
+    check_tables(transaction, jobs_table=jobs_table, users_table=users_table)
+    for (id_,) in transaction.rows(QUERIES["doubled"]):
+        raise SchemaError(
+            f"More than one job has the job_id {id_}: these rows are left out of all"
+            " answers; give each job an id of its own."
+        )
+
+
+def check_tables(
+    transaction: Transaction, *, jobs_table: str = "", users_table: str = ""
+) -> None:
     """Raises SchemaError where a setting names another table than the one that the
-    migrations were applied for, where ids changed their type since then, or where two
-    jobs have one id.
+    migrations were applied for, or where ids changed their type since then.
     """
     settings = {"jobs": jobs_table, "users": users_table}
     for entity in ENTITIES:
@@ -111,11 +122,6 @@ def check_served(
                 f"The type of {KEYS[entity]} changed since the migrations were"
                 f" applied: nothing is recorded; {MIGRATE}."
             )
-    for (id_,) in transaction.rows(QUERIES["doubled"]):
-        raise SchemaError(
-            f"More than one job has the job_id {id_}: these rows are left out of all"
-            " answers; give each job an id of its own."
-        )
 
 
 def _check(

@@ -1,6 +1,5 @@
 """The doctor's findings on broken deployments, and the commands that fix them."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,44 +8,32 @@ from pathlib import Path
 import pytest
 from psycopg2.sql import SQL, Identifier
 
-from app.commands import doctor
 from app.commands.build_vector_index import main as build_vector_index
 from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
+from tests.support.doctor import EMBED, MODEL_DIR, REPAIR, findings, look
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_pending_jobs, add_user
 from tests.support.service import ROOT
-
-MODEL_DIR = str(ROOT / "models" / "all-MiniLM-L6-v2")
-EMBED = "python scripts/generate_embeddings.py"
 
 
 @pytest.fixture(autouse=True)
 def _environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
-
-
-def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    status = doctor.main(list(arguments))
-    return status, capsys.readouterr().out
-
-
-def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """Pairs of a problem and the command that fixes it."""
-    status, out = look(capsys, "--json")
-    found = {one["problem"]: one["mend"] for one in json.loads(out)["findings"]}
-    assert status == (1 if found else 0)
-    return found
+    run(database_url, "SELECT recommender.adopt()")  # a copy of a template
 
 
 def test_a_deployment_without_faults_is_well(
     capsys: pytest.CaptureFixture[str], database_url: str
 ) -> None:
-    add_job(database_url, 1, "python")
+    add_pending_jobs(database_url, ["python", "sql, go", None])
+    add_user(database_url, 1, "python")
+    generate_embeddings([])
     status, out = look(capsys, "--requests-per-day=100")
-    assert status == 0
-    assert out.startswith("jobs: 1 embedded, 0 pending, 0 stale, 0 malformed,")
+    assert (status, out.splitlines()[-1]) == (0, "All is well.")
+    assert out.startswith("jobs: 2 embedded, 0 pending, 0 stale, 0 malformed,")
+    assert "size: skill_job1 0.0 MB, of which rows" in out
     assert "for 100 requests a day" in out
     assert out.endswith("All is well.\n")
 
@@ -113,9 +100,10 @@ def test_an_older_database_is_told_to_migrate(
         " DROP INDEX recommender.user_state_unfinished_idx",
     )
     found = findings(capsys)
-    for name in ("claim", "user_state_unfinished_idx"):
-        problem = f"The database has no recommender.{name}, or it is broken."
-        assert found[problem] == "python scripts/migrate.py"
+    problem = "The database has no recommender.claim, or it is broken."
+    assert found == {problem: REPAIR}
+    assert migrate(["--again"]) == 0
+    assert findings(capsys) == {}
 
 
 def test_a_column_that_cannot_be_offered_is_found(
@@ -220,7 +208,8 @@ def test_missing_parts_of_pgvector_are_found_step_by_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SEARCH_BACKEND", "pgvector")
-    add_job(database_url, 1, "python")
+    add_pending_jobs(database_url, ["python"])
+    assert generate_embeddings([]) == 0
     for expected, mend in (
         ("python scripts/migrate.py --with pgvector", migrate_with_pgvector),
         ("python scripts/generate_embeddings.py --what=jobs", generate_embeddings),

@@ -1,45 +1,120 @@
--- name: lost_triggers
--- Tables whose writes are not recorded: a trigger of migration 0004 is missing, or off.
--- tgenabled: A fires always, O for everyone but replication.
-SELECT e.name, e.relation::text, wanted.name
-FROM recommender.entity AS e
-CROSS JOIN (VALUES ('recommender_written'), ('recommender_truncated')) AS wanted (name)
-WHERE NOT EXISTS (
-    SELECT FROM pg_trigger AS t
-    WHERE t.tgrelid = e.relation AND t.tgname = wanted.name AND t.tgenabled IN ('O', 'A')
+-- name: server
+-- The number of the server's version, and its name.
+SELECT current_setting('server_version_num')::int, current_setting('server_version');
+
+-- name: triggers
+-- Triggers of ours that are missing or off, or not ours but of that name. tgenabled: A
+-- fires always, O not for rows that come by replication. A partition has its own.
+WITH wanted AS (
+    SELECT e.relation AS served, part.relid, listed.trigger AS name, e.name AS entity
+    FROM recommender.entity AS e
+    CROSS JOIN (VALUES ('recommender_written', true), ('recommender_truncated', false))
+        AS listed (trigger, is_for_rows)
+    CROSS JOIN LATERAL (
+        SELECT e.relation AS relid
+        UNION SELECT p.relid FROM pg_partition_tree(e.relation) AS p
+        WHERE listed.is_for_rows
+    ) AS part
+), ours AS (
+    SELECT c.oid AS relid, name, is_always, 'ours' AS owner
+    FROM (VALUES
+        ('migration', 'a_keep_own_row', true), ('entity', 'a_keep_own_row', true),
+        ('identity', 'a_keep_own_row', true), ('synonym', 'a_keep_own_row', true),
+        ('skill_vocabulary', 'a_keep_own_row', true),
+        ('job_state', 'a_keep_own_row', true), ('user_state', 'a_keep_own_row', true),
+        ('skill', 'a_keep_own_row', false), ('skill', 'next_revision', false),
+        ('skill', 'set_revision', false), ('skill', 'new_vocabulary', false)
+    ) AS listed (relation, name, is_always)
+    JOIN pg_class AS c ON c.relname = listed.relation
+        AND c.relnamespace = to_regnamespace('recommender')
+    UNION ALL
+    SELECT to_regclass('recommender.job_state'), name, false, 'vectors'
+    FROM unnest('{forget_vector,forget_vector_of_deleted}'::text[]) AS name
+    WHERE to_regclass('recommender.job_vector') IS NOT NULL
 )
-ORDER BY e.name, wanted.name;
+SELECT
+    wanted.entity, wanted.relid::regclass::text, quote_ident(wanted.name), CASE
+        WHEN f.oid IS NOT NULL AND f.pronamespace <> to_regnamespace('recommender')
+            THEN 'foreign'
+        WHEN wanted.relid <> wanted.served THEN 'off in a partition'
+        WHEN t.tgenabled = 'O' THEN 'not always'
+        ELSE 'lost'
+    END
+FROM wanted
+LEFT JOIN pg_trigger AS t ON t.tgrelid = wanted.relid AND t.tgname = wanted.name
+LEFT JOIN pg_proc AS f ON f.oid = t.tgfoid
+WHERE t.tgenabled IS DISTINCT FROM 'A'
+    OR f.pronamespace <> to_regnamespace('recommender')
+UNION ALL
+SELECT ours.owner, ours.relid::regclass::text, ours.name, 'lost'
+FROM ours
+LEFT JOIN pg_trigger AS t ON t.tgrelid = ours.relid AND t.tgname = ours.name
+WHERE t.tgenabled IS NULL OR t.tgenabled NOT IN ('A', 'O')
+    OR ours.is_always AND t.tgenabled <> 'A'
+ORDER BY 1, 2, 3;
 
 -- name: present
--- Those of our tables and indexes that are there; an index must be whole.
+-- Those of our tables, indexes and functions that are there; an index must be whole.
 SELECT c.relname FROM pg_class AS c
 LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
 WHERE c.relnamespace = to_regnamespace('recommender') AND c.relname = ANY (%(names)s)
-    AND coalesce(i.indisvalid, true);
+    AND coalesce(i.indisvalid, true)
+UNION
+SELECT p.proname FROM pg_proc AS p
+WHERE p.pronamespace = to_regnamespace('recommender') AND p.proname = ANY (%(names)s);
 
--- name: exposed
--- Tables that the outside can read: `public` is everyone; the other two are the roles of
--- Supabase's public REST API.
-SELECT c.oid::regclass::text, reader
-FROM pg_class AS c
-CROSS JOIN (
-    SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated')
-    UNION ALL SELECT 'public'
-) AS readers (reader)
-WHERE (c.oid IN (SELECT relation FROM recommender.entity)
-        OR c.relnamespace = to_regnamespace('recommender') AND c.relkind = 'r')
-    AND NOT c.relrowsecurity
-    AND (has_table_privilege(reader, c.oid, 'SELECT')
-        OR has_any_column_privilege(reader, c.oid, 'SELECT'))
-ORDER BY 1, 2;
+-- name: keys
+-- The team's tables, and whether an index that is of use to look up an id leads with it.
+SELECT
+    e.name, e.relation::regclass::text, quote_ident(a.attname), c.relkind = 'p',
+    EXISTS (
+        SELECT FROM pg_index AS i
+        JOIN pg_class AS x ON x.oid = i.indexrelid
+        JOIN pg_am AS am ON am.oid = x.relam
+        WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indisvalid
+            AND i.indpred IS NULL AND am.amname IN ('btree', 'hash')
+            AND i.indcollation[0] = a.attcollation
+    )
+FROM recommender.entity AS e
+JOIN pg_class AS c ON c.oid = e.relation
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND NOT a.attisdropped
+    AND a.attname = CASE e.name WHEN 'jobs' THEN 'job_id' ELSE 'user_id' END
+ORDER BY e.name;
+
+-- name: sizes
+-- Bytes on disk, of the partitions together: the rows, and all with indexes and values
+-- that lie outside of their rows; then the same of the schema that is ours.
+SELECT
+    e.relation::regclass::text,
+    sum(pg_relation_size(part.relid))::bigint,
+    sum(pg_total_relation_size(part.relid))::bigint
+FROM recommender.entity AS e
+CROSS JOIN LATERAL (
+    SELECT e.relation AS relid
+    UNION SELECT p.relid FROM pg_partition_tree(e.relation) AS p
+) AS part
+GROUP BY e.name, e.relation
+UNION ALL
+SELECT
+    'recommender', sum(pg_relation_size(oid))::bigint,
+    sum(pg_total_relation_size(oid))::bigint
+FROM pg_class
+WHERE relnamespace = to_regnamespace('recommender') AND relkind = 'r';
+
+-- name: identity
+-- Whether this database is a copy of another one that nobody has adopted yet, and the
+-- model whose embeddings count.
+SELECT place <> recommender.place(), embedding_version FROM recommender.identity;
 
 -- name: limits
--- What the server allows, and whom it takes us for.
+-- What the server allows, and whom it takes us for. A role without rights to others'
+-- sessions sees only that these have a database.
 SELECT
     current_setting('max_connections')::int
         - current_setting('superuser_reserved_connections')::int,
-    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-    rolname, rolsuper
+    (SELECT count(*) FROM pg_stat_activity
+     WHERE coalesce(backend_type = 'client backend', datid IS NOT NULL)),
+    quote_ident(rolname), rolsuper
 FROM pg_roles WHERE rolname = current_user;
 
 -- name: text_bytes

@@ -1,0 +1,206 @@
+"""Runs the checks, each in a read-only transaction and a time limit of its own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from app.config import Settings
+from app.deadline import Deadline
+from app.encoder.lazy import LazyEncoder
+from app.encoder.passages import PassageEncoder
+from app.errors import (
+    AppError,
+    DeadlineExceededError,
+    ModelUnavailableError,
+    SchemaError,
+    UnavailableError,
+)
+from app.ops.backend_advice import (
+    CANDIDATE_BYTES,
+    CANDIDATES_READ,
+    EgressEstimate,
+)
+from app.ops.doctor import access, rows, schema
+from app.ops.doctor.finding import MIGRATE_COMMAND, REPAIR_COMMAND, Finding
+from app.storage import inspection
+from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
+from app.storage.coverage import Coverage
+from app.storage.entity import EntityTable
+from app.storage.inspection import Limits, TableSize
+from app.storage.jobs import RECORD_BYTES
+from app.storage.samples import Sampler
+
+# Greetings, catalogue and the user's row: measured once, roughly, over TCP.
+REQUEST_OVERHEAD_BYTES = 4_000
+TOP_N = 10
+
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the estimate of traffic assumes, and how long one check may take."""
+
+    requests_per_day: int = 1000
+    usd_per_gigabyte: float = 0.0
+    timeout_s: float = 20.0
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was seen. Without a schema that fits there are only findings.
+
+    `is_estimate`: the rows were too many to be counted.
+    """
+
+    findings: Sequence[Finding]
+    jobs: Coverage | None = None
+    users: Coverage | None = None
+    is_estimate: bool = False
+    traffic: EgressEstimate | None = None
+    sizes: Sequence[TableSize] = ()
+    limits: Limits | None = None
+
+
+def examine(database: Database, settings: Settings, scope: Scope) -> Examination:
+    """Look at everything, and change nothing. Raises UnavailableError when the database
+    is away, and then nothing can be told.
+    """
+    return _Doctor(database, settings, scope).examine()
+
+
+class _Doctor:
+    """Collects the findings of one examination."""
+
+    def __init__(self, database: Database, settings: Settings, scope: Scope) -> None:
+        self._database = database
+        self._settings = settings
+        self._scope = scope
+        # By what they say: a right that lacks may stop several checks.
+        self._found: dict[str, Finding] = {}
+
+    def examine(self) -> Examination:
+        """The story: what the service stands on, then the rows."""
+        encoder = self._encoder()
+        limits = self._ask("the server", inspection.limits)
+        seen = Examination(())
+        if limits is not None:
+            pool_size = self._settings.db_pool_size
+            self._add(access.connection_findings(limits, pool_size))
+            if self._can_be_read(limits.role):
+                seen = self._look(encoder)
+        return replace(seen, findings=list(self._found.values()), limits=limits)
+
+    def _encoder(self) -> LazyEncoder | None:
+        """None, and a finding, without files that fit."""
+        name = self._settings.model_source.name
+        encoder = LazyEncoder(self._settings.model_dir, name)
+        try:
+            encoder.verify_files()
+        except ModelUnavailableError as error:
+            self._add([Finding(str(error), "make model")])
+            return None
+        return encoder
+
+    def _can_be_read(self, role: str) -> bool:
+        """Whether all is there that the other checks read, and the role may read it."""
+        steps = (
+            schema.server_findings,
+            schema.table_findings,
+            lambda tx: access.role_findings(tx, self._settings, role),
+        )
+        return all(self._check("the schema", step) == 0 for step in steps)
+
+    def _look(self, encoder: LazyEncoder | None) -> Examination:
+        settings = self._settings
+        self._check("triggers", schema.object_findings)
+        self._check("settings", lambda tx: schema.setting_findings(tx, settings))
+        self._check("the identity", lambda tx: schema.identity_findings(tx, settings))
+        self._check("strangers' rights", access.exposure_findings)
+        catalogue = self._ask("the tables", Catalogue.read)
+        if catalogue is None:
+            return Examination(())
+        jobs = self._rows(catalogue.jobs, encoder)
+        users = self._rows(catalogue.users, encoder)
+        self._check("vectors", lambda tx: schema.vector_findings(tx, settings))
+        return Examination(
+            (),
+            jobs=jobs and jobs[0],
+            users=users and users[0],
+            is_estimate=any(rows[1] for rows in (jobs, users) if rows),
+            traffic=self._traffic(catalogue.jobs, jobs[0]) if jobs else None,
+            sizes=self._ask("sizes", inspection.sizes) or (),
+        )
+
+    def _rows(
+        self, table: EntityTable, encoder: LazyEncoder | None
+    ) -> tuple[Coverage, bool] | None:
+        counted = self._ask(
+            f"all {table.name}", lambda tx: Sampler(tx, table).coverage()
+        )
+        if counted is not None:
+            self._add(rows.coverage_findings(table.name, counted[0]))
+        self._check(
+            f"the records of {table.name}", lambda tx: rows.record_findings(tx, table)
+        )
+        if encoder is not None:
+            made_by = PassageEncoder(encoder) if table.name == "jobs" else encoder
+            some = self._ask(
+                f"some random {table.name}",
+                lambda tx: rows.RandomRows.read(tx, table),
+            )
+            self._add(some.findings(table, made_by) if some else ())
+        return counted
+
+    def _traffic(self, table: EntityTable, jobs: Coverage) -> EgressEstimate | None:
+        text = self._ask("texts", lambda tx: inspection.typical_text_bytes(tx, table))
+        if text is None:
+            return None
+        rest = TOP_N * text + REQUEST_OVERHEAD_BYTES
+        with_pgvector = CANDIDATES_READ * CANDIDATE_BYTES + rest
+        streamed = jobs.embedded * RECORD_BYTES + rest
+        is_pgvector = self._settings.search_backend == "pgvector"
+        return EgressEstimate(
+            jobs.embedded,
+            with_pgvector if is_pgvector else streamed,
+            with_pgvector,
+            self._scope.requests_per_day,
+            self._scope.usd_per_gigabyte,
+        )
+
+    def _check(
+        self, what: str, check: Callable[[Transaction], Iterable[Finding]]
+    ) -> int:
+        """How many findings there are, one for a check that failed among them."""
+        before = len(self._found)
+        self._add(self._ask(what, lambda tx: list(check(tx))) or ())
+        return len(self._found) - before
+
+    def _ask(self, what: str, ask: Callable[[Transaction], Seen]) -> Seen | None:
+        """None, and a finding, where the database does not say."""
+        timeout_s = self._scope.timeout_s
+        try:
+            with self._database.snapshot(Deadline.after(timeout_s)) as transaction:
+                return ask(transaction)
+        except SchemaError as error:
+            self._add([Finding(str(error), MIGRATE_COMMAND)])
+        except DeadlineExceededError:
+            problem = (
+                f"A look at {what} took more than {timeout_s:g} s: the database is"
+                " busy, or a table is locked."
+            )
+            more = f"python scripts/doctor.py --timeout={3 * timeout_s:g}"
+            self._add([Finding(problem, more)])
+        except UnavailableError:
+            raise
+        except AppError as error:
+            # One check that fails takes none of the others away.
+            problem = f"A look at {what} failed: {error}"
+            self._add([Finding(problem, REPAIR_COMMAND)])
+        return None
+
+    def _add(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._found.setdefault(finding.problem, finding)

@@ -1,0 +1,131 @@
+"""Looks at some random rows. Nothing here reads a whole table that is large."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2.sql import SQL, Composable, Literal
+
+from app.storage.codec import int32_from_bytes
+from app.storage.connection.transaction import Transaction
+from app.storage.coverage import Coverage, coverage
+from app.storage.entity import STATES, UNNAMED_VERSION, EntityTable
+from app.storage.inspection import key_columns
+from app.storage.sql import load
+
+QUERIES = load("samples")
+
+# Pages of 8 KB that are read at once; a table of fewer is read whole.
+SAMPLED_PAGES = 1000
+# A table whose rows lie on fewer is counted.
+COUNTED_PAGES = 16_000
+MOST_COUNTED_ROWS = 100_000
+# Rows whose counterpart is looked up, by an index.
+LOOKED_UP_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class SampledRow:
+    """A row and what was made of its text; `embedding` as it is stored."""
+
+    id: str
+    text: str
+    embedding: bytes
+    version: str
+    skill_ids: Sequence[int] | None
+
+
+class Sampler:
+    """Looks at random rows of one table, the same ones never twice."""
+
+    def __init__(self, transaction: Transaction, table: EntityTable) -> None:
+        self._transaction = transaction
+        self._table = table
+        ((self._row_pages, self._state_pages, self._is_remote),) = transaction.rows(
+            self._format("pages")
+        )
+        (key,) = (k for k in key_columns(transaction) if k.entity == table.name)
+        self._is_indexed = key.is_indexed
+        self.table_name = key.table
+
+    @property
+    def can_look_up(self) -> bool:
+        """Whether rows are found by their ids without reading a large table."""
+        return self._is_indexed or self._row_pages <= SAMPLED_PAGES
+
+    def embedded(self, rows: int) -> list[SampledRow]:
+        """Rows that count as embedded."""
+        found = self._rows("embedded", self._state_pages, rows)
+        return [
+            SampledRow(
+                id_,
+                text or "",
+                bytes(embedding or b""),
+                version,
+                None
+                if skill_ids is None
+                else int32_from_bytes(bytes(skill_ids)).tolist(),
+            )
+            for id_, text, embedding, version, skill_ids in found
+        ]
+
+    def without_row(self) -> list[str]:
+        """Ids of states whose row is gone, a few."""
+        return self._ids("without_row", self._state_pages)
+
+    def without_state(self) -> list[str]:
+        """Ids of rows that nobody recorded, a few."""
+        return [] if self._is_remote else self._ids("without_state", self._row_pages)
+
+    def doubled(self) -> list[str]:
+        """Ids of more than one row, a few: of all jobs, of some users."""
+        if self._table.name == "jobs":
+            return [id_ for (id_,) in self._transaction.rows(QUERIES["doubled_jobs"])]
+        return [] if self._is_remote else self._ids("doubled_users", self._row_pages)
+
+    def coverage(self) -> tuple[Coverage, bool]:
+        """Rows by state, and whether these are estimates: what is to be done is
+        counted up to MOST_COUNTED_ROWS, what is done is taken from a sample.
+        """
+        if max(self._row_pages, self._state_pages) <= COUNTED_PAGES:
+            return coverage(self._transaction, self._table), False
+        times = 100 / _percent(self._state_pages)
+        counts = {
+            state: round(count * times)
+            for state, count in self._rows("states", self._state_pages, 0)
+        }
+        todo = dict(self._rows("unfinished", 0, MOST_COUNTED_ROWS))
+        if sum(todo.values()) < MOST_COUNTED_ROWS:
+            done = {name: counts.get(name, 0) for name in ("embedded", "blank")}
+            counts = done | todo
+        if self._table.name == "users" and not self._is_remote:
+            ((rows,),) = self._rows("rows", self._row_pages, 0)
+            all_rows = round(rows * 100 / _percent(self._row_pages))
+            counts["blank"] = max(0, all_rows - sum(counts.values()))
+        return Coverage(**counts), True
+
+    def _ids(self, query: str, pages: int) -> list[str]:
+        return [id_ for (id_,) in self._rows(query, pages, LOOKED_UP_ROWS)]
+
+    def _rows(self, query: str, pages: int, rows: int) -> list[tuple[Any, ...]]:
+        given: dict[str, object] = {"percent": _percent(pages), "rows": rows}
+        return self._transaction.rows(self._format(query), given)
+
+    def _format(self, query: str) -> Composable:
+        column = "t.{}" if self._table.name == "jobs" else "s.{}"
+        return self._table.format(
+            QUERIES[query],
+            embedding=SQL(column.format("embedding")),
+            embedding_version=SQL(column.format("embedding_version")),
+            unnamed=Literal(UNNAMED_VERSION),
+            quoted_state=Literal(f"recommender.{STATES[self._table.name]}"),
+        )
+
+
+def skills_by_id(transaction: Transaction, ids: Sequence[int]) -> Mapping[int, str]:
+    """The skills with these ids that the vocabulary has."""
+    return dict(transaction.rows(QUERIES["skills"], {"ids": list(ids)}))
+
+
+def _percent(pages: int) -> float:
+    return 100.0 if pages <= SAMPLED_PAGES else 100.0 * SAMPLED_PAGES / pages

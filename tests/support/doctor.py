@@ -1,0 +1,34 @@
+"""The doctor as a command, and what its findings say."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from app.commands import doctor
+from tests.support.service import ROOT
+
+MODEL_DIR = str(ROOT / "models" / "all-MiniLM-L6-v2")
+EMBED = "python scripts/generate_embeddings.py"
+MIGRATE = "python scripts/migrate.py"
+REPAIR = "python scripts/migrate.py --again"
+
+
+def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Its status, and what it prints."""
+    capsys.readouterr()
+    status = doctor.main(list(arguments))
+    return status, capsys.readouterr().out
+
+
+def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """What is wrong, and what mends it."""
+    status, out = look(capsys, "--json")
+    found = {one["problem"]: one["mend"] for one in json.loads(out)["findings"]}
+    assert status == (1 if found else 0)
+    return found
+
+
+def statements(found: dict[str, str]) -> Iterator[str]:
+    """The mends that are SQL."""
+    return (mend for mend in found.values() if mend.endswith(";"))
