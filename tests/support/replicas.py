@@ -37,11 +37,18 @@ class Programs:
         """Those of the embedded server; running as root, it has made them readable."""
         return cls(server.handle.bin_path, server.handle.system_user)
 
-    def run(self, program: str, *arguments: str, check: bool = True) -> None:
+    def run(
+        self,
+        program: str,
+        *arguments: str,
+        check: bool = True,
+        folder: Path = Path("/"),
+    ) -> None:
+        """`folder`: where it works, and leaves files that it is not told where to."""
         subprocess.run(
             [str(self.folder / program), *arguments],
             user=self.user,
-            cwd="/",
+            cwd=folder,
             check=check,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -65,6 +72,10 @@ class Node:
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.data.parent}"
         self._pg_ctl("-l", str(self.data / "log"), "-o", options, "-w", "start")
+
+    def stop(self) -> None:
+        """With all that was written on disk."""
+        self._pg_ctl("-m", "fast", "-w", "stop")
 
     def kill(self) -> None:
         """Kill it at once, even if it is down already."""
