@@ -1,6 +1,6 @@
-"""Measures the project beside the guide's three designs. See README.md here."""
+"""Benchmarks: the project compared with the guide's three designs. See README.md."""
 
 import os
 
-# What a `.env` says must not change what is measured.
+# A `.env` must not affect the measurements.
 os.environ["ENV_FILE"] = os.devnull

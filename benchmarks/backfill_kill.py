@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _kill_two(url: str, texts: list[str]) -> int:
-    """Start two workers and an editor, kill both at a random moment; the edits."""
+    """Kill two workers and an editor at a random time. Returns the edits."""
     workers = [start_worker(url, LEASE_S, "--batch-size=8", threads=1) for _ in "12"]
     while not run(url, "SELECT 1 FROM recommender.claim") and not _ended(workers):
         time.sleep(0.01)

@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _race(url: str, backfill: Backfill, texts: list[str]) -> tuple[Progress, str]:
-    """Embed the row while another connection edits it; what was done, the new text."""
+    """Embed the row during an edit. Returns the progress and the new text."""
     old, new = random.sample(texts, 2)
     run(url, "UPDATE skill_job1 SET skills = %s, embedding = NULL", (old,))
     editor = threading.Timer(random.uniform(0, LATEST_S), _edit, (url, new))

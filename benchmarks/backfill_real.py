@@ -1,4 +1,4 @@
-"""All real postings by two workers, one of them killed and restarted on the way.
+"""All real postings by two workers, one of them killed and restarted.
 
 `make bench-backfill`, or python -m benchmarks.backfill_real [--rows 50000]
 """

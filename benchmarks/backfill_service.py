@@ -1,4 +1,4 @@
-"""What EMBED_IN_SERVICE costs requests: two services side by side, one with work to do.
+"""The cost of EMBED_IN_SERVICE for requests: two services, one with pending rows.
 
 `make bench-backfill`, or python -m benchmarks.backfill_service [--seconds 60]
 """
@@ -82,7 +82,7 @@ def _measure(
 def _turns(
     services: dict[str, Service], texts: list[str], end: float
 ) -> Iterator[tuple[str, str]]:
-    """Blocks of two seconds for each service in turn: the same machine for both."""
+    """Alternating blocks of two seconds for each service."""
     while True:
         for name in services:
             block_end = time.monotonic() + 2

@@ -1,4 +1,4 @@
-"""What the backfill benchmarks share: real texts, worker processes, the oracle."""
+"""Shared code of the backfill benchmarks: real texts, workers, the oracle."""
 
 import csv
 import os
@@ -25,7 +25,7 @@ TOLERANCE = 1e-6
 
 
 def real_texts(count: int) -> list[str]:
-    """The first real postings that have a text; REAL_DATA_DIR says where they are."""
+    """The first real postings with a text, from REAL_DATA_DIR."""
     folder = Path(os.environ["REAL_DATA_DIR"])
     with (folder / "jobs_real.csv").open(newline="", encoding="utf-8") as file:
         texts = (row["skills"] for row in csv.DictReader(file))
@@ -47,9 +47,7 @@ def add_jobs(url: str, texts: Sequence[str]) -> None:
 def start_worker(
     url: str, *arguments: str, threads: int = 0
 ) -> "subprocess.Popen[str]":
-    """`generate_embeddings.py` as a process of its own; 0 threads: as many as BLAS
-    likes.
-    """
+    """Start `generate_embeddings.py`; 0 threads: BLAS' default."""
     environment = {"DATABASE_URL": url, "MODEL_DIR": str(MODEL_DIR)}
     if threads:
         environment |= dict.fromkeys(
@@ -83,7 +81,7 @@ def peak_rss_mb(process: "subprocess.Popen[str]") -> float:
 
 @dataclass(frozen=True)
 class Ended:
-    """Seconds from the call of `wait` to the end, peak RSS in MB, what was printed."""
+    """Seconds from the call of `wait` to the end, peak RSS in MB, and the output."""
 
     seconds: float
     peak_mb: float
@@ -91,7 +89,7 @@ class Ended:
 
 
 def wait(*processes: "subprocess.Popen[str]") -> list[Ended]:
-    """Wait for all; raises when one ended with an error. A killed one is none."""
+    """Wait for all. Raises if one failed, except by a kill."""
     start = time.monotonic()
     peaks = [0.0] * len(processes)
     seconds = [0.0] * len(processes)
@@ -124,7 +122,7 @@ class Oracle:
         self._vectors = encoder.encode(list(self._place))
 
     def wrong(self, rows: Sequence[tuple[str, memoryview]]) -> int:
-        """How many embeddings are not those of their texts."""
+        """The number of embeddings that do not belong to their texts."""
         if not rows:
             return 0
         stored = np.array([np.frombuffer(data, "<f4") for _, data in rows])

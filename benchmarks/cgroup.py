@@ -1,7 +1,7 @@
-"""Kernel-enforced limits for a process: memory with the page cache, and CPU.
+"""Kernel limits for a process: memory with the page cache, and CPU.
 
-Works with cgroup v2 and v1 where the hierarchy can be written (root, or a delegated
-subtree). A limit counts anonymous memory and the page cache that the process causes.
+Works with cgroup v2 and v1 if the hierarchy is writable (root, or a delegated subtree).
+A limit includes anonymous memory and the page cache of the process.
 """
 
 import os
@@ -15,34 +15,34 @@ PERIOD_US = 100_000
 
 
 class NoCgroupError(Exception):
-    """No cgroup hierarchy can be written here."""
+    """No writable cgroup hierarchy."""
 
 
 @dataclass(frozen=True)
 class Cgroup:
-    """The folders of one group: one in v2, one for each controller in v1."""
+    """The folders of one group: one in v2, one per controller in v1."""
 
     memory: Path
     cpu: Path
     is_v2: bool
 
     def add(self, pid: int) -> None:
-        """Move a process in; what it uses from then on is counted here."""
+        """Move a process into the group; its later use counts."""
         for folder in {self.memory, self.cpu}:
             (folder / "cgroup.procs").write_text(str(pid))
 
     def peak_bytes(self) -> int:
-        """The most memory that was charged at once."""
+        """The peak of charged memory."""
         name = "memory.peak" if self.is_v2 else "memory.max_usage_in_bytes"
         return int((self.memory / name).read_text())
 
     def oom_kills(self) -> int:
-        """How often the kernel killed a process for the limit."""
+        """The number of kills because of the limit."""
         name = "memory.events" if self.is_v2 else "memory.oom_control"
         return _counter(self.memory / name, "oom_kill")
 
     def major_faults(self) -> int:
-        """Page faults that had to wait for the disk."""
+        """The number of page faults that read from disk."""
         return _counter(self.memory / "memory.stat", "pgmajfault")
 
 
@@ -52,7 +52,7 @@ def limited(
 ) -> Iterator[Cgroup]:
     """A new group with these limits, removed at the end.
 
-    Raises NoCgroupError where none can be made.
+    Raises NoCgroupError if none can be created.
     """
     group = _make(name)
     try:
@@ -66,7 +66,7 @@ def limited(
 
 
 def drop_caches() -> bool:
-    """Empty the kernel's page cache, so that its use is charged anew; root only."""
+    """Empty the kernel's page cache, so that its use is charged again; root only."""
     os.sync()
     try:
         Path("/proc/sys/vm/drop_caches").write_text("3")

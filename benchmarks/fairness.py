@@ -1,8 +1,8 @@
-"""What one client gets beside clients who ask for much, and strangers.
+"""One client beside clients with expensive requests, and beside strangers.
 
-`python -m benchmarks.fairness`, some eight minutes with two checkouts.
-`--beside NAME=FOLDER` measures other checkouts in the same run, in turn with this one.
-Each gets a database of its own, filled by its own scripts. Prints a table of Markdown.
+`python -m benchmarks.fairness`, some eight minutes with two checkouts. `--beside
+NAME=FOLDER` measures other checkouts in the same run, alternating with this one. Each
+gets its own database, filled by its own scripts. Prints a table in Markdown.
 """
 
 import argparse
@@ -40,7 +40,7 @@ Body = Callable[[int], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Ask:
-    """What a client sends, again and again."""
+    """The request that a client repeats."""
 
     path: str
     body: Body
@@ -51,7 +51,7 @@ def stored_user(number: int) -> dict[str, Any]:
 
 
 def new_skills(_: int) -> dict[str, Any]:
-    """64 skills that nobody has asked for."""
+    """64 new skills."""
     skills = (uuid.uuid4().hex[:12] for _ in range(64))
     return {"skills": ", ".join(skills), "rank_by": "skills", "top_n": 10}
 
@@ -101,7 +101,7 @@ def described(load: Load) -> str:
 
 
 async def beside(port: int, others: Ask | None) -> Load:
-    """One client asks for stored users while eight others ask in loops."""
+    """One client requests stored users while eight others repeat their requests."""
     mine, theirs = Load(), Load()
     until = time.perf_counter() + SECONDS
     eight = [asking(port, others, theirs, until) for _ in range(8)] if others else []
@@ -110,7 +110,7 @@ async def beside(port: int, others: Ask | None) -> Load:
 
 
 async def asking(port: int, ask: Ask, load: Load, until: float) -> None:
-    """A client that sends its next request when the last was answered."""
+    """A client that sends its next request after each response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for number in itertools.count():
         if time.perf_counter() > until:
@@ -133,7 +133,7 @@ def request(path: str, body: dict[str, Any]) -> bytes:
 
 
 def health_beside_bodies(running: Running) -> str:
-    """250 requests of 50 KB, each with filters of its own, at one moment."""
+    """250 concurrent requests of 50 KB, each with different filters."""
     found = asyncio.run(_health_beside_bodies(running.port))
     return f"median {np.median(found):.0f} ms, p99 {np.percentile(found, 99):.0f} ms"
 
@@ -173,7 +173,7 @@ def many_filters(number: int) -> dict[str, Any]:
 
 
 def strangers(running: Running) -> str:
-    """After 15 s beside 200 who drip into a body, and 200 who never read."""
+    """After 15 s with 200 clients that send a body slowly, and 200 that never read."""
     return asyncio.run(_strangers(running))
 
 
@@ -204,7 +204,7 @@ async def _strangers(running: Running) -> str:
 
 
 def ordinary(running: Running) -> str:
-    """64 clients who ask for stored users."""
+    """64 clients that request stored users."""
     load = asyncio.run(_ordinary(running.port))
     return (
         f"{load.per_second:.0f} a second, RssAnon {running.memory().anon_mb:.1f} MB,"
@@ -258,7 +258,7 @@ def service(folder: Path, url: str) -> Iterator[Running]:
 
 
 async def _warm(port: int) -> None:
-    """The model, the catalogue and the vocabulary are loaded before it counts."""
+    """Load the model, the catalogue and the vocabulary before measuring."""
     for ask in (ONE, NEW_SKILLS):
         await asking(port, ask, Load(), time.perf_counter() + 0.2)
 

@@ -37,7 +37,7 @@ class Asked(BaseModel):
 
 
 def get_model() -> ReferenceEncoder:
-    """Loaded at the first request."""
+    """Load the model at the first request."""
     global model  # noqa: PLW0603  (as the guide does)
     if model is None:
         model = ReferenceEncoder(MODEL_DIR)
@@ -46,7 +46,7 @@ def get_model() -> ReferenceEncoder:
 
 @app.get("/healthz")
 async def alive() -> dict[str, bool]:
-    """Not in the guide; the measurement needs to know when it is up."""
+    """Not in the guide: the benchmark waits for it."""
     return {"success": True}
 
 

@@ -1,7 +1,7 @@
-"""How soon `/healthz` answers while clients keep the service busy.
+"""The latency of `/healthz` under load.
 
-A process of its own asks, so that the load's work is not in what it measures:
-`python -m benchmarks.health PORT SECONDS` prints the milliseconds as JSON.
+A separate process measures, so that the load generator does not affect it: `python -m
+benchmarks.health PORT SECONDS` prints the milliseconds as JSON.
 """
 
 import http.client
@@ -23,7 +23,7 @@ PAUSE_S = 0.01
 
 
 def under_load(url: str) -> dict[str, dict[str, Any]]:
-    """By the number of clients that ask for recommendations all the time."""
+    """By the number of clients that request recommendations without pause."""
     with project(url) as server:
         closed_loop(server.port, known_user, clients=1, requests=1)
         return {str(clients): _beside(server.port, clients) for clients in CLIENTS}

@@ -1,4 +1,4 @@
-"""A closed loop of clients over plain asyncio: little CPU of its own per request."""
+"""A closed loop of clients over plain asyncio, with little CPU time per request."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass
 class Load:
-    """What a loop saw: seconds of each request, statuses, and the time it took."""
+    """The seconds and statuses of the requests of a loop, and its duration."""
 
     latencies_s: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Load:
         return float(np.percentile(self.latencies_s, percent)) * 1000
 
     def summary(self) -> dict[str, Any]:
-        """Plain numbers, for a JSON file."""
+        """Plain numbers for a JSON file."""
         return {
             "p50_ms": self.percentile_ms(50),
             "p95_ms": self.percentile_ms(95),
@@ -53,10 +53,10 @@ def closed_loop(
     seconds: float = 60.0,
     check: Callable[[dict[str, Any], dict[str, Any]], None] | None = None,
 ) -> Load:
-    """Each client sends its next request when the last was answered.
+    """Each client sends its next request after each response.
 
-    `bodies` gives the n-th request; `check` sees each request with its 200 answer.
-    Ends after `requests` or after `seconds`, whichever comes first.
+    `bodies` returns the n-th request; `check` gets each request with its 200 response.
+    Ends after `requests` or `seconds`, whichever comes first.
     """
     return asyncio.run(
         _loop(

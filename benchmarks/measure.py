@@ -1,4 +1,4 @@
-"""One run: every design at every size, in turn, so that noise hits all alike."""
+"""One run: every design at every size, alternating, so that noise affects all."""
 
 import statistics
 import time
@@ -27,7 +27,7 @@ Body = Callable[[int], dict[str, Any]]
 
 @dataclass
 class Cost:
-    """What one design costs at one size."""
+    """The measurements of one design at one size."""
 
     loads: dict[int, Load] = field(default_factory=dict)  # by number of clients
     healthy_s: float = 0.0
@@ -52,7 +52,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long the loops run, and who takes part."""
+    """The duration of the loops, and the designs."""
 
     clients: Sequence[int]
     rounds: int
@@ -61,12 +61,12 @@ class Plan:
 
 
 def known_user(number: int) -> dict[str, Any]:
-    """The users of the table in turn: each comes again and again."""
+    """The users of the table in turn, repeatedly."""
     return {"user_id": 1 + number % USERS, "top_n": 10}
 
 
 def measure(url: str, plan: Plan, texts: Sequence[str]) -> dict[str, Cost]:
-    """All designs of the plan over one table, interleaved round by round."""
+    """All designs over one table, alternating in rounds."""
 
     def unseen(number: int) -> dict[str, Any]:
         text = f"{texts[number % len(texts)]}, {number} {time.time_ns()}"
@@ -78,7 +78,7 @@ def measure(url: str, plan: Plan, texts: Sequence[str]) -> dict[str, Cost]:
         costs |= {UNSEEN: Cost(), FLOOR: Cost()}
         for server in servers.values():
             closed_loop(server.port, known_user, clients=1, requests=2)
-        # The service remembers the embeddings of recent users; the guide does not.
+        # The service caches the embeddings of recent users; the guide does not.
         closed_loop(servers[PROJECT].port, known_user, clients=16, requests=USERS)
         for _ in range(plan.rounds):
             _round(plan, servers, costs, unseen, url)
@@ -113,8 +113,9 @@ def _round(
 
 
 def worth_waiting_for(cost: Cost, clients: int) -> bool:
-    """The guide answers one request at a time: many clients of a slow design would
-    wait for minutes, to show what one client has shown.
+    """Whether a loop of many clients of this design ends in reasonable time.
+
+    The guide serves one request at a time, so one client has shown its speed.
     """
     return cost.loads[1].percentile_ms(50) * clients < 40_000
 
@@ -138,8 +139,8 @@ def _start(design: str, url: str, **settings: str) -> Iterator[Running]:
 
 
 def start_up(url: str, designs: Sequence[str], costs: dict[str, Cost]) -> None:
-    """Seconds from the start of the process to healthy, the median of STARTS, and to
-    the first answer of the last one.
+    """Seconds from the start of the process to healthy (the median of STARTS), and to
+    the first response of the last one.
     """
     for design in designs:
         healthy = []
@@ -154,7 +155,7 @@ def start_up(url: str, designs: Sequence[str], costs: dict[str, Cost]) -> None:
 
 
 def received(url: str, designs: Sequence[str], costs: dict[str, Cost]) -> None:
-    """Bytes that the database sends for one recommendation, pools and caches warm."""
+    """Bytes from the database for one recommendation, with warm pools and caches."""
     requests = 3
     for design in designs:
         with counted(url) as (proxied, counter), _start(design, proxied) as server:
@@ -165,14 +166,14 @@ def received(url: str, designs: Sequence[str], costs: dict[str, Cost]) -> None:
 
 
 class _Nowhere:
-    """Throws the rows of a COPY away."""
+    """Discards the rows of a COPY."""
 
     def write(self, _data: bytes, /) -> None:
         pass
 
 
 def floor(url: str, *, seconds: float) -> Load:
-    """The same COPY, its bytes thrown away: what no client of libpq can go below."""
+    """The same COPY with discarded bytes: the lower limit of any client of libpq."""
     load = Load()
     with closing(Database(url, pool_size=1)) as database:
         start = time.perf_counter()
@@ -189,6 +190,6 @@ def floor(url: str, *, seconds: float) -> Load:
 
 
 def postgres_version(url: str) -> str:
-    """As the server tells it."""
+    """The version that the server reports."""
     with closing(psycopg2.connect(url)) as connection:
         return str(connection.info.parameter_status("server_version"))

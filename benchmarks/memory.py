@@ -1,4 +1,4 @@
-"""Memory over time, and under a limit that the kernel enforces."""
+"""Memory over time, and under a kernel limit."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ class Sample:
 
 
 def over_time(url: str, *, seconds: float, clients: int) -> dict[str, list[Sample]]:
-    """RSS of each design, alone on the machine, from its start under steady load."""
+    """RSS of each design alone, from its start under steady load."""
     samples = {}
     for design, starts in (
         (PROJECT, project(url)),
@@ -58,7 +58,7 @@ def _sampled(server: Running, began: float) -> Iterator[list[Sample]]:
 
 @dataclass(frozen=True)
 class UnderLimit:
-    """A minute of load, and what the kernel counted."""
+    """A minute of load, and the kernel's counters."""
 
     load: Load
     first_answer_s: float
@@ -118,6 +118,6 @@ def under_limit(
 
 
 def inside(group: Cgroup) -> Sequence[str]:
-    """A command prefix that joins the group before the service begins."""
+    """A command prefix that joins the group before the service starts."""
     files = " ".join(f"{f}/cgroup.procs" for f in {group.memory, group.cpu})
     return ["sh", "-c", f'for f in {files}; do echo $$ > $f; done; exec "$@"', "-"]

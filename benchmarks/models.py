@@ -107,26 +107,26 @@ def measured(model_dir: Path) -> str:
 
 
 def forget_pages(path: Path) -> None:
-    """Empty the page cache of one file: else its pages count for who read it first."""
+    """Empty the page cache of one file, which otherwise counts for its first reader."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def bert(path: Path) -> None:
-    """With MiniLM's vocabulary of 30,522 pieces."""
+    """A BERT with MiniLM's vocabulary of 30,522 tokens."""
     (path / "tokenizer.json").symlink_to(MODEL_DIR / "tokenizer.json")
     save(path, "bert", vocabulary=30_522, pad_token_id=0)
 
 
 def xlm_roberta(path: Path) -> None:
-    """With a Unigram vocabulary of 250,000 pieces."""
+    """An XLM-RoBERTa with a Unigram vocabulary of 250,000 tokens."""
     unigram().save(str(path / "tokenizer.json"))
     save(path, "xlm-roberta", vocabulary=PIECES, pad_token_id=1)
 
 
 def unigram() -> Tokenizer:
-    """The words of the sample, their letters, and made-up syllables."""
+    """The words of the sample, their letters, and random syllables."""
     pieces = {"<s>": 0.0, "<pad>": 0.0, "</s>": 0.0, "<unk>": 0.0}
     with SAMPLE.open(encoding="utf-8", newline="") as file:
         words = " ".join(row["skills"] for row in csv.DictReader(file)).split()

@@ -1,4 +1,4 @@
-"""Pictures of a run, readable in black and white: styles differ, not only colours."""
+"""Plots of a run, readable in black and white: line styles differ, not only colours."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
-    """Write the PNG files that the run has figures for."""
+    """Write the PNG files of the run's measurements."""
     folder.mkdir(parents=True, exist_ok=True)
     _save(_latency(results), folder / "latency_over_rows.png")
     _save(_throughput(results), folder / "throughput_over_clients.png")

@@ -1,4 +1,4 @@
-"""Processor time of all that answers: the service, its database, and the clients."""
+"""Processor time of the service, its database and the clients."""
 
 from contextlib import closing
 

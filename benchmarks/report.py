@@ -1,4 +1,4 @@
-"""The tables of RESULTS.md: all figures from one run, but the soak's from its own."""
+"""The tables of RESULTS.md: all figures from one run, except those of the soak test."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`make bench`: the project beside the guide's designs, in one run, into RESULTS.md."""
+"""`make bench`: the project and the guide's designs in one run, into RESULTS.md."""
 
 import argparse
 import json
@@ -125,7 +125,7 @@ def _write(results: dict[str, Any], folder: Path) -> None:
 
 
 def write_page(folder: Path = HERE) -> None:
-    """RESULTS.md from the figures in the folder, and from the soak's report there."""
+    """Write RESULTS.md from the figures in the folder, and the soak test's report."""
     results = json.loads((folder / "results.json").read_text())
     soak = folder / "soak-report.md"
     page = report.markdown(results, soak.read_text() if soak.exists() else "")

@@ -1,4 +1,4 @@
-"""Starts the project or one of the guide's designs, and reads what it costs."""
+"""Start the project or one of the guide's designs, and read its costs."""
 
 import compileall
 import os
@@ -29,7 +29,7 @@ GUIDE_DESIGNS = {
 
 @dataclass(frozen=True)
 class Memory:
-    """Of one process, in MB (10**6 bytes): peak RSS, and what cannot be reclaimed."""
+    """Memory of one process in MB (10**6 bytes): peak RSS, and not reclaimable."""
 
     peak_rss_mb: float
     rss_mb: float
@@ -38,7 +38,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers on `port`; `healthy_s` after its process was started."""
+    """A server on `port`; `healthy_s`: seconds from its start to healthy."""
 
     design: str
     port: int
@@ -46,7 +46,7 @@ class Running:
     healthy_s: float
 
     def memory(self) -> Memory:
-        """Now, from /proc."""
+        """The current memory, from /proc."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         values = {
             line.split(":")[0]: int(line.split()[1])

@@ -1,7 +1,8 @@
-"""`make soak`: load and faults together for a long time, then a report.
+"""`make soak`: load and faults for a long time, then a report.
 
-Clients ask without pause; a script breaks the database in every way in turn. At the
-end no answer may have been wrong, memory must be flat and nothing may have leaked.
+Clients send requests without pause; a script causes all database faults in turn. At the
+end no response may have been wrong, memory must be constant and nothing may have
+leaked.
 """
 
 import argparse
@@ -151,7 +152,7 @@ def _faults(cluster: Cluster, proxy: Proxy) -> dict[str, Callable[[], None]]:
 def _break_in_turn(
     service: Service, cluster: Cluster, proxy: Proxy, until: float
 ) -> dict[str, list[float]]:
-    """Each fault again and again; seconds from its end to the next answer."""
+    """Cause each fault repeatedly. Returns seconds from its end to a response."""
     faults = _faults(cluster, proxy)
     recoveries: dict[str, list[float]] = {name: [] for name in faults}
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""The soak's verdict and report, in words and figures."""
+"""The verdict and the report of the soak test."""
 
 import json
 import platform
@@ -17,7 +17,7 @@ MAY_OPEN = 10
 
 @dataclass
 class Seen:
-    """What the clients saw."""
+    """The clients' observations."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)

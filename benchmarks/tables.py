@@ -66,7 +66,7 @@ def _migrate(url: str) -> None:
 
 
 def _settle(url: str) -> None:
-    """Hint bits and statistics are written now, not during a measurement."""
+    """Write hint bits and statistics now, not during a measurement."""
     with closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""A way to the database that counts the bytes that come back, and may be a long one."""
+"""A proxy before the database that counts bytes and can add latency."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 @dataclass
 class Counter:
-    """Bytes that came from the database, over all connections."""
+    """Bytes received from the database, over all connections."""
 
     received: int = 0
 
@@ -21,8 +21,9 @@ class Counter:
 def counted(
     database_url: str, *, round_trip_s: float = 0.0
 ) -> Iterator[tuple[str, Counter]]:
-    """A connection string that leads through a proxy, and what the proxy counts. What
-    is sent arrives `round_trip_s` later; what comes back, at once.
+    """A connection string through a proxy, and its counter.
+
+    Sent bytes arrive `round_trip_s` later; received bytes at once.
     """
     upstream = _socket_path(database_url)
     counter = Counter()

@@ -1,1 +1,1 @@
-"""Measures how early each ranking finds what is right: `make eval`. See README.md."""
+"""Evaluation of the rankings' quality: `make eval`. See README.md."""

@@ -120,7 +120,9 @@ def postings(folder: Path, *, seed: int) -> list[dict[str, str]]:
 
 def surveyed(folder: Path, *, held_out: bool, seed: int) -> Dataset:
     """People of surveys, and real postings; right is a posting whose title names the
-    person's occupation. As many people of each occupation, where there are.
+    person's occupation.
+
+    The same number of people of each occupation, if possible.
     """
     rows = postings(folder, seed=seed)
     named = {

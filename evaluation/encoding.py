@@ -1,4 +1,4 @@
-"""Embeddings that stay in a folder, so that a second evaluation takes minutes."""
+"""Embeddings cached in a folder, so that a second evaluation takes minutes."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ ENCODED_AT_ONCE = 256
 
 
 class RememberingEncoder:
-    """An `Encoder` whose results are appended to two files of a folder."""
+    """An `Encoder` that appends its results to two files in a folder."""
 
     def __init__(self, encoder: Encoder, folder: Path) -> None:
         self._encoder = encoder

@@ -1,4 +1,4 @@
-"""Benchmarks whose labels nobody of this project made; see their README for sources."""
+"""Benchmarks with labels by others; their README has the sources."""
 
 import csv
 from collections import defaultdict
@@ -17,7 +17,7 @@ LANGUAGES = {"en": "titles", "de": "titles (German)"}
 
 
 def prose(folder: Path, *, held_out: bool) -> Dataset:
-    """O*NET descriptions in prose, against the skills of ESCO occupations."""
+    """Descriptions of O*NET in prose, compared with the skills of ESCO occupations."""
     rows = read(folder / "esco_eval.csv")
     place = {row["occupation_id"]: n for n, row in enumerate(rows)}
     mine = [
@@ -35,7 +35,7 @@ def prose(folder: Path, *, held_out: bool) -> Dataset:
 
 
 def job_titles(folder: Path, language: str, *, held_out: bool) -> Dataset:
-    """Job titles against job titles; two people judged each pair."""
+    """Job titles compared with job titles; two people judged each pair."""
     here = folder / "external" / "job_titles" / language
     corpus = _table(here / "corpus_documents.tsv")
     place = {row[0]: n for n, row in enumerate(corpus)}
@@ -59,7 +59,7 @@ def job_titles(folder: Path, language: str, *, held_out: bool) -> Dataset:
 
 
 def sentences(folder: Path, *, held_out: bool) -> Dataset:
-    """Sentences of postings against ESCO's skills; experts marked the right ones."""
+    """Sentences of postings, and ESCO skills that experts marked as right."""
     here = folder / "external" / "skill_sentences"
     labels = (here / "skills_en_label.txt").read_text(encoding="utf-8").splitlines()
     place = {label.casefold(): n for n, label in enumerate(labels)}

@@ -1,4 +1,4 @@
-"""Which questions are held out: weights are chosen without them."""
+"""The held-out queries, which are not used to choose weights."""
 
 from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""How early right rows come in a ranking, with bootstrap intervals."""
+"""Measures of ranking quality, with bootstrap intervals."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class Interval:
 
 
 def quality(ranked: Iterable[Ranked], right: Sequence[NDArray[np.intp]]) -> Quality:
-    """Measure each question's ranking against its right rows."""
+    """Measure the ranking of each query against its right rows."""
     rows = [_measured(found, rows) for found, rows in zip(ranked, right, strict=True)]
     rank, shared, precision, average, r_precision = zip(*rows, strict=True)
     return Quality(
@@ -85,7 +85,7 @@ def quality(ranked: Iterable[Ranked], right: Sequence[NDArray[np.intp]]) -> Qual
 
 
 def interval(values: Scores, *, seed: int) -> Interval:
-    """Of the mean; for paired differences, pass the differences."""
+    """The interval of the mean; for paired differences, pass the differences."""
     rng = np.random.default_rng(seed)
     picks = rng.integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])

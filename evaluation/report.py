@@ -47,7 +47,7 @@ class Measured:
         ]
 
     def ahead(self, *, seed: int) -> str:
-        """The hybrid beside the others, question by question."""
+        """The hybrid compared with the others, query by query."""
         mine = self.by_ranking[HYBRID].values(self.metric)
         others = {
             name: found.values(self.metric)

@@ -1,4 +1,4 @@
-"""Questions as people type them, and the jobs that are right for them."""
+"""Queries as people type them, and the right jobs for them."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ FOREIGN = "language"
 
 
 def typed(*, held_out: bool, foreign: bool = False) -> Dataset:
-    """Questions in English against the sample; or those in other languages."""
+    """English queries over the sample, or those in other languages."""
     jobs = read(SAMPLE)
     place = {job["job_id"]: n for n, job in enumerate(jobs)}
     mine = [
@@ -36,7 +36,7 @@ def typed(*, held_out: bool, foreign: bool = False) -> Dataset:
 
 
 def typed_postings(folder: Path, *, held_out: bool, seed: int) -> Dataset:
-    """Questions against real postings; right are those whose title says so."""
+    """Queries over real postings; right are those with a matching title."""
     rows = postings(folder, seed=seed)
     mine = [
         row
