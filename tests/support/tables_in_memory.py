@@ -1,4 +1,4 @@
-"""Both tables of a team in memory, and the ranking by whole texts over them."""
+"""In-memory tables, and the ranking by similarity over them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ TEXTS = [f"text {n}" for n in range(12)]
 
 @dataclass
 class TablesInMemory:
-    """Both tables in memory. Job n has TEXTS[n], users have what a test gives them."""
+    """Both tables in memory. Job n has the text TEXTS[n]; tests add users."""
 
     users: dict[Id, User] = field(default_factory=dict)
     embeddings: NDArray[np.float32] = field(
@@ -118,7 +118,7 @@ class TablesInMemory:
         request: SearchRequest,
         scope: BatchScope,
     ) -> SearchResult:
-        """As `Retrieval.search`, of all rows."""
+        """As `Retrieval.search`, over all rows."""
         assert (transaction, catalogue, scope) == (TRANSACTION, CATALOGUE, SCOPE)
         assert all(query.key == request.key for query in request.queries)
         self.searches.append(request)
@@ -178,7 +178,7 @@ def similarity_ranking(
 def by_hand(
     vector: NDArray[np.float32], tables: TablesInMemory
 ) -> list[tuple[int, float]]:
-    """Every job and its score, best first."""
+    """All jobs and their scores, best first."""
     scores = tables.embeddings.astype(np.float64) @ vector.astype(np.float64)
     order = np.argsort(-scores, kind="stable").tolist()
     return [(n, round(float(scores[n]), 6)) for n in order]

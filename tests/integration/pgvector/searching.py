@@ -1,4 +1,4 @@
-"""Tables with vectors and an index of them, and searches through any backend."""
+"""Tables with vectors and an index, and searches through any backend."""
 
 import threading
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ SMALL_INDEX = SQL(
 
 
 def through_index() -> Retrieval:
-    """However small the table is."""
+    """Force the use of the index, even for a small table."""
     return PgvectorSearch(version=VERSION, scan_chunk_rows=100, exact_below=0)
 
 
@@ -50,13 +50,13 @@ def search(
 
 
 def fill(database: Database) -> int:
-    """Make the vectors that are missing: how many there were."""
+    """Fill the missing vectors. Returns their number."""
     filling = VectorFilling(database, version=VERSION, stop=threading.Event())
     return sum(filling.run())
 
 
 def fill_and_index(database: Database) -> None:
-    """The same, and an index unless there is one."""
+    """As `fill`, and build an index unless there is one."""
     fill(database)
     with database.write(Deadline.after(60)) as transaction:
         transaction.execute(SMALL_INDEX)
@@ -81,16 +81,18 @@ def clustered(count: int) -> NDArray[np.float32]:
 
 
 def nearby(count: int) -> NDArray[np.float32]:
-    """(count, 384) around the same centres, others than the first 3,000.
+    """(count, 384) around the same centres, different from the first 3,000.
 
-    Of what lies so near, an index of this size misses nothing: of 900 answers over 15
-    builds none differed from the stream's.
+    An index of this size misses nothing near a centre: of 900 results over 15 builds
+    none differed from those of the scan.
     """
     return clustered(3000 + count)[3000:]
 
 
 def far_away(count: int) -> NDArray[np.float32]:
-    """(count, 384) near no centre: an index misses some of their best in most answers,
-    others after each build. Never compare these with the stream's.
+    """(count, 384) far from every centre.
+
+    An index misses some of the best rows in most results, and others after each build:
+    never compare these with the scan.
     """
     return np.random.default_rng(5).standard_normal((count, 384), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Vectors are stored beside embeddings, whoever stored these."""
+"""Vectors are filled from any stored embedding."""
 
 import threading
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.support.skills import all_work
 
 
 def stored(url: str) -> dict[int, NDArray[np.float64] | None]:
-    """The vector of each job that has a row of its own."""
+    """The vector of each job that has one."""
     rows = run(url, "SELECT job_id, vector::text FROM recommender.job_vector")
     return {
         id_: None if text is None else np.array(text.strip("[]").split(","), float)
@@ -30,7 +30,7 @@ def stored(url: str) -> dict[int, NDArray[np.float64] | None]:
 
 
 def assert_stored_beside_embeddings(url: str, count: int) -> None:
-    """Each embedding's direction, as precisely as half precision has it."""
+    """Check that each vector has its embedding's direction, in half precision."""
     rows = run(url, "SELECT job_id, embedding FROM skill_job1 WHERE embedding NOTNULL")
     vectors = stored(url)
     assert vectors.keys() == {id_ for id_, _ in rows}
@@ -45,7 +45,7 @@ def assert_stored_beside_embeddings(url: str, count: int) -> None:
 
 
 def work(database: Database, encoder: HashEncoder) -> Work:
-    """As `generate_embeddings.py` and the service have it."""
+    """The work as in `generate_embeddings.py` and the service."""
     filling = VectorFilling(database, version=VERSION, stop=threading.Event())
     return replace(all_work(database, encoder, entities=["jobs"]), vectors=filling)
 

@@ -1,4 +1,4 @@
-"""Searches behind PgBouncer in transaction mode: settings and COPY in one message."""
+"""Index searches behind PgBouncer in transaction mode."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The retrieval backends. Each must pass every test of this folder: add a line here."""
+"""The retrieval backends; each must pass every test in this folder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import fill, fill_and_index
 from tests.support.rows import VERSION
 
-# Small tables have several chunks.
+# Small chunks, so that small tables have several.
 stream = partial(FullScan, version=VERSION, scan_chunk_rows=7)
 pgvector = partial(PgvectorSearch, version=VERSION, scan_chunk_rows=7)
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to make one; `extras`: the optional migrations that it needs; `settle`:
-    what its worker does once rows have changed. An approximate one may miss rows,
-    unless it is asked for all of them, and is never asserted to be exact.
+    """How to create and set up a backend.
+
+    `extras`: the optional migrations that it needs. `settle`: its worker's task after
+    changes of rows. An approximate backend may miss rows unless the query is exact, and
+    is never asserted to be exact.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Each backend over a table of its own, or over one that all tests of a file read."""
+"""Fixtures: each backend over its own table, or over one that a file's tests share."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import VERSION
 
 JOBS = 360
-# What an index may miss of some dozens of answers, all together.
+# The number of rows that an index may miss in some dozens of results.
 LEAST_RECALL = 0.95
 
 
@@ -38,7 +38,7 @@ class Exercise:
     id_type: str = "bigint"
 
     def add(self, embeddings: NDArray[np.float32], ids: Sequence[object]) -> None:
-        """Jobs whose level is 0, 1 or 2; and let the backend's worker see them."""
+        """Add jobs with level 0, 1 or 2, and run the backend's worker."""
         run(
             self.url,
             "INSERT INTO skill_job1"
@@ -75,8 +75,10 @@ class Exercise:
         scope: BatchScope = WAITED_FOR,
         is_counted: bool = True,
     ) -> SearchResult:
-        """Search, compare with the oracle, and return what was found. `is_counted`: the
-        count of what was compared as well, which may be remembered for seconds.
+        """Search and compare with the oracle. Returns the result.
+
+        `is_counted`: also compare the number of compared rows, which may be cached for
+        seconds.
         """
         found = self.search(vectors, queries, scope=scope)
         oracle = oracle or Oracle.of(self.url)
@@ -89,7 +91,7 @@ class Exercise:
             best = whole[: query.top_k]
             rows = [(self.public(row), row.score) for row in ranked]
             assert rows == (best if is_exact else [r for r in whole if r in set(rows)])
-            # Above a minimum score an index may miss rows that nothing replaces.
+            # With a minimum score, an index may return fewer rows.
             may_miss = not is_exact and query.constraints.min_score is not None
             assert len(rows) == len(best) or may_miss
             hits += len(set(rows) & set(best))
@@ -98,11 +100,11 @@ class Exercise:
         return found
 
     def restarted(self) -> "Exercise":
-        """The same with a new backend, which remembers nothing."""
+        """The same with a new backend, whose caches are empty."""
         return replace(self, retrieval=self.backend.make())
 
     def public(self, row: Scored) -> int | str:
-        """The id of a ranked row as the table shows it."""
+        """The public id of a ranked row."""
         return IdColumn.of_type(self.id_type).from_stream(row.id)
 
 
@@ -130,7 +132,7 @@ def empty(postgres: Server, request: pytest.FixtureRequest) -> Iterator[Exercise
 
 @pytest.fixture
 def filled(empty: Exercise) -> Exercise:
-    """Each backend over 360 jobs of the test's own."""
+    """Each backend over 360 jobs for one test."""
     fill_in(empty)
     return empty
 
@@ -144,7 +146,7 @@ def shared(postgres: Server, request: pytest.FixtureRequest) -> Iterator[Exercis
 
 
 def fill_in(exercise: Exercise) -> None:
-    """Ids in no order; every tenth text four times."""
+    """Ids in no order; every tenth text occurs four times."""
     rows = around(JOBS)
     rows[::10] = rows[np.arange(0, JOBS, 10) % 90]
     ids = np.random.default_rng(2).permutation(10 * JOBS)[:JOBS]

@@ -1,4 +1,4 @@
-"""What a backend has to answer: every row of the database, scored one by one."""
+"""The expected results: every row of the database, scored one by one."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from app.query.query import Query
 from tests.support.postgres import run
 from tests.support.rows import VERSION
 
-# Its own SQL, decoder, arithmetic and order: nothing of the code under test.
+# It has its own SQL, decoder, arithmetic and order, and uses no code under test.
 Row = tuple[Any, float]
 
 
 class Oracle(NamedTuple):
-    """Of one table: (n,) ids in their order, (n, 384) unit vectors, levels."""
+    """One table: (n,) ids in order, (n, 384) unit vectors, levels."""
 
     ids: list[Any]
     units: NDArray[np.float64]
@@ -24,7 +24,7 @@ class Oracle(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> "Oracle":
-        """The rows that can be compared, read now."""
+        """The rows that can be compared now."""
         rows = run(
             url,
             "SELECT job_id, embedding, level FROM skill_job1"
@@ -41,7 +41,7 @@ class Oracle(NamedTuple):
         return cls([row[0] for row in kept], units, [row[2] for row in kept])
 
     def matching(self, filters: Sequence[Condition]) -> list[int]:
-        """The places of the rows that pass the filters."""
+        """The indexes of the rows that match the filters."""
         return [
             n
             for n, level in enumerate(self.levels)

@@ -1,4 +1,4 @@
-"""What every backend answers, beside an oracle: order, ties, sizes, batches, pages."""
+"""Results of every backend compared with an oracle: order, ties, batches, pages."""
 
 from dataclasses import replace
 
@@ -116,7 +116,7 @@ def read_through(
     oracle: Oracle,
     most: int = 36,
 ) -> None:
-    """Page by page, each from where the one before ended, up to so many rows."""
+    """Read up to this many rows page by page."""
     whole = oracle.best(vectors[0], query)[:most]
     seen: list[object] = []
     while True:

@@ -1,4 +1,4 @@
-"""Which rows every backend compares, as they are in one snapshot, and how it ends."""
+"""The rows that every backend compares, in one snapshot; and cancellation."""
 
 import uuid
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_f22_f23_f24_f25_f29_only_sound_rows_of_the_current_model_are_compared(
         bad = sound.copy()
         bad[5] = value
         add_job(url, id_, f"bad {id_}", embedding=bad.tobytes())
-    # Before the worker has seen them, and after.
+    # Before and after the backend's worker runs.
     for is_settled in (False, True):
         if is_settled:
             empty.settle()
@@ -68,7 +68,7 @@ def test_f22_f23_f24_f25_f29_only_sound_rows_of_the_current_model_are_compared(
 
 
 def test_what_changes_is_seen_at_once(filled: Exercise) -> None:
-    """Before and after the backend's worker has been there."""
+    """Before and after the backend's worker runs."""
     url = filled.url
     (before,) = filled.check(ASKED[:1], [profile_query(8)]).ranked
     gone, other, pending, edited, *_ = [row.id for row in before]
@@ -102,7 +102,7 @@ def test_what_changes_is_seen_at_once(filled: Exercise) -> None:
 
 @pytest.mark.parametrize("at_call", [1, 2])
 def test_f31_a_search_sees_one_snapshot(filled: Exercise, at_call: int) -> None:
-    """Rows go and come before what it reads, or between two chunks of that."""
+    """Rows are inserted and deleted before the read, or between two chunks of it."""
     oracle = Oracle.of(filled.url)
 
     def change() -> None:
@@ -117,7 +117,7 @@ def test_f31_a_search_sees_one_snapshot(filled: Exercise, at_call: int) -> None:
 
 
 def calling(action: Callable[[], None], *, at_call: int) -> Callable[[], bool]:
-    """Whether nobody waits: somebody does. Acts when it is asked that often."""
+    """A check for cancellation that is always false, and acts at the n-th call."""
     calls: list[None] = []
 
     def called() -> bool:

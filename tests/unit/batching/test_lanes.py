@@ -1,4 +1,4 @@
-"""Which lane a request goes to, by its cost for one; and how a cost is counted."""
+"""The lane of each request by its cost, and the counting of costs."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ DEADLINE = Deadline.after(60)
 
 
 class Lane:
-    """Answers at once, and remembers what it was asked."""
+    """A lane that answers at once and records the queries."""
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting

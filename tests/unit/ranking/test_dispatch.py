@@ -1,4 +1,4 @@
-"""Which ranking runs a batch, which requests an index answers, and what is raised."""
+"""The ranking of a batch, requests for an index, and errors."""
 
 import asyncio
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def test_what_an_index_answers_does_not_wait_behind_scans(
 
 
 class NamedRanking:
-    """Answers with its name."""
+    """A ranking that returns its name."""
 
     def __init__(self, name: str) -> None:
         self.name = name

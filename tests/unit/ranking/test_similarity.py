@@ -1,4 +1,4 @@
-"""Ranking by whole texts: what is compared, errors, texts, and what is told."""
+"""Ranking by similarity: comparisons, errors, texts, observer."""
 
 import time
 from collections.abc import Mapping, Sequence
