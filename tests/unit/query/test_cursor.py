@@ -90,3 +90,13 @@ def test_letters_that_no_cursor_has_are_not_passed_over(letter: str) -> None:
     for place in (0, 5, len(text)):
         with pytest.raises(InvalidInputError):
             cursor.from_text(text[:place] + letter * 4 + text[place:])
+
+
+def test_a_foreign_cursor_is_refused_with_what_to_do() -> None:
+    text = cursor.to_text(CursorPosition(0.5, 0.25, 7), QUESTION)
+    with pytest.raises(InvalidInputError) as raised:
+        cursor.check(cursor.from_text(text), cursor.query_hash("another"))
+    assert str(raised.value) == (
+        "The cursor belongs to another query, or the user's skills or the model have"
+        " changed; omit it to get the first page."
+    )

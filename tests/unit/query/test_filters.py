@@ -41,29 +41,39 @@ def test_equal_filters_share_a_scan_however_they_are_written(
     assert len(keys) == 1
 
 
+NOT_VALID = "The request is not valid: filters"
+NO_VALUE = '.salary should be a value, a list of values, or bounds such as {"gte": 1}.'
+NO_BOUNDS = ".salary needs bounds among gt, gte, lt, lte."
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"secret": 1}, "names an unknown column; the columns are location, salary"),
-        ({"salary": {}}, "filters.salary needs bounds among gt, gte, lt, lte"),
-        ({"salary": {"min": 1}}, "filters.salary needs bounds among"),
-        ({"salary": {"gte": None}}, "filters.salary should be a value, a list of"),
-        ({"salary": {"gte": [1]}}, "filters.salary should be a value, a list of"),
-        ({"salary": [[1]]}, "filters.salary should be a value, a list of values, or"),
-        ({"salary": [{"gte": 1}]}, "filters.salary should be a value, a list of"),
-        ({"salary": list(range(1001))}, "has 1001 values; the maximum is 1000"),
+        ({"secret": 1}, " names an unknown column; the columns are location, salary."),
+        ({"salary": {}}, NO_BOUNDS),
+        ({"salary": {"min": 1}}, NO_BOUNDS),
+        ({"salary": {"gte": None}}, NO_VALUE),
+        ({"salary": {"gte": [1]}}, NO_VALUE),
+        ({"salary": [[1]]}, NO_VALUE),
+        ({"salary": [{"gte": 1}]}, NO_VALUE),
+        (
+            {"salary": list(range(1001))},
+            ".salary has 1001 values; the maximum is 1000.",
+        ),
     ],
 )
 def test_another_shape_is_refused(given: dict[str, object], reason: str) -> None:
     with pytest.raises(InvalidInputError) as raised:
         read_filters(given, columns=COLUMNS)
-    assert reason in str(raised.value)
-    assert "secret" not in str(raised.value)
+    assert str(raised.value) == NOT_VALID + reason
 
 
 def test_without_columns_there_is_nothing_to_filter_on() -> None:
-    with pytest.raises(InvalidInputError, match="JOB_COLUMNS names no columns"):
+    with pytest.raises(InvalidInputError) as raised:
         read_filters({"location": "a"}, columns=[])
+    assert str(raised.value) == (
+        NOT_VALID + " is not available, because JOB_COLUMNS names no columns."
+    )
 
 
 def test_a_thousand_values_are_the_maximum() -> None:

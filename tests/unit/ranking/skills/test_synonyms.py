@@ -71,7 +71,13 @@ def test_mapping_twice_changes_nothing(shipped: Synonyms) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["a,b,", "b,c,"], "Line 3 maps 'b', to which line 2 maps another form."),
+        (
+            ["a,b,", "b,c,"],
+            (
+                "Line 3 maps 'b', to which line 2 maps another form. Map both to the"
+                " same canonical form."
+            ),
+        ),
         (["a,b,", "a,c,x"], "Line 3 gives 'a' a second meaning: each needs a context."),
         (["a,b,", "A,B,"], "Line 3 maps 'a' to 'b' again."),
         ([",b,"], "Line 2 lacks a form or a canonical form."),
@@ -81,8 +87,9 @@ def test_mapping_twice_changes_nothing(shipped: Synonyms) -> None:
 def test_a_list_that_contradicts_itself_names_the_line(
     rows: list[str], message: str
 ) -> None:
-    with pytest.raises(ValueError, match="^" + message.replace(".", r"\.")):
+    with pytest.raises(ValueError, match="Line ") as raised:
         read_synonyms(["form,canonical,context", *rows])
+    assert str(raised.value) == message
 
 
 def test_the_shipped_list_has_some_hundred_pairs(shipped: Synonyms) -> None:
