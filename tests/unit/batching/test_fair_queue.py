@@ -158,3 +158,17 @@ def test_f124_a_cancelled_request_costs_its_caller_nothing(
     waiting.push(request(loop, "other", key=2))
     assert [taken(waiting) for _ in range(3)] == [["other"], ["me"], ["other"]]
     assert len(waiting) == 0
+
+
+def test_a_request_taken_back_leaves_the_turns_of_the_callers_others(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    waiting = queue()
+    waiting.push(request(loop, "me", encodings=64, key=1))
+    left = request(loop, "me", encodings=64, key=2)
+    waiting.push(left)
+    waiting.remove(left)
+    # The one that still waits counts for the next.
+    waiting.push(request(loop, "me", encodings=1, key=3))
+    waiting.push(request(loop, "other", encodings=1, key=4))
+    assert [taken(waiting) for _ in range(3)] == [["me"], ["other"], ["me"]]

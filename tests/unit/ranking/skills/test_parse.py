@@ -129,3 +129,16 @@ def test_a_hostile_text_takes_time_in_proportion_to_its_length() -> None:
 def test_quotes_and_full_stops_part_no_pair() -> None:
     assert names('"food" & beverages.') == names('"food" & beverages')
     assert len(names('"food" & beverages.')) == 1
+
+
+def test_a_quote_without_its_other_one_is_no_part_of_a_skill() -> None:
+    assert names('"C, Go') == ["C", "Go"]
+    assert names('" R, Ada"') == ["R", "Ada"]
+    assert names('C#", 5" pipes, pipes of 12"') == ["C#", '5" pipes', 'pipes of 12"']
+
+
+def test_scripts_and_comments_are_left_out_up_to_their_own_ends() -> None:
+    assert names("a<script>b</script>, c") == ["a", "c"]
+    assert names("a --> b<!-- c -->, d") == ["a --> b", "d"]
+    assert names("<b>a</b>, b<!-- c, d") == names("a, b<!-- c, d")
+    assert names("a</style>, <style>b</style>c") == ["a</style>", "c"]

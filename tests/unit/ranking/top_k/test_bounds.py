@@ -176,3 +176,11 @@ def test_ids_are_understood_as_anywhere_else_and_impossible_ones_left_aside(
     bounds = Bounds.of(constraints, IdColumn(kind))
     assert set(bounds.excluded) == raw
     assert (bounds.after is None) == (kind == "uuid")
+
+
+def test_a_cursor_goes_on_behind_its_row_by_score_second_score_and_id() -> None:
+    after = CursorPosition(0.5, 0.25, "8", b"state")
+    bounds = Bounds.of(Constraints(min_score=0.1, after=after), IdColumn("integer"))
+    assert bounds.after == Scored(8, 0.5, 0.25)
+    assert bounds.least == 0.1
+    assert Bounds.of(Constraints(), IdColumn("integer")).least == -np.inf
