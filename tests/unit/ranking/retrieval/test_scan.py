@@ -88,5 +88,5 @@ def test_a_stream_without_its_end_is_no_answer() -> None:
     with pytest.raises(DatabaseUnavailableError) as raised:
         scanned(Stream(ends=False), chunks, awaited(100, chunks))
     assert str(raised.value) == (
-        "The database ended its answer early; try again in a moment."
+        "The database ended its response early; try again in a moment."
     )
