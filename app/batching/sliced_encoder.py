@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.batching.batcher import RUNNING
 from app.batching.cost import SLICE_TEXTS
 from app.encoder import Encoder
+from app.encoder.wrapper import EncoderWrapper
 from app.errors import DeadlineExceededError
 
 # Without a pause the thread that releases the encoder's lock takes it again before
@@ -16,19 +17,8 @@ from app.errors import DeadlineExceededError
 BETWEEN_SLICES_S = 0.001
 
 
-class SlicedEncoder:
+class SlicedEncoder(EncoderWrapper[Encoder]):
     """Wraps an encoder. A text's vector does not depend on its slice."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-
-    @property
-    def version(self) -> str:
-        return self._encoder.version
-
-    @property
-    def dimension(self) -> int:
-        return self._encoder.dimension
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `Encoder.encode`. Raises DeadlineExceededError between two slices when the

@@ -9,27 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder import Encoder
+from app.encoder.wrapper import EncoderWrapper
 
 
-class CachedEncoder:
+class CachedEncoder(EncoderWrapper[Encoder]):
     """Wraps an encoder in a least-recently-used cache.
 
     An entry takes about 1.7 KB for a text of any length: the keys are digests.
     """
 
     def __init__(self, encoder: Encoder, *, entries: int) -> None:
-        self._encoder = encoder
+        super().__init__(encoder)
         self._entries = entries
         self._cache: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
-
-    @property
-    def version(self) -> str:
-        return self._encoder.version
-
-    @property
-    def dimension(self) -> int:
-        return self._encoder.dimension
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `Encoder.encode`: (n, dimension) float32, unit length."""

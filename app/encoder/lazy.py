@@ -17,6 +17,7 @@ from app.encoder.checkpoint import (
 from app.encoder.numpy_encoder import NumpyEncoder
 from app.encoder.spec import MINILM_SPEC, PromptName
 from app.encoder.tokens import WordPieces
+from app.encoder.wrapper import EncoderWrapper
 from app.process import trim_malloc
 
 WEIGHTS = "model.safetensors"
@@ -79,26 +80,15 @@ class LazyEncoder:
             return self._encoder
 
 
-class DeterministicEncoder:
+class DeterministicEncoder(EncoderWrapper[LazyEncoder]):
     """Encodes the texts of queries to the same bits in any batch.
 
     A result must not depend on concurrent requests, not even in its last digit.
     """
 
-    def __init__(self, model: LazyEncoder) -> None:
-        self._model = model
-
-    @property
-    def version(self) -> str:
-        return self._model.version
-
-    @property
-    def dimension(self) -> int:
-        return self._model.dimension
-
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `LazyEncoder.encode_deterministic`."""
-        return self._model.encode_deterministic(texts)
+        return self._encoder.encode_deterministic(texts)
 
 
 def _load(model_dir: Path, name: str) -> NumpyEncoder:

@@ -7,40 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.encoder.spec import PromptName
+from app.encoder.wrapper import Described, EncoderWrapper
 
 
-class PromptedEncoder(Protocol):
+class PromptedEncoder(Described, Protocol):
     """An `Encoder` with a choice of prompt; the default is the one for queries."""
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def dimension(self) -> int: ...
 
     def encode(
         self, texts: Sequence[str], *, prompt: PromptName = "query"
     ) -> NDArray[np.float32]: ...
 
 
-class PassageEncoder:
+class PassageEncoder(EncoderWrapper[PromptedEncoder]):
     """An `Encoder` of jobs' texts: the model with its prompt for passages.
 
     Users' texts, stored or typed, are queries. So are all single skills, of jobs too:
     models with prompts compare short texts of one kind with their query prompt.
     """
 
-    def __init__(self, model: PromptedEncoder) -> None:
-        self._model = model
-
-    @property
-    def version(self) -> str:
-        return self._model.version
-
-    @property
-    def dimension(self) -> int:
-        return self._model.dimension
-
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `Encoder.encode`."""
-        return self._model.encode(texts, prompt="passage")
+        return self._encoder.encode(texts, prompt="passage")
