@@ -1,4 +1,4 @@
-"""Who may do what: rights that this role lacks, and tables that strangers can read."""
+"""Access rights: those this role lacks, and tables readable by other roles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ QUERIES = load("access")
 
 @dataclass(frozen=True)
 class Exposure:
-    """A relation that a role can read; for jobs, its embeddings.
+    """A relation that another role can read; of the jobs, one that holds embeddings.
 
-    `owner` is jobs, users or ours; `kind` as in pg_class.relkind; `quoted_role` and
-    `policy` as SQL takes them. A policy lets the role through row-level security.
+    `owner` is jobs, users or ours; `kind` is pg_class.relkind; `quoted_role` and
+    `policy` are quoted for SQL. A policy lets the role through row-level security.
     """
 
     owner: str
@@ -26,7 +26,7 @@ class Exposure:
 
 
 def can_look(transaction: Transaction) -> bool | None:
-    """Whether this role may look into the schema of ours; None where there is none."""
+    """Check for USAGE on the schema `recommender`; None if there is no such schema."""
     rows = transaction.rows(QUERIES["can_look"])
     return rows[0][0] if rows else None
 
@@ -34,24 +34,26 @@ def can_look(transaction: Transaction) -> bool | None:
 def lacking_rights(
     transaction: Transaction, *, columns: Sequence[str], writes: bool
 ) -> list[str]:
-    """What this role needs and may not, as GRANT takes it. `columns`: of the jobs,
-    beside those that are always read; `writes`: whether it embeds.
+    """The rights that this role needs and lacks, in GRANT syntax.
+
+    `columns`: columns of the jobs besides those that are always read; `writes`: whether
+    this role embeds rows.
     """
     given: dict[str, object] = {"columns": list(columns), "writes": writes}
     return [right for (right,) in transaction.rows(QUERIES["lacking"], given)]
 
 
 def is_member(transaction: Transaction, role: str) -> bool | None:
-    """Whether this role is one of that role's; None where there is no such role."""
+    """Check whether this role is a member of `role`; None if `role` does not exist."""
     rows = transaction.rows(QUERIES["member"], {"role": role})
     return rows[0][0] if rows else None
 
 
 def hidden_tables(transaction: Transaction) -> list[str]:
-    """Those whose rows row-level security would hide from this role."""
+    """The tables whose rows row-level security hides from this role."""
     return [name for (name,) in transaction.rows(QUERIES["hidden"])]
 
 
 def exposures(transaction: Transaction) -> list[Exposure]:
-    """What the outside can read, of the team's two tables, views of them, and ours."""
+    """The relations that other roles can read: both tables, their views, and ours."""
     return [Exposure(*row) for row in transaction.rows(QUERIES["exposed"])]

@@ -1,4 +1,4 @@
-"""What the database's own catalogue says of the team's two tables."""
+"""The team's two tables as described by the database's system catalogue."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ MIGRATE = "run `python scripts/migrate.py`"
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Both tables; that their columns are there was checked."""
+    """The tables of jobs and users, with their required columns checked."""
 
     jobs: EntityTable
     users: EntityTable
-    # The schema of pgvector, where migrations/pgvector was applied.
+    # The schema of pgvector; None unless migrations/pgvector was applied.
     vectors: str | None = None
 
     @property
@@ -41,7 +41,7 @@ class Catalogue:
 
     @property
     def job_columns(self) -> Sequence[JobColumn]:
-        """Those that the service offers, in the order of JOB_COLUMNS."""
+        """The columns that the service offers, in the order of JOB_COLUMNS."""
         return self.jobs.columns
 
     def entity(self, name: EntityName) -> EntityTable:
@@ -51,8 +51,9 @@ class Catalogue:
     def read(
         cls, transaction: Transaction, *, job_columns: Sequence[str] = ()
     ) -> "Catalogue":
-        """Raises SchemaError that names the first missing table or column; those of
-        `job_columns` are looked for in the table of jobs.
+        """Read the catalogue. `job_columns` must be columns of the table of jobs.
+
+        Raises SchemaError that names the first missing table or column.
         """
         types: defaultdict[str, dict[str, str]] = defaultdict(dict)
         names: dict[str, tuple[str, str]] = {}
@@ -74,8 +75,9 @@ class Catalogue:
         return cls(found["jobs"], found["users"], vectors[0][0] if vectors else None)
 
     def require_vectors(self) -> str:
-        """The schema of pgvector. Raises SchemaError where SEARCH_BACKEND=pgvector
-        cannot work.
+        """The schema of pgvector.
+
+        Raises SchemaError if migrations/pgvector was not applied.
         """
         if self.vectors is None:
             raise SchemaError(
@@ -89,7 +91,10 @@ class Catalogue:
 def check_served(
     transaction: Transaction, *, jobs_table: str = "", users_table: str = ""
 ) -> None:
-    """As `check_tables`; raises SchemaError also where two jobs have one id."""
+    """Check the tables, and that every job has an id of its own.
+
+    Raises SchemaError as `check_tables` does, and for two jobs with the same id.
+    """
     check_tables(transaction, jobs_table=jobs_table, users_table=users_table)
     for (id_,) in transaction.rows(QUERIES["doubled"]):
         raise SchemaError(
@@ -101,8 +106,10 @@ def check_served(
 def check_tables(
     transaction: Transaction, *, jobs_table: str = "", users_table: str = ""
 ) -> None:
-    """Raises SchemaError where a setting names another table than the one that the
-    migrations were applied for, or where ids changed their type since then.
+    """Check that the migrations were applied for these tables and types of ids.
+
+    Raises SchemaError if a setting names another table, or if the type of an id has
+    changed since then.
     """
     settings = {"jobs": jobs_table, "users": users_table}
     for entity in ENTITIES:

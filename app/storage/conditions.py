@@ -14,8 +14,10 @@ OPERATORS = {"gte": SQL(">="), "gt": SQL(">"), "lte": SQL("<="), "lt": SQL("<")}
 
 
 def selected(columns: Sequence[JobColumn]) -> Composed:
-    """`, …` for each column, to follow others after SELECT: its value as JSON, which
-    has no value that Python could not hold, an infinite date for example.
+    """`, …` for each column, to append to a SELECT list.
+
+    Each value is converted to JSON, which excludes values that Python cannot hold, such
+    as an infinite date.
     """
     return Composed(
         [
@@ -30,11 +32,11 @@ def selected(columns: Sequence[JobColumn]) -> Composed:
 def where_clause(
     filters: Sequence[Condition], columns: Sequence[JobColumn]
 ) -> Composed:
-    """` AND …` for each filter, to follow a condition on skill_job1.
+    """` AND …` for each filter, to append to a condition on skill_job1.
 
     Values are literals, because COPY takes no parameters: in a statement that does take
     some, a `%` in a value would be read as a placeholder. Raises InvalidInputError that
-    says which value a column cannot be compared with.
+    names the value that cannot be compared with its column.
     """
     by_name = {column.name: column for column in columns}
     return Composed(

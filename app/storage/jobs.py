@@ -1,4 +1,4 @@
-"""Jobs in Postgres: their embeddings as a stream, and their texts by id."""
+"""Jobs in Postgres: a stream of their embeddings, and their texts by id."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from app.storage.sql import load
 
 QUERIES = load("jobs")
 
-# What one row of `stream_embeddings` takes with an integer id: the embedding and 24
-# bytes of ids, lengths and the spare field.
+# Size of one row of `stream_embeddings` with an integer id: the embedding and 24 bytes
+# of ids, lengths and the spare field.
 RECORD_BYTES = EMBEDDING_BYTES + 24
 
 
@@ -29,10 +29,11 @@ def stream_embeddings(
     version: str,
     matching: Composed = EVERY_ROW,
 ) -> None:
-    """Stream (job_id, spare int2, embedding) of every row of this version, as COPY
-    BINARY. Every embedding has 1,536 bytes; its values are not checked here.
+    """Stream the embeddings of this version, with their job ids, as COPY BINARY.
 
-    `matching` are more conditions, as `conditions.where_clause` writes them.
+    The records are (job_id, spare int2, embedding). Every embedding has 1,536 bytes;
+    its values are not checked here. `matching`: more conditions, from
+    `conditions.where_clause`.
     """
     query = jobs.format(QUERIES["stream_embeddings"], version=version)
     transaction.copy_out(query + matching, sink)
@@ -40,8 +41,9 @@ def stream_embeddings(
 
 @dataclass(frozen=True)
 class Job:
-    """What an answer shows of a job: its text, and the values of the columns that are
-    offered, by name; None where none are.
+    """A job in a response: its text, and the values of the offered columns by name.
+
+    `columns` is None if no columns are offered.
     """
 
     skills: str | None
@@ -51,7 +53,7 @@ class Job:
 def jobs_by_id(
     transaction: Transaction, ids: Sequence[Id], *, catalogue: Catalogue
 ) -> dict[Id, Job]:
-    """The jobs with these ids; none whose id another job has as well."""
+    """The jobs with these ids, without those that share an id with another job."""
     jobs = catalogue.jobs
     query = jobs.format(QUERIES["by_id"], columns=selected(jobs.columns))
     rows = transaction.rows(query, {"ids": transaction.holdable(ids)})

@@ -1,4 +1,4 @@
-"""Looks at some random rows. Nothing here reads a whole table that is large."""
+"""Random samples of rows; no large table is read in full."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from app.storage.sql import load
 
 QUERIES = load("samples")
 
-# Pages of 8 KB that are read at once; a table of fewer is read whole.
+# Pages of 8 KB in one sample; smaller tables are read in full.
 SAMPLED_PAGES = 1000
-# A table whose rows lie on fewer is counted.
+# Rows of smaller tables are counted, not estimated.
 COUNTED_PAGES = 16_000
-MOST_COUNTED_ROWS = 100_000
-# Rows whose counterpart is looked up, by an index.
+MAX_COUNTED_ROWS = 100_000
+# Rows per sample whose counterpart is looked up by an index.
 LOOKED_UP_ROWS = 1000
 
 
 @dataclass(frozen=True)
 class SampledRow:
-    """A row and what was made of its text; `embedding` as it is stored."""
+    """A row with its embedding and skill ids; `embedding` holds the stored bytes."""
 
     id: str
     text: str
@@ -36,7 +36,7 @@ class SampledRow:
 
 
 class Sampler:
-    """Looks at random rows of one table, the same ones never twice."""
+    """Samples random rows of one table; each sample is a new one."""
 
     def __init__(self, transaction: Transaction, table: EntityTable) -> None:
         self._transaction = transaction
@@ -50,11 +50,11 @@ class Sampler:
 
     @property
     def can_look_up(self) -> bool:
-        """Whether rows are found by their ids without reading a large table."""
+        """Whether rows can be found by id without reading a large table."""
         return self._is_indexed or self._row_pages <= SAMPLED_PAGES
 
     def embedded(self, rows: int) -> list[SampledRow]:
-        """Rows that count as embedded."""
+        """A sample of embedded rows."""
         found = self._rows("embedded", self._state_pages, rows)
         return [
             SampledRow(
@@ -70,22 +70,26 @@ class Sampler:
         ]
 
     def without_row(self) -> list[str]:
-        """Ids of states whose row is gone, a few."""
+        """Some ids of states whose row was deleted."""
         return self._ids("without_row", self._state_pages)
 
     def without_state(self) -> list[str]:
-        """Ids of rows that nobody recorded, a few."""
+        """Some ids of rows without a state."""
         return [] if self._is_remote else self._ids("without_state", self._row_pages)
 
     def doubled(self) -> list[str]:
-        """Ids of more than one row, a few: of all jobs, of some users."""
+        """Some ids that several rows share: among all jobs, or in a sample of the
+        users.
+        """
         if self._table.name == "jobs":
             return [id_ for (id_,) in self._transaction.rows(QUERIES["doubled_jobs"])]
         return [] if self._is_remote else self._ids("doubled_users", self._row_pages)
 
     def coverage(self) -> tuple[Coverage, bool]:
-        """Rows by state, and whether these are estimates: what is to be done is
-        counted up to MOST_COUNTED_ROWS, what is done is taken from a sample.
+        """Rows by state, and whether the numbers are estimates.
+
+        In a large table, unfinished rows are counted up to MAX_COUNTED_ROWS, and
+        finished ones estimated from a sample.
         """
         if max(self._row_pages, self._state_pages) <= COUNTED_PAGES:
             return coverage(self._transaction, self._table), False
@@ -94,8 +98,8 @@ class Sampler:
             state: round(count * times)
             for state, count in self._rows("states", self._state_pages, 0)
         }
-        todo = dict(self._rows("unfinished", 0, MOST_COUNTED_ROWS))
-        if sum(todo.values()) < MOST_COUNTED_ROWS:
+        todo = dict(self._rows("unfinished", 0, MAX_COUNTED_ROWS))
+        if sum(todo.values()) < MAX_COUNTED_ROWS:
             done = {name: counts.get(name, 0) for name in ("embedded", "blank")}
             counts = done | todo
         if self._table.name == "users" and not self._is_remote:
@@ -123,7 +127,7 @@ class Sampler:
 
 
 def skills_by_id(transaction: Transaction, ids: Sequence[int]) -> Mapping[int, str]:
-    """The skills with these ids that the vocabulary has."""
+    """The skills of the vocabulary with these ids."""
     return dict(transaction.rows(QUERIES["skills"], {"ids": list(ids)}))
 
 

@@ -1,4 +1,4 @@
-"""Users in Postgres: their skills texts, and the embeddings of these, by id."""
+"""Users in Postgres: their skills texts and the embeddings of these, by id."""
 
 from base64 import b64decode
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ QUERIES = load("users")
 
 @dataclass(frozen=True)
 class User:
-    """A user's text and, where it is stored and sound, its embedding."""
+    """A user's text, and its embedding if a valid one is stored."""
 
     skills: str | None
     embedding: NDArray[np.float32] | None  # (384,), as stored
@@ -31,8 +31,9 @@ def users_by_id(
     users: EntityTable,
     version: str,
 ) -> dict[Id, User]:
-    """The users with these ids, as `IdColumn.parse` gives them; none whose id another
-    user has as well.
+    """The users with these ids, without those that share an id with another user.
+
+    `ids`: as returned by `IdColumn.parse`.
     """
     query = users.format(QUERIES["by_id"], version=version)
     rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
@@ -41,13 +42,13 @@ def users_by_id(
 
 
 def count_users(transaction: Transaction, users: EntityTable) -> int:
-    """The number of users; of a large table as its statistics have it."""
+    """The number of users; for a large table, the estimate of its statistics."""
     count: int = transaction.rows(users.format(QUERIES["count"]))[0][0]
     return count
 
 
 def _sound(stored: str | None) -> NDArray[np.float32] | None:
-    """The embedding, unless it points nowhere: then the text is encoded anew."""
+    """The embedding; None if it has no direction, so that the text is encoded again."""
     if stored is None:
         return None
     embedding = from_bytes(b64decode(stored))

@@ -1,9 +1,9 @@
 -- name: can_look
--- Whether our schema is there, and this role may look into it: NULL where it is not.
+-- Whether this role has USAGE on our schema; NULL if the schema does not exist.
 SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'recommender';
 
 -- name: lacking
--- The rights that this role needs and does not have; those to write where it embeds.
+-- The rights that this role needs and lacks; rights to write only if it embeds rows.
 WITH needed AS (
     SELECT c.oid, 'SELECT' AS action, NULL::text AS attname FROM pg_class AS c
     WHERE c.relnamespace = to_regnamespace('recommender') AND c.relkind = 'r'
@@ -46,19 +46,20 @@ WHERE p.pronamespace = to_regnamespace('recommender')
 ORDER BY 1;
 
 -- name: member
--- Whether one of our roles is there, and this one is a member of it.
+-- Whether this role is a member of one of our roles; NULL if that does not exist.
 SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = %(role)s;
 
 -- name: hidden
--- Tables of which row-level security would hide rows from this role.
+-- Tables whose rows row-level security hides from this role.
 SELECT e.relation::regclass::text FROM recommender.entity AS e
 WHERE row_security_active(e.relation) ORDER BY 1;
 
 -- name: exposed
--- What strangers can read: `public` is everyone; `anon` and `authenticated` are the roles
--- of Supabase's public REST API. Of users all columns count; jobs may be public, but who
--- writes their embeddings decides what is recommended. Partitions and views have rights
--- of their own; a view that is no security invoker reads as its owner does.
+-- Relations that other roles can access: `public` is everyone; `anon` and
+-- `authenticated` are the roles of Supabase's public REST API. All columns of users
+-- count; jobs may be public, but write access to their embeddings decides what is
+-- recommended. Partitions and views have rights of their own; a view that is not
+-- security_invoker reads with its owner's rights.
 WITH RECURSIVE stranger AS (
     SELECT oid FROM pg_roles WHERE rolname IN ('anon', 'authenticated')
 ), served AS (

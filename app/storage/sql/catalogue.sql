@@ -1,6 +1,6 @@
 -- name: columns
--- The team's tables as migration 0004 recorded them, and their columns: of a domain the
--- type beneath it. Without columns where a table is gone.
+-- The team's tables as migration 0004 recorded them, and their columns, with the base
+-- type of a domain. No columns if the table was dropped.
 SELECT
     e.name, n.nspname, c.relname, a.attname,
     format_type(
@@ -28,12 +28,12 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'vector' AND to_regclass('recommender.job_vector') IS NOT NULL;
 
 -- name: is_served
--- Whether a setting names the table that the migrations were applied for.
+-- Whether the migrations were applied for the table that a setting names.
 SELECT e.relation::oid = to_regclass(%(table)s)::oid
 FROM recommender.entity AS e WHERE e.name = %(entity)s;
 
 -- name: has_other_keys
--- Whether the team changed the type of its ids since the state was made.
+-- Whether the type of the ids has changed since the state table was created.
 SELECT format_type(a.atttypid, NULL)
     <> split_part(recommender.key_type(e.relation, {key}), ' ', 1)
 FROM recommender.entity AS e
@@ -41,5 +41,5 @@ JOIN pg_attribute AS a ON a.attrelid = to_regclass({state}) AND a.attname = {key
 WHERE e.name = {entity};
 
 -- name: doubled
--- An id that more than one job has; an index answers.
+-- An id that several jobs share, by an index.
 SELECT job_id::text FROM recommender.job_state WHERE copies > 1 ORDER BY job_id LIMIT 1;

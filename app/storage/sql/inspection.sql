@@ -1,10 +1,10 @@
 -- name: server
--- The number of the server's version, and its name.
+-- The server's version, as a number and as text.
 SELECT current_setting('server_version_num')::int, current_setting('server_version');
 
 -- name: triggers
--- Triggers of ours that are missing or off, or not ours but of that name. tgenabled: A
--- fires always, O not for rows that come by replication. A partition has its own.
+-- Our triggers that are missing or disabled, or that call a foreign function. tgenabled:
+-- A fires always, O not for replicated rows. Each partition has its own triggers.
 WITH wanted AS (
     SELECT e.relation AS served, part.relid, listed.trigger AS name, e.name AS entity
     FROM recommender.entity AS e
@@ -54,7 +54,7 @@ WHERE t.tgenabled IS NULL OR t.tgenabled NOT IN ('A', 'O')
 ORDER BY 1, 2, 3;
 
 -- name: present
--- Those of our tables, indexes and functions that are there; an index must be whole.
+-- Our tables, indexes and functions that exist; an index must be valid.
 SELECT c.relname FROM pg_class AS c
 LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
 WHERE c.relnamespace = to_regnamespace('recommender') AND c.relname = ANY (%(names)s)
@@ -64,7 +64,7 @@ SELECT p.proname FROM pg_proc AS p
 WHERE p.pronamespace = to_regnamespace('recommender') AND p.proname = ANY (%(names)s);
 
 -- name: keys
--- The team's tables, and whether an index that is of use to look up an id leads with it.
+-- The team's tables, and whether an index usable for look-ups starts with the id.
 SELECT
     e.name, e.relation::regclass::text, quote_ident(a.attname), c.relkind = 'p',
     EXISTS (
@@ -82,8 +82,8 @@ JOIN pg_attribute AS a ON a.attrelid = c.oid AND NOT a.attisdropped
 ORDER BY e.name;
 
 -- name: sizes
--- Bytes on disk, of the partitions together: the rows, and all with indexes and values
--- that lie outside of their rows; then the same of the schema that is ours.
+-- Bytes on disk, partitions included: the rows, and the total with indexes and TOAST;
+-- then the same for our schema.
 SELECT
     e.relation::regclass::text,
     sum(pg_relation_size(part.relid))::bigint,
@@ -102,13 +102,12 @@ FROM pg_class
 WHERE relnamespace = to_regnamespace('recommender') AND relkind = 'r';
 
 -- name: identity
--- Whether this database is a copy of another one that nobody has adopted yet, and the
--- model whose embeddings count.
+-- Whether this database is a copy that has not been adopted, and the current model.
 SELECT place <> recommender.place(), embedding_version FROM recommender.identity;
 
 -- name: limits
--- What the server allows, and whom it takes us for. A role without rights to others'
--- sessions sees only that these have a database.
+-- The limit of connections, those in use, and our role. Of other roles' sessions an
+-- ordinary role sees only the database.
 SELECT
     current_setting('max_connections')::int
         - current_setting('superuser_reserved_connections')::int,
@@ -118,6 +117,6 @@ SELECT
 FROM pg_roles WHERE rolname = current_user;
 
 -- name: text_bytes
--- The average length of a job's text, from a thousand of them.
+-- The average length of a job's text, from a sample of 1,000.
 SELECT coalesce(avg(octet_length(skills)), 0)::int
 FROM (SELECT recommender.as_text(skills) AS skills FROM {table} LIMIT 1000) AS sample;

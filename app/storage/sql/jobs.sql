@@ -2,8 +2,8 @@
 -- COPY BINARY records of every embedding of a version. octet_length reads the length
 -- from the tuple without fetching the value. The spare int2 (its 4 bytes of length and 2
 -- of value) makes every record a multiple of eight bytes with the floats on an
--- eight-byte boundary, so that BLAS reads them where they arrived; without it each
--- batch would be copied first.
+-- eight-byte boundary, so that BLAS reads them in place; without it each batch would
+-- be copied first.
 SELECT {key}::{id_type}, 0::int2, embedding
 FROM {table}
 WHERE {key} IS NOT NULL
@@ -11,7 +11,7 @@ WHERE {key} IS NOT NULL
     AND octet_length(embedding) = {length};
 
 -- name: by_id
--- What an answer shows.
+-- The columns of a job in a response.
 SELECT {key}::{id_type}, recommender.as_text(skills){columns}
 FROM {table}
 WHERE {key} = ANY (%(ids)s::{id_type}[]);

@@ -1,6 +1,6 @@
 -- name: pages
--- How many pages of 8 KB hold the rows of a table of the team's and of its state, and
--- whether another server holds some of them.
+-- Pages of 8 KB of a team's table and of its state table, and whether another server
+-- holds some of the rows.
 SELECT
     (SELECT coalesce(sum(pg_relation_size(part.relid)), 0) / 8192 FROM (
         SELECT e.relation AS relid
@@ -14,7 +14,7 @@ SELECT
 FROM recommender.entity AS e WHERE e.name = {entity};
 
 -- name: embedded
--- Some random rows with what was made of their texts, and which model did.
+-- Random embedded rows, with their embeddings, versions and skill ids.
 SELECT
     s.{key}::text, recommender.as_text(t.skills), {embedding},
     coalesce({embedding_version}, {unnamed}), s.skill_ids
@@ -26,7 +26,7 @@ FROM (
 JOIN {table} AS t ON t.{key} = s.{key};
 
 -- name: without_row
--- Of some random states those whose row is gone.
+-- Ids of random states whose row was deleted.
 SELECT s.{key}::text
 FROM (
     SELECT {key} FROM {state} TABLESAMPLE SYSTEM (%(percent)s)
@@ -36,7 +36,7 @@ WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE t.{key} = s.{key})
 ORDER BY s.{key} LIMIT 5;
 
 -- name: without_state
--- Of some random rows those that nobody recorded. A user without a text has no state.
+-- Ids of random rows without a state. A user without a text needs none.
 SELECT t.{key}::text
 FROM (
     SELECT {key}, recommender.as_text(skills) AS skills
@@ -50,12 +50,12 @@ WHERE ({entity} = 'jobs' OR t.skills COLLATE "default" ~ '[^[:space:]]')
 ORDER BY t.{key} LIMIT 5;
 
 -- name: doubled_jobs
--- Ids of more than one job; an index answers.
+-- Ids that several jobs share, by an index.
 SELECT s.job_id::text FROM recommender.job_state AS s WHERE s.copies > 1
 ORDER BY s.job_id LIMIT 5;
 
 -- name: doubled_users
--- Of some random users those whose id another one has.
+-- Ids of random users that share theirs with another user.
 SELECT u.user_id::text FROM {table} AS u
 WHERE u.user_id IN (
     SELECT user_id FROM {table} TABLESAMPLE SYSTEM (%(percent)s)

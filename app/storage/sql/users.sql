@@ -1,6 +1,6 @@
 -- name: by_id
--- The stored embedding comes along where it is of this model. As base64 it is two
--- thirds of what the driver receives of a BYTEA.
+-- The text, and the stored embedding if this model made it. Base64 takes two thirds of
+-- the bytes that the driver would receive for a BYTEA.
 SELECT
     t.{key}::{id_type}, recommender.as_text(t.skills),
     CASE WHEN s.embedding_version = {version} AND octet_length(s.embedding) = {length}
@@ -10,13 +10,13 @@ LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
 WHERE t.{key} = ANY (%(ids)s::{id_type}[]);
 
 -- name: stream_embeddings
--- As that of the jobs, from our own table.
+-- As `stream_embeddings` of the jobs, from our state table.
 SELECT user_id::{id_type}, 0::int2, embedding
 FROM recommender.user_state
 WHERE embedding_version = {version} AND octet_length(embedding) = {length};
 
 -- name: count
--- How many there are: of a large table as the statistics have it.
+-- The number of users; for a large table, the estimate of the statistics.
 SELECT CASE
     WHEN c.relkind = 'r' AND pg_relation_size(c.oid) < 1000000
         THEN (SELECT count(*) FROM {table})
