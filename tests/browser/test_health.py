@@ -14,7 +14,7 @@ from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_pending_jobs
 from tests.support.service import running_service
 
-# So many that a fast machine takes longer than two looks of the page, 5 s apart.
+# Enough rows that a fast machine takes longer than two polls of the page, 5 s apart.
 WAITING = 4000
 SEEN_WITHIN_S = 60.0
 
@@ -62,7 +62,7 @@ def figure(page: Page, name: str) -> Locator:
 
 
 def different_values(page: Page, wanted: int) -> list[int]:
-    """The first so many different values of the bar."""
+    """The first different values of the bar."""
     bar = page.get_by_role("progressbar", name="Coverage")
     seen: list[str] = []
     while len(seen) < wanted:

@@ -12,7 +12,7 @@ from tests.support.rows import add_user
 from tests.support.service import Service, running_service
 from tests.support.waiting import wait_until
 
-JOBS = 4000  # 6 MB: faults at two of them are in the middle of a scan
+JOBS = 4000  # 6 MB: a fault after two of them is in the middle of a scan
 TIMEOUT_S = 2.0
 RECOVERED_WITHIN_S = 15.0
 QUESTION = {"skills": "python, sql", "top_n": 5}

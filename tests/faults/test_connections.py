@@ -86,9 +86,9 @@ def test_f125_a_refused_body_that_drips_is_let_go(
 ) -> None:
     expected, head = UNREAD[kind]
     if b"chunked" in head:
-        head += b"10000\r\n"  # what drips is the data of a chunk
+        head += b"10000\r\n"  # the slow bytes are the data of a chunk
     stranger = connect(closed, sockets)
-    # Not the connection's offer to close: the service must see to it.
+    # Not by `Connection: close`: the service must close it.
     thread = dripping(head.replace(b"Connection: close\r\n", b""), stranger)
     answer = read_all(stranger)
     thread.join(30)
@@ -177,7 +177,7 @@ def test_f125_a_client_that_never_reads_is_disconnected(
             for _ in range(12):
                 stranger = socket.socket()
                 sockets.enter_context(stranger)
-                # So small a window that the answer waits in the service.
+                # The window is so small that the response waits in the service.
                 stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 stranger.connect(("127.0.0.1", service.port))
                 stranger.sendall(asked * 4)

@@ -19,7 +19,7 @@ from tests.support.proxy import Proxy
 from tests.support.service import Service, running_service
 from tests.support.waiting import be_slow, wait_until
 
-# Beyond the deadline: noise of a busy machine.
+# Added to the deadline: noise of a busy machine.
 SLACK_S = 1.5
 
 
@@ -61,7 +61,7 @@ def test_f35_a_black_hole_costs_each_caller_its_deadline_and_no_more(
     assert_unavailable(healthy.client.get("/readyz"))
     for caller in callers:
         caller.join()
-    # One after another they would take 12 times the deadline.
+    # In sequence they would take 12 times the deadline.
     assert len(took) == 12
     assert max(took) < TIMEOUT_S + SLACK_S
     assert time.monotonic() - start < TIMEOUT_S + 2 * SLACK_S
@@ -94,7 +94,7 @@ def load(service: Service, clients: int = 8) -> Iterator[list[tuple[float, int, 
                 response = client.post("/api/recommend", json=QUESTION)
                 seen.append((time.monotonic(), response.status_code, response.text))
                 if response.status_code == 503:
-                    # A client that minds Retry-After would wait longer.
+                    # A client that respects Retry-After would wait longer.
                     be_slow(0.02)
 
     threads = [threading.Thread(target=ask) for _ in range(clients)]

@@ -85,7 +85,7 @@ def test_f39_a_stream_that_stalls_frees_its_thread_and_connection_at_the_deadlin
     assert_unavailable(healthy.recommend(**QUESTION))
     assert proxy.sprung.is_set()
     assert time.monotonic() - start < TIMEOUT_S + 1
-    # Still stalled: only the watchdog can have freed it.
+    # Still stalled: only the watchdog can have closed it.
     wait_for_metric(healthy, "recommender_pool_in_use", 0, within_s=2)
     proxy.restore()
     response = healthy.recommend(**QUESTION)
@@ -149,7 +149,7 @@ def test_f42_a_locked_table_is_waited_for_until_the_deadline(
         assert_unavailable(healthy.recommend(user_id=1))
         assert time.monotonic() - start < TIMEOUT_S + 1
         assert healthy.client.get("/healthz").status_code == 200
-        # The database gave up too: nobody stays in its queue for the lock.
+        # The database cancelled the statements too: nothing waits for the lock.
         wait_until(lambda: run(cluster.url, SESSIONS) == [(0,)])
     assert healthy.recommend(user_id=1).status_code == 200
 

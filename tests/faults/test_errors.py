@@ -105,7 +105,7 @@ def test_f128_a_crash_has_them_too(tmp_path: Path) -> None:
     ) as service:
         status, headers, _ = parsed(exchange(service.port, get("/", FROM)))
         assert status == 500
-        # It is the page's address, whose policy is another.
+        # The page's address has another Content-Security-Policy.
         found = {n: v for n, v in headers.items() if n != "content-security-policy"}
         assert HEADERS.items() - found.items() == {
             ("content-security-policy", HEADERS["content-security-policy"])
@@ -114,7 +114,7 @@ def test_f128_a_crash_has_them_too(tmp_path: Path) -> None:
         assert 'route="/",status="500"' in service.client.get("/metrics").text
 
 
-# The service over a copy of its page's folder, whose index is deleted once it is up.
+# A service with a copy of the page's folder; its index is deleted after the start.
 BROKEN = """
 import pathlib, shutil, sys, tempfile
 from app.api import static_files

@@ -11,7 +11,7 @@ import pytest
 from tests.support.raw import exchange, post, read_all, status
 from tests.support.service import Service, running_service
 
-# No database: these bodies are refused before one is asked.
+# No database: these bodies are refused before it is queried.
 NOWHERE = "postgresql://u@127.0.0.1:1/x"
 KEY = "the-key-of-a-stranger-on-a-pool"
 INNER = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -104,7 +104,7 @@ def test_f123_the_bytes_of_a_body_are_never_the_next_request(
                 pooled.sendall(rest[at : at + step])
         pooled.sendall(LAST)
         answers = read_all(pooled)
-    # The body is no JSON: 422. Then the request after it, and nothing between.
+    # The body is not JSON: 422. Then the next request, and nothing in between.
     assert statuses(answers) == [422, 200]
 
 

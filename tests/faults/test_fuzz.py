@@ -18,7 +18,7 @@ KEY = "a-key-for-the-fuzzer-only"
 PROGRAM = Path(sys.executable).parent / "schemathesis"
 HOOKS = Path(__file__).parent / "fuzz_hooks.py"
 
-# The open service has the same routes: a few examples of each show that they work.
+# The open service has the same routes: a few examples of each are enough.
 EXAMPLES = {"with keys": 60, "open": 15}
 
 PHASES = "examples,coverage,fuzzing,stateful"
@@ -46,7 +46,7 @@ def test_no_request_that_can_be_made_up_breaks_the_service_or_its_schema(
         RATE_LIMIT_PER_MINUTE="0",
         JOB_COLUMNS=NAMES,
     ) as service:
-        # The document says the types of filters once the database has told them.
+        # The document contains the types of filters after the first read of the schema.
         assert service.client.get("/api/columns", headers=header).status_code == 200
         ended = subprocess.run(
             [

@@ -76,7 +76,7 @@ INVALID = [
     pytest.param(b'{"user_id": ""}', id="f12 empty id"),
 ]
 
-# The parser gives up before there is anything to validate.
+# The parser fails before validation.
 UNREADABLE = [
     pytest.param(b'{"skills": "\xff\xfe"}', id="f3 invalid UTF-8"),
     pytest.param(b"[" * 30_000 + b"]" * 30_000, id="f4 nested deep"),
@@ -110,7 +110,7 @@ def test_f3_f4_f9_a_body_that_no_parser_reads_is_400(
 
 
 def test_f4_json_nested_100000_deep_leaves_the_process_alive(service: Service) -> None:
-    # Over the limit of a body, so it is refused by its size; the ones above get in.
+    # Refused because it exceeds the limit of a body; those above do not.
     assert send(service, b"[" * DEEP + b"]" * DEEP).status_code == 413
     assert service.client.get("/healthz").status_code == 200
 
@@ -130,7 +130,7 @@ def test_f13_an_announced_body_over_the_limit_is_413_before_it_is_read(
     head = post(b"", "X-Test: 1").replace(
         b"Content-Length: 0", b"Content-Length: 100000000"
     )
-    # Not one byte of the body is sent: the answer cannot have waited for it.
+    # No byte of the body is sent, so the response cannot have waited for it.
     response = exchange(service.port, head)
     assert status(response) == 413
     assert f"larger than {LIMIT_BYTES} bytes" in response.decode()
@@ -268,7 +268,7 @@ def test_f19_a_scan_continues_for_its_other_clients(
         proxy.slow(0.003)
         begun = proxy.downstream_bytes
         stayed: list[object] = []
-        # One scan keeps the only thread busy while the next pass gathers two.
+        # One scan occupies the only thread while two queries join the next batch.
         first = threading.Thread(target=lambda: service.recommend(**QUESTION))
         first.start()
         wait_until(lambda: proxy.downstream_bytes >= begun + 100_000)

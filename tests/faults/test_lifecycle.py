@@ -131,7 +131,7 @@ def test_f59_old_and_new_version_answer_side_by_side_during_a_migration(
     postgres: Server, tmp_path: Path
 ) -> None:
     with fresh_database(postgres, template="template1") as url:
-        # What the first version knew.
+        # The schema of the first version.
         for file in sorted(migrate.MIGRATIONS_FOLDER.glob("000*.sql")):
             run(url, file.read_text())
         add_job(url, 1, "cooking")

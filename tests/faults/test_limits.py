@@ -12,7 +12,7 @@ from tests.support.postgres import Server, fresh_database
 from tests.support.rows import add_job, add_user
 from tests.support.service import Service, running_service
 
-# What docs/limits.md and the OpenAPI document promise.
+# As in docs/limits.md and the OpenAPI document.
 TEXT_CHARS = 5_000
 ID_LETTERS = 60
 

@@ -10,10 +10,10 @@ from tests.support.metrics import metric
 from tests.support.raw import exchange, post, read_all, status
 from tests.support.service import Service, running_service
 
-# No database: nothing here gets so far.
+# No database: these requests fail before a query.
 NOWHERE = "postgresql://u@127.0.0.1:1/x"
 ENDLESS_BYTES = 100_000_000
-# What the kernel's buffers on both sides take on top of what the service reads.
+# Bytes that the kernel buffers on both sides, beyond those the service reads.
 SOON_BYTES = 20_000_000
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = (
@@ -25,7 +25,7 @@ CHUNKED = (
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     log_file = tmp_path_factory.mktemp("protocol") / "log"
-    # Bodies may take longer than heads.
+    # The timeout of bodies is longer than that of headers.
     with running_service(NOWHERE, log_file, REQUEST_TIMEOUT_S="30") as running:
         yield running
 
@@ -119,7 +119,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(
     patient.sendall(whole[:-1])
     for waiting in (silent, half, later):
         assert read_all(waiting) == b""
-    # Its head was complete: what is awaited is the rest of its body.
+    # Its headers are complete; the service waits for the rest of the body.
     patient.sendall(whole[-1:])
     assert status(read_all(patient)) == 422
 

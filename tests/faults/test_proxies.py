@@ -108,7 +108,7 @@ def test_f115_only_a_trusted_proxy_names_the_client(
         assert found.headers["X-Client"] == expected
 
 
-# The service, which tells in a header whom it takes for the client.
+# The service with a header that shows the client's address.
 ECHO = """
 import sys
 from app.api.middleware import access_log

@@ -205,7 +205,7 @@ def test_f52_healthz_answers_below_100_ms_while_the_database_is_a_black_hole(
 def test_f53_64_requests_in_parallel_give_the_answers_of_64_in_a_row(
     small_url: str, tmp_path: Path
 ) -> None:
-    # Without the cache each text is encoded anew, beside whatever shares its pass.
+    # Without the cache each text is encoded again, in whatever batch it joins.
     with running_service(small_url, tmp_path / "log", QUERY_CACHE_SIZE="0") as service:
 
         def answer(user: int) -> tuple[int, str]:
@@ -219,7 +219,7 @@ def test_f53_64_requests_in_parallel_give_the_answers_of_64_in_a_row(
         with ThreadPoolExecutor(CLIENTS) as pool:
             together = list(pool.map(answer, range(CLIENTS)))
         assert together == in_a_row
-        # They did share passes, or this would have shown nothing.
+        # They shared batches; otherwise the test would prove nothing.
         assert metric(service, "recommender_batch_size_count") - before < CLIENTS
 
 

@@ -137,7 +137,7 @@ def test_f45_hidden_rows_are_an_error_and_never_an_empty_answer(
 ) -> None:
     run(url, f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     with login(url, "IN ROLE job_recommender") as visitor:
-        # What it would be without `row_security = off`: no row and no error.
+        # Without `row_security = off` there would be no row and no error.
         assert run(visitor, f"SELECT count(*) FROM {table}") == [(0,)]
         with running_service(visitor, tmp_path / "log") as service:
             response = service.recommend(user_id=1)
@@ -230,7 +230,7 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
 ) -> None:
     run(cluster.url, "CREATE ROLE owner_only LOGIN")
     run(cluster.url, "CREATE DATABASE owned OWNER owner_only")
-    # Roles belong to the whole server: for this database they must not exist.
+    # Roles belong to the whole server; for this test they must not exist.
     script = (migrate.MIGRATIONS_FOLDER / "0007_roles.sql").read_text()
     absent = script.replace("job_recommender", "nobody_yet")
     url = cluster.url.replace("/jobs?", "/owned?").replace("postgres:@", "owner_only:@")
@@ -319,10 +319,10 @@ def test_f77_strangers_of_supabases_public_api_cannot_read_users_or_embeddings(
                 "INSERT INTO skill_job1 (embedding) VALUES (NULL)",
             ):
                 assert not may(url, stranger, forbidden), forbidden
-            # A public job board goes on: its listing names the columns it shows.
+            # A public job board still works: its listing names its columns.
             assert may(url, stranger, "SELECT job_id, skills FROM skill_job1")
-        # The second lock: a grant that came back shows no row.
+        # Row-level security: even a restored grant shows no row.
         run(url, "GRANT SELECT ON users TO anon")
         assert run(url, "SET ROLE anon; SELECT count(*) FROM users") == [(0,)]
-        # The owner sees all of them.
+        # The owner sees all rows.
         assert run(url, "SELECT count(*) FROM users") == [(1,)]

@@ -210,7 +210,7 @@ def test_a_request_id_is_kept_if_it_is_harmless_and_made_otherwise(
 def test_a_request_is_one_line_of_json(opened: Service) -> None:
     headers = {"X-Request-ID": "one-line-please"}
     assert ask(opened, headers).status_code == 200
-    # The next request's line comes after it.
+    # The log line of the next request follows it.
     for _ in range(100):
         if "the-next-request" in opened.log:
             break
@@ -339,5 +339,5 @@ def test_requests_that_arrive_together_count_once_each(
             caller.start()
         for caller in callers:
             caller.join()
-    assert found.count(200) in (10, 11)  # one token may have been refilled
+    assert found.count(200) in (10, 11)  # the bucket may have gained one token
     assert set(found) == {200, 429}

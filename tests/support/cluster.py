@@ -1,4 +1,4 @@
-"""A Postgres server for one test, which may stop, kill and restart it."""
+"""A Postgres server for one test that can stop, kill and restart it."""
 
 import os
 import signal

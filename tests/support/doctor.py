@@ -1,4 +1,4 @@
-"""The doctor as a command, and what its findings say."""
+"""Run the doctor as a command and parse its findings."""
 
 import json
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ REPAIR = "python scripts/migrate.py --again"
 
 
 def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """Its status, and what it prints."""
+    """The exit status and the output of the doctor."""
     capsys.readouterr()
     status = doctor.main(list(arguments))
     return status, capsys.readouterr().out
 
 
 def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """What is wrong, and what mends it."""
+    """The findings: what is wrong and how to repair it."""
     status, out = look(capsys, "--json")
     found = {one["problem"]: one["mend"] for one in json.loads(out)["findings"]}
     assert status == (1 if found else 0)
@@ -30,5 +30,5 @@ def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 
 def statements(found: dict[str, str]) -> Iterator[str]:
-    """The mends that are SQL."""
+    """The repairs that are SQL."""
     return (mend for mend in found.values() if mend.endswith(";"))

@@ -45,7 +45,7 @@ def leave_out(name: str, *, remedy: str) -> NoReturn:
 
 
 def find_pgbouncer() -> Path | None:
-    # Debian puts it into /usr/sbin, which is no part of most people's PATH.
+    # Debian installs it in /usr/sbin, which is rarely in PATH.
     folders = [Path(name) for name in os.environ["PATH"].split(os.pathsep) if name]
     beside = [folder.parent / "sbin" for folder in folders]
     program = shutil.which(
@@ -58,7 +58,7 @@ def find_chromium() -> Path | None:
     """Debian's Chromium or Playwright's download, if it can start."""
     if (program := shutil.which("chromium")) and _starts(Path(program)):
         return Path(program)
-    # Imported here: it is needed where there is no other.
+    # Imported here because Playwright is only needed without Debian's Chromium.
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with sync_playwright() as playwright:

@@ -1,7 +1,7 @@
-"""The ranking by all parts at once, from every row, in loops and float64.
+"""Reference implementation of the hybrid ranking: all rows, loops in float64.
 
-It knows the formula of docs/decisions/0012-hybrid-ranking.md, and nothing of how the
-service computes it.
+It implements the formula of docs/decisions/0012-hybrid-ranking.md independently of the
+service's code.
 """
 
 import math
@@ -29,7 +29,7 @@ def stems(text: str) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class NaiveRow:
-    """What is known of a row: its text, and which of it is there yet."""
+    """A row: its text, and its embedding and skills if they exist yet."""
 
     text: str
     is_embedded: bool = True
@@ -41,8 +41,10 @@ class NaiveRow:
 
 
 class NaiveHybrid:
-    """Rows by id. `jobs`: those that were counted; the rows themselves unless others
-    are given, and nobody where the list is empty.
+    """Rows by id.
+
+    `jobs`: the rows in which skills are counted; by default these rows, and none if the
+    list is empty.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class NaiveHybrid:
         )
 
     def best(self, text: str, *, size: int) -> list[tuple[int, float]]:
-        """(id, score) of the best rows, equal scores by id."""
+        """(id, score) of the best rows, ties by id."""
         asked = _keys(text)
         weights = self._rarities.weights(np.array([self._unit(key) for key in asked]))
         words = list(dict.fromkeys(word for key in asked for word in stems(key)))

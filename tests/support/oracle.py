@@ -30,7 +30,7 @@ def oracle_embeddings(
     if not file.exists():
         embeddings = ReferenceEncoder(MODEL_DIR, device="cpu").encode(texts)
         folder.mkdir(parents=True, exist_ok=True)
-        # A run that is stopped here must not leave half a file to the next one.
+        # A run that is interrupted here must not leave a partial file.
         unfinished = file.with_suffix(".tmp.npy")
         np.save(unfinished, embeddings)
         unfinished.replace(file)

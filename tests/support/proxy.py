@@ -46,7 +46,7 @@ class Proxy:
         self.cut()
 
     def cut(self) -> None:
-        """Close every connection, as a server at its end does."""
+        """Close every connection, as a server does when it stops."""
         for each in self._taken():
             _close(each)
 

@@ -34,7 +34,7 @@ class Programs:
 
     @classmethod
     def of(cls, server: Server) -> "Programs":
-        """Those of the embedded server; running as root, it has made them readable."""
+        """The programs of the embedded server, readable for its user if we run as root."""
         return cls(server.handle.bin_path, server.handle.system_user)
 
     def run(
@@ -44,7 +44,9 @@ class Programs:
         check: bool = True,
         folder: Path = Path("/"),
     ) -> None:
-        """`folder`: where it works, and leaves files that it is not told where to."""
+        """Run a program. `folder`: its working directory, for files without a given
+        path.
+        """
         subprocess.run(
             [str(self.folder / program), *arguments],
             user=self.user,
@@ -74,7 +76,7 @@ class Node:
         self._pg_ctl("-l", str(self.data / "log"), "-o", options, "-w", "start")
 
     def stop(self) -> None:
-        """With all that was written on disk."""
+        """Stop after all writes have reached the disk."""
         self._pg_ctl("-m", "fast", "-w", "stop")
 
     def kill(self) -> None:
@@ -125,7 +127,7 @@ def running_replicas(programs: Programs | None = None) -> Iterator[Replicated]:
     """An empty database `postgres` on both; with Debian's programs by default."""
     programs = programs or Programs.of_debian()
     with ExitStack() as stack:
-        # Not the folder of the tests: it is closed to other users.
+        # Not pytest's folder, which other users cannot read.
         folder = Path(tempfile.mkdtemp(prefix="replicas-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         if programs.user:

@@ -90,7 +90,7 @@ def skills_of(url: str, table: str = "job_state", key: str = "job_id") -> list[o
     """The skills of each row by its ids; None without ids."""
     query = f"SELECT skill_ids FROM recommender.{table} WHERE state <> 'gone'"
     rows = run(url, f"{query} ORDER BY {key}")
-    # Second: a skill that is new since then does no harm.
+    # Read second: it may have skills that are newer than the rows.
     names = dict(run(url, "SELECT skill_id, skill FROM recommender.skill"))
     return [
         None

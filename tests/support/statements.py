@@ -1,4 +1,4 @@
-"""SQL as it is written, without a connection that would quote it."""
+"""Render composed SQL without a connection, which would quote it."""
 
 from itertools import count
 
@@ -6,7 +6,7 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 
 def written(statement: Composable) -> tuple[str, list[object]]:
-    """The statement with numbered places, and the literals in these."""
+    """The statement with numbered parameters, and their literals."""
     literals: list[object] = []
     numbers = count(1)
 

@@ -1,4 +1,4 @@
-"""A vocabulary and rows in memory, as the service has them in files and tables."""
+"""A vocabulary and rows in memory, in the form of the service's files and tables."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class RowsInMemory:
 
     @classmethod
     def of(cls, encoder: Encoder, rows: Mapping[int, str]) -> "RowsInMemory":
-        """Rows that have skills; the id of a skill is its place, from 1."""
+        """Rows with skills; the id of a skill is its position, from 1."""
         lists = [[skill.key for skill in split_skills(text)] for text in rows.values()]
         keys = sorted({key for own in lists for key in own})
         place = {key: n for n, key in enumerate(keys, start=1)}
@@ -44,7 +44,7 @@ class RowsInMemory:
         )
 
     def chunks(self, size: int) -> list[EntryChunk]:
-        """As a scan hands them on, `size` rows at a time."""
+        """Chunks of `size` rows, as from a scan."""
         return [
             EntryChunk(
                 self.ids[start : start + size],
