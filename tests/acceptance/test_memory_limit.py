@@ -27,7 +27,7 @@ USERS = 100
 CLIENTS = 64
 SECONDS = 60
 
-# How fast it is, a benchmark says; on a busy machine a test must only not be wrong.
+# Generous: benchmarks measure the speed, and a busy machine must not fail the test.
 PATIENT = {"REQUEST_TIMEOUT_S": "120"}
 
 

@@ -33,7 +33,7 @@ JOBS = 5000
 USERS = 50
 TOP_N = 10
 
-# The real postings have no columns of which the tests could be sure: these are made.
+# The real postings have no columns with known values: these are generated.
 COLUMNS = dict(enumerate(made_rows(JOBS, seed=5), start=1))
 
 # float32 leaves the last digits of a score to the order of its additions: the oracle
@@ -129,7 +129,7 @@ def test_filtered_answers_equal_the_oracles_for_200_random_filters(
         for job in answer["recommendations"]:
             assert matches(given, COLUMNS[job["job_id"]])
         counts.append(len(matching))
-    # Not a test of empty answers: most filters match some, and few match all.
+    # Guard against empty results: most filters match some jobs, and few match all.
     assert sum(count > TOP_N for count in counts) > 100
     print(
         f"\n200 filters on {JOBS} real jobs: {min(counts)} to {max(counts)} match,"

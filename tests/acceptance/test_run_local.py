@@ -31,7 +31,7 @@ def start(data_dir: Path, log: Path, port: int) -> "subprocess.Popen[bytes]":
             env=environment,
             stdout=out,
             stderr=subprocess.STDOUT,
-            # A group of its own, as a terminal gives it, so that Ctrl-C reaches all.
+            # A process group, as in a terminal, so that Ctrl-C reaches all processes.
             start_new_session=True,
         )
 
@@ -102,7 +102,7 @@ def test_f135_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path) -
 def test_f135_f137_a_second_run_is_refused_and_only_the_owner_may_connect(
     tmp_path: Path,
 ) -> None:
-    # So long a path that the socket lies in a folder that all share.
+    # The path is too long for a socket, which then lies in a shared folder.
     data = tmp_path / ("long" * 25)
     log, second = tmp_path / "log", tmp_path / "second"
     process = start(data, log, free_port())
@@ -126,7 +126,7 @@ NOBODY = 65534
 
 
 def connects(folder: Path, user: int) -> bool:
-    """Whether this user of the machine can connect to the database."""
+    """Whether this system user can connect to the database."""
     child = os.fork()
     if child == 0:
         status = 1

@@ -17,7 +17,7 @@ from tests.support.postgres import Server, fresh_database
 from tests.support.service import Service, running_service
 
 
-# The scope matters: while it runs, no other test may start an event loop.
+# The scope matters: Playwright's event loop excludes any other in this thread.
 @pytest.fixture(scope="package")
 def browser(chromium: Path) -> Iterator[Browser]:
     with running_browser(chromium) as browser:

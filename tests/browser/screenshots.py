@@ -33,7 +33,7 @@ CARE = ("caring for elderly people", "preventing falls", "giving out medicines")
 TALL: ViewportSize = {"width": 1280, "height": 1080}
 TALL_ONES = ("filters-light", "similar-light", "similar-dark")
 
-# Copies of the sample that wait for their embeddings while the picture is taken.
+# Copies of the sample that are pending when the screenshot is taken.
 COPIES = 40
 
 
@@ -103,7 +103,7 @@ def main() -> int:
             JOB_COLUMNS=COLUMNS,
             SKILL_CACHE_DIR=f"{folder}/skills",
         ) as service:
-            # The first search loads the model: not what a visitor usually meets.
+            # The first search loads the model, which is not the usual case.
             for rank_by in ("similarity", "skills"):
                 service.recommend(skills="python", rank_by=rank_by).raise_for_status()
             take_all(browser, service, url)
@@ -131,7 +131,7 @@ def take_all(browser: Browser, service: Service, url: str) -> None:
 
 
 def moving(page: Page) -> None:
-    """Health, with a backfill under way and its pace known."""
+    """The Health view during a backfill whose rate is known."""
     health(page)
     expect(page.get_by_text("per second, about")).to_be_visible()
     page.wait_for_timeout(11_000)  # some more points of the chart

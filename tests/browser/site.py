@@ -11,7 +11,7 @@ from tests.integration.backfill.script import finish
 from tests.support.postgres import run
 from tests.support.service import ROOT
 
-# What a stranger might write into a job board.
+# Text that a stranger might post on a job board.
 HOSTILE_TEXT = (
     "<img src=x onerror=\"document.title='run'\">,"
     " <script>document.title='run'</script>, \"><b>bold</b>, javascript:alert(1)"

@@ -226,7 +226,7 @@ def test_f130_a_new_search_replaces_a_fetch_of_more_jobs(
     expect(page.locator("#working")).to_be_visible()
     ask(page, "python", "welding", typed="welding")
     expect(page.locator(".job")).to_have_count(10)
-    # Focus is where the visitor types, not at jobs that came late.
+    # Focus stays where the visitor types; late results do not move it.
     expect(page.get_by_role("textbox", name="Skills")).to_be_focused()
     assert len(held) == 1
 

@@ -176,7 +176,7 @@ def test_a_newer_search_aborts_the_older_one(page: Page) -> None:
 
     def hold(route: Route) -> None:
         if '"slow"' in (route.request.post_data or ""):
-            held.append(route)  # answered by nobody
+            held.append(route)  # never answered
         else:
             route.continue_()
 

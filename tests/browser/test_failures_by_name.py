@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.visit import add_skills, ask, settle, visiting
 
-# What the browser itself says on its console about each of these.
+# The browser's own console messages about these failures.
 CONSOLE = ["Failed to load resource", "ERR_", "net::"]
 
 
@@ -90,7 +90,7 @@ def test_f131_a_missing_network_is_reported_until_it_returns(
         add_skills(page, "welding")
         title = page.locator("#problem .notice-title")
         expect(title).to_have_text("No network")
-        # Not only when the countdown has ended: the clock of the page stands still.
+        # Before the countdown ends: the page's clock stands still.
         page.clock.install()
         page.context.set_offline(False)
         page.evaluate("dispatchEvent(new Event('online'))")
@@ -129,7 +129,7 @@ def test_f131_a_page_none_of_whose_scripts_arrives_says_so(
         page.reload()
         broken = page.locator("#broken")
         expect(broken).to_have_css("visibility", "hidden")
-        # Ten seconds of the style sheet's own, brought to their end.
+        # Finish the style sheet's animation of ten seconds.
         broken.evaluate("(e) => e.getAnimations().forEach((each) => each.finish())")
         expect(broken).to_be_visible()
         expect(broken).to_contain_text("The page has not started")

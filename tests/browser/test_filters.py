@@ -127,7 +127,7 @@ def test_more_jobs_follow_in_the_same_order_until_there_are_none(
     for shown in (20, 30):
         more.click()
         expect(page.locator(".job")).to_have_count(shown)
-    # Focus goes on where the new ones begin, and what came is said.
+    # Focus moves to the first new result, and their number is announced.
     expect(page.locator(".job h3").nth(20)).to_be_focused()
     expect(page.locator("#announcer")).to_have_text("10 more jobs, 30 in all.")
     ids = page.locator(".job > .job-head .facts > span:last-child").all_inner_texts()
@@ -162,7 +162,7 @@ def test_without_columns_there_are_no_filters_and_ids_are_titles(
     browser: Browser, plain: str
 ) -> None:
     with visiting(browser, plain) as page:
-        # The service's own ranking is the one that is chosen at first.
+        # The service's default ranking is preselected.
         expect(page.get_by_label("Skill by skill")).to_be_checked()
         ask(page, "dementia care")
         expect(first(page).locator("h3")).to_have_text("Job 17")

@@ -50,7 +50,7 @@ def test_the_bar_moves_while_a_backfill_runs(
         )
         width = page.locator(".part.embedded").evaluate("(part) => part.style.width")
         assert float(width.removesuffix("%")) == pytest.approx(100 * seen[2] / WAITING)
-        # The figures are those of the table when they were counted.
+        # The figures are as old as their count.
         now = run(
             waiting_url, "SELECT count(*) FROM skill_job1 WHERE embedding IS NOT NULL"
         )

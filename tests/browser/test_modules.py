@@ -91,7 +91,11 @@ def test_metrics_are_read_with_their_labels(page: Page) -> None:
         ("sql, sql", ["sql", "sql"], ["sql", "sql"]),
         ("data analysis", ["data", "data analysis"], ["data"]),  # none overlap
         ("cooking", ["welding", ""], []),
-        ("İstanbul tours, sql", ["sql"], ["sql"]),  # İ has two letters in small
+        (
+            "İstanbul tours, sql",
+            ["sql"],
+            ["sql"],
+        ),  # the lower case of İ has two letters
         ("naïve café", ["café"], ["café"]),
     ],
 )

@@ -28,7 +28,7 @@ def test_typed_text_is_shown_unchanged(page: Page) -> None:
 def test_the_content_security_policy_blocks_injected_scripts(
     browser: Browser, site: str
 ) -> None:
-    # The console tells of it, as it should.
+    # The browser logs the violation, as it should.
     with visiting(browser, site, allowed=["requires 'Trusted", "inline"]) as page:
         for mistake in (
             "document.body.innerHTML = '<b>text</b>'",

@@ -31,7 +31,7 @@ def test_enter_a_comma_and_a_paste_make_chips_and_each_only_once(page: Page) -> 
     field.fill("Docker; Cloud (AWS, Azure), SQL")
     assert chips(page) == ["python", "sql", "Docker", "Cloud (AWS, Azure)"]
     expect(field).to_have_value("")
-    # A comma inside of parentheses belongs to the skill.
+    # A comma inside parentheses belongs to the skill.
     field.type("testing (unit, end to end),")
     assert chips(page)[-1] == "testing (unit, end to end)"
 
@@ -65,7 +65,7 @@ def test_a_word_that_becomes_a_chip_is_not_searched_twice(page: Page) -> None:
     skills_field(page).type("beekeeping")
     settle(page)
     skills_field(page).press("Enter")
-    page.clock.fast_forward(5000)  # longer than the page waits before it asks
+    page.clock.fast_forward(5000)  # longer than the page's debounce
     settle(page)
     assert sum(url.endswith("/api/recommend") for url in asked) == 1
 

@@ -30,7 +30,7 @@ expect.set_options(timeout=WITHIN_MS)
 @contextmanager
 def running_browser(program: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # Its own sandbox cannot be built by root, nor in most containers.
+        # Chromium's sandbox fails as root and in most containers.
         browser = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
@@ -50,11 +50,11 @@ def visiting(
     errors: Sequence[str] = (),
     scale: float = 1,
 ) -> Iterator[Page]:
-    """A page of a visitor's own at `url`; fails at the end for any error on the
-    console, any exception, and any request to another origin.
+    """A page in a new browser context at `url`.
 
-    `statuses`: error answers that the test brings about, which the console reports;
-    `allowed`: parts of other messages that it expects; `errors`: of exceptions.
+    Fails at the end for any console error, any exception, and any request to another
+    origin. `statuses`: expected error responses, which the console reports; `allowed`:
+    parts of other expected messages; `errors`: parts of expected exceptions.
     """
     origin = "/".join(url.split("/")[:3]) + "/"
     problems: list[str] = []
@@ -98,8 +98,9 @@ def add_skills(page: Page, *skills: str) -> None:
 
 
 def ask(page: Page, *skills: str, typed: str | None = None) -> None:
-    """Type skills and wait for the answer to all of them; `typed` is the last one
-    where the others are there already.
+    """Type skills and wait for the results of all.
+
+    `typed`: the last skill, if the others are already chips.
     """
     with page.expect_response(lambda r: is_answer_for(r.request, skills)):
         add_skills(page, *([typed] if typed else skills))

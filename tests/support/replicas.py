@@ -34,7 +34,7 @@ class Programs:
 
     @classmethod
     def of(cls, server: Server) -> "Programs":
-        """The programs of the embedded server, readable for its user if we run as root."""
+        """The programs of the embedded server, readable for its user if we are root."""
         return cls(server.handle.bin_path, server.handle.system_user)
 
     def run(

@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 MODEL_DIR = ROOT / "models" / "all-MiniLM-L6-v2"
 WITHIN_S = 120.0
 
-# Without BLAS threads of its own: on a busy machine these wait for one another.
+# One BLAS thread: on a busy machine several wait for one another.
 ENVIRONMENT = {"MODEL_DIR": str(MODEL_DIR), "OPENBLAS_NUM_THREADS": "1"}
 
 Process = subprocess.Popen[str]

@@ -39,7 +39,7 @@ def test_a_worker_renews_its_own_claim_and_no_other(
     its own, and discard the batch.
     """
     add_pending_jobs(database_url, [f"text {n}" for n in range(8)])
-    # Each look at the clock is half a minute later: every slice renews its claim.
+    # The clock advances half a minute per call, so every slice renews its claim.
     clock = count(step=30.0)
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     others: list[int] = []

@@ -193,7 +193,7 @@ def test_f68_rows_that_cannot_be_encoded_go_into_quarantine_and_the_others_finis
         ("2", "The encoder failed with ValueError."),
         ("4", "The encoder failed with ValueError."),
     ]
-    assert rows_of(backfill.run()) == []  # nobody tries them again by himself
+    assert rows_of(backfill.run()) == []  # no worker retries them
 
 
 def test_f68_rows_that_the_database_refuses_go_into_quarantine_too(

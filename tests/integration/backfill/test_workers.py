@@ -163,7 +163,7 @@ def test_a_worker_that_lost_its_claim_stores_nothing(
     taken = iter([True])
 
     def lose_the_claim() -> None:
-        # What the next worker does when it finds the claim expired.
+        # As the next worker does with an expired claim.
         if next(taken, False):
             run(database_url, "DELETE FROM recommender.claim")
 

@@ -45,7 +45,7 @@ CHECKPOINTS = [
         normalize=False,
     ),
     Checkpoint("xlm-max", "xlm-roberta", "unigram", pooling={"pooling_mode": "max"}),
-    # Attention is cut into blocks beyond 362 tokens.
+    # Beyond 362 tokens, attention is computed in blocks.
     Checkpoint("xlm-long", "xlm-roberta", "unigram", max_tokens=600, positions=700),
     Checkpoint("distilbert-mean", "distilbert", pooling=OLD_MEAN),
     Checkpoint("distilbert-cls", "distilbert", layers=3, pooling=OLD_CLS),

@@ -99,7 +99,7 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
     def handle(self) -> None:
-        # The client of a held page may have been killed.
+        # The client of a delayed page may have been killed.
         try:
             super().handle()
         except (BrokenPipeError, ConnectionResetError):

@@ -55,7 +55,7 @@ def test_f108_a_broken_file_is_refused_with_its_line(
 ) -> None:
     file.write_text(text)
     if message is None:
-        # One is exactly the column, the other only nearly.
+        # One matches the column's name exactly, the other except for case.
         assert main(["jobs", str(file)]) == 0
         return
     assert message in refused(file, database_url, capsys)

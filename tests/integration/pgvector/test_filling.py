@@ -66,7 +66,7 @@ def test_a_run_stores_the_vectors_of_what_it_embeds_and_of_what_is_edited_later(
     assert vector is not None
     assert vector @ direction("edited") == pytest.approx(1, abs=1e-3)
 
-    # A vector that is missing is something to do by itself.
+    # A missing vector alone makes a row pending.
     assert backfill.vectors is not None
     assert backfill.vectors.waiting() == 0
     run(vector_url, "UPDATE recommender.job_state SET has_vector = false")
@@ -94,7 +94,7 @@ def test_embeddings_that_others_stored_get_their_vectors_batch_by_batch(
     assert list(filling.run()) == [4, 4, 3]
     assert len(spent) == 3
     assert all(0 < seconds < 60 for seconds in spent)
-    # What points nowhere is not looked at again.
+    # Embeddings without a direction are not read again.
     assert filling.waiting() == 0
     assert list(filling.run()) == []
     assert stored(vector_url)[10] is None

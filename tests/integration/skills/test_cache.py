@@ -103,7 +103,7 @@ def test_the_words_of_each_skill_are_kept_whatever_is_written_again(
     asked = ("bread", "butt", "and", "ship")
     expected = {"bread": [1, 2], "butt": [2], "and": [], "ship": []}
     assert words_in(refreshed(database, cache), *asked) == expected
-    # The same skill comes again, with more: its words are still its own, once.
+    # The same skill is stored again with others: its words are kept, once.
     run(database, "UPDATE recommender.skill SET embedding = embedding")
     add(database, "ship of bread")
     expected = {"bread": [1, 2, 3], "butt": [2], "and": [], "ship": [3]}
@@ -158,7 +158,7 @@ def test_slices_are_kept_when_the_reading_breaks_off(
         refreshed(database, VocabularyCache(tmp_path, version=VERSION))
     vocabulary = refreshed(database, VocabularyCache(tmp_path, version=VERSION))
     assert holds(database, vocabulary, *names)
-    # Twice from where it broke off, never from the start again.
+    # Resumed twice after a failure, never restarted.
     assert len(calls) == 4
     assert calls[2] == calls[3] != calls[0]
 
@@ -289,7 +289,8 @@ def test_a_database_that_went_back_is_read_anew_once_that_is_sure(
     add(database, "a")
     add(database, "b")
     refreshed(database, VocabularyCache(tmp_path, version=VERSION))
-    # As a backup has it: the same vocabulary, an earlier revision, other skills.
+    # As after restoring a backup: the same vocabulary, an earlier revision, other
+    # skills.
     run(database, "ALTER TABLE recommender.skill DISABLE TRIGGER new_vocabulary")
     run(database, "DELETE FROM recommender.skill WHERE skill = 'b'")
     run(database, "UPDATE recommender.skill_vocabulary SET revision = 1")

@@ -1,4 +1,4 @@
-"""The hybrid ranking through Postgres, against one that knows the formula only."""
+"""The hybrid ranking through Postgres, compared with the reference implementation."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ def test_the_ranking_equals_the_naive_one_whoever_shares_the_batch(
     naive = NaiveHybrid(
         BlendEncoder(), {id_: NaiveRow(text) for id_, text in jobs.items()}
     )
-    # Words that the board does not have leave some of a question open.
+    # Words that no job has leave a share of the query open.
     asked = [*texts(20, seed=2).values(), "aword1 unheard, of", "unheard of this board"]
     queries = [question(n % 12 + 3, text) for n, text in enumerate(asked)]
 
@@ -227,7 +227,7 @@ def test_users_without_skills_get_a_remark_and_unknown_ones_an_error(
 def test_a_stored_user_is_ranked_as_the_same_text(
     database: Database, tmp_path: Path
 ) -> None:
-    """Skills that only users have are none of the board's."""
+    """Skills that only users have are not among those of the jobs."""
     insert(database, "skill_job1", texts(40, seed=8))
     insert(database, "users", {7: "aword1 unheard, of bword2"})
     fill(database, BlendEncoder())

@@ -23,11 +23,11 @@ def url(postgres: Server) -> Iterator[str]:
         yield url
 
 
-# Where the files of the vocabulary cannot be, and how the service is started.
+# A folder that cannot hold the vocabulary's files, and how to start the service.
 PLACES: dict[str, tuple[str, Sequence[str]]] = {
     "below a file": ("{folder}/log/cache", ()),
     "on a file system that takes no folder": ("/proc/cache", ()),
-    # As on a disk that is full: 60 vectors are larger than this.
+    # As on a full disk: 60 vectors are larger than this.
     "where there is no room": ("{folder}/cache", ("prlimit", "--fsize=20000")),
 }
 

@@ -139,7 +139,7 @@ def test_an_answer_stands_without_reasons_where_these_fail_together(
     assert answers[0].detail == ("The explanations are missing. The database is away.")
     assert caplog.messages == ["answered without explanations: The database is away."]
     assert answers[1] is UNKNOWN
-    # What was to be said before is said.
+    # The detail of the ranking is kept.
     assert isinstance(answers[2], RecommendResponse)
     assert answers[2].detail == "This user has no skills to match."
 

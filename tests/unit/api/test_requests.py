@@ -1,4 +1,4 @@
-"""Bodies of requests: which values are taken, as what, and which are refused."""
+"""Request bodies: accepted and rejected values, and their parsed form."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.ranking.registry import RANKINGS
 
 
 def refused(kind: type[BaseModel], **body: Any) -> tuple[tuple[Any, ...], str]:
-    """Where the only fault is, and its reason."""
+    """The location and reason of the only error."""
     with pytest.raises(ValidationError) as raised:
         kind.model_validate(body)
     (fault,) = raised.value.errors()

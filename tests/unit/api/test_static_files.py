@@ -97,7 +97,7 @@ def test_only_the_pages_files_are_served(client: TestClient, path: str) -> None:
     ],
 )
 def test_a_file_has_its_type(client: TestClient, name: str, kind: str) -> None:
-    # Browsers are told not to guess: a script of another type is not run.
+    # With `nosniff`, browsers do not run a script of another type.
     assert client.get(f"/static/x/{name}").headers["Content-Type"] == kind
 
 
@@ -112,7 +112,7 @@ def test_the_version_is_that_of_the_contents(tmp_path: Path) -> None:
 
 def test_the_index_preloads_every_module_that_main_leads_to() -> None:
     preloaded = re.findall(r'rel="modulepreload" href="static/VERSION/([^"]+)"', INDEX)
-    # watch.js is no module: it tells of modules that cannot be loaded.
+    # watch.js is not a module: it reports modules that fail to load.
     assert sorted([*preloaded, "main.js", "watch.js"]) == SCRIPTS
 
 

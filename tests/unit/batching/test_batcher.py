@@ -196,7 +196,7 @@ def test_f55_cancelling_at_completion_does_not_affect_other_callers() -> None:
             leaving, staying = await ask(
                 batcher, Asked(f"l{number}"), Asked(f"s{number}")
             )
-            # Now or a few turns of the loop later: before, at and after the end.
+            # After 0 to a few iterations of the loop: before, at and after the end.
             for _ in range(number % 7):
                 await asyncio.sleep(0)
             leaving.cancel()

@@ -1,4 +1,4 @@
-"""What a caller pays of its rate for a request."""
+"""The units that a request costs its caller."""
 
 from app.batching.caller import CALLER, NOBODY, Caller
 from app.errors import RateLimitedError
@@ -20,7 +20,7 @@ class Rate:
 def test_only_what_goes_beyond_what_was_paid_is_charged() -> None:
     rate = Rate()
     caller = Caller("key", rate)
-    for units in (1, 2, 5, 5, 3):  # one was paid when the request arrived
+    for units in (1, 2, 5, 5, 3):  # one was charged when the request arrived
         caller.pay(units)
     assert rate.charged == [(1, 2), (2, 5)]
 

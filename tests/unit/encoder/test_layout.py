@@ -167,7 +167,7 @@ ONLY = "only BERT, DistilBERT and XLM-RoBERTa are."
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        # A T5 says its sizes in other words: its name comes first.
+        # T5 has other names for its sizes: its type is checked first.
         (
             {"config.json": {"model_type": "t5", "d_model": 768}},
             f"T5 is not supported: {ONLY}",

@@ -13,7 +13,7 @@ from app.errors import ModelUnavailableError
 MAX_TOKENS = 256
 CLS, UNK, SEP = 101, 100, 102
 
-# Reads the high-water mark of a process that has seen nothing but this text.
+# Prints the peak memory of a process that has only tokenized this text.
 MEASURE = """
 import sys
 from pathlib import Path
@@ -88,7 +88,8 @@ def test_the_ids_are_those_of_the_whole_text_truncated(
 def test_a_run_longer_than_67584_characters_is_cut_inside(
     word_pieces: WordPieces,
 ) -> None:
-    # Exactly, it would be one unknown word. The bound on memory is worth the second.
+    # Exact tokenization gives one unknown word. Bounded memory is worth the second
+    # token.
     assert word_pieces.ids("a" * 67_585) == [CLS, UNK, word_pieces.ids("a")[1], SEP]
 
 

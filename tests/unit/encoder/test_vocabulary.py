@@ -34,7 +34,7 @@ def vocabulary(*tokens: str) -> TokenVocabulary:
         (["é", "##è"], "éè", [1, 2]),
         (["é"], "è", [UNKNOWN]),  # the first byte of two is the same
         (["a", "##a"], "a" * 100, [1, *[2] * 99]),
-        (["a", "##a"], "a" * 101, [UNKNOWN]),  # BERT looks at no longer word
+        (["a", "##a"], "a" * 101, [UNKNOWN]),  # BERT's limit of a word
     ],
 )
 def test_a_word_becomes_its_longest_tokens(

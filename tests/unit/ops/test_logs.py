@@ -75,7 +75,7 @@ def test_an_error_is_its_types_and_places_each_once() -> None:
     assert (first, cause) == ("builtins.RuntimeError", "builtins.ValueError")
     assert place.startswith(f"  at {__file__}:")
     assert place.endswith(" in failure")
-    # A cause that goes round in a circle.
+    # A cyclic chain of causes.
     assert error.__cause__ is not None
     error.__cause__.__cause__ = error
     assert len(list(describe_error(error))) == 3
@@ -109,7 +109,7 @@ def test_what_json_does_not_know_is_written_as_text() -> None:
 
 @pytest.fixture
 def loggers() -> Iterator[list[logging.Logger]]:
-    """The root and those of uvicorn, put back as they were."""
+    """The root logger and those of uvicorn, restored at the end."""
     found = [logging.getLogger(n) for n in ("", "uvicorn", "uvicorn.access")]
     before = [(each.handlers[:], each.level, each.propagate) for each in found]
     yield found

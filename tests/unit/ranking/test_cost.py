@@ -1,4 +1,4 @@
-"""What queries may have to encode, as it is told before they wait."""
+"""The number of texts that queries may have to encode, estimated on arrival."""
 
 import pytest
 
@@ -20,7 +20,7 @@ LONG = "a, " * (MAX_COUNTED_CHARS // 3)
         (profile_query(text="a, b, c"), 1),
         (profile_query(text="a, b, c", ranking="skills"), 4),
         (profile_query(text="a, A, b", ranking="skills"), 3),
-        # To the limit it is split, beyond it counts as full.
+        # Texts up to the limit are split; longer ones count as full.
         (profile_query(text=LONG.ljust(MAX_COUNTED_CHARS), ranking="skills"), 2),
         (
             profile_query(text=LONG.ljust(MAX_COUNTED_CHARS + 1), ranking="skills"),

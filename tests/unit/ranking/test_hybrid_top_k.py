@@ -1,4 +1,4 @@
-"""Scores of all parts at once, over rows in memory, against the formula in loops."""
+"""The hybrid score over rows in memory, compared with the formula in loops."""
 
 import random
 from collections.abc import Sequence

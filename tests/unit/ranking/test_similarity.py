@@ -154,7 +154,7 @@ def test_jobs_like_a_job_are_the_others_with_their_scores(
             if row[0] != number
         ]
         assert shown(result) == others[:top_k]
-        # Nothing is pending for an answer that has no next page either.
+        # No pending rows are counted for a page without a next one either.
         assert (result.pending, result.next_cursor) == (0, None)
         assert result.analyzed == len(TEXTS)
     for place in (1, 3):
@@ -197,7 +197,7 @@ def test_users_for_a_job_are_shown_with_their_texts_and_no_columns(
 def test_the_observer_gets_the_timings_of_a_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Each part takes a second more than the one before.
+    # Each stage takes a second longer than the one before.
     moments = iter([0.0, 1.0, 10.0, 12.0])
     ranked = similarity_ranking(
         TablesInMemory(), monkeypatch, observer=(observer := Observer())
@@ -219,7 +219,7 @@ def test_the_catalogue_is_read_once_unless_columns_are_offered(
         ranked = similarity_ranking(tables, monkeypatch, job_columns=columns)
         for _ in range(3):
             rank(ranked, [query])
-        # Counting what is pending, once, may read it as well.
+        # Counting pending rows, once, may read it as well.
         assert set(tables.catalogues_read) == {columns}
         assert reads <= len(tables.catalogues_read) <= reads + (reads > 1)
         assert tables.counted == 1

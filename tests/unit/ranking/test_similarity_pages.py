@@ -66,7 +66,7 @@ def test_a_cursor_is_valid_for_its_own_query_only(
         profile_query(2, user_id=1, filters=(AnyOf("place", ("Bern",)),)),
     ]
     for other in others:
-        # The error is this query's own: beside it another one is answered.
+        # Only this query fails; another one of the batch succeeds.
         refused, fine = rank(ranked, [after(other, page.next_cursor), other])
         assert isinstance(refused, InvalidInputError)
         assert "belongs to another query" in str(refused)

@@ -1,4 +1,4 @@
-"""What an answer shows of a column's value, and how a statement selects it."""
+"""Columns in responses and in SELECT lists."""
 
 from typing import Any
 

@@ -65,13 +65,15 @@ def test_f124_a_full_bucket_pays_for_a_request_of_any_cost_and_owes_the_rest() -
     buckets = TokenBuckets(6, clock=clock)  # one every ten seconds
 
     def request(units: int) -> int:
-        """As the edge does: one unit on arrival, then the others."""
+        """Charge as the middleware and the routes do: one unit on arrival, then the
+        rest.
+        """
         return buckets.wait_s(b"a") or buckets.wait_s(b"a", units, paid=1)
 
     assert request(64) == 0
     assert buckets.wait_s(b"a") == 590  # 58 are owed
     clock.now += 580 + 50
-    # Only a full bucket pays; who waits as long as it says is served.
+    # Only a full bucket pays; after the announced wait the caller is served.
     wait_s = request(64)
     assert wait_s == 20  # one unit was paid on arrival
     clock.now += wait_s

@@ -22,7 +22,7 @@ Rows = Sequence[Sequence[int]]
 
 
 def themed(count: int, seed: int) -> NDArray[np.float32]:
-    """(count, 384) of unit length, around five themes: near ones, the same, others."""
+    """(count, 384) of unit length around five themes, some equal, some unrelated."""
     rng = np.random.default_rng(seed)
     themes = np.random.default_rng(5).standard_normal((5, 384))
     spread = rng.choice([0.0, 0.3, 0.7], (count, 1))
@@ -80,7 +80,7 @@ def by_hand(
 
 
 def assert_alike(found: Sequence[Scored], expected: Sequence[Scored]) -> None:
-    """The last digit may be rounded either way: the sums have another order."""
+    """Check ids and scores; the last digit may differ, as sums have another order."""
     assert [row.id for row in found] == [row.id for row in expected]
     for one, other in zip(found, expected, strict=True):
         assert one.score == pytest.approx(other.score, abs=1.1e-6)
@@ -110,7 +110,7 @@ def test_the_best_are_those_of_all_scored_one_by_one(
     vocabulary = vocabulary_of(themed(30, seed))
     rows = lists(count, 30, seed + 1)
     asked = themed(sum(sizes), seed + 2)
-    # Skills of several queries lie in any order, and one may be of two queries.
+    # Skills of several queries are in any order, and two queries may share one.
     columns = np.split(rng.permutation(sum(sizes)), np.cumsum(sizes)[:-1])
     columns.append(columns[0])
     top_k = [int(k) for k in rng.integers(1, 12, len(columns))]
@@ -148,7 +148,7 @@ def test_pages_go_on_where_the_page_before_ended_and_leave_out_what_is_excluded(
     rows = lists(70, 30, 4)
     asked, columns = themed(3, 5), [np.arange(3)]
     expected = by_hand(vocabulary, asked, np.full(3, 1 / 3), rows, LENGTH_PENALTY)
-    # No neighbours whose order rounding decides.
+    # No neighbours whose order depends on rounding.
     pages: list[Scored] = []
     while len(pages) < len(rows):
         bounds = Bounds(after=pages[-1] if pages else None)
@@ -167,7 +167,7 @@ def test_pages_go_on_where_the_page_before_ended_and_leave_out_what_is_excluded(
 @pytest.mark.parametrize("count", [255, 256, 257, 600])
 def test_many_that_fit_alike_go_by_coverage_and_then_by_id(count: int) -> None:
     vocabulary = vocabulary_of(themed(40, 7))
-    # All have skill 3; every third something else besides, which covers less.
+    # All have skill 3; every third has another skill too, which lowers its coverage.
     rows = [[3, 9] if n % 3 == 0 else [3] for n in range(count)]
     wanted = vocabulary.exact[[3, 9]]
     asked = SkillQueries(wanted, [np.array([0])], [count], length_penalty=0.0)

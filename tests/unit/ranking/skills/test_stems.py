@@ -52,8 +52,8 @@ def test_a_short_word_stays_whole(word: str) -> None:
     assert stem(word) == word
 
 
-# Where this differs, raise STEMS_VERSION and write both down here: caches keep what the
-# version before gave otherwise.
+# If this fails, raise STEMS_VERSION and update both here: caches keep the stems of the
+# version before.
 KNOWN = (1, "673c845745f958f9")
 
 

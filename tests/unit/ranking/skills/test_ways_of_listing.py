@@ -63,7 +63,7 @@ def test_f111_text_that_only_looks_like_a_literal_is_unchanged() -> None:
         "Cloud (AWS, Azure)", "O'Reilly",
     ]  # fmt: skip
     assert names('{"C\\"x", "a\\\\b"}') == ['C"x', "a\\b"]
-    # What stands in brackets inside of a remark is a part of it.
+    # Brackets inside a remark are part of it.
     assert names("(see [a], {b})") == ["see [a]", "{b}"]
     # Escapes of Python, whose strings JSON does not read.
     assert names("['Pyth\\x6fn', 'C\\u002b\\u002B', 'R\\&D', 'a\\tb']") == [
@@ -90,7 +90,7 @@ def test_f111_a_dash_or_an_asterisk_is_a_bullet_where_an_item_begins(
     wanted = ["Python", "end-to-end tests", "C++"]
     assert names(f"{marker} " + f"\n{marker} ".join(wanted)) == wanted
     assert names(f"Skills:\n  {marker}  " + f"\n  {marker}  ".join(wanted)) == wanted
-    # Inside an item they are none.
+    # Inside an item they are not bullets.
     assert names("Java - Spring, C++, T-SQL") == ["Java - Spring", "C++", "T-SQL"]
 
 
@@ -152,7 +152,7 @@ def test_f111_a_label_before_skills_is_no_skill(label: str) -> None:
 def test_f111_each_part_of_a_text_may_have_its_label() -> None:
     text = "Languages: Python, Java; Databases: Postgres. Nice to have: Git, Docker."
     assert names(text) == ["Python", "Java", "Postgres", "Git", "Docker"]
-    # Words that are no label's stay: they are part of the name.
+    # Other words are kept: they are part of the name.
     assert names("1C: Enterprise, AWS: Lambda, Tools") == [
         "1C: Enterprise", "AWS: Lambda", "Tools",
     ]  # fmt: skip
@@ -174,7 +174,7 @@ def test_f111_each_part_of_a_text_may_have_its_label() -> None:
         ("&lt;li&gt;R&amp;amp;D&lt;/li&gt;", ["R&D"]),
         ("&bull; Python &middot; SQL &#8226; R", ["Python", "SQL", "R"]),
         ("<!-- a, b -->Python<script>var a, b</script>", ["Python"]),
-        # No tags and no entities.
+        # Neither tags nor entities.
         (
             "List<String>, a < b, C#; R&D; M&M;",
             ["List<String>", "a < b", "C#", "R&D", "M&M"],

@@ -22,7 +22,7 @@ SOUND = (
     "postgresql://",
 )
 FAULTS = (
-    # Another program's scheme.
+    # Schemes of other programs.
     (
         "postgresql+psycopg2://u:{}@h/n",
         'its scheme is "postgresql+psycopg2://"; replace',
@@ -37,7 +37,7 @@ FAULTS = (
     ("u:{}@h:5432/n", "it does not begin with postgresql://"),
     ("//u:{}@h:5432/n", "it does not begin with postgresql://"),
     ("{}", "it does not begin with postgresql://"),
-    # What stands around it.
+    # Text around the URL.
     ('"postgresql://u:{}@h/n"', "it is in quotes; remove them"),
     ("'postgresql://u:{}@h/n'", "it is in quotes; remove them"),
     ("“postgresql://u:{}@h/n”", "it is in quotes; remove them"),
@@ -48,7 +48,7 @@ FAULTS = (
     (" postgresql://u:{}@h/n", "a space or a line break; remove it"),
     ("postgresql://u:{}@h/n\n", "a space or a line break; remove it"),
     ("postgresql://u:{}@h\n/n", "a line break or a tab; remove it"),
-    # Parameters of other programs.
+    # Parameters of other clients.
     (
         "postgresql://u:{}@h/n?pgbouncer=true",
         'know the parameter "pgbouncer"; remove it',
@@ -139,7 +139,7 @@ PRIMARY = {"target_session_attrs": "read-write", "load_balance_hosts": "disable"
             "postgresql:///name?hostaddr=10.0.0.1,10.0.0.2",
             {"dbname": "name", "hostaddr": "10.0.0.1,10.0.0.2"},
         ),
-        # One name may stand for several hosts.
+        # One name may resolve to several servers.
         (
             "postgresql://all/name?target_session_attrs=any",
             {"host": "all", "dbname": "name"},

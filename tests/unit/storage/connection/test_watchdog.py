@@ -70,8 +70,8 @@ def test_f105_a_reused_descriptor_is_not_shut_down(
     ours, other = stalled(), stalled()
     number = ours.fileno()
     with watchdog.watch(number, Deadline.after(0.0)):
-        # libpq closes its socket in the middle of a statement, and the system gives
-        # the number to the next who opens something.
+        # libpq closes its socket during a statement, and the system reuses the file
+        # descriptor.
         ours.close()
         os.dup2(other.fileno(), number)
         with socket.socket(fileno=number) as reused:

@@ -83,7 +83,7 @@ def test_embeddings_that_spell_heads_start_no_record(kind: Kind) -> None:
     head = np.frombuffer(struct.pack("<I", ENTRY_FIRST_WORD), "<f4")[0]
     id_ = id_bytes(kind, 1)
     spelled = record(id_, [7], float(head))
-    # Each word of it looks like the first of a record, and one like the spare field.
+    # Each word looks like the start of a record, and one like the spare field.
     at = spelled.index(struct.pack("<I", ENTRY_FIRST_WORD), 8)
     offset = (6 + len(id_)) // 4 * 4 + 4
     spelled = (

@@ -21,7 +21,7 @@ from app.storage.copy.skill_ids import (
 HEADER = SIGNATURE + struct.pack(">II", 0, 0)
 Row = tuple[object, list[int]]
 
-# Ids that look like the words of a record's head are as likely as all others.
+# Ids that look like words of a record's header are as likely as all others.
 SKILL_IDS = st.one_of(
     st.integers(1, 2**31 - 1), st.sampled_from([FIRST_WORD, SPARE_WORD, 2048, 1])
 )
