@@ -37,6 +37,9 @@ def vectors(count: int) -> np.ndarray:
     return np.random.default_rng(7).standard_normal((count, 384)).astype(np.float32)
 
 
+ROW = vectors(1)[0]
+
+
 def encoded_ids(kind: Kind, count: int) -> list[bytes]:
     if kind == "integer":
         return [struct.pack(">q", 3 - n) for n in range(count)]
@@ -83,12 +86,24 @@ def test_records_survive_any_cut_of_the_stream(
     np.testing.assert_array_equal(np.array(got_rows).reshape(-1, 384), rows)
 
 
-def test_every_boundary_inside_a_header_and_a_record_is_one_too() -> None:
-    stream = HEADER + record(struct.pack(">q", 5), vectors(1)[0]) + END_OF_DATA
+@pytest.mark.parametrize(
+    ("kind", "raw", "id_"),
+    [("integer", struct.pack(">q", 5), 5), ("text", b"job-5", b"job-5")],
+)
+def test_every_boundary_inside_a_header_and_a_record_is_one_too(
+    kind: Kind, raw: bytes, id_: object
+) -> None:
+    stream = HEADER + record(raw, vectors(1)[0]) + END_OF_DATA
     for cut in range(len(stream) + 1):
-        batches, finished = read("integer", stream, [cut])
+        batches, finished = read(kind, stream, [cut])
         assert finished
-        assert [batch.ids.tolist() for batch in batches] == [[5]]
+        assert [batch.ids.tolist() for batch in batches] == [[id_]]
+
+
+def test_integers_are_of_the_processors_own_byte_order() -> None:
+    (batch,), _ = read("integer", HEADER + record(struct.pack(">q", 5), ROW), [])
+    assert batch.ids.dtype == np.dtype(np.int64)
+    assert batch.ids.dtype.isnative
 
 
 def test_a_stream_that_ends_inside_a_record_is_not_finished() -> None:
@@ -113,14 +128,18 @@ def test_a_stream_in_another_format_is_refused() -> None:
 def test_a_record_with_another_number_of_fields_is_refused(kind: Kind) -> None:
     wrong = bytearray(record(struct.pack(">q", 5), vectors(1)[0]))
     wrong[1] = 2
-    with pytest.raises(ValueError, match="unexpected number of fields"):
+    with pytest.raises(
+        ValueError, match=r"^a COPY record has an unexpected number of fields$"
+    ):
         read(kind, HEADER + wrong + END_OF_DATA, [])
 
 
 def test_an_embedding_of_another_length_is_refused() -> None:
     wrong = record(struct.pack(">q", 5), vectors(1)[0])
     wrong = wrong[:20] + struct.pack(">i", 1532) + wrong[24:]
-    with pytest.raises(ValueError, match="embedding of unexpected length"):
+    with pytest.raises(
+        ValueError, match=r"^a COPY record has an embedding of unexpected length$"
+    ):
         read("integer", HEADER + wrong + END_OF_DATA, [])
 
 
