@@ -9,7 +9,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.api.errors import add_error_handlers
-from app.api.static_files import WEB_FOLDER, build_page, folder_version
+from app.api.static_files import (
+    WEB_FOLDER,
+    build_page,
+    folder_version,
+    ranking_choices,
+)
 from app.ranking.registry import RANKINGS
 
 INDEX = (WEB_FOLDER / "index.html").read_text()
@@ -23,6 +28,12 @@ def client() -> Iterator[TestClient]:
     app.include_router(build_page())
     with TestClient(app) as client:
         yield client
+
+
+def test_the_page_is_no_part_of_the_openapi_document() -> None:
+    app = FastAPI()
+    app.include_router(build_page())
+    assert app.openapi()["paths"] == {}
 
 
 def test_the_index_names_the_version_of_its_files(client: TestClient) -> None:
@@ -43,6 +54,8 @@ def test_a_visitor_may_choose_every_ranking_of_the_registry(client: TestClient) 
         client.get("/").text,
     )
     assert [name for name, _ in offered] == list(RANKINGS)
+    between = re.findall(r"</label>([^<]*)<label><input", ranking_choices())
+    assert [text.strip() for text in between] == [""] * (len(RANKINGS) - 1)
     assert [bool(checked) for _, checked in offered] == [True] + [False] * (
         len(RANKINGS) - 1
     )
@@ -55,6 +68,8 @@ def test_an_unchanged_index_page_is_a_304(
     assert first.headers["Cache-Control"] == "no-cache"
     again = client.get("/", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
+    for name in ("ETag", "Cache-Control"):
+        assert again.headers[name] == first.headers[name]
     old = client.get("/", headers={"If-None-Match": '"another"'})
     assert (old.status_code, old.content) == (200, first.content)
 
@@ -104,6 +119,7 @@ def test_a_file_has_its_type(client: TestClient, name: str, kind: str) -> None:
 def test_the_version_is_that_of_the_contents(tmp_path: Path) -> None:
     (tmp_path / "main.js").write_text("1")
     first = folder_version(tmp_path)
+    assert re.fullmatch(r"[0-9a-f]{16}", first)
     (tmp_path / "notes.txt").write_text("not served")
     assert folder_version(tmp_path) == first
     (tmp_path / "main.js").write_text("2")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.batching.batcher import Batcher, BatchScope
+from app.batching.batcher import RUNNING, Batcher, BatchScope
 from app.batching.cost import SLICE_TEXTS
 from app.batching.sliced_encoder import SlicedEncoder
 from app.deadline import Deadline
-from app.errors import AppError
+from app.errors import AppError, DeadlineExceededError
 from tests.support.batching import only
 
 TEXTS = [str(n) for n in range(5 * SLICE_TEXTS + 1)]
@@ -79,3 +79,25 @@ def test_f103_nothing_is_encoded_for_a_request_that_is_over(leaves: bool) -> Non
     asyncio.run(story())
     batching.close()
     assert encoder.seen == TEXTS[:SLICE_TEXTS]
+
+
+@pytest.mark.parametrize(
+    ("deadline", "abandoned", "message"),
+    [
+        (0.0, False, "The deadline passed while encoding; try again in a moment."),
+        (60.0, True, "Nobody waits for these texts any more."),
+    ],
+)
+def test_a_batch_that_is_over_says_why_nothing_was_encoded(
+    *, deadline: float, abandoned: bool, message: str
+) -> None:
+    encoder = SlowEncoder(slices=100)
+    scope = BatchScope(Deadline.after(deadline), abandoned=lambda: abandoned)
+    token = RUNNING.set(scope)
+    try:
+        with pytest.raises(DeadlineExceededError) as raised:
+            SlicedEncoder(encoder).encode(TEXTS)
+    finally:
+        RUNNING.reset(token)
+    assert str(raised.value) == message
+    assert encoder.seen == []
