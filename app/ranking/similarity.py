@@ -58,20 +58,20 @@ class SimilarityRanking:
         with self._context.database.snapshot(scope.deadline) as transaction:
             catalogue = self._read_catalogue(transaction)
             prepared = self._prepare(transaction, catalogue, key, queries)
-            asked = {n: p for n, p in enumerate(prepared) if isinstance(p, CosineQuery)}
+            valid = {n: p for n, p in enumerate(prepared) if isinstance(p, CosineQuery)}
             with watch("encode"):
-                vectors = self._embed(list(asked.values()))
+                vectors = self._embed(list(valid.values()))
             pending = 0 if key.source == "job" else self._pending(transaction)
             with watch("scan"):
                 found = self._context.retrieval.search(
                     transaction,
                     catalogue,
                     SearchRequest(
-                        key, [_with_lookahead(queries[n]) for n in asked], vectors
+                        key, [_with_lookahead(queries[n]) for n in valid], vectors
                     ),
                     scope,
                 )
-                pages = _pages(catalogue, key, queries, asked, found)
+                pages = _pages(catalogue, key, queries, valid, found)
                 texts = self._texts(transaction, catalogue, key, pages)
         if self._context.observer:
             self._context.observer.batch_done(
@@ -104,9 +104,9 @@ class SimilarityRanking:
         prepare = prepare_jobs if key.source == "job" else prepare_profiles
         return prepare(transaction, catalogue, queries, version=self._version)
 
-    def _embed(self, asked: Sequence[CosineQuery]) -> NDArray[np.float32]:
+    def _embed(self, prepared: Sequence[CosineQuery]) -> NDArray[np.float32]:
         """(q, dimension): stored embeddings, and encoded texts."""
-        vectors = [each.vector for each in asked]
+        vectors = [query.vector for query in prepared]
         texts = [vector for vector in vectors if isinstance(vector, str)]
         encoded = iter(self._encoder.encode(texts) if texts else ())
         rows = [next(encoded) if isinstance(v, str) else v for v in vectors]
@@ -140,18 +140,18 @@ def _pages(
     catalogue: Catalogue,
     key: BatchKey,
     queries: Sequence[Query],
-    asked: Mapping[int, CosineQuery],
+    valid: Mapping[int, CosineQuery],
     found: SearchResult,
 ) -> dict[int, Page]:
     """The page of each answered query, by its number."""
     column = id_column(catalogue, key)
     pages = {}
-    for n, ranked in zip(asked, found.ranked, strict=True):
-        top_k, own = queries[n].top_k, asked[n]
+    for n, ranked in zip(valid, found.ranked, strict=True):
+        top_k, query = queries[n].top_k, valid[n]
         pages[n] = (
-            without_itself(ranked, own, top_k, key, column)
+            without_itself(ranked, query, top_k, key, column)
             if key.source == "job"
-            else page_of(ranked, top_k, column, own.query_hash)
+            else page_of(ranked, top_k, column, query.query_hash)
         )
     return pages
 

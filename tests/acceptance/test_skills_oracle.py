@@ -27,10 +27,10 @@ JOBS, USERS, TOP_N = 5000, 200, 10
 AT_ONCE = 20
 # float32 leaves its last digits to the order of additions: jobs nearer than half a
 # published digit may change places.
-MOST_DIFFERENT = USERS // 200
+MAX_DIFFERENT = USERS // 200
 # The last bit of a vector, float32 in one and float64 in the other, may turn one of the
 # roundings that the weights come from: 3e-6 was seen, 1e-6 with real texts.
-MOST_OFF = 5e-6
+MAX_ERROR = 5e-6
 
 
 def compare(
@@ -86,8 +86,8 @@ def test_real_postings_for_real_users_equal_the_naive_ranking(
     jobs = dict(islice(column(real_data / "jobs_real.csv", "job_id").items(), JOBS))
     users = rng.sample([*column(real_data / "users_open.csv", "user_id").values()], 200)
     differ, off = compare(database, encoder, tmp_path, jobs, users)
-    assert differ <= MOST_DIFFERENT
-    assert off <= MOST_OFF
+    assert differ <= MAX_DIFFERENT
+    assert off <= MAX_ERROR
 
 
 def test_texts_of_our_own_equal_the_naive_ranking(
@@ -106,5 +106,5 @@ def test_texts_of_our_own_equal_the_naive_ranking(
     jobs = {id_: text() for id_ in rng.sample(range(10_000), 1000)}
     users = [text() for _ in range(USERS)]
     differ, off = compare(database, BlendEncoder(), tmp_path, jobs, users)
-    assert differ <= MOST_DIFFERENT
-    assert off <= MOST_OFF
+    assert differ <= MAX_DIFFERENT
+    assert off <= MAX_ERROR

@@ -43,7 +43,7 @@ HYBRID_WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.2)
 WORD_RARITY = 0.5
 
 # Avoids a division by zero without words.
-LEAST_SUM = 1e-12
+MIN_SUM = 1e-12
 
 # A query's skill is unknown if the most similar skill of all jobs has this similarity.
 UNKNOWN = 0.5
@@ -84,7 +84,7 @@ def word_shares(frequency: Scores, *, jobs: int) -> Scores:
     if not jobs:
         return np.full(len(frequency), 1 / max(1, len(frequency)))
     rare = np.log(1 + jobs / (1 + frequency)) ** WORD_RARITY
-    shares: Scores = rare / max(rare.sum(), LEAST_SUM)
+    shares: Scores = rare / max(rare.sum(), MIN_SUM)
     return shares
 
 

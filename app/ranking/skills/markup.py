@@ -34,7 +34,7 @@ ENTITY = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE
 )
 # Texts may be escaped twice.
-MOST_ROUNDS = 3
+MAX_ROUNDS = 3
 
 
 def plain_text(text: str) -> str:
@@ -43,7 +43,7 @@ def plain_text(text: str) -> str:
     >>> plain_text("<ul><li>R&amp;D</li><li><b>C++</b></li></ul>").split()
     ['R&D', 'C++']
     """
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         plain = _without_tags(ENTITY.sub(_character, text))
         if plain == text:
             break

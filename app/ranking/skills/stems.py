@@ -25,7 +25,7 @@ STOP_WORDS = frozenset(_STOP_TEXT.split())
 STEMS_VERSION = 1
 
 # Shorter words keep their ending.
-LEAST_STEM = 3
+MIN_STEM_LETTERS = 3
 ENDINGS = ("ings", "ing", "ers", "ies", "ed", "er", "es", "s", "e", "y")
 
 
@@ -42,7 +42,7 @@ def words_of(text: str) -> list[str]:
 def stem(word: str) -> str:
     """A word without its English ending, for comparison only."""
     for ending in ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= LEAST_STEM:
+        if word.endswith(ending) and len(word) - len(ending) >= MIN_STEM_LETTERS:
             return word[: -len(ending)]
     return word
 

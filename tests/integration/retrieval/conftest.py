@@ -24,7 +24,7 @@ from tests.support.rows import VERSION
 
 JOBS = 360
 # The number of rows that an index may miss in some dozens of results.
-LEAST_RECALL = 0.95
+MIN_RECALL = 0.95
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Exercise:
             assert len(rows) == len(best) or may_miss
             hits += len(set(rows) & set(best))
             wanted += len(best)
-        assert hits >= LEAST_RECALL * wanted
+        assert hits >= MIN_RECALL * wanted
         return found
 
     def restarted(self) -> "Exercise":

@@ -28,7 +28,7 @@ from tests.support.skills import fill, forget_counts
 
 WORDS = [f"{letter}word{n}" for letter in "abc" for n in range(12)]
 # float32 leaves the last digits of a similarity to its rounding.
-MOST_OFF = 2e-6
+MAX_ERROR = 2e-6
 
 
 def texts(count: int, *, seed: int) -> dict[int, str]:
@@ -60,13 +60,13 @@ def scores_of(result: Result) -> list[tuple[Any, Any]]:
 def assert_equal(
     got: Sequence[tuple[object, float]], expected: Sequence[tuple[int, float]]
 ) -> None:
-    assert [s for _, s in got] == pytest.approx([s for _, s in expected], abs=MOST_OFF)
+    assert [s for _, s in got] == pytest.approx([s for _, s in expected], abs=MAX_ERROR)
     # Neighbours nearer than the rounding may change places.
     clear = [
         id_
         for n, (id_, score) in enumerate(expected)
         if all(
-            abs(score - other) > MOST_OFF or score == other
+            abs(score - other) > MAX_ERROR or score == other
             for _, other in expected[max(0, n - 1) : n + 2]
         )
     ]
