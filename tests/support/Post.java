@@ -1,5 +1,5 @@
-// Posts bodies by the JDK's own client, which offers h2c unless it is told not to.
-// java Post.java URL BODY...: prints the status and the answer of each, a line each.
+// Posts bodies with the JDK's HTTP client, which offers h2c by default.
+// java Post.java URL BODY...: prints the status and body of each response, one a line.
 
 import java.net.URI;
 import java.net.http.HttpClient;
