@@ -78,4 +78,4 @@ def _prepare(
         cursor.check(query.constraints.after, query_hash)
     except InvalidInputError as error:
         return error
-    return CosineQuery(vector, query_hash, key)
+    return CosineQuery(vector, query_hash)

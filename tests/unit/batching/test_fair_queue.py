@@ -168,7 +168,9 @@ def test_a_request_taken_back_leaves_the_turns_of_the_callers_others(
     left = request(loop, "me", encodings=64, key=2)
     waiting.push(left)
     waiting.remove(left)
-    # The one that still waits counts for the next.
+    # The one that still waits keeps the turns behind it, and others come first.
     waiting.push(request(loop, "me", encodings=1, key=3))
-    waiting.push(request(loop, "other", encodings=1, key=4))
-    assert [taken(waiting) for _ in range(3)] == [["me"], ["other"], ["me"]]
+    waiting.push(request(loop, "other", encodings=100, key=4))
+    waiting.push(request(loop, "other", encodings=1, key=5))
+    found = [taken(waiting) for _ in range(4)]
+    assert found == [["me"], ["other"], ["other"], ["me"]]

@@ -104,6 +104,7 @@ def test_a_given_state_ranks_as_the_page_before_did() -> None:
         lambda state: np.append(state[:-2], [1.5, 1.0]),
         lambda state: np.append(state[:-2], [0.5, -1.0]),
         lambda state: np.append(state[:-2], [0.5, np.nan]),
+        lambda state: np.append(state[:-2], [0.5, np.inf]),
     ],
 )
 def test_what_no_page_left_is_no_state(broken: object) -> None:

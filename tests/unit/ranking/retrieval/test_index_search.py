@@ -281,3 +281,29 @@ def test_a_stream_without_its_end_is_no_answer(monkeypatch: pytest.MonkeyPatch) 
     search = searched(Index(ladder(90), is_cut_off=True), monkeypatch, query(3))
     with pytest.raises(DatabaseUnavailableError, match="ended its response early"):
         search.go(NEAR)
+
+
+def test_the_index_is_asked_for_a_direction_and_no_better_than_the_page_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index = Index(ladder(80))
+    first, later = query(3), query(3, after=CursorPosition(0.85, 0.0, 5))
+    search = searched(index, monkeypatch, first, later)
+    search.go(NEAR)
+    asked = [near for group in index.asked for near in group]
+    assert [near.at_most for near in asked] == [None, 0.85 + 0.5e-6]
+    for near in asked:
+        assert np.linalg.norm(near.query) == pytest.approx(1, abs=1e-12)
+        assert near.size == near.wanted + NEAR.oversampling
+        assert near.margin == NEAR.margin
+    assert asked[0].wanted == 3
+    assert asked[1].wanted > 3
+
+
+def test_the_rows_of_all_chunks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 64 KB hold some 40 rows.
+    search = searched(Index(ladder(80)), monkeypatch, query(70))
+    search.go(EXACT)
+    assert ids(search.ranked[0]) == [*range(70)]
+    assert search.volume.rows == 70
+    assert search.volume.bytes > 70 * 1536

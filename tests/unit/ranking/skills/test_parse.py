@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.ranking.skills.conjunctions import split_at_and
 from app.ranking.skills.listing import CLOSING, OPENING, SEPARATOR
 from app.ranking.skills.markup import plain_text
 from app.ranking.skills.parse import (
@@ -129,12 +130,15 @@ def test_a_hostile_text_takes_time_in_proportion_to_its_length() -> None:
 def test_quotes_and_full_stops_part_no_pair() -> None:
     assert names('"food" & beverages.') == names('"food" & beverages')
     assert len(names('"food" & beverages.')) == 1
+    for ends_list in (True, False):
+        found = split_at_and('food and beverages".', ends_list=ends_list)
+        assert found == ['food and beverages".']
 
 
 def test_a_quote_without_its_other_one_is_no_part_of_a_skill() -> None:
     assert names('"C, Go') == ["C", "Go"]
     assert names('" R, Ada"') == ["R", "Ada"]
-    assert names('C#", 5" pipes, pipes of 12"') == ["C#", '5" pipes', 'pipes of 12"']
+    assert names('C#", 5" pipes, pipes of 5"') == ["C#", '5" pipes', 'pipes of 5"']
 
 
 def test_scripts_and_comments_are_left_out_up_to_their_own_ends() -> None:

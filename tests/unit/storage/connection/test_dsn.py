@@ -252,6 +252,7 @@ WHOLE = (
     ("dbname", "it does not begin with postgresql://, for example {example}"),
     ("dbname=n x", "it is not a connection string, for example {example}"),
     ("dbname=n connect_timeout=x", "connect_timeout must be a whole number"),
+    ("dbname=n connect_timeout=X5", "connect_timeout must be a whole number"),
     ("dbname=n port=5432,x", "the port is not a number from 1 to 65535"),
 )
 

@@ -153,3 +153,18 @@ def test_fixed_records_are_viewed_where_they_arrived_on_an_aligned_address() -> 
     assert not embeddings.flags.owndata
     assert embeddings.flags.aligned
     assert embeddings.strides == (1560, 4)
+
+
+@pytest.mark.parametrize("kind", ["integer", "uuid", "text"])
+def test_the_spare_field_comes_along(kind: Kind) -> None:
+    records = [record(id_, ROW) for id_ in encoded_ids(kind, 3)]
+    # The spare field lies before the embedding and its length.
+    end = len(ROW.tobytes()) + 4
+    marked = [
+        one[: -end - 2] + struct.pack(">h", n - 1) + one[-end:]
+        for n, one in enumerate(records)
+    ]
+    spares: list[int] = []
+    reader = RecordReader(kind, lambda chunk: spares.extend(chunk.spares.tolist()))
+    reader.write(HEADER + b"".join(marked) + END_OF_DATA)
+    assert spares == [-1, 0, 1]
