@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from app.batching.batcher import Batcher, BatchScope
+from app.batching.caller import CALLER, Caller
 from app.deadline import Deadline
 from app.errors import DeadlineExceededError, QueueFullError
 from tests.support.batching import only
@@ -82,6 +83,12 @@ def test_waiting_queries_share_the_next_batch_by_key_and_size(
 
 def test_a_partly_filled_batch_waits_while_another_runs(gate: Gate) -> None:
     async def story(batcher: Batcher[Asked, str]) -> list[str]:
+        # What ran before counts no longer.
+        gate.opened.release(2)
+        for text in ("x", "y"):
+            await asyncio.gather(*await ask(batcher, Asked(text)))
+        gate.begun.clear()
+        gate.groups.clear()
         first = await ask(batcher, Asked("a"))
         await begun(gate)
         second = await ask(batcher, Asked("b"))
@@ -273,3 +280,36 @@ def test_more_queries_than_fit_in_a_batch_take_several(
     found = asyncio.run(batcher.ask_all(asked, Deadline.after(LATER)))
     assert found == ["A", "B", "C", "D"]
     assert gate.groups == [["a", "b", "c"], ["d"]]
+
+
+def test_a_batcher_that_nobody_asked_is_closed_at_once(gate: Gate) -> None:
+    batcher: Batcher[Asked, str] = Batcher(gate.run)
+    batcher.close()
+    assert batcher.waiting == 0
+
+
+def test_who_gives_way_or_waits_too_long_is_told_so(
+    gate: Gate, batcher: Batcher[Asked, str]
+) -> None:
+    async def story() -> None:
+        running = await ask(batcher, Asked("a"))
+        await begun(gate)
+        greedy = CALLER.set(Caller("greedy"))
+        evicted = await ask(batcher, *[Asked(str(n)) for n in range(4)])
+        CALLER.reset(greedy)
+        (late,) = await ask(batcher, Asked("b"), timeout_s=0.05)
+        with pytest.raises(QueueFullError) as refused:
+            await evicted[-1]
+        assert str(refused.value) == (
+            "The queue is full, and callers with a smaller share of it come first;"
+            " try again in a moment."
+        )
+        with pytest.raises(DeadlineExceededError) as exceeded:
+            await late
+        assert str(exceeded.value) == (
+            "The deadline passed before the answer was ready; try again in a moment."
+        )
+        gate.opened.release(100)
+        await asyncio.gather(*running, *evicted[:-1])
+
+    asyncio.run(story())
