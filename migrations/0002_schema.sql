@@ -125,6 +125,15 @@ CREATE TABLE IF NOT EXISTS recommender.claim (
     expires_at TIMESTAMPTZ NOT NULL
 );
 
+-- Ids of rows that have no state yet, mostly new ones: `admit` gives them one. Without
+-- key and index, a note costs an insert of the team's a twentieth; a state with its
+-- indexes costs a third (docs/tables.md).
+CREATE TABLE IF NOT EXISTS recommender.new_job (id TEXT);
+CREATE TABLE IF NOT EXISTS recommender.new_user (id TEXT);
+-- Or a publication of all tables would refuse to delete from them.
+ALTER TABLE recommender.new_job REPLICA IDENTITY FULL;
+ALTER TABLE recommender.new_user REPLICA IDENTITY FULL;
+
 -- Why a row is in quarantine. An edited text is tried again by itself.
 CREATE TABLE IF NOT EXISTS recommender.failure (
     entity TEXT NOT NULL,
@@ -217,7 +226,8 @@ RETURN CASE
     ELSE 'malformed'
 END;
 
--- A job appeared, or its text changed: whatever was made from another text is void.
+-- A job appeared, or its text changed: whatever was made from another text is void. A
+-- job that has no state and no embedding is only noted: nothing ranks it yet.
 CREATE OR REPLACE FUNCTION recommender.record_job_text(
     id ANYELEMENT, skills TEXT, embedding BYTEA, embedding_version TEXT, is_new BOOLEAN
 ) RETURNS BOOLEAN
@@ -225,6 +235,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     was_gone_now BOOLEAN;
 BEGIN
+    IF embedding IS NULL AND (is_new OR NOT EXISTS (
+        SELECT FROM recommender.job_state AS s WHERE s.job_id = id
+    )) THEN
+        INSERT INTO recommender.new_job VALUES (id::text);
+        RETURN false;
+    END IF;
     -- Deleted and inserted by one transaction, as a row that moves to another
     -- partition: its embedding may be that of the text before.
     was_gone_now := is_new AND EXISTS (
@@ -274,13 +290,16 @@ $$;
 CREATE OR REPLACE FUNCTION recommender.record_job_gone(id ANYELEMENT) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO recommender.job_state AS s (job_id, state, stored_at)
-    VALUES (id, 'gone', clock_timestamp())
-    ON CONFLICT (job_id) DO UPDATE SET
+    UPDATE recommender.job_state AS s SET
         -- Of several rows with this id one is left: which text it has is to be seen.
-        state = CASE WHEN s.copies > 1 THEN 'pending' ELSE excluded.state END,
+        state = CASE WHEN s.copies > 1 THEN 'pending'::recommender.row_state
+                     ELSE 'gone' END,
         copies = greatest(s.copies - 1, 1), skill_ids = NULL, has_vector = false,
-        changed = excluded.changed, stored_at = excluded.stored_at, tries = 0;
+        changed = pg_current_xact_id(), stored_at = clock_timestamp(), tries = 0
+    WHERE s.job_id = id;
+    IF NOT FOUND THEN
+        INSERT INTO recommender.new_job VALUES (id::text);
+    END IF;
     DELETE FROM recommender.job_embedding AS e WHERE e.job_id = id;
 END
 $$;
@@ -296,6 +315,11 @@ DECLARE
     same_text BOOLEAN;
     moved BOOLEAN;
 BEGIN
+    -- A new job is noted, and no more: see recommender.new_job.
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' AND NEW.embedding IS NULL THEN
+        INSERT INTO recommender.new_job VALUES (NEW.job_id::pg_catalog.text);
+        RETURN NULL;
+    END IF;
     -- One expression: each costs an update of theirs as much again. The C collation: two
     -- texts that a column's own calls equal are still two.
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE'
@@ -329,16 +353,6 @@ BEGIN
     END IF;
     IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' OR NEW.job_id IS NULL THEN
         RETURN NULL;
-    END IF;
-    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-        -- Nearly always there is nothing of this id yet.
-        INSERT INTO recommender.job_state (job_id, state)
-        VALUES (NEW.job_id, recommender.state_of(recommender.as_text(NEW.skills),
-                                                 NEW.embedding, NEW.embedding_version))
-        ON CONFLICT (job_id) DO NOTHING;
-        IF FOUND THEN
-            RETURN NULL;
-        END IF;
     END IF;
     IF same_text AND NOT moved THEN
         PERFORM recommender.record_job_embedding(NEW.job_id,
@@ -385,20 +399,24 @@ $$;
 
 -- --- the same for users, whose state is all that we have of them ------------------
 
+-- A user's text changed, or the user is gone. Who has no state is noted.
 CREATE OR REPLACE FUNCTION recommender.record_user(
     id ANYELEMENT, skills TEXT
 ) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM recommender.failure AS f WHERE f.entity = 'users' AND f.row_id = id::text;
-    IF NOT coalesce(skills, '') COLLATE pg_catalog."default" ~ '[^[:space:]]' THEN
+    IF coalesce(skills, '') COLLATE pg_catalog."default" ~ '[^[:space:]]' THEN
+        UPDATE recommender.user_state AS s SET
+            state = 'pending', skill_ids = NULL, embedding = NULL,
+            embedding_version = NULL, tries = 0, stored_at = NULL
+        WHERE s.user_id = id;
+    ELSE
         DELETE FROM recommender.user_state AS s WHERE s.user_id = id;
-        RETURN;
     END IF;
-    INSERT INTO recommender.user_state AS s (user_id, state) VALUES (id, 'pending')
-    ON CONFLICT (user_id) DO UPDATE SET
-        state = excluded.state, skill_ids = NULL, embedding = NULL,
-        embedding_version = NULL, tries = 0, stored_at = NULL;
+    IF NOT FOUND THEN
+        INSERT INTO recommender.new_user VALUES (id::text);
+    END IF;
 END
 $$;
 
@@ -407,6 +425,12 @@ LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     moved BOOLEAN;
 BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+        IF NEW.skills IS NOT NULL THEN
+            INSERT INTO recommender.new_user VALUES (NEW.user_id::pg_catalog.text);
+        END IF;
+        RETURN NULL;
+    END IF;
     -- One expression: each costs an update of theirs as much again.
     IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE'
         AND OLD.user_id OPERATOR(pg_catalog.=) NEW.user_id
@@ -418,25 +442,13 @@ BEGIN
         RETURN NULL;
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         moved := NOT coalesce(OLD.user_id OPERATOR(pg_catalog.=) NEW.user_id, false);
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' AND NEW.skills IS NULL THEN
-        RETURN NULL;
     END IF;
     IF NOT recommender.is_user_key(coalesce(NEW.user_id, OLD.user_id)) THEN
         RETURN NULL;
     END IF;
-    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-        -- Nearly always there is nothing of this id yet.
-        INSERT INTO recommender.user_state (user_id, state)
-        SELECT NEW.user_id, 'pending'::recommender.row_state
-        WHERE NEW.user_id IS NOT NULL
-            AND recommender.as_text(NEW.skills) COLLATE pg_catalog."default"
-                OPERATOR(pg_catalog.~) '[^[:space:]]'
-        ON CONFLICT (user_id) DO NOTHING;
-        IF FOUND THEN
-            RETURN NULL;
-        END IF;
-    END IF;
-    IF OLD.user_id IS NOT NULL AND (moved OR TG_OP OPERATOR(pg_catalog.=) 'DELETE') THEN
+    IF OLD.user_id IS NOT NULL AND OLD.skills IS NOT NULL
+        AND (moved OR TG_OP OPERATOR(pg_catalog.=) 'DELETE')
+    THEN
         PERFORM recommender.record_user(OLD.user_id, NULL);
     END IF;
     IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' AND NEW.user_id IS NOT NULL THEN
@@ -452,6 +464,113 @@ BEGIN
     TRUNCATE recommender.user_state;
     DELETE FROM recommender.failure WHERE entity = 'users';
     RETURN NULL;
+END
+$$;
+
+-- --- rows that were noted --------------------------------------------------------
+
+-- Gives noted rows the state that their table says, at most so many; whatever was made
+-- of them is void. An editor's open transaction may hold a state that this would write:
+-- such a row is put back, well before Postgres would look for a deadlock, whose victim
+-- could be the editor.
+CREATE OR REPLACE FUNCTION recommender.admit(wanted TEXT, most INTEGER) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
+DECLARE
+    notes CONSTANT REGCLASS := CASE wanted WHEN 'jobs' THEN 'recommender.new_job'
+        ELSE 'recommender.new_user' END;
+    ids TEXT[];
+    id TEXT;
+BEGIN
+    EXECUTE format(
+        'WITH taken AS (DELETE FROM %s WHERE ctid = ANY (ARRAY('
+        'SELECT ctid FROM %s LIMIT $1)) RETURNING id)'
+        ' SELECT array_agg(DISTINCT id) FROM taken', notes, notes)
+    INTO ids USING most;
+    IF ids IS NULL THEN
+        PERFORM recommender.empty_notes(notes);
+        RETURN;
+    END IF;
+    BEGIN
+        PERFORM recommender.admit_rows(wanted, ids);
+    EXCEPTION WHEN lock_not_available THEN
+        FOREACH id IN ARRAY ids[:50] LOOP
+            BEGIN
+                PERFORM recommender.admit_rows(wanted, ARRAY[id]);
+            EXCEPTION WHEN lock_not_available THEN
+                EXECUTE format('INSERT INTO %s VALUES ($1)', notes) USING id;
+            END;
+        END LOOP;
+        EXECUTE format('INSERT INTO %s SELECT unnest($1)', notes) USING ids[51:];
+    END;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION recommender.admit_rows(wanted TEXT, ids TEXT[]) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    served CONSTANT REGCLASS := (
+        SELECT relation FROM recommender.entity WHERE name = wanted
+    );
+    type CONSTANT TEXT := split_part(recommender.key_type(served, CASE wanted
+        WHEN 'jobs' THEN 'job_id' ELSE 'user_id' END), ' ', 1);
+BEGIN
+    DELETE FROM recommender.failure AS f WHERE f.entity = wanted AND f.row_id = ANY (ids);
+    IF wanted = 'jobs' THEN
+        EXECUTE format(
+            'WITH seen AS (SELECT job_id, max(recommender.state_of('
+            'recommender.as_text(skills), embedding, embedding_version)) AS state,'
+            ' count(*) AS copies FROM %1$s WHERE job_id = ANY ($1::%2$s[])'
+            ' GROUP BY job_id), known AS ('
+            'UPDATE recommender.job_state AS s SET'
+            ' state = coalesce(seen.state, ''gone''), copies = coalesce(seen.copies, 1),'
+            ' skill_ids = NULL, has_vector = false, tries = 0,'
+            ' changed = pg_current_xact_id(),'
+            ' stored_at = CASE WHEN seen.state IS NULL THEN clock_timestamp() END'
+            ' FROM unnest($1::%2$s[]) AS noted (job_id) LEFT JOIN seen USING (job_id)'
+            ' WHERE s.job_id = noted.job_id RETURNING s.job_id)'
+            ' INSERT INTO recommender.job_state (job_id, state, copies)'
+            ' SELECT job_id, state, copies FROM seen'
+            ' WHERE job_id NOT IN (SELECT job_id FROM known)'
+            ' ON CONFLICT DO NOTHING', served, type)
+        USING ids;
+        RETURN;
+    END IF;
+    EXECUTE format(
+        'WITH seen AS (SELECT DISTINCT user_id FROM %1$s'
+        ' WHERE user_id = ANY ($1::%2$s[])'
+        ' AND recommender.as_text(skills) COLLATE "default"'
+        ' ~ ''[^[:space:]]''), gone AS ('
+        'DELETE FROM recommender.user_state AS s WHERE s.user_id = ANY ($1::%2$s[])'
+        ' AND s.user_id NOT IN (SELECT user_id FROM seen)), known AS ('
+        'UPDATE recommender.user_state AS s SET state = ''pending'','
+        ' skill_ids = NULL, embedding = NULL, embedding_version = NULL, tries = 0,'
+        ' stored_at = NULL FROM seen WHERE s.user_id = seen.user_id'
+        ' RETURNING s.user_id)'
+        ' INSERT INTO recommender.user_state (user_id, state)'
+        ' SELECT user_id, ''pending'' FROM seen'
+        ' WHERE user_id NOT IN (SELECT user_id FROM known)'
+        ' ON CONFLICT DO NOTHING', served, type)
+    USING ids;
+END
+$$;
+
+-- What was deleted keeps its pages until a vacuum, and every look would read them.
+-- Not while anybody inserts: then there will be another time.
+CREATE OR REPLACE FUNCTION recommender.empty_notes(notes REGCLASS) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_empty BOOLEAN;
+BEGIN
+    IF pg_relation_size(notes) <= 65536 THEN
+        RETURN;
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', notes);
+    EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', notes) INTO is_empty;
+    IF is_empty THEN
+        EXECUTE format('TRUNCATE %s', notes);
+    END IF;
+EXCEPTION WHEN lock_not_available THEN
+    NULL;
 END
 $$;
 

@@ -26,6 +26,8 @@ BEGIN
         EXECUTE format('DROP TABLE IF EXISTS recommender.%I CASCADE',
                        CASE part.name WHEN 'jobs' THEN 'job_state' ELSE 'user_state' END);
         DELETE FROM recommender.failure WHERE entity = part.name;
+        EXECUTE format('DELETE FROM recommender.%I',
+                       CASE part.name WHEN 'jobs' THEN 'new_job' ELSE 'new_user' END);
         DROP TABLE IF EXISTS recommender.job_vector;
         DELETE FROM recommender.migration WHERE name = '1000_job_vector';
         UPDATE recommender.entity SET relation = part.new_relation, is_filled = false
@@ -47,6 +49,8 @@ BEGIN
     LOOP
         -- The team changed the type of its ids. All of it can be made again.
         EXECUTE format('DROP TABLE recommender.%I CASCADE', part.state_table);
+        EXECUTE format('DELETE FROM recommender.%I',
+                       CASE part.entity WHEN 'jobs' THEN 'new_job' ELSE 'new_user' END);
         DROP TABLE IF EXISTS recommender.job_embedding, recommender.recommendation,
             recommender.recommendation_run, recommender.job_vector CASCADE;
         DELETE FROM recommender.migration WHERE name = '1000_job_vector';

@@ -68,6 +68,8 @@ BEGIN
             ('job_recommender_worker', 'USAGE ON SCHEMA recommender'),
             ('job_recommender_worker',
              'SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA recommender'),
+            ('job_recommender_worker',
+             'TRUNCATE ON recommender.new_job, recommender.new_user'),
             ('job_recommender_worker', 'EXECUTE ON ALL FUNCTIONS IN SCHEMA recommender')
         ) AS listed (grantee, right_)
     LOOP

@@ -42,7 +42,8 @@ def coverage(transaction: Transaction, table: EntityTable) -> Coverage:
     """Count the rows by state, from our narrow table; users without a text, who have
     no state, as the statistics have them.
     """
-    counts = dict(transaction.rows(table.format(QUERIES["coverage"])))
+    noted = table.format(QUERIES["noted"])
+    counts = dict(transaction.rows(table.format(QUERIES["coverage"], noted=noted)))
     if table.name == "users":
         counts["blank"] = _count(transaction, table, "count_users_without_text")
     return Coverage(**counts)
@@ -105,7 +106,8 @@ def adopt(transaction: Transaction) -> None:
 
 
 def _count(transaction: Transaction, table: EntityTable, query: str) -> int:
-    count: int = transaction.rows(table.format(QUERIES[query]))[0][0]
+    noted = table.format(QUERIES["noted"])
+    count: int = transaction.rows(table.format(QUERIES[query], noted=noted))[0][0]
     return count
 
 

@@ -17,6 +17,7 @@ ENTITIES: Sequence[EntityName] = ("jobs", "users")
 
 KEYS: Mapping[EntityName, str] = {"jobs": "job_id", "users": "user_id"}
 STATES: Mapping[EntityName, str] = {"jobs": "job_state", "users": "user_state"}
+NOTES: Mapping[EntityName, str] = {"jobs": "new_job", "users": "new_user"}
 
 # The guide's own script writes embeddings without a version, always of this model:
 # those rows stay valid.
@@ -69,6 +70,8 @@ class EntityTable:
         filled: dict[str, Composable] = {
             "table": self.identifier,
             "state": Identifier("recommender", STATES[self.name]),
+            "notes": Identifier("recommender", NOTES[self.name]),
+            "notes_name": Literal(f"recommender.{NOTES[self.name]}"),
             "key": Identifier(self.key),
             "id_type": SQL(self.id_column.cast),
             "entity": Literal(self.name),

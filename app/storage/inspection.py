@@ -14,9 +14,9 @@ OLDEST_SERVER = 140_000
 
 # In the schema recommender.
 TABLES = (
-    "job_state", "user_state", "skill", "skill_vocabulary", "synonym", "claim",
-    "failure", "identity", "entity", "job_embedding", "recommendation",
-    "recommendation_run", "migration",
+    "job_state", "user_state", "new_job", "new_user", "skill", "skill_vocabulary",
+    "synonym", "claim", "failure", "identity", "entity", "job_embedding",
+    "recommendation", "recommendation_run", "migration",
 )  # fmt: skip
 INDEXES = (
     "job_state_unfinished_idx", "user_state_unfinished_idx", "job_state_changed_idx",

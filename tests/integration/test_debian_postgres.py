@@ -14,6 +14,7 @@ from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
 from tests.support.replicas import Node, Programs
+from tests.support.rows import admit
 from tests.support.service import free_port
 from tests.support.skills import all_work, skills_of
 
@@ -110,6 +111,7 @@ def test_f95_writes_are_part_of_a_two_phase_commit(url: str) -> None:
         cursor.execute("PREPARE TRANSACTION 'both'")
     assert run(url, "SELECT * FROM recommender.job_state") == []
     run(url, "COMMIT PREPARED 'both'")
+    admit(url)
     for table in ("job_state", "user_state"):
         assert run(url, f"SELECT state::text FROM recommender.{table}") == [
             ("pending",)

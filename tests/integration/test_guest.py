@@ -22,7 +22,7 @@ from app.storage.connection.transaction import Sink, Transaction
 from app.storage.skills import vocabulary_state
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import Server, fresh_database, run
-from tests.support.rows import add_pending_jobs, add_user
+from tests.support.rows import add_pending_jobs, add_user, admit
 from tests.support.skills import all_work, fill, skills_of, total_of
 
 
@@ -259,6 +259,7 @@ def test_f91_rows_that_come_by_replication_are_recorded(database_url: str) -> No
         " INSERT INTO skill_job1 (job_id, skills) VALUES (1, 'sql');"
         " INSERT INTO users (user_id, skills) VALUES (1, 'sql')",
     )
+    admit(database_url)
     for table in ("job_state", "user_state"):
         assert run(database_url, f"SELECT state::text FROM recommender.{table}") == [
             ("pending",)

@@ -20,7 +20,7 @@ from app.storage.recommendations import RecommendationTable, StoredRecommendatio
 from tests.support.bulk import fill_jobs
 from tests.support.encoders import direction
 from tests.support.postgres import run
-from tests.support.rows import VERSION, add_user
+from tests.support.rows import VERSION, add_user, admit
 from tests.support.service import ROOT, running_service
 from tests.support.waiting import wait_until
 
@@ -35,6 +35,7 @@ def url(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> s
     fill_jobs(database_url, JOBS)
     for user in range(1, USERS + 1):
         add_user(database_url, user, f"skill {user}")
+        admit(database_url)
         run(
             database_url,
             "UPDATE recommender.user_state SET embedding = %s, embedding_version = %s"

@@ -13,6 +13,7 @@ from app.storage.connection.database import Database
 from app.storage.entity import EntityName
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
+from tests.support.rows import admit
 
 VECTOR = b"\1" * 1536
 OTHER = b"\2" * 1536
@@ -46,6 +47,7 @@ class Table:
             "skill_job1": ("skill_job1", "job_state"),
             "users": ("recommender.user_state", "user_state"),
         }[self.name]
+        admit(self.url)
         query = f"SELECT embedding FROM {stored} WHERE {self.key} = 1"
         embedding = [row[0] for row in run(self.url, query)]
         query = f"SELECT state::text, skill_ids IS NOT NULL FROM recommender.{state}"

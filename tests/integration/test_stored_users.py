@@ -10,7 +10,7 @@ from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
 from tests.support.queries import profile_query, results
 from tests.support.ranking import rank, ranking_over
-from tests.support.rows import VERSION, add_job, add_pending_jobs, add_user
+from tests.support.rows import VERSION, add_job, add_pending_jobs, add_user, admit
 
 
 def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Result]:
@@ -19,6 +19,7 @@ def answer(database: Database, encoder: HashEncoder, *users: int) -> list[Result
 
 
 def store(url: str, user_id: int, embedding: bytes, version: str) -> None:
+    admit(url)
     run(
         url,
         "UPDATE recommender.user_state SET embedding = %s, embedding_version = %s"

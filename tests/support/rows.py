@@ -31,6 +31,11 @@ def add_job(
     )
 
 
+def admit(url: str) -> None:
+    """Give noted rows their state, as the backfill does before it claims rows."""
+    run(url, "SELECT recommender.admit(name, 1000000) FROM recommender.entity")
+
+
 def add_pending_jobs(url: str, texts: Sequence[str | None]) -> None:
     """Insert jobs 1, 2, 3 … without embeddings."""
     run(

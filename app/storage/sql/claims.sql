@@ -8,6 +8,10 @@ SELECT pg_advisory_xact_lock(hashtext('recommender.claim'), 0);
 -- Those of dead workers.
 DELETE FROM recommender.claim WHERE expires_at <= clock_timestamp();
 
+-- name: admit
+-- Rows that triggers noted get a state. Alone, by the lock of `one_at_a_time`.
+SELECT recommender.admit({entity}, %(most)s);
+
 -- name: take
 -- Claim the next rows; none for another model than the one in use, whose worker came
 -- later, or the two would undo one another. Keyset paging: OFFSET would read all skipped rows again for every

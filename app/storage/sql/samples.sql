@@ -47,6 +47,7 @@ WHERE ({entity} = 'jobs' OR t.skills COLLATE "default" ~ '[^[:space:]]')
     AND NOT EXISTS (
         SELECT 1 FROM {state} AS s WHERE s.{key} = t.{key} AND s.state <> 'gone'
     )
+    AND NOT EXISTS (SELECT 1 FROM {notes} AS n WHERE n.id = t.{key}::text)
 ORDER BY t.{key} LIMIT 5;
 
 -- name: doubled_jobs

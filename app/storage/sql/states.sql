@@ -1,6 +1,24 @@
 -- name: coverage
--- Rows by state, from the narrow table.
-SELECT state::text, count(*) FROM {state} WHERE state <> 'gone' GROUP BY state;
+-- Rows by state, from the narrow table; and those noted.
+SELECT state, count(*) FROM (
+    SELECT state::text FROM {state} WHERE state <> 'gone' UNION ALL {noted}
+) AS found
+GROUP BY state;
+
+-- name: noted
+-- A part of others: the states that noted rows will have; of very many, as if each had
+-- a text.
+SELECT CASE WHEN recommender.as_text(t.skills) COLLATE "default" ~ '[^[:space:]]'
+    THEN 'pending' ELSE 'blank' END AS state
+FROM {table} AS t
+WHERE (SELECT pg_relation_size({notes_name})) < 1000000
+    AND t.{key} IN (SELECT id::{id_type} FROM {notes})
+    AND NOT EXISTS (
+        SELECT FROM {state} AS s WHERE s.{key} = t.{key} AND s.state <> 'gone'
+    )
+UNION ALL
+SELECT 'pending' FROM {notes}
+WHERE (SELECT pg_relation_size({notes_name})) >= 1000000
 
 -- name: count_users_without_text
 -- They have no state. Of a large table as the statistics have it.
@@ -8,35 +26,42 @@ SELECT greatest(0, CASE
     WHEN c.relkind = 'r' AND pg_relation_size(c.oid) < 1000000
         THEN (SELECT count(*) FROM {table})
     ELSE c.reltuples::bigint
-END - (SELECT count(*) FROM recommender.user_state))
+END - (SELECT count(*) FROM recommender.user_state)
+    - (SELECT count(*) FROM ({noted}) AS noted WHERE state = 'pending'))
 FROM recommender.entity AS e JOIN pg_class AS c ON c.oid = e.relation
 WHERE e.name = 'users';
 
 -- name: count_unembedded
 -- Rows with a text and no sound embedding, those in quarantine among them. The partial
 -- index job_state_unfinished_idx answers.
-SELECT count(*) FROM {state} AS s
-WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
-        OR state = 'embedded' AND skill_ids IS NULL)
-    AND state <> 'embedded';
+SELECT (
+    SELECT count(*) FROM {state} AS s
+    WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
+            OR state = 'embedded' AND skill_ids IS NULL)
+        AND state <> 'embedded'
+) + (SELECT count(*) FROM ({noted}) AS noted WHERE state = 'pending');
 
 -- name: count_unsplit
 -- Rows with a text whose skills are not known yet, by the same index.
-SELECT count(*) FROM {state} AS s
-WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
-        OR state = 'embedded' AND skill_ids IS NULL)
-    AND skill_ids IS NULL;
+SELECT (
+    SELECT count(*) FROM {state} AS s
+    WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
+            OR state = 'embedded' AND skill_ids IS NULL)
+        AND skill_ids IS NULL
+) + (SELECT count(*) FROM ({noted}) AS noted WHERE state = 'pending');
 
 -- name: count_waiting
 -- Rows that a backfill would take, by the same index.
-SELECT count(*) FROM {state} AS s
-WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
-        OR state = 'embedded' AND skill_ids IS NULL)
-    AND state <> 'quarantined' AND {is_single};
+SELECT (
+    SELECT count(*) FROM {state} AS s
+    WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
+            OR state = 'embedded' AND skill_ids IS NULL)
+        AND state <> 'quarantined' AND {is_single}
+) + (SELECT count(*) FROM ({noted}) AS noted WHERE state = 'pending');
 
 -- name: any_waiting
--- Whether there is one, by the same index.
-SELECT EXISTS (
+-- Whether there is one, by the same index; or a note, or room to give back (`admit`).
+SELECT EXISTS (SELECT FROM {notes}) OR pg_relation_size({notes_name}) > 65536 OR EXISTS (
     SELECT FROM {state} AS s
     WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
             OR state = 'embedded' AND skill_ids IS NULL)

@@ -15,6 +15,7 @@ from app.backfill.vocabulary import VocabularyKeeper
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
+from tests.support.rows import admit
 from tests.support.skills import all_work, fill, rows_of, skills_of, total_of
 
 
@@ -191,6 +192,7 @@ def test_a_text_that_another_trigger_changes_makes_the_row_pending(
         " FOR EACH ROW EXECUTE FUNCTION translate_text()",
     )
     run(database_url, f"UPDATE {table} SET {key} = 2")
+    admit(database_url)
     state = {"skill_job1": "job_state", "users": "user_state"}[table]
     assert skills_of(database_url, state, key) == [None]
 
