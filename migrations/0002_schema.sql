@@ -63,6 +63,7 @@ CREATE INDEX IF NOT EXISTS skill_revision_idx ON recommender.skill (revision, sk
 -- and in a copy of the database. The counts are statistics, like those of ANALYZE: at
 -- place n of `job_counts`, as little-endian int32, how many jobs list skill n; another
 -- `counts_stamp` with each counting; void for any vocabulary but `counted_vocabulary`.
+-- `split_version`: how texts are split; 0 where none was yet.
 CREATE TABLE IF NOT EXISTS recommender.skill_vocabulary (
     only_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
     vocabulary UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -70,7 +71,8 @@ CREATE TABLE IF NOT EXISTS recommender.skill_vocabulary (
     job_counts BYTEA,
     jobs_counted INTEGER,
     counts_stamp UUID,
-    counted_vocabulary UUID
+    counted_vocabulary UUID,
+    split_version INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO recommender.skill_vocabulary DEFAULT VALUES ON CONFLICT DO NOTHING;
 
@@ -133,6 +135,16 @@ CREATE TABLE IF NOT EXISTS recommender.new_user (id TEXT);
 -- Or a publication of all tables would refuse to delete from them.
 ALTER TABLE recommender.new_job REPLICA IDENTITY FULL;
 ALTER TABLE recommender.new_user REPLICA IDENTITY FULL;
+
+-- Rows that have skill ids and are to be split again: those named, of which the first
+-- `done_to` are done; or all, of which those up to the id `done_to` are done. Empty nearly
+-- always.
+CREATE TABLE IF NOT EXISTS recommender.resplit (
+    resplit_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    entity TEXT NOT NULL,
+    row_ids TEXT[],
+    done_to TEXT
+);
 
 -- Why a row is in quarantine. An edited text is tried again by itself.
 CREATE TABLE IF NOT EXISTS recommender.failure (
@@ -603,7 +615,8 @@ BEGIN
     FOR guarded IN
         SELECT * FROM (VALUES
             ('migration', 'name'), ('entity', 'name'), ('identity', 'only_row'),
-            ('skill_vocabulary', 'only_row'), ('synonym', 'skill_from')
+            ('skill_vocabulary', 'only_row'), ('resplit', 'resplit_id'),
+            ('synonym', 'skill_from')
         ) AS listed (name, keys)
     LOOP
         EXECUTE format(
@@ -658,6 +671,23 @@ BEGIN
         WHEN s.embedding_version = version THEN 'embedded'::recommender.row_state
         ELSE 'stale' END
     WHERE s.state IN ('embedded', 'stale');
+END
+$$;
+
+-- Called by who splits texts. In another way than before: all are split again.
+CREATE OR REPLACE FUNCTION recommender.use_split(version INTEGER) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE recommender.skill_vocabulary SET split_version = version
+    WHERE split_version <> version;
+    IF FOUND THEN
+        DELETE FROM recommender.resplit;
+        INSERT INTO recommender.resplit (entity)
+        SELECT 'jobs' WHERE EXISTS (
+            SELECT FROM recommender.job_state WHERE skill_ids IS NOT NULL)
+        UNION ALL SELECT 'users' WHERE EXISTS (
+            SELECT FROM recommender.user_state WHERE skill_ids IS NOT NULL);
+    END IF;
 END
 $$;
 

@@ -14,12 +14,14 @@ from app.backfill.patience import retry_with_backoff
 from app.deadline import Deadline
 from app.errors import AppError, RowRejectedError
 from app.query.ids import Id
+from app.ranking.skills.parse import SPLIT_VERSION
 from app.storage.catalogue import Catalogue
 from app.storage.claims import Claims, Failure, Made, Stored, TextRow
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage, any_waiting, count_waiting, coverage
 from app.storage.entity import EntityName
+from app.storage.resplit import note_rows
 from app.storage.skills import known_skills, lock_vocabulary
 
 T = TypeVar("T")
@@ -123,8 +125,7 @@ class ClaimStore:
         def store(transaction: Transaction, claims: Claims) -> StoreResult | None:
             if not claims.hold(transaction, batch.claim):
                 return None
-            made = self._made(transaction, encoded, keys)
-            stored = claims.store(transaction, made)
+            stored = self._put(transaction, claims, encoded, keys)
             for refusal in encoded.refusals:
                 claims.add_failure(transaction, refusal.row, refusal.reason)
             claims.release(transaction, batch.claim)
@@ -149,14 +150,23 @@ class ClaimStore:
         """Let all rows out of quarantine: how many they were."""
         return self._retried(lambda tx, claims: claims.forget_failures(tx))
 
+    def _put(
+        self, transaction: Transaction, claims: Claims, encoded: Encoded, keys: KeysOf
+    ) -> Stored:
+        # Nobody removes a skill between the look-up and the commit.
+        version = lock_vocabulary(transaction)
+        stored = claims.store(transaction, self._made(transaction, encoded, keys))
+        if version not in (0, SPLIT_VERSION):
+            # A worker of the version in use splits them again, should there be one.
+            note_rows(transaction, claims.table, sorted(stored.ids))
+        return stored
+
     def _made(
         self, transaction: Transaction, encoded: Encoded, keys: KeysOf
     ) -> list[Made]:
         """With the ids of skills, where the vocabulary has them all: without, a row
         keeps waiting for them.
         """
-        # Nobody removes a skill between the look-up and the commit.
-        lock_vocabulary(transaction)
         wanted = {key for row in encoded.rows for key in keys[row]}
         ids = known_skills(transaction, list(wanted), version=self._version)
         return [
@@ -192,7 +202,7 @@ class ClaimStore:
         def store(transaction: Transaction, claims: Claims) -> Stored | None:
             if not claims.hold(transaction, batch.claim):
                 return None
-            return claims.store(transaction, self._made(transaction, encoded, keys))
+            return self._put(transaction, claims, encoded, keys)
 
         return self._retried(store)
 

@@ -17,7 +17,8 @@ from app.backfill.isolation import encode_rows
 from app.backfill.patience import retry_with_backoff
 from app.deadline import Deadline
 from app.encoder import Encoder
-from app.storage import coverage, skills
+from app.ranking.skills.parse import SPLIT_VERSION
+from app.storage import coverage, resplit, skills
 from app.storage.claims import TextRow
 from app.storage.codec import DIMENSION
 from app.storage.connection.database import Database
@@ -99,7 +100,11 @@ class VocabularyKeeper:
             # Once: another model that comes later stays.
             version = self._encoder.version
             self._write(lambda tx: coverage.use_model(tx, version))
-            self._is_announced = True
+        if not self._is_announced or self._read(_is_split_by_older):
+            # Again where an older version was started beside this one; never by that
+            # one, so that the two do not undo one another.
+            self._write(lambda tx: resplit.use_split(tx, SPLIT_VERSION))
+        self._is_announced = True
         while stale := self._stale():
             yield self.learn(stale)
             if self._stop.is_set():
@@ -111,7 +116,7 @@ class VocabularyKeeper:
         def look(transaction: Transaction) -> bool:
             if _uncounted(skills.vocabulary_state(transaction)) != self._renewed:
                 return True
-            return jobs_counted(transaction) is None
+            return jobs_counted(transaction) is None or _is_split_by_older(transaction)
 
         return self._read(look)
 
@@ -213,6 +218,10 @@ class VocabularyKeeper:
                 return action(transaction)
 
         return retry_with_backoff(write, stop=self._stop, patience_s=self._patience_s)
+
+
+def _is_split_by_older(transaction: Transaction) -> bool:
+    return resplit.split_version(transaction) < SPLIT_VERSION
 
 
 def _uncounted(state: VocabularyState) -> VocabularyState:

@@ -43,6 +43,11 @@ class Work:
                 if backfill.entity == "jobs":
                     jobs += done.embedded + done.split
                 yield done
+        for backfill in self.backfills:
+            for done in backfill.split_again():
+                if backfill.entity == "jobs":
+                    jobs += done.embedded + done.split
+                yield done
         if self.vectors is not None:
             deque(self.vectors.run(), maxlen=0)
         self.vocabulary.finish(jobs=jobs)

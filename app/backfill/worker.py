@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from app.backfill.claim_store import Batch, ClaimStore, KeysOf
 from app.backfill.isolation import Encoded, RowFailure, encode_rows
+from app.backfill.resplit import Resplit
 from app.backfill.vocabulary import VocabularyKeeper
 from app.encoder import Encoder
 from app.query.ids import Id
@@ -110,6 +111,15 @@ class Backfill:
             patience_s=patience_s,
             stop=self._stop,
         )
+        self._resplit = Resplit(
+            database,
+            entity,
+            vocabulary=self._vocabulary,
+            version=encoder.version,
+            patience_s=patience_s,
+            stop=self._stop,
+            throttle=throttle,
+        )
         self._after: Id | None = None
         self._tries: dict[TextRow, int] = {}
         self._renewed_at = 0.0
@@ -124,7 +134,7 @@ class Backfill:
 
     def any_waiting(self) -> bool:
         """Whether there is something to do; asked without a write or a scan."""
-        return self._store.any_waiting()
+        return self._store.any_waiting() or self._resplit.any_due()
 
     def failures(self) -> list[Failure]:
         """The rows in quarantine."""
@@ -154,6 +164,15 @@ class Backfill:
             done = self._finish(batch)
             left = None if left is None else left - done.seen
             yield done
+
+    def split_again(self) -> Iterator[Progress]:
+        """Split rows again whose skills are those of other splitting; rows that wait
+        come first.
+        """
+        for count in self._resplit.run():
+            yield Progress(split=count)
+            if self._store.any_waiting():
+                yield from self.run(wait_for_claims=False)
 
     def _next(self, left: int | None) -> Batch | None:
         """Claim rows in the order of their ids, and from the start again at the end:

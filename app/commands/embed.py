@@ -160,6 +160,11 @@ def _run(limit: int | None, work: Work, stop: threading.Event) -> None:
         done = _run_one(limit, backfill)
         limit = None if limit is None else max(0, limit - done.seen)
         jobs += done.embedded + done.split if backfill.entity == "jobs" else 0
+    for backfill in work.backfills:
+        done = sum(backfill.split_again(), Progress())
+        jobs += done.embedded + done.split if backfill.entity == "jobs" else 0
+        if done.split:
+            print(f"{done.split} {backfill.entity} have other skills now.", flush=True)
     if work.vectors is not None and not stop.is_set():
         fill_vectors(work.vectors)
     work.vocabulary.finish(jobs=jobs)

@@ -15,7 +15,7 @@ OLDEST_SERVER = 140_000
 # In the schema recommender.
 TABLES = (
     "job_state", "user_state", "new_job", "new_user", "skill", "skill_vocabulary",
-    "synonym", "claim", "failure", "identity", "entity", "job_embedding",
+    "synonym", "claim", "resplit", "failure", "identity", "entity", "job_embedding",
     "recommendation", "recommendation_run", "migration",
 )  # fmt: skip
 INDEXES = (

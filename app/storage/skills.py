@@ -66,10 +66,13 @@ def vocabulary_state(transaction: Transaction) -> VocabularyState:
     return VocabularyState(*transaction.rows(QUERIES["vocabulary"])[0])
 
 
-def lock_vocabulary(transaction: Transaction, *, alone: bool = False) -> None:
-    """Let nobody remove skills until the transaction ends; `alone`: nor rely on any."""
+def lock_vocabulary(transaction: Transaction, *, alone: bool = False) -> int:
+    """Let nobody remove skills until the transaction ends; `alone`: nor rely on any.
+    Returns the version by which texts are split.
+    """
     name = "lock_vocabulary_alone" if alone else "lock_vocabulary"
-    transaction.rows(QUERIES[name])
+    version: int = transaction.rows(QUERIES[name])[0][0]
+    return version
 
 
 def stream_skills(

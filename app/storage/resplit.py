@@ -1,0 +1,126 @@
+"""Rows that have skill ids and are to be split again: which, and how far that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from app.query.ids import Id
+from app.storage.codec import int32_from_bytes
+from app.storage.connection.transaction import Transaction
+from app.storage.entity import EntityTable
+from app.storage.sql import load
+
+QUERIES = load("resplit")
+
+
+@dataclass(frozen=True)
+class SplitTask:
+    """Rows to split again: those with `row_ids`, as text, of which the first `done_to`
+    are done; or all, of which those up to the id `done_to` are done.
+    """
+
+    id: int
+    row_ids: Sequence[str] | None
+    done_to: str | None
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """A row, and the ids that it has: (n,) int32."""
+
+    id: Id
+    skills: str
+    skill_ids: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class SplitSlice:
+    """The next rows of a task, and how far it is with these; None at its end."""
+
+    rows: Sequence[SplitRow]
+    done_to: str | None
+
+
+def use_split(transaction: Transaction, version: int) -> None:
+    """From now on texts are split by this version; all again, should it be another."""
+    transaction.rows(QUERIES["use_split"], {"version": version})
+
+
+def split_version(transaction: Transaction) -> int:
+    """By which version texts are split."""
+    version: int = transaction.rows(QUERIES["split_version"])[0][0]
+    return version
+
+
+def any_due(transaction: Transaction, table: EntityTable, version: int) -> bool:
+    """Whether rows are to be split again by this version; a few buffers are read."""
+    query = table.format(QUERIES["any_due"])
+    return bool(transaction.rows(query, {"version": version})[0][0])
+
+
+def tasks(transaction: Transaction, table: EntityTable) -> list[SplitTask]:
+    """The oldest tasks."""
+    return [SplitTask(*row) for row in transaction.rows(table.format(QUERIES["tasks"]))]
+
+
+def next_slice(
+    transaction: Transaction, table: EntityTable, task: SplitTask, *, limit: int
+) -> SplitSlice:
+    """Rows that have skill ids; those that wait are split by whoever claims them."""
+    if task.row_ids is None:
+        return _next_of_all(transaction, table, task, limit=limit)
+    first = int(task.done_to or 0)
+    ids = list(task.row_ids[first : first + limit])
+    wanted = SQL("s.{} = ANY ({}::{}[])").format(
+        Identifier(table.key), Literal(ids), SQL(table.id_column.cast)
+    )
+    rows = _rows(transaction, table, wanted, limit=limit)
+    is_end = first + limit >= len(task.row_ids)
+    return SplitSlice(rows, None if is_end else str(first + limit))
+
+
+def _next_of_all(
+    transaction: Transaction, table: EntityTable, task: SplitTask, *, limit: int
+) -> SplitSlice:
+    wanted: Composable = SQL("true")
+    if task.done_to is not None:
+        wanted = SQL("s.{} > {}::{}").format(
+            Identifier(table.key), Literal(task.done_to), SQL(table.id_column.cast)
+        )
+    rows = _rows(transaction, table, wanted, limit=limit)
+    return SplitSlice(rows, str(rows[-1].id) if len(rows) == limit else None)
+
+
+def _rows(
+    transaction: Transaction, table: EntityTable, wanted: Composable, *, limit: int
+) -> list[SplitRow]:
+    query = table.format(QUERIES["next_rows"], wanted=wanted)
+    return [
+        SplitRow(id_, skills or "", int32_from_bytes(skill_ids))
+        for id_, skills, skill_ids in transaction.rows(query, {"limit": limit})
+    ]
+
+
+def advance(transaction: Transaction, task: SplitTask, done_to: str | None) -> bool:
+    """Remember how far the task is; None ends it. False where another worker came
+    further, or the task is gone.
+    """
+    query = QUERIES["finish"] if done_to is None else QUERIES["advance"]
+    parameters: dict[str, object] = {
+        "task": task.id,
+        "was": task.done_to,
+        "done_to": done_to,
+    }
+    return transaction.execute(query, parameters) == 1
+
+
+def note_rows(
+    transaction: Transaction, table: EntityTable, row_ids: Sequence[str]
+) -> None:
+    """Have these rows, by their ids as text, split again."""
+    if row_ids:
+        query = table.format(QUERIES["note"])
+        transaction.execute(query, {"row_ids": list(row_ids)})
