@@ -63,7 +63,8 @@ CREATE INDEX IF NOT EXISTS skill_revision_idx ON recommender.skill (revision, sk
 -- and in a copy of the database. The counts are statistics, like those of ANALYZE: at
 -- place n of `job_counts`, as little-endian int32, how many jobs list skill n; another
 -- `counts_stamp` with each counting; void for any vocabulary but `counted_vocabulary`.
--- `split_version`: how texts are split; 0 where none was yet.
+-- `split_version`: how texts are split; 0 where none was yet. `synonyms` counts changes
+-- of the table below.
 CREATE TABLE IF NOT EXISTS recommender.skill_vocabulary (
     only_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
     vocabulary UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -72,7 +73,8 @@ CREATE TABLE IF NOT EXISTS recommender.skill_vocabulary (
     jobs_counted INTEGER,
     counts_stamp UUID,
     counted_vocabulary UUID,
-    split_version INTEGER NOT NULL DEFAULT 0
+    split_version INTEGER NOT NULL DEFAULT 0,
+    synonyms BIGINT NOT NULL DEFAULT 0
 );
 INSERT INTO recommender.skill_vocabulary DEFAULT VALUES ON CONFLICT DO NOTHING;
 
@@ -110,11 +112,82 @@ CREATE OR REPLACE TRIGGER set_revision BEFORE INSERT OR UPDATE ON recommender.sk
 CREATE OR REPLACE TRIGGER new_vocabulary BEFORE DELETE OR TRUNCATE ON recommender.skill
     FOR EACH STATEMENT EXECUTE FUNCTION recommender.new_vocabulary();
 
--- Skills that mean the same, as the team says.
+-- What a form of a skill stands for ('k8s', 'kubernetes'), as the team says, beside the
+-- pairs that come along; a form listed here has these meanings alone, and one that stands
+-- for itself has none. Of a meaning with a context one of these words must stand in the
+-- text's other skills; of several meanings, that which shares most words.
 CREATE TABLE IF NOT EXISTS recommender.synonym (
-    skill_from TEXT COLLATE "C" PRIMARY KEY,
-    skill_to TEXT COLLATE "C" NOT NULL
+    form TEXT COLLATE "C",
+    canonical TEXT COLLATE "C" CHECK (canonical <> ''),
+    context TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (form, canonical)
 );
+
+-- As skills are compared, nearly: case and space do not count.
+CREATE OR REPLACE FUNCTION recommender.as_skill_key(skill TEXT) RETURNS TEXT
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF getdatabaseencoding() = 'UTF8' THEN
+        skill := normalize(skill, NFKC);
+    END IF;
+    RETURN lower(btrim(regexp_replace(skill, '[[:space:]]+', ' ', 'g')));
+END
+$$;
+
+CREATE OR REPLACE FUNCTION recommender.set_skill_keys() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.form := recommender.as_skill_key(NEW.form);
+    NEW.canonical := recommender.as_skill_key(NEW.canonical);
+    RETURN NEW;
+END
+$$;
+
+-- Rows that have one of these forms, or what it stood for, are split again.
+CREATE OR REPLACE FUNCTION recommender.synonyms_changed() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    concerned TEXT[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        concerned := array(SELECT form FROM new_rows);
+    ELSIF TG_OP = 'UPDATE' THEN
+        concerned := array(SELECT form FROM new_rows UNION SELECT form FROM old_rows
+                           UNION SELECT canonical FROM old_rows);
+    ELSE
+        concerned := array(SELECT form FROM old_rows UNION SELECT canonical FROM old_rows);
+    END IF;
+    IF concerned <> '{}' THEN
+        UPDATE recommender.skill_vocabulary SET synonyms = synonyms + 1;
+        INSERT INTO recommender.resplit (entity, skills)
+        VALUES ('jobs', concerned), ('users', concerned);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION recommender.synonyms_truncated() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE recommender.skill_vocabulary SET synonyms = synonyms + 1;
+    INSERT INTO recommender.resplit (entity) VALUES ('jobs'), ('users');
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER a_as_key BEFORE INSERT OR UPDATE ON recommender.synonym
+    FOR EACH ROW EXECUTE FUNCTION recommender.set_skill_keys();
+CREATE OR REPLACE TRIGGER inserted AFTER INSERT ON recommender.synonym
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION recommender.synonyms_changed();
+CREATE OR REPLACE TRIGGER updated AFTER UPDATE ON recommender.synonym
+    REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION recommender.synonyms_changed();
+CREATE OR REPLACE TRIGGER deleted AFTER DELETE ON recommender.synonym
+    REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION recommender.synonyms_changed();
+CREATE OR REPLACE TRIGGER truncated AFTER TRUNCATE ON recommender.synonym
+    FOR EACH STATEMENT EXECUTE FUNCTION recommender.synonyms_truncated();
 
 -- --- the backfill's own ---------------------------------------------------------
 
@@ -137,12 +210,13 @@ ALTER TABLE recommender.new_job REPLICA IDENTITY FULL;
 ALTER TABLE recommender.new_user REPLICA IDENTITY FULL;
 
 -- Rows that have skill ids and are to be split again: those named, of which the first
--- `done_to` are done; or all, of which those up to the id `done_to` are done. Empty nearly
--- always.
+-- `done_to` are done; those with one of `skills`, which are still to be found; or all, of
+-- which those up to the id `done_to` are done. Empty nearly always.
 CREATE TABLE IF NOT EXISTS recommender.resplit (
     resplit_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     entity TEXT NOT NULL,
     row_ids TEXT[],
+    skills TEXT[],
     done_to TEXT
 );
 
@@ -597,9 +671,10 @@ DECLARE
     is_here BOOLEAN;
 BEGIN
     FOREACH key IN ARRAY TG_ARGV LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = ($1).%I)',
-                       TG_RELID::regclass, key, key)
-            INTO is_here USING NEW;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %s)', TG_RELID::regclass, (
+            SELECT string_agg(format('%1$I = ($1).%1$I', name), ' AND ')
+            FROM unnest(string_to_array(key, ',')) AS name
+        )) INTO is_here USING NEW;
         IF is_here THEN
             RETURN NULL;
         END IF;
@@ -616,7 +691,7 @@ BEGIN
         SELECT * FROM (VALUES
             ('migration', 'name'), ('entity', 'name'), ('identity', 'only_row'),
             ('skill_vocabulary', 'only_row'), ('resplit', 'resplit_id'),
-            ('synonym', 'skill_from')
+            ('synonym', 'form,canonical')
         ) AS listed (name, keys)
     LOOP
         EXECUTE format(

@@ -15,13 +15,14 @@ from app.deadline import Deadline
 from app.errors import AppError, RowRejectedError
 from app.query.ids import Id
 from app.ranking.skills.parse import SPLIT_VERSION
+from app.ranking.skills.splitting import split_texts
 from app.storage.catalogue import Catalogue
 from app.storage.claims import Claims, Failure, Made, Stored, TextRow
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage, any_waiting, count_waiting, coverage
 from app.storage.entity import EntityName
-from app.storage.resplit import note_rows
+from app.storage.resplit import SplitState, any_due, note_rows, split_state
 from app.storage.skills import known_skills, lock_vocabulary
 
 T = TypeVar("T")
@@ -31,8 +32,13 @@ STATEMENT_TIMEOUT_S = 60.0
 # What must not keep a process from ending.
 PARTING_TIMEOUT_S = 2.0
 
-# By row, the keys of its skills.
-KeysOf = Mapping[TextRow, Sequence[str]]
+
+@dataclass(frozen=True)
+class SplitTexts:
+    """By row, the keys of its skills, and how the texts were split."""
+
+    keys: Mapping[TextRow, Sequence[str]]
+    state: SplitState
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,12 @@ class ClaimStore:
             table = Catalogue.read(transaction).entity(self._entity)
             return any_waiting(transaction, table)
 
+    def any_outdated(self) -> bool:
+        """Whether rows are to be split again; a few buffers are read."""
+        with self._database.snapshot(_deadline()) as transaction:
+            table = Catalogue.read(transaction).entity(self._entity)
+            return any_due(transaction, table, SPLIT_VERSION)
+
     def take(self, *, after: Id | None, limit: int) -> Batch | None:
         """Claim rows beyond `after`, in the order of their ids."""
 
@@ -99,15 +111,15 @@ class ClaimStore:
             rows = claims.take(transaction, claim, after=after, limit=limit)
             return Batch(claim, rows) if rows else None
 
-        return self._retried(take)
+        return self.transact(take)
 
     def others_hold_rows(self) -> bool:
         """Whether living workers, or workers not dead for long, have rows claimed."""
-        return self._retried(lambda tx, claims: claims.any_claimed(tx))
+        return self.transact(lambda tx, claims: claims.any_claimed(tx))
 
     def renew(self, batch: Batch) -> bool:
         """False when the claim was lost to another worker."""
-        return self._retried(lambda tx, claims: claims.renew(tx, batch.claim))
+        return self.transact(lambda tx, claims: claims.renew(tx, batch.claim))
 
     def give_back(self, batch: Batch) -> None:
         """Release the claim if that can be done at once; else it expires."""
@@ -116,7 +128,20 @@ class ClaimStore:
                 lambda tx, claims: claims.release(tx, batch.claim), PARTING_TIMEOUT_S
             )
 
-    def store(self, batch: Batch, encoded: Encoded, keys: KeysOf) -> StoreResult | None:
+    def split(self, rows: Sequence[TextRow]) -> SplitTexts:
+        """The skills of the rows' texts, by the team's synonyms, too."""
+
+        def split(transaction: Transaction, _: Claims) -> SplitTexts:
+            state = split_state(transaction)
+            found = split_texts(transaction, [row.skills for row in rows])
+            keys = [[skill.key for skill in skills] for skills in found]
+            return SplitTexts(dict(zip(rows, keys, strict=True)), state)
+
+        return self.transact(split)
+
+    def store(
+        self, batch: Batch, encoded: Encoded, split: SplitTexts
+    ) -> StoreResult | None:
         """Store what was encoded with the ids of the rows' skills, note what was
         refused, and release the claim, in one transaction. None when the claim was
         lost: then nothing is stored.
@@ -125,44 +150,51 @@ class ClaimStore:
         def store(transaction: Transaction, claims: Claims) -> StoreResult | None:
             if not claims.hold(transaction, batch.claim):
                 return None
-            stored = self._put(transaction, claims, encoded, keys)
+            stored = self._put(transaction, claims, encoded, split)
             for refusal in encoded.refusals:
                 claims.add_failure(transaction, refusal.row, refusal.reason)
             claims.release(transaction, batch.claim)
             return StoreResult(stored, encoded.refusals)
 
         try:
-            return self._retried(store)
+            return self.transact(store)
         except RowRejectedError:
-            return self._store_each(batch, encoded, keys)
+            return self._store_each(batch, encoded, split)
 
     def quarantine(self, refusal: RowFailure) -> None:
         """Pass a row over until its text changes or somebody retries it."""
-        self._retried(
+        self.transact(
             lambda tx, claims: claims.add_failure(tx, refusal.row, refusal.reason)
         )
 
     def failures(self) -> list[Failure]:
         """The rows in quarantine."""
-        return self._retried(lambda tx, claims: claims.failures(tx))
+        return self.transact(lambda tx, claims: claims.failures(tx))
 
     def forget_failures(self) -> int:
         """Let all rows out of quarantine: how many they were."""
-        return self._retried(lambda tx, claims: claims.forget_failures(tx))
+        return self.transact(lambda tx, claims: claims.forget_failures(tx))
 
     def _put(
-        self, transaction: Transaction, claims: Claims, encoded: Encoded, keys: KeysOf
+        self,
+        transaction: Transaction,
+        claims: Claims,
+        encoded: Encoded,
+        split: SplitTexts,
     ) -> Stored:
         # Nobody removes a skill between the look-up and the commit.
-        version = lock_vocabulary(transaction)
-        stored = claims.store(transaction, self._made(transaction, encoded, keys))
-        if version not in (0, SPLIT_VERSION):
+        state = lock_vocabulary(transaction)
+        stored = claims.store(transaction, self._made(transaction, encoded, split.keys))
+        if state != split.state or state.version not in (0, SPLIT_VERSION):
             # A worker of the version in use splits them again, should there be one.
             note_rows(transaction, claims.table, sorted(stored.ids))
         return stored
 
     def _made(
-        self, transaction: Transaction, encoded: Encoded, keys: KeysOf
+        self,
+        transaction: Transaction,
+        encoded: Encoded,
+        keys: Mapping[TextRow, Sequence[str]],
     ) -> list[Made]:
         """With the ids of skills, where the vocabulary has them all: without, a row
         keeps waiting for them.
@@ -181,32 +213,35 @@ class ClaimStore:
         ]
 
     def _store_each(
-        self, batch: Batch, encoded: Encoded, keys: KeysOf
+        self, batch: Batch, encoded: Encoded, split: SplitTexts
     ) -> StoreResult | None:
         """The database refused a row: find out which, one transaction a row."""
         stored = Stored()
         refusals = list(encoded.refusals)
         for row, vector in zip(encoded.rows, encoded.embeddings, strict=True):
             try:
-                one = self._store_one(batch, Encoded([row], [vector]), keys)
+                one = self._store_one(batch, Encoded([row], [vector]), split)
             except RowRejectedError as error:
                 refusals.append(RowFailure(row, str(error)))
                 continue
             if one is None:
                 return None
             stored |= one
-        rest = self.store(batch, Encoded(refusals=refusals), keys)
+        rest = self.store(batch, Encoded(refusals=refusals), split)
         return rest and replace(rest, stored=stored)
 
-    def _store_one(self, batch: Batch, encoded: Encoded, keys: KeysOf) -> Stored | None:
+    def _store_one(
+        self, batch: Batch, encoded: Encoded, split: SplitTexts
+    ) -> Stored | None:
         def store(transaction: Transaction, claims: Claims) -> Stored | None:
             if not claims.hold(transaction, batch.claim):
                 return None
-            return self._put(transaction, claims, encoded, keys)
+            return self._put(transaction, claims, encoded, split)
 
-        return self._retried(store)
+        return self.transact(store)
 
-    def _retried(self, action: Callable[[Transaction, Claims], T]) -> T:
+    def transact(self, action: Callable[[Transaction, Claims], T]) -> T:
+        """Run one transaction; again while the database is away."""
         return retry_with_backoff(
             lambda: self._write(action, STATEMENT_TIMEOUT_S),
             stop=self._stop,

@@ -1,9 +1,12 @@
-"""Reads the skill ids of all rows: how many jobs list each, and which are used."""
+"""Reads the skill ids of all rows: how many jobs list each, which are used, and who has
+some.
+"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.reader import read_copy
@@ -42,6 +45,25 @@ def used_skills(transaction: Transaction) -> set[int]:
     for name in ENTITIES:
         _read(transaction, catalogue.entity(name), add)
     return used
+
+
+def rows_with(
+    transaction: Transaction, table: EntityTable, skill_ids: Sequence[int]
+) -> list[Id]:
+    """The rows that have one of these skills."""
+    found: list[Id] = []
+    wanted = np.zeros(max(skill_ids, default=-1) + 1, np.bool_)  # by skill id
+    wanted[list(skill_ids)] = True
+
+    def add(chunk: SkillIdChunk) -> None:
+        known = np.minimum(chunk.skill_ids, len(wanted) - 1)
+        is_wanted = wanted[known] & (chunk.skill_ids == known)
+        has_one = np.logical_or.reduceat(is_wanted, chunk.starts)
+        found.extend(map(table.id_column.from_stream, chunk.ids[has_one].tolist()))
+
+    if skill_ids:
+        _read(transaction, table, add)
+    return found
 
 
 def _read(

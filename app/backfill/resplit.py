@@ -1,4 +1,4 @@
-"""Splits texts again that have skill ids: after a change of how texts are split.
+"""Splits texts again that have skill ids, after the splitter or synonyms changed.
 
 Only rows whose ids differ are written. It goes on where it was broken off; of several
 workers at one slice the first to store it counts.
@@ -8,26 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
-from app.backfill.patience import retry_with_backoff
+from app.backfill.claim_store import ClaimStore
+from app.backfill.counting import rows_with
 from app.backfill.vocabulary import VocabularyKeeper
-from app.deadline import Deadline
-from app.ranking.skills.parse import SPLIT_VERSION, split_skills
+from app.ranking.skills.splitting import split_texts
+from app.ranking.skills.synonyms import built_in
 from app.storage import resplit
-from app.storage.catalogue import Catalogue
 from app.storage.claims import Claims, Made, TextRow
-from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import EntityName, EntityTable
-from app.storage.resplit import SplitSlice, SplitTask
+from app.storage.resplit import SplitSlice, SplitState, SplitTask
 from app.storage.skills import known_skills, lock_vocabulary
 
-T = TypeVar("T")
-
 # Some 50 ms of splitting.
-SLICE_ROWS = 500
-STATEMENT_TIMEOUT_S = 60.0
+RESPLIT_ROWS = 500
 
 # By row, the keys of its skills.
 SkillKeys = Mapping[TextRow, Sequence[str]]
@@ -40,27 +34,20 @@ class Resplit:
 
     def __init__(
         self,
-        database: Database,
-        entity: EntityName,
-        *,
+        store: ClaimStore,
         vocabulary: VocabularyKeeper,
-        version: str,
-        patience_s: float,
+        *,
         stop: threading.Event,
         throttle: Callable[[float], None],
     ) -> None:
-        """`version`: of the model, whose skills count."""
-        self._database = database
-        self._entity = entity
+        self._store = store
         self._vocabulary = vocabulary
-        self._version = version
-        self._patience_s = patience_s
         self._stop = stop
         self._throttle = throttle
 
     def any_due(self) -> bool:
         """Whether rows are to be split again; asked without a scan."""
-        return self._read(lambda tx, table: resplit.any_due(tx, table, SPLIT_VERSION))
+        return self._store.any_outdated()
 
     def run(self) -> Iterator[int]:
         """How many rows of each slice have other skills now, to the end of what is due.
@@ -68,16 +55,34 @@ class Resplit:
         """
         if not self.any_due():
             return
-        for task in self._read(resplit.tasks):
+        for task in self._tasks():
+            if task.skills is not None:
+                self._name_rows(task.skills, task)
+        for task in self._tasks():
             yield from self._run(task)
+
+    def _tasks(self) -> list[SplitTask]:
+        return self._store.transact(lambda tx, claims: resplit.tasks(tx, claims.table))
+
+    def _name_rows(self, skills: Sequence[str], task: SplitTask) -> None:
+        """Find the rows that have one of the task's skills."""
+        meant = {each.canonical for s in skills for each in built_in().meanings(s)}
+
+        def find(transaction: Transaction, claims: Claims) -> None:
+            concerned = [*skills, *meant]
+            ids = resplit.ids_with_meanings(transaction, concerned)
+            found = rows_with(transaction, claims.table, ids)
+            resplit.name_rows(transaction, task, [str(id_) for id_ in found])
+
+        self._store.transact(find)
 
     def _run(self, task: SplitTask) -> Iterator[int]:
         going = task
         while not self._stop.is_set():
             start = time.monotonic()
-            part, changed = self._split(going)
+            state, part, changed = self._split(going)
             self._vocabulary.learn(_distinct(changed))
-            stored = self._store(going, part, changed)
+            stored = self._put(going, part, changed, state=state)
             self._throttle(time.monotonic() - start)
             if stored is None:
                 return
@@ -86,73 +91,62 @@ class Resplit:
                 return
             going = replace(going, done_to=part.done_to)
 
-    def _split(self, task: SplitTask) -> tuple[SplitSlice, SkillKeys]:
+    def _split(self, task: SplitTask) -> tuple[SplitState, SplitSlice, SkillKeys]:
         """The next rows, and the keys of those whose ids differ."""
 
         def split(
-            transaction: Transaction, table: EntityTable
-        ) -> tuple[SplitSlice, SkillKeys]:
-            part = resplit.next_slice(transaction, table, task, limit=SLICE_ROWS)
-            keys = [[skill.key for skill in split_skills(r.skills)] for r in part.rows]
+            transaction: Transaction, claims: Claims
+        ) -> tuple[SplitState, SplitSlice, SkillKeys]:
+            # First: a change of synonyms in between is noticed by `_put`.
+            state = resplit.split_state(transaction)
+            part = resplit.next_slice(
+                transaction, claims.table, task, limit=RESPLIT_ROWS
+            )
+            found = split_texts(transaction, [row.skills for row in part.rows])
+            keys = [[skill.key for skill in skills] for skills in found]
             wanted = list({key for row in keys for key in row})
-            ids = known_skills(transaction, wanted, version=self._version)
+            ids = known_skills(transaction, wanted, version=claims.version)
             changed = {
                 TextRow(row.id, row.skills, is_embedded=True): own
                 for row, own in zip(part.rows, keys, strict=True)
                 if [ids.get(key) for key in own] != row.skill_ids.tolist()
             }
-            return part, changed
+            return state, part, changed
 
-        return self._read(split)
+        return self._store.transact(split)
 
-    def _store(
-        self, task: SplitTask, part: SplitSlice, changed: SkillKeys
+    def _put(
+        self,
+        task: SplitTask,
+        part: SplitSlice,
+        changed: SkillKeys,
+        *,
+        state: SplitState,
     ) -> int | None:
-        """How many rows were stored; None where another worker came further."""
+        """How many rows were stored; None where another worker came further, or where
+        they would be split otherwise by now.
+        """
 
-        def store(transaction: Transaction, table: EntityTable) -> int | None:
-            lock_vocabulary(transaction)
-            ids = known_skills(transaction, _distinct(changed), version=self._version)
+        def put(transaction: Transaction, claims: Claims) -> int | None:
+            if lock_vocabulary(transaction) != state:
+                return None
+            keys = _distinct(changed)
+            ids = known_skills(transaction, keys, version=claims.version)
             if not resplit.advance(transaction, task, part.done_to):
                 return None
-            claims = Claims(table, self._version, lease_s=0.0)
             made = [
-                Made(row, None, [ids[key] for key in keys])
-                for row, keys in changed.items()
-                if all(key in ids for key in keys)
+                Made(row, None, [ids[key] for key in own])
+                for row, own in changed.items()
+                if all(key in ids for key in own)
             ]
             stored = claims.store(transaction, made).ids
             # An editor has the others, or a skill was removed meanwhile.
             left = [str(row.id) for row in changed if str(row.id) not in stored]
-            resplit.note_rows(transaction, table, left)
+            resplit.note_rows(transaction, claims.table, left)
             return len(stored)
 
-        return self._write(store)
-
-    def _read(self, action: Callable[[Transaction, EntityTable], T]) -> T:
-        def read() -> T:
-            with self._database.snapshot(_deadline()) as transaction:
-                return action(transaction, self._table(transaction))
-
-        return self._patiently(read)
-
-    def _write(self, action: Callable[[Transaction, EntityTable], T]) -> T:
-        def write() -> T:
-            with self._database.write(_deadline()) as transaction:
-                return action(transaction, self._table(transaction))
-
-        return self._patiently(write)
-
-    def _patiently(self, action: Callable[[], T]) -> T:
-        return retry_with_backoff(action, stop=self._stop, patience_s=self._patience_s)
-
-    def _table(self, transaction: Transaction) -> EntityTable:
-        return Catalogue.read(transaction).entity(self._entity)
+        return self._store.transact(put)
 
 
 def _distinct(keys: SkillKeys) -> list[str]:
     return list(dict.fromkeys(key for row in keys.values() for key in row))
-
-
-def _deadline() -> Deadline:
-    return Deadline.after(STATEMENT_TIMEOUT_S)

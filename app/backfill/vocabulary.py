@@ -221,7 +221,7 @@ class VocabularyKeeper:
 
 
 def _is_split_by_older(transaction: Transaction) -> bool:
-    return resplit.split_version(transaction) < SPLIT_VERSION
+    return resplit.split_state(transaction).version < SPLIT_VERSION
 
 
 def _uncounted(state: VocabularyState) -> VocabularyState:

@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from app.backfill.claim_store import Batch, ClaimStore, KeysOf
+from app.backfill.claim_store import Batch, ClaimStore, SplitTexts
 from app.backfill.isolation import Encoded, RowFailure, encode_rows
 from app.backfill.resplit import Resplit
 from app.backfill.vocabulary import VocabularyKeeper
 from app.encoder import Encoder
 from app.query.ids import Id
-from app.ranking.skills.parse import split_skills
 from app.storage.claims import MOST_STORES, MOST_TRIES, Failure, TextRow
 from app.storage.connection.database import Database
 from app.storage.coverage import Coverage
@@ -112,13 +111,7 @@ class Backfill:
             stop=self._stop,
         )
         self._resplit = Resplit(
-            database,
-            entity,
-            vocabulary=self._vocabulary,
-            version=encoder.version,
-            patience_s=patience_s,
-            stop=self._stop,
-            throttle=throttle,
+            self._store, self._vocabulary, stop=self._stop, throttle=throttle
         )
         self._after: Id | None = None
         self._tries: dict[TextRow, int] = {}
@@ -189,9 +182,9 @@ class Backfill:
     def _finish(self, batch: Batch) -> Progress:
         try:
             encoded = self._encode(batch)
-            keys = {row: _keys(row) for row in encoded.rows}
-            skills = self._learn(batch, keys)
-            result = self._store.store(batch, encoded, keys)
+            texts = self._store.split(encoded.rows)
+            skills = self._learn(batch, texts)
+            result = self._store.store(batch, encoded, texts)
         except BaseException:
             self._store.give_back(batch)
             raise
@@ -231,8 +224,9 @@ class Backfill:
                 break
         return encoded
 
-    def _learn(self, batch: Batch, keys: KeysOf) -> int:
-        wanted = list(dict.fromkeys(key for row in keys.values() for key in row))
+    def _learn(self, batch: Batch, texts: SplitTexts) -> int:
+        keys = texts.keys.values()
+        wanted = list(dict.fromkeys(key for row in keys for key in row))
         return self._vocabulary.learn(wanted, is_wanted=lambda: self._is_kept(batch))
 
     def _is_kept(self, batch: Batch) -> bool:
@@ -254,7 +248,3 @@ class Backfill:
         for row in stubborn:
             self._store.quarantine(RowFailure(row, NOT_KEPT))
         return len(stubborn)
-
-
-def _keys(row: TextRow) -> Sequence[str]:
-    return [skill.key for skill in split_skills(row.skills)]

@@ -17,13 +17,25 @@ QUERIES = load("resplit")
 
 
 @dataclass(frozen=True)
+class SplitState:
+    """How texts are split: by which version of the code, and how often the team changed
+    its synonyms.
+    """
+
+    version: int
+    synonyms: int
+
+
+@dataclass(frozen=True)
 class SplitTask:
     """Rows to split again: those with `row_ids`, as text, of which the first `done_to`
-    are done; or all, of which those up to the id `done_to` are done.
+    are done; those with one of `skills`, which are to be found first; or all, of which
+    those up to the id `done_to` are done.
     """
 
     id: int
     row_ids: Sequence[str] | None
+    skills: Sequence[str] | None
     done_to: str | None
 
 
@@ -49,10 +61,9 @@ def use_split(transaction: Transaction, version: int) -> None:
     transaction.rows(QUERIES["use_split"], {"version": version})
 
 
-def split_version(transaction: Transaction) -> int:
-    """By which version texts are split."""
-    version: int = transaction.rows(QUERIES["split_version"])[0][0]
-    return version
+def split_state(transaction: Transaction) -> SplitState:
+    """How texts are split now."""
+    return SplitState(*transaction.rows(QUERIES["split_state"])[0])
 
 
 def any_due(transaction: Transaction, table: EntityTable, version: int) -> bool:
@@ -115,6 +126,22 @@ def advance(transaction: Transaction, task: SplitTask, done_to: str | None) -> b
         "done_to": done_to,
     }
     return transaction.execute(query, parameters) == 1
+
+
+def ids_with_meanings(transaction: Transaction, skills: Sequence[str]) -> list[int]:
+    """The ids of these skills, and of what ambiguous ones may stand for."""
+    given: dict[str, object] = {"skills": list(skills)}
+    meant = [skill for (skill,) in transaction.rows(QUERIES["forms_of"], given)]
+    rows = transaction.rows(QUERIES["ids_of"], {"skills": [*skills, *meant]})
+    return [skill_id for (skill_id,) in rows]
+
+
+def name_rows(
+    transaction: Transaction, task: SplitTask, row_ids: Sequence[str]
+) -> None:
+    """These rows, by their ids as text, have one of the task's skills."""
+    given: dict[str, object] = {"task": task.id, "row_ids": list(row_ids)}
+    transaction.execute(QUERIES["name_rows"], given)
 
 
 def note_rows(

@@ -22,6 +22,7 @@ from app.storage.conditions import selected, where_clause
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.entity import EntityTable, without_doubled
 from app.storage.jobs import stream_embeddings
+from app.storage.resplit import SplitState
 from app.storage.sql import load
 
 QUERIES = load("skills")
@@ -66,13 +67,12 @@ def vocabulary_state(transaction: Transaction) -> VocabularyState:
     return VocabularyState(*transaction.rows(QUERIES["vocabulary"])[0])
 
 
-def lock_vocabulary(transaction: Transaction, *, alone: bool = False) -> int:
+def lock_vocabulary(transaction: Transaction, *, alone: bool = False) -> SplitState:
     """Let nobody remove skills until the transaction ends; `alone`: nor rely on any.
-    Returns the version by which texts are split.
+    Returns how texts are split meanwhile.
     """
     name = "lock_vocabulary_alone" if alone else "lock_vocabulary"
-    version: int = transaction.rows(QUERIES[name])[0][0]
-    return version
+    return SplitState(*transaction.rows(QUERIES[name])[0])
 
 
 def stream_skills(

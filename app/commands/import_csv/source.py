@@ -50,6 +50,16 @@ class CsvSource:
                 ],
             )
 
+    def columns(self, names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+        """(line, fields) of each record, of these columns as they are written; nothing
+        for one that the file has not.
+        """
+        positions = self.header.positions(names)
+        for record in self._records():
+            fields = [*self.header.fields(record.fields, record.line), ""]
+            places = (positions.get(name, -1) for name in names)
+            yield record.line, [fields[place].strip() for place in places]
+
     def explain(self, refused: Refused) -> str:
         """A sentence with the line of the file, which is read again for it."""
         where = ""

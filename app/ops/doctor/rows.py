@@ -7,7 +7,7 @@ import numpy as np
 
 from app.encoder import Encoder
 from app.ops.doctor.finding import EMBED, REPAIR_COMMAND, Finding
-from app.ranking.skills.parse import split_skills
+from app.ranking.skills.splitting import split_texts
 from app.storage import samples
 from app.storage.codec import EMBEDDING_BYTES, from_bytes
 from app.storage.connection.transaction import Transaction
@@ -92,8 +92,8 @@ class RandomRows:
             rows,
             samples.skills_by_id(transaction, ids),
             [
-                [transaction.held(skill.key) for skill in split_skills(row.text)]
-                for row in rows
+                [transaction.held(skill.key) for skill in skills]
+                for skills in split_texts(transaction, [row.text for row in rows])
             ],
         )
 

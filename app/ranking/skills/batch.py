@@ -28,10 +28,12 @@ from app.ranking.skills.prepare import (
     length_penalty_of,
     no_skills,
     prepare,
+    query_text,
     skill_vectors,
     split_into_scans,
 )
 from app.ranking.skills.skill_scores import SkillQueries
+from app.ranking.skills.splitting import split_texts
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.pages import Page, page_of
@@ -106,6 +108,9 @@ class SkillBatch:
         texts: Mapping[int, NDArray[np.float32]],
         found: SkillMatches,
     ) -> dict[int, list[Hit]]:
+        rows = {row.id: row for some in found.rows.values() for row in some}
+        split = split_texts(self._transaction, [row.skills for row in rows.values()])
+        written = dict(zip(rows, split, strict=True))
         return {
             n: hits(
                 query,
@@ -113,6 +118,7 @@ class SkillBatch:
                 texts[n],
                 found.rows[n],
                 self._vocabulary,
+                written=written,
                 weights=found.weights[n],
                 length_penalty=length_penalty_of(self._batch_key),
                 scores=found.scores.get(n, {}),
@@ -128,14 +134,18 @@ class SkillBatch:
             for q in queries
         ]
         rows = self._rows(side, list({key for key in keys if key is not None}))
+        own = [None if key is None else rows.get(key) for key in keys]
+        texts = [query_text(*each) for each in zip(queries, own, strict=True)]
+        skills = split_texts(self._transaction, texts)
         return [
             prepare(
                 query,
-                None if key is None else rows.get(key),
+                row,
+                some,
                 version=self._encoder.version,
                 is_state=self._method.is_state,
             )
-            for query, key in zip(queries, keys, strict=True)
+            for query, row, some in zip(queries, own, skills, strict=True)
         ]
 
     def _rows(self, side: EntityTable, ids: Sequence[Id]) -> dict[Id, SkilledRow]:

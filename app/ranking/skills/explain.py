@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.query.ids import Id
 from app.query.result import Explanation, Hit, Pair
-from app.ranking.skills.parse import split_skills
+from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.scoring import (
     FLOOR,
@@ -68,11 +68,14 @@ def hits(
     rows: Sequence[SkilledRow],
     vocabulary: Vocabulary,
     *,
+    written: Mapping[Id, Sequence[Skill]],
     weights: NDArray[np.float64],  # (k,), of the query's skills
     length_penalty: float,
     scores: Mapping[Id, float],
 ) -> list[Hit]:
-    """The hits with explanations. `scores`: those of ranked rows, by id."""
+    """The hits with explanations. `written`: the skills of each row's text, `scores`:
+    those of ranked rows; both by id.
+    """
     mine = np.stack([vectors[skill.key] for skill in query.skills])
     names = [skill.name for skill in query.skills]
     found = []
@@ -82,6 +85,7 @@ def hits(
             mine,
             row,
             vocabulary,
+            others=[skill.name for skill in written[row.id]],
             weights=weights,
             length_penalty=length_penalty,
         )
@@ -97,16 +101,16 @@ def explanation(
     row: SkilledRow,
     vocabulary: Vocabulary,
     *,
+    others: Sequence[str],
     weights: NDArray[np.float64],
     length_penalty: float,
 ) -> Explanation | None:
-    """The explanation of a row; None while its skills are pending."""
-    if row.skill_ids is None:
-        return None
+    """The explanation of a row with the skills `others`, as written; None while these
+    are pending.
+    """
     # The ids belong to the skills of this text, in order. After a change of the
-    # splitter the row is pending.
-    others = [skill.name for skill in split_skills(row.skills or "")]
-    if len(others) != len(row.skill_ids):
+    # splitter or of synonyms the backfill replaces them.
+    if row.skill_ids is None or len(others) != len(row.skill_ids):
         return None
     mine = vocabulary.vectors(row.skill_ids)
     return explain(

@@ -40,11 +40,23 @@ class SkillQuery:
 IsState = Callable[[NDArray[np.float64], SkillQuery], bool]
 
 
+def query_text(query: Query, row: SkilledRow | None) -> str | None:
+    """The text that a query compares; None where its row is absent."""
+    if query.text is not None:
+        return query.text
+    return None if row is None else row.skills or ""
+
+
 def prepare(
-    query: Query, row: SkilledRow | None, *, version: str, is_state: IsState
+    query: Query,
+    row: SkilledRow | None,
+    skills: Sequence[Skill],
+    *,
+    version: str,
+    is_state: IsState,
 ) -> SkillQuery | AppError | None:
     """The prepared query; an error for an absent row or another query's cursor; None if
-    there are no skills.
+    there are no skills. `skills`: those of the query's text.
     """
     if query.text is not None:
         text, embedding = query.text, None
@@ -54,7 +66,7 @@ def prepare(
         return JobNotFoundError("No job has this job_id.")
     else:
         return UserNotFoundError("No user has this user_id.")
-    skills = query_skills(text)
+    skills = skills[:MAX_QUERY_SKILLS]
     if not skills:
         return None
     id_ = None if row is None else row.id
@@ -148,7 +160,7 @@ MAX_QUERY_SKILLS = 64
 
 
 def query_skills(text: str) -> list[Skill]:
-    """The skills of a query's text: the first MAX_QUERY_SKILLS."""
+    """The first MAX_QUERY_SKILLS skills of a text, as written."""
     return split_skills(text)[:MAX_QUERY_SKILLS]
 
 

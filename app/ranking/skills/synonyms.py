@@ -1,20 +1,27 @@
-"""Maps short forms, spellings and product names of a skill to its canonical form."""
+"""Maps short forms, spellings and product names of a skill to its canonical form, by
+built-in pairs and others.
+"""
 
 import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
+from app.ranking.skills.initials import spelled_out
 from app.ranking.skills.parse import Skill, skill_key
 from app.ranking.skills.stems import words_of
 
+BUILT_IN = Path(__file__).with_name("synonyms.csv")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Meaning:
     """A meaning of a form.
 
-    `context`: stems, one of which must occur in the text's other skills; empty for an
-    unambiguous form.
+    `context`: stems, one of which must occur in the text's other skills; empty for a
+    meaning that needs none.
     """
 
     canonical: str
@@ -31,6 +38,15 @@ class Synonyms:
         """The number of pairs of a form and a meaning."""
         return sum(map(len, self._meanings.values()))
 
+    @property
+    def forms(self) -> Iterable[str]:
+        """All forms that stand for something."""
+        return self._meanings.keys()
+
+    def meanings(self, key: str) -> Sequence[Meaning]:
+        """What a form stands for; nothing where it is not known."""
+        return self._meanings.get(key, ())
+
     def canonical(self, skills: Sequence[Skill]) -> list[Skill]:
         """The skills in order, each canonical form once, named as written.
 
@@ -46,22 +62,63 @@ class Synonyms:
         return list(found.values())
 
     def _key(self, key: str, others: Sequence[str]) -> str:
-        meanings = self._meanings.get(key, ())
-        if not meanings:
-            return key
-        if not meanings[0].context:
-            return meanings[0].canonical
+        """A canonical form may be a form of another one in turn. Of forms that stand
+        for each other it is the first by letter.
+        """
+        seen = [key]
+        while (meant := self._meaning(seen[-1], others)) != seen[-1]:
+            if meant in seen:
+                return min(seen[seen.index(meant) :])
+            seen.append(meant)
+        return seen[-1]
+
+    def _meaning(self, key: str, others: Sequence[str]) -> str:
+        meanings = self.meanings(key)
+        everywhere = [each.canonical for each in meanings if not each.context]
+        otherwise = everywhere[0] if len(everywhere) == 1 else key
+        if len(everywhere) == len(meanings):
+            return otherwise
         around = {word for other in others for word in words_of(other)}
-        shared = [len(meaning.context & around) for meaning in meanings]
+        shared = [len(each.context & around) for each in meanings]
         best = max(shared)
-        if best == 0 or shared.count(best) > 1:
-            return key
-        return meanings[shared.index(best)].canonical
+        if best == 0:
+            return otherwise
+        return (
+            meanings[shared.index(best)].canonical if shared.count(best) == 1 else key
+        )
+
+
+def as_spelled_out(skills: Sequence[Skill]) -> list[Skill]:
+    """The skills of one text, each that names a short and a long form as the long one;
+    and so where the text has the short form alone.
+    """
+    forms = [spelled_out(skill.key) for skill in skills]
+    long = dict(form for form in forms if form)
+    return [
+        Skill(skill.name, form[1] if form else long.get(skill.key, skill.key))
+        for skill, form in zip(skills, forms, strict=True)
+    ]
+
+
+@cache
+def built_in() -> Synonyms:
+    """The pairs that come along, read once: 0.4 MB."""
+    return read_synonyms(BUILT_IN.read_text(encoding="utf-8").splitlines())
 
 
 def read_synonyms(lines: Iterable[str]) -> Synonyms:
     """Read a CSV `form,canonical,context` with a header; context words separated by
-    spaces.
+    spaces. Raises ValueError as `synonyms_of`.
+    """
+    rows = enumerate(csv.DictReader(lines), start=2)
+    return synonyms_of(
+        (number, row["form"] or "", row["canonical"] or "", row.get("context") or "")
+        for number, row in rows
+    )
+
+
+def synonyms_of(rows: Iterable[tuple[int, str, str, str]]) -> Synonyms:
+    """The synonyms of (line, form, canonical form, context).
 
     Raises ValueError, with the line's number, for a form that is empty, canonical
     itself, duplicate, or ambiguous without a context.
@@ -69,9 +126,9 @@ def read_synonyms(lines: Iterable[str]) -> Synonyms:
     meanings: dict[str, list[Meaning]] = defaultdict(list)
     canonical: dict[str, int] = {}
     numbers: dict[str, int] = {}
-    for number, row in enumerate(csv.DictReader(lines), start=2):
-        form, target = skill_key(row["form"] or ""), skill_key(row["canonical"] or "")
-        context = frozenset(words_of(row.get("context") or ""))
+    for number, written, meant, words in rows:
+        form, target = skill_key(written), skill_key(meant)
+        context = frozenset(words_of(words))
         _check(form, target, meanings[form], context=context, number=number)
         meanings[form].append(Meaning(target, context))
         numbers[form] = number

@@ -2,8 +2,8 @@
 -- Texts are split by this version from now on.
 SELECT recommender.use_split(%(version)s);
 
--- name: split_version
-SELECT split_version FROM recommender.skill_vocabulary;
+-- name: split_state
+SELECT split_version, synonyms FROM recommender.skill_vocabulary;
 
 -- name: any_due
 -- Whether rows are to be split again, by this version.
@@ -11,7 +11,7 @@ SELECT EXISTS (SELECT FROM recommender.resplit WHERE entity = {entity})
     AND (SELECT split_version FROM recommender.skill_vocabulary) = %(version)s;
 
 -- name: tasks
-SELECT resplit_id, row_ids, done_to FROM recommender.resplit
+SELECT resplit_id, row_ids, skills, done_to FROM recommender.resplit
 WHERE entity = {entity} ORDER BY resplit_id LIMIT 100;
 
 -- name: next_rows
@@ -33,6 +33,23 @@ WHERE resplit_id = %(task)s AND done_to IS NOT DISTINCT FROM %(was)s;
 -- name: finish
 DELETE FROM recommender.resplit
 WHERE resplit_id = %(task)s AND done_to IS NOT DISTINCT FROM %(was)s;
+
+-- name: forms_of
+-- What forms with several meanings may have stood for till now.
+SELECT DISTINCT s.canonical FROM recommender.synonym AS s
+WHERE s.form = ANY (%(skills)s) AND EXISTS (
+    SELECT FROM recommender.synonym AS other
+    WHERE other.form = s.form
+        AND (other.canonical <> s.canonical OR other.context <> '')
+);
+
+-- name: ids_of
+SELECT skill_id FROM recommender.skill WHERE skill = ANY (%(skills)s);
+
+-- name: name_rows
+-- The rows that have one of the task's skills.
+UPDATE recommender.resplit SET row_ids = %(row_ids)s, skills = NULL
+WHERE resplit_id = %(task)s AND skills IS NOT NULL;
 
 -- name: note
 -- Rows that were split by another version than the one in use, or could not be stored.

@@ -7,12 +7,12 @@ SELECT
 FROM recommender.skill_vocabulary;
 
 -- name: lock_vocabulary
--- Until the transaction ends nobody removes a skill, or splits texts in another way.
-SELECT split_version FROM recommender.skill_vocabulary FOR SHARE;
+-- Until the transaction ends nobody removes a skill, or changes how texts are split.
+SELECT split_version, synonyms FROM recommender.skill_vocabulary FOR SHARE;
 
 -- name: lock_vocabulary_alone
 -- Until the transaction ends nobody else relies on one.
-SELECT split_version FROM recommender.skill_vocabulary FOR NO KEY UPDATE;
+SELECT split_version, synonyms FROM recommender.skill_vocabulary FOR NO KEY UPDATE;
 
 -- name: stream_skills
 -- The same record as that of a job's embedding; in the order of writing, so that a

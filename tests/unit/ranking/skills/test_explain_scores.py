@@ -103,6 +103,7 @@ def told(vocabulary: Vocabulary, row: SkilledRow, **scores: float) -> Hit:
         vector(0.6, 0.8),
         [row],
         vocabulary,
+        written={row.id: split_skills(row.skills or "")},
         weights=np.array([0.25, 0.75]),
         length_penalty=0.2,
         scores=by_id,

@@ -3,6 +3,7 @@
 import hashlib
 
 from app.ranking.skills.parse import SPLIT_VERSION, split_skills
+from app.ranking.skills.synonyms import BUILT_IN
 
 SAMPLE = (
     "Python, SQL;R | Excel",
@@ -26,9 +27,15 @@ SAMPLE = (
 )
 # Where this differs, raise SPLIT_VERSION and write both down here: rows that were split
 # by the version before keep their old skills otherwise.
-KNOWN = (2, "6cb66593614292e6")
+KNOWN = (3, "6cb66593614292e6")
+KNOWN_PAIRS = (3, "3e6dae88b5da4dfa")
 
 
 def test_another_splitting_has_another_version() -> None:
     keys = "\n".join("\t".join(s.key for s in split_skills(text)) for text in SAMPLE)
     assert (SPLIT_VERSION, hashlib.sha256(keys.encode()).hexdigest()[:16]) == KNOWN
+
+
+def test_other_synonyms_have_another_version() -> None:
+    digest = hashlib.sha256(BUILT_IN.read_bytes()).hexdigest()[:16]
+    assert (SPLIT_VERSION, digest) == KNOWN_PAIRS

@@ -2,17 +2,20 @@
 
 import pytest
 
-from app.ranking.skills.initials import is_short_form, same_by_initials
+from app.ranking.skills.initials import is_short_form, spelled_out
 from app.ranking.skills.parse import split_skills
-from app.ranking.skills.synonyms import Synonyms, read_synonyms
-from evaluation.run import ROOT
-
-PAIRS = ROOT / "samples" / "synonyms.csv"
+from app.ranking.skills.synonyms import (
+    Meaning,
+    Synonyms,
+    as_spelled_out,
+    built_in,
+    read_synonyms,
+)
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Synonyms:
-    return read_synonyms(PAIRS.read_text(encoding="utf-8").splitlines())
+    return built_in()
 
 
 def forms(synonyms: Synonyms, text: str) -> list[tuple[str, str]]:
@@ -111,7 +114,6 @@ def test_the_shipped_list_has_some_hundred_pairs(shipped: Synonyms) -> None:
 )
 def test_initials_spell_a_long_form(short: str, long: str) -> None:
     assert is_short_form(short, long)
-    assert same_by_initials(long, short)
 
 
 @pytest.mark.parametrize(
@@ -128,4 +130,53 @@ def test_initials_spell_a_long_form(short: str, long: str) -> None:
     ],
 )
 def test_other_letters_spell_nothing(short: str, long: str) -> None:
-    assert not same_by_initials(short, long)
+    assert not is_short_form(short, long)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "key"),
+    [
+        ({"a": "b", "b": "c"}, "c"),  # a canonical form that stands for another
+        ({"a": "a"}, "a"),  # a form that stands for itself
+        ({"a": "b", "b": "a"}, "a"),  # each for the other: the first by letter
+        ({"a": "c", "c": "b", "b": "c"}, "b"),
+    ],
+)
+def test_chains_of_forms_end_in_one(pairs: dict[str, str], key: str) -> None:
+    meanings = {form: [Meaning(to, frozenset())] for form, to in pairs.items()}
+    assert forms(Synonyms(meanings), "a") == [("a", key)]
+    assert {k for form in pairs for _, k in forms(Synonyms(meanings), form)} == {key}
+
+
+def test_a_meaning_without_a_context_holds_where_no_other_does() -> None:
+    meanings = {"pm": [Meaning("one", frozenset()), Meaning("two", frozenset({"red"}))]}
+    assert forms(Synonyms(meanings), "PM, blue")[0][1] == "one"
+    assert forms(Synonyms(meanings), "PM, red")[0][1] == "two"
+
+
+@pytest.mark.parametrize(
+    ("key", "forms"),
+    [
+        ("team foundation server (tfs)", ("tfs", "team foundation server")),
+        ("tfs (team foundation server)", ("tfs", "team foundation server")),
+        ("extensible markup language xml", ("xml", "extensible markup language")),
+        ("xml extensible markup language", ("xml", "extensible markup language")),
+        ("java (spring)", None),
+        ("project management (pm)", None),  # two letters stand for too many things
+        ("css and sql server", None),
+        ("sql", None),
+        ("cloud (aws, azure)", None),
+    ],
+)
+def test_a_key_that_names_both_forms(key: str, forms: tuple[str, str] | None) -> None:
+    assert spelled_out(key) == forms
+
+
+def test_what_a_text_spells_out_holds_for_all_of_it() -> None:
+    skills = split_skills("OTS, Our Tool Suite (OTS); Java")
+    found = [(skill.name, skill.key) for skill in as_spelled_out(skills)]
+    assert found == [
+        ("OTS", "our tool suite"),
+        ("Our Tool Suite (OTS)", "our tool suite"),
+        ("Java", "java"),
+    ]

@@ -1,0 +1,45 @@
+"""Texts to skills by their canonical forms: `split_skills`, then what the text spells
+out itself, then synonyms, those that come along and those of the team, which win.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from app.ranking.skills.parse import Skill, split_skills
+from app.ranking.skills.stems import words_of
+from app.ranking.skills.synonyms import Meaning, Synonyms, as_spelled_out, built_in
+from app.storage.connection.transaction import Transaction
+from app.storage.synonyms import synonym_rows
+
+
+def split_texts(
+    transaction: Transaction, texts: Sequence[str | None]
+) -> list[list[Skill]]:
+    """The skills of each text, each canonical form once, named as written."""
+    written = [as_spelled_out(split_skills(text or "")) for text in texts]
+    keys = {skill.key for skills in written for skill in skills}
+    synonyms = _synonyms(transaction, keys)
+    return [synonyms.canonical(skills) if skills else skills for skills in written]
+
+
+def _synonyms(transaction: Transaction, keys: Iterable[str]) -> Synonyms:
+    """What is said of these keys, and of what they stand for."""
+    known: dict[str, Sequence[Meaning]] = {}
+    wanted = set(keys)
+    while wanted:
+        found = _of_the_team(transaction, wanted)
+        for key in wanted:
+            known[key] = found.get(key) or built_in().meanings(key)
+        stand_for = {each.canonical for key in wanted for each in known[key]}
+        wanted = stand_for - known.keys()
+    return Synonyms({key: meanings for key, meanings in known.items() if meanings})
+
+
+def _of_the_team(
+    transaction: Transaction, keys: Iterable[str]
+) -> dict[str, list[Meaning]]:
+    found: defaultdict[str, list[Meaning]] = defaultdict(list)
+    for row in synonym_rows(transaction, sorted(keys)):
+        context = frozenset(words_of(row.context))
+        found[row.form].append(Meaning(row.canonical, context))
+    return dict(found)
