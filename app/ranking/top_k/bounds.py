@@ -80,11 +80,16 @@ class BoundsOfAll:
         if self._has_pages:
             scores[scores > self._surely_before] = np.nan
 
-    def without_doubtful(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The scores without NaN, and without rows that may be on an earlier page."""
+    def without_doubtful(
+        self, scores: NDArray[np.float32], most: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The scores without NaN, and without rows that may be on an earlier page.
+
+        `most`: the maximum score of each row.
+        """
         left_out = np.isnan(scores)
         if self._has_pages:
-            left_out |= scores > self._surely_after
+            left_out |= most > self._surely_after
         return np.where(left_out, np.float32(-np.inf), scores)
 
     def admits(

@@ -34,7 +34,7 @@ class Cosines:
         exact = queries.astype(np.float64)
         exact /= np.linalg.norm(exact, axis=1, keepdims=True)
         self._exact = exact  # (q, 384) float64, unit length
-        self._queries = exact.astype(np.float32)
+        self.queries = exact.astype(np.float32)
 
     def approximate(
         self, embeddings: NDArray[np.float32]
@@ -43,7 +43,7 @@ class Cosines:
         with np.errstate(all="ignore"):
             squared = squared_norms(embeddings)
             usable = points_somewhere(squared)
-            scores = self._queries @ embeddings.T
+            scores = self.queries @ embeddings.T
             scores *= np.where(usable, 1 / np.sqrt(squared), np.float32(np.nan))
         return scores, usable
 

@@ -47,13 +47,16 @@ class TopK:
         self,
         scores: NDArray[np.float32],  # (q, n) approximate, NaN for excluded rows
         ids: NDArray[Any],  # (n,)
+        spread: NDArray[np.float32] | None = None,  # (n,)
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(query, row) of the rows to rescore.
 
-        Sets the scores of rows outside of the bounds to NaN.
+        `spread`: by how much more than its score a row may score. Sets the scores of
+        rows outside of the bounds to NaN.
         """
         self._bounds.leave_out(scores, ids)
-        query, row = np.nonzero(scores >= self._raised_floor(scores))
+        most = scores if spread is None else scores + spread
+        query, row = np.nonzero(most >= self._raised_floor(scores, most))
         return query, row
 
     def keep(
@@ -90,7 +93,9 @@ class TopK:
             )
         ]
 
-    def _raised_floor(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _raised_floor(
+        self, scores: NDArray[np.float32], most: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """The threshold, at least this chunk's own k-th best score.
 
         Otherwise every row of the first chunk would be rescored.
@@ -99,7 +104,7 @@ class TopK:
         rows = scores.shape[1]
         if rows <= deepest or self._full.all():
             return self._floor
-        comparable = self._bounds.without_doubtful(scores)
+        comparable = self._bounds.without_doubtful(scores, most)
         nth = np.partition(comparable, rows - deepest, axis=1)[:, rows - deepest]
         # Twice the margin: the k-th may be worse than its approximate score, and
         # another row better.
