@@ -362,12 +362,13 @@ BEGIN
             id, skills, embedding, embedding_version, true);
         RETURN;
     END IF;
-    -- Nothing to do where the backfill's own statement has recorded it.
+    -- Nothing to do where the backfill's own statement has recorded it. What is in
+    -- quarantine stays there, and may still have had an embedding that is compared.
     UPDATE recommender.job_state AS s SET
-        state = found_state, has_vector = false, changed = pg_current_xact_id()
-    WHERE s.job_id = id
-        AND NOT (s.state = 'quarantined' AND found_state <> 'embedded')
-        AND NOT (s.state = found_state AND s.changed = pg_current_xact_id()
+        state = CASE WHEN s.state = 'quarantined' AND found_state <> 'embedded'
+            THEN s.state ELSE found_state END,
+        has_vector = false, changed = pg_current_xact_id()
+    WHERE s.job_id = id AND NOT (s.state = found_state AND s.changed = pg_current_xact_id()
                  AND NOT s.has_vector);
 END
 $$;
