@@ -140,10 +140,12 @@ class Settings(ScriptSettings):
     rate_limit_per_minute: int = Field(600, ge=0, le=1_000_000)
     cors_origins: str = ""
     docs: bool = True
-    search_backend: Literal["stream", "pgvector"] = "stream"
+    search_backend: Literal["stream", "replica", "pgvector"] = "stream"
     # `ranking.registry` has the names and checks the value.
     rank_by: str = "similarity"
     skill_cache_dir: Path = Path(".cache/skills")
+    # SEARCH_BACKEND=replica keeps its files in the folder `replica` in it.
+    cache_dir: Path = Path(".cache")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

@@ -1,5 +1,7 @@
 """Build the services from the settings. Nothing connects or loads before use."""
 
+from typing import TYPE_CHECKING
+
 from app.backfill.service import ServiceBackfill
 from app.batching.activity import IdleTracker
 from app.batching.batcher import Batcher, RunBatch
@@ -30,6 +32,9 @@ from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.filterable_columns import FilterableColumns
 
+if TYPE_CHECKING:
+    from app.ranking.retrieval.replica.replica import Replica
+
 # Health probes time out before requests do: they are repeated anyway.
 PROBE_TIMEOUT_S = 5.0
 
@@ -59,7 +64,10 @@ class Services:
         )
         model = LazyEncoder(settings.model_dir, settings.model_source.name)
         activity = IdleTracker()
-        self.queue = _queue(settings, self._database, model, self.telemetry, activity)
+        self._replica = _replica(settings, self._database)
+        retrieval = self._replica or _retrieval(settings)
+        context = _context(settings, self._database, model, retrieval, self.telemetry)
+        self.queue = _queue(settings, context, activity)
         _watch(self.telemetry, self._database, model, self.queue)
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
         self.columns = FilterableColumns(self._database, settings.filterable_columns)
@@ -70,12 +78,16 @@ class Services:
 
     def start(self) -> None:
         """Start the background threads."""
+        if self._replica:
+            self._replica.start()
         if self._embeds:
             self._backfill.start()
 
     def close(self) -> None:
         """Finish the running work and close the connections."""
         self.queue.close()
+        if self._replica:
+            self._replica.close()
         if self._embeds:
             self._backfill.close()
         self._database.close()
@@ -83,25 +95,29 @@ class Services:
             self._writer.close()
 
 
-def _queue(
+def _context(
     settings: Settings,
     database: Database,
     model: LazyEncoder,
+    retrieval: Retrieval,
     telemetry: Telemetry,
-    activity: IdleTracker,
-) -> QueryQueue:
+) -> RankingContext:
     encoder: Encoder = DeterministicEncoder(model)
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
-    encoder = SlicedEncoder(encoder)
-    context = RankingContext(
+    return RankingContext(
         database,
-        encoder,
-        _retrieval(settings, encoder.version),
+        SlicedEncoder(encoder),
+        retrieval,
         settings.skill_cache_dir,
         job_columns=settings.filterable_columns,
         observer=telemetry,
     )
+
+
+def _queue(
+    settings: Settings, context: RankingContext, activity: IdleTracker
+) -> QueryQueue:
     run = activity.observed(Dispatcher(build_rankings(context)).run)
     scans: QueryBatcher = Batcher(
         run,
@@ -130,7 +146,7 @@ def _short_lane(
     run: RunBatch[Query, Result],
     scans: QueryBatcher,
 ) -> QueryQueue:
-    if settings.search_backend == "stream":
+    if settings.search_backend != "pgvector":
         return scans
     fast: QueryBatcher = Batcher(
         run,
@@ -153,7 +169,22 @@ def _writer(settings: Settings, database: Database) -> Database:
     return Database(primary(dsn), pool_size=1)
 
 
-def _retrieval(settings: Settings, version: str) -> Retrieval:
+def _replica(settings: Settings, database: Database) -> "Replica | None":
+    if settings.search_backend != "replica":
+        return None
+    # Imported on demand: only this backend needs it.
+    from app.ranking.retrieval.replica.replica import Replica  # noqa: PLC0415
+
+    return Replica(
+        database,
+        settings.cache_dir / "replica",
+        version=settings.model_source.name,
+        scan_chunk_rows=settings.scan_chunk_rows,
+    )
+
+
+def _retrieval(settings: Settings) -> Retrieval:
+    version = settings.model_source.name
     if settings.search_backend == "pgvector":
         # Imported on demand: it takes 0.2 MB.
         from app.ranking.retrieval.pgvector import PgvectorSearch  # noqa: PLC0415

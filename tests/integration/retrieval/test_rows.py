@@ -144,7 +144,7 @@ def test_a_search_that_nobody_waits_for_ends_early_and_frees_its_connection(
 def test_a_search_that_waits_for_a_lock_ends_at_its_deadline(filled: Exercise) -> None:
     filled.check(ASKED, QUERIES)
     with closing(psycopg2.connect(filled.url)) as other, other.cursor() as cursor:
-        cursor.execute("LOCK TABLE skill_job1")
+        cursor.execute("LOCK TABLE skill_job1, recommender.job_state")
         with pytest.raises(DeadlineExceededError):
             filled.search(ASKED, QUERIES, timeout_s=0.2)
         assert filled.database.pool.in_use == 0

@@ -1,0 +1,1 @@
+"""A replica of the jobs' embeddings in local files, exact and fresh."""

@@ -1,0 +1,261 @@
+"""The files of a replica: rows that are only added to, and a manifest of what counts.
+
+`ids`, `codes` and `exact` hold a record a row, `dead` the numbers of rows that do not
+count any more. The manifest says how many of each are sound, with their checksums. It
+is written last, and by renaming: after a crash at any instant the one before holds, and
+what lies beyond it is written again. A new generation of files replaces all of them.
+"""
+
+import json
+import mmap
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.query.ids import Kind
+from app.ranking.retrieval.replica.records import (
+    CODED_ROW,
+    DEAD_ROW,
+    EXACT_ROW,
+    coded,
+    id_dtype,
+)
+from app.storage.copy.embeddings import EmbeddingChunk
+
+REPLICA_FORMAT = 1
+FILE_PARTS = ("ids", "codes", "exact", "dead")
+CHECKED_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ReplicaManifest:
+    """What the files of one generation hold.
+
+    `identity`: of the table, as `storage.changes` has it. Rows are as the snapshot
+    `since` saw them, or later, up to `newest`: who reads again what `since` did not see
+    has them as they are. `after`: how far the first fill has come, while it is not
+    `complete`. `checksums`: of each part's sound bytes.
+    """
+
+    identity: str
+    version: str
+    kind: Kind
+    id_width: int
+    since: str
+    newest: str
+    generation: int = 0
+    rows: int = 0
+    dead: int = 0
+    after: int | str | None = None
+    complete: bool = False
+    checksums: Mapping[str, int] = field(
+        default_factory=lambda: dict.fromkeys(FILE_PARTS, 0)
+    )
+    format: int = REPLICA_FORMAT
+
+    def size(self, part: str) -> int:
+        """The sound bytes of a part."""
+        return self.count(part) * self.dtype(part).itemsize
+
+    def count(self, part: str) -> int:
+        return self.dead if part == "dead" else self.rows
+
+    def dtype(self, part: str) -> np.dtype[Any]:
+        if part == "ids":
+            return id_dtype(self.kind, self.id_width)
+        return {"codes": CODED_ROW, "exact": EXACT_ROW, "dead": DEAD_ROW}[part]
+
+
+class ReplicaFiles:
+    """The files in one folder. One process writes, others may read beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._manifest = folder / "manifest.json"
+
+    def manifest(self) -> ReplicaManifest | None:
+        """The last one that was written whole; None where there is none."""
+        try:
+            found = json.loads(self._manifest.read_bytes())
+            checksum = found.pop("checksum")
+            manifest = ReplicaManifest(**found)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        is_sound = checksum == _checksum(found) and manifest.format == REPLICA_FORMAT
+        return manifest if is_sound else None
+
+    def commit(self, manifest: ReplicaManifest) -> None:
+        """From now on these rows count. They are on the disk already."""
+        found = asdict(manifest)
+        draft = self._manifest.with_suffix(".tmp")
+        with draft.open("w") as file:
+            json.dump({**found, "checksum": _checksum(found)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._manifest)
+        _sync_folder(self.folder)
+
+    def stamp(self) -> int:
+        """Another one after each commit."""
+        return mtime_ns(self._manifest)
+
+    def path(self, part: str, generation: int) -> Path:
+        return self.folder / f"{generation}.{part}"
+
+    def remove_others(self, manifest: ReplicaManifest | None) -> None:
+        """All but the files of this manifest, or everything."""
+        kept = {self._manifest} if manifest else set()
+        if manifest:
+            kept |= {self.path(part, manifest.generation) for part in FILE_PARTS}
+        else:
+            # The manifest first: without it the others do not count.
+            self._manifest.unlink(missing_ok=True)
+        for path in self.folder.iterdir():
+            if path not in kept and path.suffix.lstrip(".") in (*FILE_PARTS, "tmp"):
+                path.unlink(missing_ok=True)
+
+    def is_sound(
+        self, manifest: ReplicaManifest, *, known: ReplicaManifest | None = None
+    ) -> bool:
+        """Whether the bytes are those that were written. Reads all of them, or those
+        beyond what is `known` to be sound.
+        """
+        try:
+            return all(
+                self._is_part_sound(part, manifest, known) for part in FILE_PARTS
+            )
+        except (FileNotFoundError, EOFError, KeyError):
+            return False
+
+    def _is_part_sound(
+        self, part: str, manifest: ReplicaManifest, known: ReplicaManifest | None
+    ) -> bool:
+        start, checksum = 0, 0
+        if known and known.generation == manifest.generation:
+            start, checksum = known.size(part), known.checksums[part]
+        path = self.path(part, manifest.generation)
+        found = _checksum_of_file(path, start, manifest.size(part), checksum)
+        return found == manifest.checksums[part]
+
+    def mapped(self, manifest: ReplicaManifest, part: str) -> NDArray[Any]:
+        """The sound rows of a part, read-only and not in the heap."""
+        dtype, count = manifest.dtype(part), manifest.count(part)
+        if count == 0:
+            return np.zeros(0, dtype)
+        with self.path(part, manifest.generation).open("rb") as file:
+            mapping = mmap.mmap(
+                file.fileno(), manifest.size(part), access=mmap.ACCESS_READ
+            )
+        if part == "exact" and hasattr(mmap, "MADV_RANDOM"):
+            # Without it each row that is rescored would bring its neighbours along.
+            mapping.madvise(mmap.MADV_RANDOM)
+        wide = dtype.itemsize // dtype.base.itemsize
+        return np.frombuffer(mapping, dtype.base, count * wide).reshape(
+            count, *dtype.shape
+        )
+
+    @contextmanager
+    def appending(self, manifest: ReplicaManifest) -> Iterator["Appender"]:
+        """Writes beyond what this manifest holds. Raises OSError."""
+        with ExitStack() as stack:
+            descriptors = {}
+            for part in FILE_PARTS:
+                path = self.path(part, manifest.generation)
+                descriptors[part] = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                stack.callback(os.close, descriptors[part])
+            yield Appender(manifest, descriptors)
+
+
+class IdTooWideError(Exception):
+    """An id has more bytes than this generation of files gives to each."""
+
+
+class Appender:
+    """Adds rows; nothing counts before its manifest is committed."""
+
+    def __init__(
+        self, manifest: ReplicaManifest, descriptors: Mapping[str, int]
+    ) -> None:
+        self.manifest = manifest
+        self._descriptors = descriptors
+
+    def add(self, chunk: EmbeddingChunk) -> None:
+        """Rows that can be compared. Raises IdTooWideError, OSError."""
+        ids = self.manifest.dtype("ids")
+        if chunk.ids.dtype.itemsize > ids.itemsize:
+            raise IdTooWideError
+        parts = {
+            "ids": chunk.ids.astype(ids),
+            "codes": coded(chunk.embeddings),
+            "exact": np.ascontiguousarray(chunk.embeddings),
+        }
+        self._write(parts)
+        rows = self.manifest.rows + len(chunk.ids)
+        self.manifest = replace(self.manifest, rows=rows)
+
+    def kill(self, numbers: NDArray[np.int32]) -> None:
+        """Rows that do not count any more."""
+        dead = numbers.astype(DEAD_ROW)
+        self._write({"dead": dead})
+        self.manifest = replace(self.manifest, dead=self.manifest.dead + len(dead))
+
+    def synced(self) -> ReplicaManifest:
+        """The manifest of all that was added, once it is on the disk."""
+        for descriptor in self._descriptors.values():
+            os.fsync(descriptor)
+        return self.manifest
+
+    def _write(self, parts: Mapping[str, NDArray[Any]]) -> None:
+        checksums = dict(self.manifest.checksums)
+        for part, rows in parts.items():
+            data = rows.tobytes()
+            _write_at(self._descriptors[part], data, self.manifest.size(part))
+            checksums[part] = zlib.crc32(data, checksums[part])
+        self.manifest = replace(self.manifest, checksums=checksums)
+
+
+def mtime_ns(path: Path) -> int:
+    """When a file was written, 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _checksum(found: Mapping[str, object]) -> int:
+    return zlib.crc32(json.dumps(found, sort_keys=True).encode())
+
+
+def _checksum_of_file(path: Path, start: int, end: int, checksum: int) -> int:
+    """That of the bytes before `start`, continued. Raises EOFError where some lack."""
+    buffer = memoryview(bytearray(CHECKED_BYTES))
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while start < end:
+            read = file.readinto(buffer[: min(end - start, CHECKED_BYTES)])
+            if not read:
+                raise EOFError(path)
+            checksum = zlib.crc32(buffer[:read], checksum)
+            start += read
+    return checksum
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

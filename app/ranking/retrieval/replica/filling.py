@@ -1,0 +1,213 @@
+"""Writes a replica's files from the database: all rows once, then what changes.
+
+Slices of a fill have snapshots of their own, so that none keeps the database from
+cleaning up, and a stop costs one slice. The manifest keeps the first one's as `since`:
+what changed while the fill ran is read again.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from app.deadline import Deadline
+from app.ranking.retrieval.replica.files import ReplicaFiles, ReplicaManifest
+from app.ranking.retrieval.replica.records import WIDEST_ID, usable
+from app.ranking.retrieval.replica.view import StoredRows, only
+from app.storage.changes import (
+    BEFORE_ALL,
+    TableState,
+    XidSnapshot,
+    changed_in_order,
+    end_of_slice,
+    look,
+    stream_by_id,
+    stream_slice,
+    widest_id,
+)
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Sink, Transaction
+from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
+from app.storage.copy.reader import read_copy
+from app.storage.entity import EntityTable
+from app.storage.jobs import RECORD_BYTES
+
+FILL_SLICE_ROWS = 4096
+CHANGES_SLICE_ROWS = 1024
+SLICE_TIMEOUT_S = 60.0
+# Rows encoded at once: 0.8 MB in float64, and some such arrays.
+FILL_BUFFER_BYTES = 256 * RECORD_BYTES
+# Dead rows are read by each search: a quarter of the rows, and not a handful.
+MOST_DEAD_SHARE = 4
+FEWEST_DEAD = 4096
+COPIED_ROWS = 256
+# A look passes over what changed within so many transactions before and is known.
+MOST_XIDS_BEHIND = 10_000
+
+
+class TableChangedError(Exception):
+    """The table is another one than that of the files; the message says how."""
+
+
+class ReplicaFilling:
+    """What the one writer does. Raises TableChangedError, AppError and OSError."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: ReplicaFiles,
+        *,
+        version: str,
+        stop: threading.Event,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._version = version
+        self._stop = stop
+
+    def bring_up_to_date(
+        self, manifest: ReplicaManifest | None, jobs: EntityTable, state: TableState
+    ) -> ReplicaManifest:
+        """The manifest of files that hold every row, unless it was stopped."""
+        if manifest is None:
+            self._files.remove_others(None)
+            manifest = self._begin(jobs, state)
+        while not manifest.complete and not self._stop.is_set():
+            manifest = self._fill_slice(manifest, jobs)
+        if manifest.complete:
+            manifest = self._compacted(self._take_changes(manifest, jobs))
+        self._files.remove_others(manifest)
+        return manifest
+
+    def _begin(self, jobs: EntityTable, state: TableState) -> ReplicaManifest:
+        width = {"integer": 8, "uuid": 16}.get(jobs.id_column.kind)
+        if width is None:
+            with self._database.snapshot(
+                Deadline.after(SLICE_TIMEOUT_S)
+            ) as transaction:
+                # Some more than that: longer ones may come.
+                width = widest_id(transaction, jobs) + 8
+        if width > WIDEST_ID:
+            raise TableChangedError(f"an id has more than {WIDEST_ID - 8} bytes")
+        snapshot = state.snapshot.text
+        manifest = ReplicaManifest(
+            state.identity, self._version, jobs.id_column.kind, width,
+            since=snapshot, newest=snapshot, generation=time.time_ns(),
+        )  # fmt: skip
+        self._files.commit(manifest)
+        return manifest
+
+    def _fill_slice(
+        self, manifest: ReplicaManifest, jobs: EntityTable
+    ) -> ReplicaManifest:
+        with self._database.snapshot(Deadline.after(SLICE_TIMEOUT_S)) as transaction:
+            state = self._look(transaction, jobs, manifest)
+            after = manifest.after
+            end = end_of_slice(transaction, jobs, after=after, rows=FILL_SLICE_ROWS)
+            stream = partial(
+                stream_slice, transaction,
+                jobs=jobs, version=self._version, after=after, end=end,
+            )  # fmt: skip
+            with self._files.appending(manifest) as appender:
+                self._read(stream, jobs, lambda chunk: appender.add(usable(chunk)))
+                manifest = appender.synced()
+        return self._commit(manifest, state, after=end, complete=end is None)
+
+    def _take_changes(
+        self, manifest: ReplicaManifest, jobs: EntityTable
+    ) -> ReplicaManifest:
+        """The same files, with what `since` did not see, slice by slice."""
+        since, first, after = XidSnapshot(manifest.since), None, None
+        before = manifest
+        while not self._stop.is_set():
+            with self._database.snapshot(
+                Deadline.after(SLICE_TIMEOUT_S)
+            ) as transaction:
+                state = self._look(transaction, jobs, manifest)
+                first = first or state.snapshot
+                ids = changed_in_order(
+                    transaction, jobs, since=since, after=after, most=CHANGES_SLICE_ROWS
+                )
+                if ids:
+                    manifest = self._take(transaction, manifest, jobs, ids)
+            if ids:
+                manifest = self._commit(manifest, state)
+                after = ids[-1]
+            if len(ids) < CHANGES_SLICE_ROWS:
+                if manifest is before and not self._is_old(state, since):
+                    return manifest
+                return self._commit(manifest, state, since=first.text)
+        return manifest
+
+    def _take(
+        self,
+        transaction: Transaction,
+        manifest: ReplicaManifest,
+        jobs: EntityTable,
+        ids: list[int | str],
+    ) -> ReplicaManifest:
+        raw = [jobs.id_column.to_stream(id_) for id_ in ids]
+        stored = StoredRows.of(self._files, manifest)
+        with self._files.appending(manifest) as appender:
+            appender.kill(stored.numbers_of(raw))
+            stream = partial(
+                stream_by_id, transaction, jobs=jobs, version=self._version, ids=ids
+            )
+            self._read(stream, jobs, lambda chunk: appender.add(only(chunk, raw)))
+            return appender.synced()
+
+    def _compacted(self, manifest: ReplicaManifest) -> ReplicaManifest:
+        """The same rows without the dead ones, in files of their own."""
+        if manifest.dead <= max(FEWEST_DEAD, manifest.rows // MOST_DEAD_SHARE):
+            return manifest
+        stored = StoredRows.of(self._files, manifest)
+        lives = np.ones(len(stored.ids), bool)
+        lives[stored.dead] = False
+        empty = replace(
+            ReplicaManifest(manifest.identity, manifest.version, manifest.kind,
+                     manifest.id_width, manifest.since, manifest.newest),
+            generation=time.time_ns(), complete=True,
+        )  # fmt: skip
+        with self._files.appending(empty) as appender:
+            for start in range(0, len(lives), COPIED_ROWS):
+                here = lives[start : start + COPIED_ROWS]
+                part = slice(start, start + COPIED_ROWS)
+                appender.add(
+                    EmbeddingChunk(stored.ids[part][here], stored.exact[part][here])
+                )
+            compacted = appender.synced()
+        self._files.commit(compacted)
+        return compacted
+
+    def _look(
+        self, transaction: Transaction, jobs: EntityTable, manifest: ReplicaManifest
+    ) -> TableState:
+        state = look(transaction, jobs, version=self._version, since=BEFORE_ALL, most=0)
+        if state.fault is not None or state.identity != manifest.identity:
+            raise TableChangedError(state.fault or "its table is another one by now")
+        if not state.can_continue(XidSnapshot(manifest.since)):
+            raise TableChangedError("deletions since are forgotten")
+        return state
+
+    def _read(
+        self,
+        stream: Callable[[Sink], None],
+        jobs: EntityTable,
+        consume: Callable[[EmbeddingChunk], None],
+    ) -> None:
+        reader = RecordReader(jobs.id_column.kind, consume)
+        read_copy(stream, reader, buffer_bytes=FILL_BUFFER_BYTES)
+
+    def _commit(
+        self, manifest: ReplicaManifest, state: TableState, **fields: object
+    ) -> ReplicaManifest:
+        manifest = replace(manifest, newest=state.snapshot.text, **fields)  # type: ignore[arg-type]
+        self._files.commit(manifest)
+        return manifest
+
+    def _is_old(self, state: TableState, since: XidSnapshot) -> bool:
+        """Whether looks for what changed since would pass over many ids."""
+        return state.snapshot.xmin - since.xmin > MOST_XIDS_BEHIND

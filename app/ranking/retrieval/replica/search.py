@@ -1,0 +1,191 @@
+"""Ranks in a local replica, as the request's own snapshot sees the table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.batching.batcher import BatchScope
+from app.query.constraints import Condition
+from app.query.ids import Id
+from app.query.result import AbandonedError, Volume
+from app.ranking.retrieval.base import NOTHING_SEARCHED, SearchRequest, SearchResult
+from app.ranking.retrieval.full_scan import FullScan
+from app.ranking.retrieval.replica.codes_top_k import CodesTopK
+from app.ranking.retrieval.replica.view import ReplicaView
+from app.ranking.retrieval.replica.view_store import ViewStore
+from app.ranking.retrieval.scan import scan
+from app.ranking.top_k.bounds import Bounds
+from app.storage.catalogue import Catalogue
+from app.storage.changes import TableState, look, stream_by_id, stream_ids
+from app.storage.conditions import where_clause
+from app.storage.connection.transaction import Transaction
+from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
+from app.storage.copy.ids import IdReader
+from app.storage.jobs import RECORD_BYTES
+
+# So many changes are read within a request: 0.8 MB. More are left to the keeper, and
+# requests to the full scan until it has taken them over.
+MOST_CHANGES = 512
+CHANGES_BUFFER_BYTES = 64 * RECORD_BYTES
+IDS_BUFFER_BYTES = 64 * 1024
+
+
+class ReplicaSearch:
+    """A `Retrieval`. What it cannot answer exactly, the full scan does: users, and all
+    while the replica is not ready, or has too much to catch up with.
+    """
+
+    def __init__(self, views: ViewStore, *, version: str, scan_chunk_rows: int) -> None:
+        self._views = views
+        self._version = version
+        self._full_scan = FullScan(version=version, scan_chunk_rows=scan_chunk_rows)
+
+    def search(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        request: SearchRequest,
+        scope: BatchScope,
+    ) -> SearchResult:
+        """As `Retrieval.search`, exactly."""
+        if not request.queries:
+            return NOTHING_SEARCHED
+        key = request.key
+        if key.target == "jobs":
+            _check(scope)
+            current = self._current(transaction, catalogue, scope)
+            if current is not None and key.filters:
+                current = self._matching(
+                    transaction, catalogue, current, key.filters, scope
+                )
+            if current is not None:
+                return _ranked(current, catalogue, request, scope)
+        return self._full_scan.search(transaction, catalogue, request, scope)
+
+    def _current(
+        self, transaction: Transaction, catalogue: Catalogue, scope: BatchScope
+    ) -> "_Current | None":
+        """The rows as this transaction sees them, None where they cannot be had."""
+        for view in self._views.latest():
+            state = look(
+                transaction, catalogue.jobs,
+                version=self._version, since=view.since, most=MOST_CHANGES + 1,
+            )  # fmt: skip
+            if not _serves(view, state):
+                self._views.withdraw(view)
+                return None
+            if not view.newest.is_seen_by(state.snapshot):
+                # Somebody with a later snapshot was faster: one before may do.
+                continue
+            if len(state.changed) > MOST_CHANGES:
+                self._views.wake_keeper()
+                return None
+            return self._caught_up(transaction, catalogue, view, state, scope)
+        self._views.wake_keeper()
+        return None
+
+    def _caught_up(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        view: ReplicaView,
+        state: TableState,
+        scope: BatchScope,
+    ) -> "_Current":
+        rows: list[EmbeddingChunk] = []
+        volume = Volume(0, 0)
+        if state.changed:
+            rows, volume = self._read(transaction, catalogue, state.changed, scope)
+        current = view.with_changes(
+            state.changed, rows, column=catalogue.job_id, snapshot=state.snapshot
+        )
+        self._views.offer(current, has_changes=bool(state.changed))
+        return _Current(current, volume)
+
+    def _read(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        ids: Sequence[Id],
+        scope: BatchScope,
+    ) -> tuple[list[EmbeddingChunk], Volume]:
+        rows: list[EmbeddingChunk] = []
+        bytes_read = scan(
+            lambda sink: stream_by_id(
+                transaction, sink, jobs=catalogue.jobs, version=self._version, ids=ids
+            ),
+            lambda consume: RecordReader(catalogue.job_id.kind, consume),
+            # Copied: the buffer is used again.
+            lambda chunk: rows.append(
+                EmbeddingChunk(chunk.ids.copy(), chunk.embeddings.copy())
+            ),
+            scope,
+            buffer_bytes=CHANGES_BUFFER_BYTES,
+        )
+        return rows, Volume(sum(len(chunk.ids) for chunk in rows), bytes_read)
+
+    def _matching(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        current: "_Current",
+        filters: Sequence[Condition],
+        scope: BatchScope,
+    ) -> "_Current | None":
+        """The rows that pass the filters, which Postgres evaluates: it sends ids."""
+        parts: list[NDArray[Any]] = []
+        bytes_read = scan(
+            partial(
+                stream_ids, transaction, jobs=catalogue.jobs, version=self._version,
+                matching=where_clause(filters, catalogue.job_columns),
+            ),
+            partial(IdReader, catalogue.job_id.kind),
+            parts.append,
+            scope,
+            buffer_bytes=IDS_BUFFER_BYTES,
+        )  # fmt: skip
+        ids = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        view = current.view.matching(ids)
+        if view is None:
+            return None
+        return _Current(view, current.volume + Volume(len(ids), bytes_read))
+
+
+@dataclass(frozen=True)
+class _Current:
+    """A view as of the request's snapshot, and what was read for it."""
+
+    view: ReplicaView
+    volume: Volume
+
+
+def _serves(view: ReplicaView, state: TableState) -> bool:
+    return (
+        state.fault is None
+        and state.identity == view.manifest.identity
+        and state.can_continue(view.since)
+    )
+
+
+def _ranked(
+    current: _Current, catalogue: Catalogue, request: SearchRequest, scope: BatchScope
+) -> SearchResult:
+    queries = request.queries
+    top = CodesTopK(
+        request.vectors,
+        [query.top_k for query in queries],
+        bounds=[Bounds.of(query.constraints, catalogue.job_id) for query in queries],
+    )
+    top.take(current.view, partial(_check, scope))
+    ranked = [top.result(place) for place in range(len(queries))]
+    return SearchResult(ranked, top.analyzed, current.volume)
+
+
+def _check(scope: BatchScope) -> None:
+    if scope.abandoned():
+        raise AbandonedError
+    scope.deadline.check("comparing the jobs")

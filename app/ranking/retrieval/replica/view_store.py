@@ -1,0 +1,80 @@
+"""Where requests find the rows of a replica, and hand on what they read of changes."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from app.ranking.retrieval.replica.view import ReplicaView
+
+# Requests that overlap may have an earlier snapshot than one that has caught up.
+KEPT_VIEWS = 4
+# A view without changes is kept for so long: those of one moment share it.
+KEPT_S = 1.0
+# Changes that a view holds in memory, 1.5 KB each; from then on the keeper takes over.
+MOST_FRESH = 512
+TAKEN_OVER = 64
+
+
+class ViewStore:
+    """The latest views, of one generation of files or two. Safe for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._views: deque[ReplicaView] = deque(maxlen=KEPT_VIEWS)
+        self._offered_at = 0.0
+        self._wake_up = threading.Event()
+
+    def latest(self) -> Sequence[ReplicaView]:
+        """The newest first; none where the replica is not ready."""
+        with self._lock:
+            return list(reversed(self._views))
+
+    def publish(self, view: ReplicaView) -> None:
+        """One that the keeper has made of its files. Those of files before are let go:
+        they would keep their room on the disk.
+        """
+        with self._lock:
+            generation = view.manifest.generation
+            if any(each.manifest.generation != generation for each in self._views):
+                self._views.clear()
+            self._views.append(view)
+
+    def offer(self, view: ReplicaView, *, has_changes: bool) -> None:
+        """One that a request has brought up to date. The next start from it, unless
+        it is behind another one, or grows too large to be kept.
+        """
+        if len(view.changed) >= TAKEN_OVER:
+            self.wake_keeper()
+        with self._lock:
+            now = time.monotonic()
+            if not self._views or len(view.changed) > MOST_FRESH:
+                return
+            last = self._views[-1]
+            is_behind = (
+                not last.newest.is_seen_by(view.newest)
+                or last.manifest.generation > view.manifest.generation
+                or last.manifest.rows > view.manifest.rows
+            )
+            if is_behind or not (has_changes or now - self._offered_at > KEPT_S):
+                return
+            self._views.append(view)
+            self._offered_at = now
+
+    def withdraw(self, view: ReplicaView | None = None) -> None:
+        """No views, or none of this table any more: it is another one by now."""
+        with self._lock:
+            identity = None if view is None else view.manifest.identity
+            kept = [v for v in self._views if view and v.manifest.identity != identity]
+            self._views.clear()
+            self._views.extend(kept)
+        self.wake_keeper()
+
+    def wake_keeper(self) -> None:
+        self._wake_up.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """For the keeper: whether somebody needs it."""
+        woken = self._wake_up.wait(timeout_s)
+        self._wake_up.clear()
+        return woken

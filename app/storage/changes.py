@@ -1,0 +1,187 @@
+"""What became of the jobs' embeddings since an earlier snapshot of the database.
+
+A copy that is kept outside is brought up to date by it. See docs/replica.md for what
+the triggers record, and what only the identity of the table tells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
+
+from app.query.ids import Id
+from app.storage.connection.transaction import Sink, Transaction
+from app.storage.entity import EntityTable
+from app.storage.sql import load
+
+QUERIES = load("changes")
+
+
+@dataclass(frozen=True)
+class XidSnapshot:
+    """A value of pg_snapshot: `xmin:xmax:running,…`. Transactions before `xmin` had
+    ended, those from `xmax` on had not begun.
+    """
+
+    text: str
+
+    @property
+    def xmin(self) -> int:
+        return int(self.text.split(":")[0])
+
+    @property
+    def xmax(self) -> int:
+        return int(self.text.split(":")[1])
+
+    @property
+    def running(self) -> frozenset[int]:
+        listed = self.text.split(":")[2]
+        return frozenset(int(xid) for xid in listed.split(",") if xid)
+
+    def is_seen_by(self, other: "XidSnapshot") -> bool:
+        """Whether the other one, of the same server, sees all that this one sees."""
+        still_running = {xid for xid in other.running if xid < self.xmax}
+        return self.xmax <= other.xmax and still_running <= self.running
+
+
+# Nothing was seen yet.
+BEFORE_ALL = XidSnapshot("3:3:")
+
+
+@dataclass(frozen=True)
+class TableState:
+    """What a look at the table of jobs tells, in one snapshot.
+
+    `identity` changes where embeddings may have changed unrecorded. `fault`: why
+    changes cannot be relied on, the end of a sentence. Deletions up to the transaction
+    `forgotten` are not known any more. `changed`: ids as public values.
+    """
+
+    identity: str
+    fault: str | None
+    forgotten: int
+    snapshot: XidSnapshot
+    changed: Sequence[Id]
+
+    def can_continue(self, since: XidSnapshot) -> bool:
+        """Whether every deletion since that snapshot is still known."""
+        return self.forgotten < since.xmin
+
+
+def look(
+    transaction: Transaction,
+    jobs: EntityTable,
+    *,
+    version: str,
+    since: XidSnapshot,
+    most: int,
+) -> TableState:
+    """One statement. At most so many ids: where as many come there may be more."""
+    query = QUERIES["look"].format(
+        version=Literal(version), since=Literal(since.text), most=Literal(most)
+    )
+    ((identity, fault, forgotten, snapshot, changed),) = transaction.rows(query)
+    ids = [_public(jobs, text) for text in changed]
+    return TableState(identity, fault, int(forgotten), XidSnapshot(snapshot), ids)
+
+
+def changed_in_order(
+    transaction: Transaction,
+    jobs: EntityTable,
+    *,
+    since: XidSnapshot,
+    after: Id | None,
+    most: int,
+) -> list[Id]:
+    """The next ids beyond `after` whose job has changed."""
+    key = Identifier("s", jobs.key)
+    query = jobs.format(
+        QUERIES["changed_in_order"],
+        since=Literal(since.text),
+        beyond=_beyond(jobs, key, after),
+        most=Literal(most),
+    )
+    return [_public(jobs, text) for (text,) in transaction.rows(query)]
+
+
+def stream_by_id(
+    transaction: Transaction,
+    sink: Sink,
+    *,
+    jobs: EntityTable,
+    version: str,
+    ids: Sequence[Id],
+) -> None:
+    """Stream, as `app.storage.jobs.stream_embeddings` does, the rows of some ids."""
+    listed = Literal([str(id_) for id_ in ids])
+    query = jobs.format(QUERIES["stream_by_id"], version=version, ids=listed)
+    transaction.copy_out(query, sink)
+
+
+def end_of_slice(
+    transaction: Transaction, jobs: EntityTable, *, after: Id | None, rows: int
+) -> Id | None:
+    """The id that ends the next so many rows beyond `after`; None: fewer are left."""
+    query = jobs.format(
+        QUERIES["end_of_slice"],
+        beyond=_beyond(jobs, Identifier(jobs.key), after),
+        most=Literal(rows),
+    )
+    found = transaction.rows(query)
+    return _public(jobs, found[0][0]) if found else None
+
+
+def stream_slice(
+    transaction: Transaction,
+    sink: Sink,
+    *,
+    jobs: EntityTable,
+    version: str,
+    after: Id | None,
+    end: Id | None,
+) -> None:
+    """Stream likewise the rows beyond `after`, up to `end` where there is one."""
+    key = Identifier(jobs.key)
+    up_to: Composable = SQL("true")
+    if end is not None:
+        up_to = SQL("{} <= {}").format(key, _literal(jobs, end))
+    query = jobs.format(
+        QUERIES["stream_slice"],
+        version=version,
+        beyond=_beyond(jobs, key, after),
+        up_to=up_to,
+    )
+    transaction.copy_out(query, sink)
+
+
+def stream_ids(
+    transaction: Transaction,
+    sink: Sink,
+    *,
+    jobs: EntityTable,
+    version: str,
+    matching: Composed,
+) -> None:
+    """Stream (job_id) of the rows that `stream_embeddings` would."""
+    query = jobs.format(QUERIES["stream_ids"], version=version)
+    transaction.copy_out(query + matching, sink)
+
+
+def widest_id(transaction: Transaction, jobs: EntityTable) -> int:
+    """How many bytes the longest id has as text."""
+    width: int = transaction.rows(jobs.format(QUERIES["widest_id"]))[0][0]
+    return width
+
+
+def _beyond(jobs: EntityTable, key: Identifier, after: Id | None) -> Composable:
+    if after is None:
+        return SQL("{} IS NOT NULL").format(key)
+    return SQL("{} > {}").format(key, _literal(jobs, after))
+
+
+def _literal(jobs: EntityTable, id_: Id) -> Composable:
+    return SQL("{}::{}").format(Literal(str(id_)), SQL(jobs.id_column.cast))
+
+
+def _public(jobs: EntityTable, text: str) -> Id:
+    return int(text) if jobs.id_column.kind == "integer" else text

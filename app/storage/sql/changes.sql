@@ -1,0 +1,88 @@
+-- name: look
+-- Which table this is, whether every change of its embeddings is recorded, this
+-- transaction's snapshot, and which jobs a snapshot before it did not see as they are
+-- now: the index on `changed` answers, {most} at most. The identity differs wherever
+-- embeddings may have changed and no trigger saw it: after a restore, a promotion, a
+-- rewrite of the table, another type of a column, triggers that were off for a while. A
+-- crash may lose what was committed asynchronously, and give its xids to others: the
+-- server's statistics begin anew then.
+-- A `changed` that the snapshot before saw as committed is that of a row as it was then.
+SELECT
+    concat_ws('/',
+        i.database, recommender.place(),
+        CASE WHEN NOT pg_is_in_recovery()
+            THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()),
+        c.oid, pg_relation_filenode(c.oid),
+        to_regclass('recommender.job_state')::oid,
+        pg_relation_filenode(to_regclass('recommender.job_state')),
+        (SELECT string_agg(a.attnum || ':' || a.atttypid, ' ' ORDER BY a.attname)
+         FROM pg_attribute AS a WHERE a.attrelid = c.oid AND NOT a.attisdropped
+             AND a.attname IN ('job_id', 'embedding', 'embedding_version')),
+        (SELECT string_agg(t.oid || ':' || t.xmin, ' ' ORDER BY t.oid)
+         FROM pg_trigger AS t WHERE t.tgrelid = c.oid
+             AND t.tgname IN ('recommender_written', 'recommender_truncated'))
+    ),
+    CASE
+        WHEN pg_is_in_recovery() THEN 'the database is a stand-by'
+        WHEN c.relkind <> 'r' OR c.relhassubclass
+            THEN 'its changes are recorded for one ordinary table only'
+        WHEN NOT e.is_filled OR 2 <> (
+            SELECT count(*) FROM pg_trigger AS t
+            WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
+                AND t.tgname IN ('recommender_written', 'recommender_truncated')
+        ) THEN 'its changes are not recorded; run `python scripts/migrate.py`'
+        WHEN i.embedding_version <> {version} THEN 'its embeddings are of another model'
+        WHEN NOT EXISTS (
+            SELECT FROM pg_attribute AS a
+            LEFT JOIN pg_collation AS l ON l.oid = a.attcollation
+            WHERE a.attrelid = c.oid AND a.attname = 'job_id'
+                AND a.atttypid::regtype = ANY (
+                    '{{smallint,integer,bigint,uuid,text,varchar}}'::regtype[])
+                AND coalesce(l.collisdeterministic, true)
+        ) THEN 'its ids are of a type whose changes are not told apart'
+    END,
+    i.forgotten::text,
+    pg_current_snapshot()::text,
+    ARRAY(
+        SELECT s.job_id::text FROM recommender.job_state AS s
+        WHERE s.changed >= pg_snapshot_xmin({since}::pg_snapshot)
+            AND NOT pg_visible_in_snapshot(s.changed, {since}::pg_snapshot)
+        LIMIT {most}
+    )
+FROM recommender.identity AS i, recommender.entity AS e
+JOIN pg_class AS c ON c.oid = e.relation
+WHERE e.name = 'jobs';
+
+-- name: changed_in_order
+-- The same jobs in the order of their ids, a slice at a time.
+SELECT s.job_id::{id_type}::text FROM recommender.job_state AS s
+WHERE s.changed >= pg_snapshot_xmin({since}::pg_snapshot)
+    AND NOT pg_visible_in_snapshot(s.changed, {since}::pg_snapshot) AND {beyond}
+ORDER BY s.job_id
+LIMIT {most};
+
+-- name: stream_by_id
+-- The records of a scan, of these jobs only.
+SELECT {key}::{id_type}, 0::int2, embedding FROM {table}
+WHERE {key} = ANY ({ids}::{id_type}[])
+    AND {current} AND octet_length(embedding) = {length};
+
+-- name: end_of_slice
+-- The last id of the next slice; none where fewer rows are left. Its name in ORDER BY is
+-- qualified: alone it would mean the text that is selected.
+SELECT t.{key}::{id_type}::text FROM {table} AS t WHERE {beyond}
+ORDER BY t.{key} OFFSET {most} - 1 LIMIT 1;
+
+-- name: stream_slice
+-- The records of a scan between two ids.
+SELECT {key}::{id_type}, 0::int2, embedding FROM {table}
+WHERE {beyond} AND {up_to} AND {current} AND octet_length(embedding) = {length};
+
+-- name: widest_id
+SELECT coalesce(max(octet_length({key}::text)), 1) FROM {table};
+
+-- name: stream_ids
+-- The ids of the rows of a scan; more conditions follow.
+SELECT {key}::{id_type} FROM {table}
+WHERE {key} IS NOT NULL AND {current} AND octet_length(embedding) = {length};

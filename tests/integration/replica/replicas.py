@@ -1,0 +1,110 @@
+"""A replica beside the full scan, over one database: the same questions to both."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.batching.batcher import BatchScope
+from app.deadline import Deadline
+from app.query.query import Query
+from app.ranking.retrieval.base import Retrieval, SearchRequest, SearchResult
+from app.ranking.retrieval.full_scan import FullScan
+from app.ranking.retrieval.replica.replica import Replica
+from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
+from tests.support.postgres import run
+from tests.support.queries import profile_query
+from tests.support.rows import VERSION
+
+SCOPE = BatchScope(deadline=Deadline.after(3600), abandoned=lambda: False)
+STREAM = FullScan(version=VERSION, scan_chunk_rows=50)
+QUERIES = [profile_query(10), profile_query(40), profile_query(1)]
+
+
+class Exercise:
+    """One process's replica; `pass_once` is what its keeper does in a thread."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.columns: Sequence[str] = ()
+        self.database = Database(url, pool_size=4)
+        self.replica = Replica(
+            self.database, folder, version=VERSION, scan_chunk_rows=50
+        )
+
+    def close(self) -> None:
+        self.replica.close()
+        self.database.close()
+
+    def pass_once(self) -> None:
+        self.replica.keeper.run_once()
+
+    def check(
+        self,
+        vectors: NDArray[np.float32] | None = None,
+        queries: Sequence[Query] = QUERIES,
+    ) -> SearchResult | None:
+        """Compare with the stream in one snapshot; what the replica itself found, None
+        where it left the answer to the full scan.
+        """
+        with self.database.snapshot(Deadline.after(60)) as transaction:
+            return self.check_in(transaction, vectors, queries)
+
+    def check_in(
+        self,
+        transaction: Transaction,
+        vectors: NDArray[np.float32] | None = None,
+        queries: Sequence[Query] = QUERIES,
+    ) -> SearchResult | None:
+        vectors = around(len(queries), seed=1) if vectors is None else vectors
+        spy = Spy(STREAM)
+        self.replica._full_scan = spy  # type: ignore[assignment]
+        catalogue = Catalogue.read(transaction, job_columns=self.columns)
+        request = SearchRequest(queries[0].key, queries, vectors)
+        found = self.replica.search(transaction, catalogue, request, SCOPE)
+        expected = STREAM.search(transaction, catalogue, request, SCOPE)
+        assert found.ranked == expected.ranked
+        assert found.analyzed == expected.analyzed
+        return None if spy.called else found
+
+
+class Spy:
+    """Tells whether the full scan was asked."""
+
+    def __init__(self, retrieval: Retrieval) -> None:
+        self._retrieval = retrieval
+        self.called = False
+
+    def search(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        request: SearchRequest,
+        scope: BatchScope,
+    ) -> SearchResult:
+        self.called = True
+        return self._retrieval.search(transaction, catalogue, request, scope)
+
+
+def around(count: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """(count, 384) around nine centres, of any length."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(7).standard_normal((9, 384))
+    rows = centres[np.arange(count) % 9] + random.standard_normal((count, 384))
+    return (rows * random.uniform(0.1, 9, (count, 1))).astype(np.float32)
+
+
+def add_jobs(
+    url: str, embeddings: NDArray[np.float32], ids: Sequence[object], *, table: str = ""
+) -> None:
+    run(
+        url,
+        f"INSERT INTO {table or 'skill_job1'}"
+        " (job_id, skills, embedding, embedding_version)"
+        " SELECT id, 'text ' || id, embedding, %s"
+        " FROM unnest(%s, %s::bytea[]) AS new (id, embedding)",
+        (VERSION, list(ids), [row.tobytes() for row in embeddings]),
+    )

@@ -1,0 +1,102 @@
+"""A server that was stopped, killed or promoted is noticed, or known to be the same."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.commands.migrate import migrate
+from tests.integration.replica.replicas import Exercise, add_jobs, around
+from tests.support.cluster import Cluster, running_cluster
+from tests.support.postgres import Server, run
+from tests.support.replicas import Programs, Replicated, running_replicas
+from tests.support.waiting import wait_until
+
+OTHER = around(1, seed=3)[0].tobytes()
+EDIT = "UPDATE skill_job1 SET embedding = %s WHERE job_id %% 9 = %s"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def replicated(postgres: Server) -> Iterator[Replicated]:
+    with running_replicas(Programs.of(postgres)) as replicated:
+        yield replicated
+
+
+@contextmanager
+def started(url: str, folder: Path) -> Iterator[Exercise]:
+    exercise = Exercise(url, folder)
+    try:
+        yield exercise
+    finally:
+        exercise.close()
+
+
+def generation(folder: Path) -> str:
+    (path,) = folder.glob("*.exact")
+    return path.stem
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_after_a_crash_the_files_are_made_anew_and_after_a_restart_they_are_not(
+    cluster: Cluster, tmp_path: Path, end: str
+) -> None:
+    """What a crash lost may have been taken over, and its xids come again."""
+    add_jobs(cluster.url, around(100), range(100))
+    with started(cluster.url, tmp_path) as exercise:
+        exercise.pass_once()
+        assert exercise.check() is not None
+        before = generation(tmp_path)
+        # The last one is not on the server's disk yet.
+        run(cluster.url, "ALTER DATABASE jobs SET synchronous_commit = off")
+        run(cluster.url, EDIT, (OTHER, 1))
+        assert exercise.check() is not None
+        getattr(cluster, end)()
+        cluster.start()
+        for step in range(8):
+            run(cluster.url, EDIT, (around(1, seed=step)[0].tobytes(), step))
+    with started(cluster.url, tmp_path) as exercise:
+        for _ in range(2):
+            exercise.check()
+            exercise.pass_once()
+        assert exercise.check() is not None
+        assert (generation(tmp_path) == before) == (end == "stop")
+
+
+def test_a_stand_by_is_left_to_the_full_scan_until_it_is_promoted(
+    replicated: Replicated, tmp_path: Path
+) -> None:
+    """It has not got the last change of the primary, and goes on from there."""
+    primary, standby = replicated.primary, replicated.replica
+    list(migrate(primary.url))
+    add_jobs(primary.url, around(100), range(100))
+    replicated.arrive()
+    with started(primary.url, tmp_path) as exercise:
+        exercise.pass_once()
+        assert exercise.check() is not None
+        replicated.pause()
+        run(primary.url, EDIT, (OTHER, 1))
+        assert exercise.check() is not None
+        exercise.pass_once()
+    before = generation(tmp_path)
+    with started(standby.url, tmp_path) as exercise:
+        exercise.pass_once()
+        assert exercise.check() is None
+        assert exercise.replica.views.latest() == []
+        primary.kill()
+        replicated.resume()
+        run(standby.url, "SELECT pg_promote(true)")
+        wait_until(lambda: not run(standby.url, "SELECT pg_is_in_recovery()")[0][0])
+        # As many transactions as were lost, and more.
+        for step in range(8):
+            run(standby.url, EDIT, (around(1, seed=step)[0].tobytes(), step))
+        exercise.check()
+        exercise.pass_once()
+        assert exercise.check() is not None
+    assert generation(tmp_path) != before
