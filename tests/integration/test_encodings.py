@@ -136,6 +136,22 @@ def test_f87_an_import_that_does_not_fit_is_refused_with_a_sentence(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["UTF8", "LATIN1"])
+@pytest.mark.parametrize("wanted", ["LATIN1", "SQL_ASCII", "WIN1251"])
+def test_f87_an_encoding_in_the_connection_string_is_not_ours(
+    url: str, encoding: str, wanted: str, tmp_path: Path
+) -> None:
+    text, keys = TEXTS[encoding]
+    run(url, "UPDATE recommender.job_state SET state = 'pending', skill_ids = NULL")
+    theirs = f"{url}&client_encoding={wanted}"
+    fill_all(theirs)
+    assert skills_of(url) == [["python"], keys]
+    with closing(Database(theirs, pool_size=1)) as database:
+        question = profile_query(1, text=text, ranking="skills")
+        (found,) = ask(database, HashEncoder(), tmp_path, question)
+        assert [(hit.id, hit.text) for hit in found.hits] == [("b", text)]
+
+
 @pytest.mark.parametrize("encoding", ["SQL_ASCII"])
 def test_f87_bytes_that_are_no_text_are_said(url: str) -> None:
     run(url, "INSERT INTO skill_job1 VALUES ('c', 'caf\\351')".replace("'caf", "E'caf"))

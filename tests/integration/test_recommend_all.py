@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.commands.migrate import migrate
 from app.commands.recommend_all import main as recommend_all
 from app.deadline import Deadline
 from app.errors import AppError
@@ -18,10 +20,11 @@ from app.storage.codec import to_bytes
 from app.storage.connection.database import Database
 from app.storage.recommendations import RecommendationTable, StoredRecommendation
 from tests.support.bulk import fill_jobs
-from tests.support.encoders import direction
-from tests.support.postgres import run
+from tests.support.encoders import HashEncoder, direction
+from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import VERSION, add_user, admit
 from tests.support.service import ROOT, running_service
+from tests.support.skills import fill
 from tests.support.waiting import wait_until
 
 JOBS = 200
@@ -276,6 +279,45 @@ def test_f98_two_runs_of_different_queries_lose_no_user(
         table.finish(transaction, older)
         table.finish(transaction, table.store(transaction, newer, [3, 4], rows(3, 4)))
     assert in_table(url).keys() == {1, 2, 3, 4}
+
+
+IDS = {
+    "int": "n",
+    "smallint": "n",
+    "bigint": "n * 10000000000",
+    "uuid": "lpad(n::text, 32, '0')::uuid",
+    "text": "chr(64 + n)",
+    "varchar(9)": "'user ' || n",
+    'text COLLATE "C"': "chr(64 + n)",
+    "id_domain": "n",
+}
+
+
+@pytest.mark.parametrize("type_", IDS)
+def test_f98_users_of_any_kind_of_id_are_recommended_to(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, type_: str
+) -> None:
+    with fresh_database(postgres, template="template1") as url:
+        run(
+            url,
+            "CREATE DOMAIN id_domain AS int CHECK (value > 0);"
+            f"CREATE TABLE skill_job1 (job_id {type_} PRIMARY KEY, skills text);"
+            f"CREATE TABLE users (user_id {type_} PRIMARY KEY, skills text);"
+            f"INSERT INTO skill_job1 SELECT {IDS[type_]}, 'python'"
+            " FROM generate_series(1, 3) AS n;"
+            f"INSERT INTO users SELECT {IDS[type_]}, 'sql' FROM generate_series(1, 5)"
+            " AS n",
+        )
+        list(migrate(url))
+        with closing(Database(url, pool_size=1)) as database:
+            fill(database, HashEncoder())
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("MODEL_DIR", str(ROOT / "models" / "all-MiniLM-L6-v2"))
+        assert recommend_all(["--to-table", "--block", "2"]) == 0
+        query = (
+            "SELECT count(DISTINCT user_id), count(*) FROM recommender.recommendation"
+        )
+        assert run(url, query) == [(5, 15)]
 
 
 def test_help_names_the_options() -> None:

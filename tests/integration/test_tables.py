@@ -218,13 +218,24 @@ def recipe() -> str:
 # --- where the tables are ---------------------------------------------------------
 
 
+ODD_NAMES = [
+    ('Her "own" 100 %', "Jobs.2026 {x}", "leute; --"),
+    ("%(x)s", "{table}", "%s"),
+    ("s" * 63, "j" * 63, "u" * 63),
+    ("имя", "工作", "Ünï"),
+    ("  lead", "trail  ", '"'),
+    ("it's", "back\\slash", "new\nline"),
+    ("select", "user", "order"),
+    ("$$", "$1", "/*"),
+    ("Recommender", "RECOMMENDER", "recommender.users"),
+]
+
+
+@pytest.mark.parametrize("odd", ODD_NAMES)
 def test_f86_names_may_hold_any_character(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: tuple[str, str, str]
 ) -> None:
-    schema, jobs, users = 'Her "own" 100 %', "Jobs.2026 {x}", "leute; --"
-    quoted = [
-        f'"{name.replace(chr(34), chr(34) * 2)}"' for name in (schema, jobs, users)
-    ]
+    quoted = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in odd]
     names = migrate.MigratedTables(
         f"{quoted[0]}.{quoted[1]}", f"{quoted[0]}.{quoted[2]}"
     )

@@ -21,9 +21,10 @@ from app.deadline import Deadline
 from app.errors import DatabaseUnavailableError
 
 # libpq accepts whole seconds, and at least two.
+# A text of a request may hold any character.
+CLIENT_ENCODING = {"client_encoding": "UTF8"}
 CONNECTION_DEFAULTS = {
     "application_name": "job-recommender",
-    "client_encoding": "UTF8",
     # A reachable host answers within milliseconds, an unreachable one never.
     "connect_timeout": "3",
     # Detect a dead peer after about a minute, and keep idle connections through NAT
@@ -131,7 +132,8 @@ def _take_back(slot: ThreadedConnectionPool, lent: Connection) -> None:
 
 
 def connection_parameters(dsn: str) -> dict[str, str]:
-    """The default parameters that the connection string does not set itself.
+    """The default parameters that the connection string does not set itself, and the
+    encoding, whatever it sets.
 
     Raises psycopg2.ProgrammingError for an invalid string.
     """
@@ -139,7 +141,8 @@ def connection_parameters(dsn: str) -> dict[str, str]:
     # libpq checks ports only when it connects. Several hosts may have several ports.
     if not PORTS.fullmatch(own.get("port", "")):
         raise ProgrammingError("the port is not a number")
-    return {key: CONNECTION_DEFAULTS[key] for key in CONNECTION_DEFAULTS.keys() - own}
+    defaults = {k: v for k, v in CONNECTION_DEFAULTS.items() if k not in own}
+    return defaults | CLIENT_ENCODING
 
 
 def _is_dead(idle: Connection) -> bool:

@@ -51,7 +51,7 @@ SELECT DISTINCT user_id::{user_type}, user_id
 FROM {users}
 WHERE user_id IS NOT NULL
     AND (%(after)s IS NULL OR user_id > %(after)s::{user_type})
-ORDER BY user_id
+ORDER BY {users}.user_id
 LIMIT %(limit)s;
 
 -- name: count_after
