@@ -131,7 +131,10 @@ def _statement(args: argparse.Namespace, schema: str) -> Composable:
 
 def _connect(dsn: str) -> Connection:
     connection: Connection = psycopg2.connect(dsn)
-    connection.autocommit = True
+    # A database or a role may only read by default, and end long statements.
+    connection.set_session(readonly=False, autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
     return connection
 
 

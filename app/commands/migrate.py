@@ -211,8 +211,9 @@ def _index_key(connection: Connection, tables: MigratedTables, say: Say) -> None
     if has_index or not is_plain:
         return
     say(f"Building an index on job_id of {schema}.{name}, beside the traffic.")
-    connection.autocommit = True
+    connection.set_session(readonly=False, autocommit=True)
     with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
         # What a build that was broken off has left is not valid.
         cursor.execute(
             SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(

@@ -95,7 +95,8 @@ def test_f94_a_statement_that_changes_no_text_costs_the_same_and_writes_no_row_o
     )
     # Postgres looks at the row once more for any trigger that there is.
     assert pages_with_us <= MAX_OVERHEAD * (pages + ROWS)
-    assert changed_with_us <= MAX_OVERHEAD * changed
+    # A checkpoint may come between the two.
+    assert changed_with_us <= MAX_OVERHEAD * changed + 5
     assert records_with_us <= MAX_OVERHEAD * records
     assert ours(urls[1]) == before
     # They stay updates that touch no index.
