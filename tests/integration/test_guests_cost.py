@@ -101,7 +101,7 @@ def test_f94_a_statement_that_changes_no_text_costs_the_same_and_writes_no_row_o
     assert ours(urls[1]) == before
     # They stay updates that touch no index.
     heap = (
-        "SELECT sum(n_tup_upd), sum(n_tup_hot_upd) FROM pg_stat_user_tables"
+        "SELECT sum(n_tup_upd)::int, sum(n_tup_hot_upd)::int FROM pg_stat_user_tables"
         f" WHERE relname IN ('{table}', '{table}_0')"
     )
     run(urls[1], "SELECT pg_stat_force_next_flush()")
