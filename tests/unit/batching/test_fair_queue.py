@@ -174,3 +174,28 @@ def test_a_request_taken_back_leaves_the_turns_of_the_callers_others(
     waiting.push(request(loop, "other", encodings=1, key=5))
     found = [taken(waiting) for _ in range(4)]
     assert found == [["me"], ["other"], ["other"], ["me"]]
+
+
+def test_who_gives_way_once_may_still_hold_the_most(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    waiting = queue(most=9)
+    large = [request(loop, "much", queries=2) for _ in range(3)]
+    for each in (*large, *(request(loop, "little") for _ in range(3))):
+        waiting.push(each)
+    assert waiting.push(request(loop, "me", queries=3)) == [large[2], large[1]]
+    assert len(waiting) == 8
+
+
+def test_how_many_were_served_since_does_not_count_for_ones_turn(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    waiting = queue()
+    waiting.push(request(loop, "greedy", encodings=49))
+    assert taken(waiting) == ["greedy"]
+    for number in range(60):
+        waiting.push(request(loop, f"other {number}"))
+    assert len(taken(waiting)) == 60
+    waiting.push(request(loop, "greedy", key=1))
+    waiting.push(request(loop, "me", key=2))
+    assert [taken(waiting) for _ in range(2)] == [["me"], ["greedy"]]

@@ -58,6 +58,8 @@ def test_slices_equal_the_whole() -> None:
     encoder = SlowEncoder(slices=100)
     found = SlicedEncoder(encoder).encode(TEXTS)
     assert found[:, 0].tolist() == [float(text) for text in TEXTS]
+    assert found.dtype == np.float32
+    assert encoder.seen == TEXTS
     assert SlicedEncoder(encoder).encode([]).shape == (0, 1)
 
 

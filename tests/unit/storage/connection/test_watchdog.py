@@ -64,6 +64,17 @@ def test_a_deadline_after_one_that_was_kept_counts(
         assert ours.recv(1) == b""
 
 
+def test_a_socket_that_is_watched_no_more_leaves_the_others(
+    watchdog: Watchdog, stalled: Stalled
+) -> None:
+    ours, other = stalled(), stalled()
+    ours.settimeout(30.0)
+    with watchdog.watch(ours.fileno(), Deadline.after(0.1)):
+        with watchdog.watch(other.fileno(), Deadline.after(3600.0)):
+            pass
+        assert ours.recv(1) == b""
+
+
 def test_f105_a_reused_descriptor_is_not_shut_down(
     watchdog: Watchdog, stalled: Stalled
 ) -> None:
