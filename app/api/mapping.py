@@ -27,6 +27,7 @@ from app.query.filters import read_filters
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Hit, Outcome, Pair, Result, Timings
+from app.ranking.registry import RANKINGS
 
 NONE_EXPLAINED: Mapping[Id, Hit] = {}
 
@@ -47,8 +48,9 @@ class Defaults:
 
 def recommend_query(body: RecommendRequest, defaults: Defaults) -> Query:
     """The query of a request for one profile."""
+    key = _batch_key(body, defaults)
     return Query(
-        _batch_key(body, defaults),
+        key,
         _top_k(body, defaults),
         body.user_id,
         body.skills,
@@ -57,6 +59,7 @@ def recommend_query(body: RecommendRequest, defaults: Defaults) -> Query:
             min_score=body.min_score,
             after=None if body.cursor is None else cursor.from_text(body.cursor),
         ),
+        distinct=_is_distinct(body, key),
     )
 
 
@@ -70,8 +73,10 @@ def batch_queries(body: BatchRequest, defaults: Defaults) -> list[Query]:
     key = _batch_key(body, defaults)
     top_k = _top_k(body, defaults)
     constraints = Constraints(min_score=body.min_score)
+    distinct = _is_distinct(body, key)
     return [
-        Query(key, top_k, user_id, constraints=constraints) for user_id in body.user_ids
+        Query(key, top_k, user_id, constraints=constraints, distinct=distinct)
+        for user_id in body.user_ids
     ]
 
 
@@ -159,6 +164,8 @@ def _explained_job(hit: Hit) -> ExplainedJob:
         similarity_score=hit.similarity_score,
         skills=hit.text,
         columns=hit.columns,
+        relevance=hit.relevance,
+        repeats=None if hit.repeats is None else list(hit.repeats),
         **_explained(hit),
     )
 
@@ -203,6 +210,18 @@ def _batch_key(body: RankingOptions, defaults: Defaults) -> BatchKey:
         filters=read_filters(body.filters or {}, columns=defaults.columns),
         exact=body.exact,
     )
+
+
+def _is_distinct(body: RankingOptions, key: BatchKey) -> bool:
+    entry = RANKINGS[key.ranking]
+    if body.distinct is None:
+        return entry.is_distinct
+    if body.distinct and not entry.explains:
+        able = ", ".join(e.name for e in RANKINGS.values() if e.explains)
+        raise InvalidInputError(
+            f"The request is not valid: distinct needs a rank_by among {able}."
+        )
+    return body.distinct
 
 
 def _top_k(body: RankingOptions | CandidatesRequest, defaults: Defaults) -> int:

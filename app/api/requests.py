@@ -49,6 +49,7 @@ RankBy = Annotated[
 RANKING_SUMMARIES = " ".join(
     f"`{entry.name}`: {entry.summary}." for entry in RANKINGS.values()
 )
+DISTINCT = [f"`{entry.name}`" for entry in RANKINGS.values() if entry.is_distinct]
 Ids = Annotated[list[Integer64 | TextId], Field(max_length=MAX_EXCLUDED)]
 
 
@@ -79,6 +80,12 @@ class RankingOptions(BaseModel):
     )
     explain: bool = Field(
         False, description="Explain each job, also with a ranking by similarity."
+    )
+    distinct: bool | None = Field(
+        None,
+        description="Let near-repeats, jobs that list almost the same skills, take one"
+        " place, with the others' ids in `repeats`; for rankings by skills. The"
+        f" default is true with {', '.join(DISTINCT)}, else false.",
     )
     filters: dict[str, Any] | None = Field(
         None,

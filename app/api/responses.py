@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from app.query.numbers import exact
+from app.query.result import Relevance
 
 PublicId = Annotated[
     int | str,
@@ -126,6 +127,19 @@ class ExplainedJob(Explained, Recommended):
 
     similarity_score: float | None = Field(  # type: ignore[assignment]  # null as well
         description="Cosine similarity of the texts; null while the job is pending."
+    )
+    relevance: Relevance | None = Field(
+        None,
+        exclude_if=lambda relevance: relevance is None,
+        description="What the match_score is worth, by labelled questions: of strong"
+        " hits at least two of three are right, of possible ones about every other, of"
+        " weak ones few.",
+    )
+    repeats: list[PublicId] | None = Field(
+        None,
+        exclude_if=lambda repeats: repeats is None,
+        description="With distinct: jobs that list almost the same skills and come"
+        " after this one, best first, as far as they were met.",
     )
 
 

@@ -59,7 +59,13 @@ class QueryTemplate:
     constraints: Constraints
 
     def of(self, user_id: Id) -> Query:
-        return Query(self.key, self.top_k, user_id, constraints=self.constraints)
+        return Query(
+            self.key,
+            self.top_k,
+            user_id,
+            constraints=self.constraints,
+            distinct=RANKINGS[self.key.ranking].is_distinct,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -26,6 +26,12 @@ def to_text(position: CursorPosition, query_hash: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def room_for_state(id_: int | str) -> int:
+    """How many bytes a ranking_state may have in a cursor after this row."""
+    most = MAX_LENGTH // 4 * 3
+    return most - CHECKSUM_BYTES - POSITION_HEAD.size - len(str(id_).encode())
+
+
 def from_text(text: str) -> CursorPosition:
     """Parse a cursor. `check` tells whether it belongs to the query.
 

@@ -34,7 +34,7 @@ class Query:
     """A request for the `top_k` rows that fit a profile or a job best.
 
     Either `source_id` or `text` is set. `only`: the rows to explain, if the key has
-    `explain_only`.
+    `explain_only`. `distinct`: near-repeats take one place.
     """
 
     key: BatchKey
@@ -43,3 +43,4 @@ class Query:
     text: str | None = None
     constraints: Constraints = NO_CONSTRAINTS
     only: Sequence[Id] = ()
+    distinct: bool = False

@@ -4,10 +4,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from app.errors import AppError
 from app.query.ids import Id
+
+Relevance: TypeAlias = Literal["strong", "possible", "weak"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Hit:
     `similarity_score`: the cosine similarity of the whole texts; None while an
     embedding is pending. `explanation`: None if it was not requested, or while the
     row's skills are pending. `match_score`: None unless the ranking explains its hits.
+    `repeats`: near-repeats that take no place of their own; None unless the query is
+    distinct. `relevance`: None unless the ranking has thresholds.
     """
 
     id: Id
@@ -100,6 +104,8 @@ class Hit:
     explanation: Explanation | None = None
     columns: Mapping[str, object] | None = None
     match_score: float | None = None
+    repeats: Sequence[Id] | None = None
+    relevance: Relevance | None = None
 
 
 @dataclass(frozen=True)

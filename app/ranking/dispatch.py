@@ -10,6 +10,7 @@ from app.query.query import Query
 from app.query.result import Outcome, Result
 from app.ranking.base import Ranking
 from app.ranking.registry import RANKINGS
+from app.ranking.relevance import with_relevance
 
 QueryBatcher: TypeAlias = Batcher[Query, Result]
 
@@ -28,7 +29,9 @@ class QueryQueue(Protocol):
 
 
 class Dispatcher:
-    """Hands each batch to the ranking that its key names."""
+    """Hands each batch to the ranking that its key names, and says what the scores of
+    jobs for a profile are worth.
+    """
 
     def __init__(self, rankings: Mapping[str, Ranking]) -> None:
         self._rankings = rankings
@@ -36,7 +39,16 @@ class Dispatcher:
     def run(self, queries: Sequence[Query], scope: BatchScope) -> Sequence[Outcome]:
         """The outcome of each query; all have one key. Raises as `Ranking.rank`."""
         key = queries[0].key
-        return self._rankings[key.ranking].rank(key, queries, scope)
+        outcomes = self._rankings[key.ranking].rank(key, queries, scope)
+        thresholds = RANKINGS[key.ranking].thresholds
+        if thresholds is None or key.explain_only or key.source == "job":
+            return outcomes
+        return [
+            with_relevance(outcome, query, thresholds)
+            if isinstance(outcome, Result)
+            else outcome
+            for query, outcome in zip(queries, outcomes, strict=True)
+        ]
 
 
 async def ask(queue: QueryQueue, query: Query, deadline: Deadline) -> Result:

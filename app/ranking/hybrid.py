@@ -12,7 +12,7 @@ from app.ranking.base import RankingContext
 from app.ranking.hybrid_state import is_state
 from app.ranking.hybrid_top_k import HybridTopK
 from app.ranking.skills.methods import RunningTop, ScanGroup
-from app.ranking.skills.prepare import SkillQuery
+from app.ranking.skills.prepare import MAX_QUERY_SKILLS, SkillQuery
 from app.ranking.skills.ranker import SkillRanking
 from app.ranking.skills.vocabulary import Vocabulary
 from app.storage.connection.transaction import Sink, Transaction
@@ -40,6 +40,8 @@ class ByAllParts:
     """Reads embeddings and skill ids in one scan."""
 
     buffer_bytes = CHUNK_ROWS * RECORD_BYTES
+    # As many as a single query may have: to read the embeddings again costs more.
+    scan_skills = MAX_QUERY_SKILLS
 
     def __init__(self, version: str) -> None:
         self._version = version

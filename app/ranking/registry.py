@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.errors import ConfigError
 from app.ranking.base import Ranking, RankingContext
 from app.ranking.hybrid import HybridRanking
+from app.ranking.relevance import Thresholds
 from app.ranking.similarity import SimilarityRanking
 from app.ranking.skills.ranker import SkillRanking
 
@@ -15,8 +16,10 @@ class RankingEntry:
     """A ranking, as `rank_by` names it.
 
     `summary` completes "`name`: …" in the OpenAPI document; `title` and `hint` are what
-    the page says. `explains`: its hits come with their explanation. `uses_index`: it
-    searches through the retrieval, which may answer from an index.
+    the page says. `explains`: its hits come with their explanation, and may be
+    distinct; `is_distinct`: they are, unless a request says otherwise. `uses_index`: it
+    searches through the retrieval, which may answer from an index. `thresholds`: what
+    a match_score is worth.
     """
 
     name: str
@@ -25,6 +28,8 @@ class RankingEntry:
     hint: str
     build: Callable[[RankingContext], Ranking]
     explains: bool = False
+    is_distinct: bool = False
+    thresholds: Thresholds | None = None
     uses_index: bool = False
 
 
@@ -46,6 +51,7 @@ RANKINGS = {
             "How many of these skills the job asks for",
             SkillRanking,
             explains=True,
+            thresholds=Thresholds(possible=0.1, strong=0.3),
         ),
         RankingEntry(
             "hybrid",
@@ -54,6 +60,8 @@ RANKINGS = {
             "Skills, words and the text as a whole, in one score",
             HybridRanking,
             explains=True,
+            is_distinct=True,
+            thresholds=Thresholds(possible=0.15, strong=0.3),
         ),
     )
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg2.sql import Composable, Composed, Literal
+from psycopg2.sql import SQL, Composable, Composed, Literal
 
 from app.query.constraints import Condition
 from app.query.ids import Id
@@ -29,6 +29,10 @@ QUERIES = load("skills")
 
 # The id of no skill.
 NO_SKILL = -1
+
+# The narrow table is hashed, 10 MB for 100,000 jobs: beyond work_mem Postgres would
+# write the embeddings of half of the other one to temporary files first.
+JOIN_IN_MEMORY = SQL("SET LOCAL work_mem = '32MB'; ")
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ def stream_entries(
         no_embedding=Literal(bytes(EMBEDDING_BYTES)),
         no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )
-    transaction.copy_out(query, sink)
+    transaction.copy_out(query, sink, settings=JOIN_IN_MEMORY)
 
 
 def stream_entity_embeddings(
@@ -232,6 +236,21 @@ def skilled_rows(
     rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
     found = {row[0]: _skilled_row(table, *row) for row in rows}
     return without_doubled(found, (row[0] for row in rows))
+
+
+def skill_ids_of(
+    transaction: Transaction, table: EntityTable, ids: Sequence[Id]
+) -> dict[Id, frozenset[int]]:
+    """The skill ids of those of these rows that have some."""
+    if not ids:
+        return {}
+    query = table.format(
+        QUERIES["skill_ids_by_id"], has_skill_ids=QUERIES["has_skill_ids"]
+    )
+    return {
+        id_: frozenset(int32_from_bytes(data).tolist())
+        for id_, data in transaction.rows(query, {"ids": list(ids)})
+    }
 
 
 def _skilled_row(

@@ -82,10 +82,14 @@ class _Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(_Fit):
-    """A job; `columns` are those in the service's JOB_COLUMNS."""
+    """A job; `columns` are those that the service offers. `relevance`: strong, possible
+    or weak; `repeats`: jobs that list almost the same skills.
+    """
 
     job_id: Id
     columns: Mapping[str, Any] = field(default_factory=dict)
+    relevance: str | None = None
+    repeats: Sequence[Id] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +133,7 @@ class Options(TypedDict, total=False):
     top_n: int
     rank_by: str | None
     explain: bool
+    distinct: bool | None
     filters: Mapping[str, Any] | None
     min_score: float | None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.ranking.registry import RANKINGS
 from tests.support.bulk import fill_jobs
 from tests.support.columns import (
     NAMES,
@@ -196,7 +197,7 @@ def test_f72_injections_in_filters_are_inert(
 def test_bad_choices_are_422_with_a_reason(
     offering: Service, part: str, detail: str
 ) -> None:
-    for rank_by in ("similarity", "skills"):
+    for rank_by in RANKINGS:
         response = offering.client.post(
             "/api/recommend",
             content=f'{{"user_id": 1, "rank_by": "{rank_by}", {part}}}',
@@ -264,7 +265,7 @@ def test_a_least_score_that_was_published_keeps_its_job(offering: Service) -> No
     assert jobs(offering, user_id=4, min_score=2) == []
 
 
-@pytest.mark.parametrize("rank_by", ["similarity", "skills"])
+@pytest.mark.parametrize("rank_by", RANKINGS)
 def test_a_batch_gives_each_user_the_answer_of_a_request_alone(
     offering: Service, rank_by: str
 ) -> None:

@@ -11,6 +11,7 @@ from app.query import cursor
 from app.query.constraints import NO_CONSTRAINTS, Condition, Constraints
 from app.query.filters import read_filters
 from app.query.result import Hit, Result
+from app.ranking.registry import RANKINGS
 from app.storage.connection.database import Database
 from tests.support.columns import (
     NAMES,
@@ -69,13 +70,13 @@ class RankingUnderTest:
 
 
 def _score(hit: Hit) -> float:
-    if hit.explanation is not None:
-        return hit.explanation.score
+    if hit.match_score is not None:
+        return hit.match_score
     assert hit.similarity_score is not None
     return hit.similarity_score
 
 
-@pytest.fixture(params=["similarity", "skills"])
+@pytest.fixture(params=list(RANKINGS))
 def ranking(
     request: pytest.FixtureRequest,
     database: Database,

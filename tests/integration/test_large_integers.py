@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.ranking.registry import RANKINGS
 from tests.integration.backfill.script import finish
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_user
@@ -75,15 +76,23 @@ def as_javascript_reads_it(text: str) -> Any:
     return json.loads(text, parse_int=lambda digits: int(float(digits)))
 
 
-@pytest.mark.parametrize("rank_by", ["similarity", "skills"])
+@pytest.mark.parametrize("rank_by", RANKINGS)
 def test_f112_every_id_survives_a_client_whose_numbers_are_doubles(
     large: Service, rank_by: str
 ) -> None:
-    response = large.recommend(skills="python", rank_by=rank_by, explain=True)
+    response = large.recommend(
+        skills="python", rank_by=rank_by, explain=True, distinct=False
+    )
     answer = as_javascript_reads_it(response.text)
     assert ids(answer) == set(IDS.values())
     for job in answer["recommendations"]:
         assert job["columns"]["views"] == job["job_id"]
+
+
+def test_f112_so_does_every_id_of_a_repeat(large: Service) -> None:
+    response = large.recommend(skills="python", rank_by="hybrid")
+    (job,) = as_javascript_reads_it(response.text)["recommendations"]
+    assert {job["job_id"], *job["repeats"]} == set(IDS.values())
 
 
 @pytest.mark.parametrize("given", [LARGE, str(LARGE), -LARGE, str(-LARGE), 7, "7"])
@@ -111,7 +120,7 @@ def test_f112_a_batch_and_candidates_name_users_by_the_same_ids(
     batch = large.client.post("/api/recommend/batch", json={"user_ids": given})
     results = as_javascript_reads_it(batch.text)["results"]
     assert [one["user_id"] for one in results] == list(IDS.values())
-    for rank_by in ("similarity", "skills"):
+    for rank_by in RANKINGS:
         body = {"job_id": LARGE, "rank_by": rank_by}
         found = large.client.post("/api/candidates", json=body)
         answer = as_javascript_reads_it(found.text)

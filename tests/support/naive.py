@@ -65,7 +65,9 @@ class NaiveRows:
                 query, row, weights, length_penalty=length_penalty
             )
             scored.append((-round(score, 6), -round(coverage, 6), id_))
-        return [(id_, -score) for score, _, id_ in sorted(scored)[:size]]
+        # A row that has nothing of what is asked for is no match.
+        found = sorted(row for row in scored if row[0] < 0)
+        return [(id_, -score) for score, _, id_ in found[:size]]
 
 
 def naive_ranking(

@@ -87,7 +87,9 @@ class NaiveHybrid:
                 + WORDS * self._words(words, row)
             ) / (COSINE * left + SKILLS + WORDS)
             scored.append((-round(score, 6), id_))
-        return [(id_, -score) for score, id_ in sorted(scored)[:size]]
+        # A row that has nothing of what is asked for is no match.
+        found = sorted(row for row in scored if row[0] < 0)
+        return [(id_, -score) for score, id_ in found[:size]]
 
     def _open(self, asked: Sequence[str]) -> float:
         board = [k for k, count in self._listed.items() if count >= self._listed_by]

@@ -18,11 +18,12 @@ def profile_query(
     constraints: Constraints = NO_CONSTRAINTS,
     filters: tuple[Condition, ...] = (),
     only: Sequence[Id] = (),
+    distinct: bool = False,
     **key: Any,
 ) -> Query:
     """Jobs for a user or a text; `key`: more fields of the `BatchKey`."""
     batch_key = BatchKey(ranking, filters=filters, explain_only=bool(only), **key)
-    return Query(batch_key, top_k, user_id, text, constraints, only)
+    return Query(batch_key, top_k, user_id, text, constraints, only, distinct)
 
 
 def job_query(

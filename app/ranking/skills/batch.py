@@ -4,8 +4,7 @@ In both directions, from one snapshot of the database.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,9 @@ from app.errors import AppError
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volume
-from app.ranking.retrieval.scan import scan
 from app.ranking.skills.explain import hits
-from app.ranking.skills.idf import cached_idf_weights, to_bytes
-from app.ranking.skills.methods import Method, RunningTop, ScanGroup
+from app.ranking.skills.idf import cached_idf_weights
+from app.ranking.skills.methods import Method
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import (
     SkillMatches,
@@ -32,11 +30,9 @@ from app.ranking.skills.prepare import (
     skill_vectors,
     split_into_scans,
 )
-from app.ranking.skills.skill_scores import SkillQueries
+from app.ranking.skills.search import SkillBatchQueries, SkillSearch
 from app.ranking.skills.splitting import split_texts
 from app.ranking.skills.vocabulary_cache import VocabularyCache
-from app.ranking.top_k.bounds import Bounds
-from app.ranking.top_k.pages import Page, page_of
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import count_unsplit
@@ -78,9 +74,10 @@ class SkillBatch:
         vectors = self._vectors([each.skills for each in asked.values()])
         texts = self._text_vectors(asked)
         encoded = time.perf_counter()
-        found = self._find(queries, asked, vectors, texts)
+        batch = SkillBatchQueries(queries, asked, vectors, texts)
+        found = self._find(batch)
         pending = count_unsplit(self._transaction, self._target)
-        explained = self._explain(asked, vectors, texts, found)
+        explained = self._explain(batch, found)
         scanned = time.perf_counter()
         timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
         if self._observer and not self._batch_key.explain_only:
@@ -96,17 +93,13 @@ class SkillBatch:
                 found.total,
                 timings,
                 pending,
-                next_cursor=found.cursors.get(n),
+                next_cursor=found.next_cursor(n),
             )
             for n, each in enumerate(prepared)
         ]
 
     def _explain(
-        self,
-        asked: dict[int, SkillQuery],
-        vectors: dict[str, NDArray[np.float32]],
-        texts: Mapping[int, NDArray[np.float32]],
-        found: SkillMatches,
+        self, batch: SkillBatchQueries, found: SkillMatches
     ) -> dict[int, list[Hit]]:
         rows = {row.id: row for some in found.rows.values() for row in some}
         split = split_texts(self._transaction, [row.skills for row in rows.values()])
@@ -114,16 +107,16 @@ class SkillBatch:
         return {
             n: hits(
                 query,
-                vectors,
-                texts[n],
+                batch.vectors,
+                batch.texts[n],
                 found.rows[n],
                 self._vocabulary,
                 written=written,
                 weights=found.weights[n],
                 length_penalty=length_penalty_of(self._batch_key),
-                scores=found.scores.get(n, {}),
+                page=found.pages.get(n),
             )
-            for n, query in asked.items()
+            for n, query in batch.asked.items()
         }
 
     def _prepare(self, queries: Sequence[Query]) -> list[SkillQuery | AppError | None]:
@@ -175,49 +168,32 @@ class SkillBatch:
             for n, a in asked.items()
         }
 
-    def _find(
-        self,
-        queries: Sequence[Query],
-        asked: dict[int, SkillQuery],
-        vectors: dict[str, NDArray[np.float32]],
-        texts: Mapping[int, NDArray[np.float32]],
-    ) -> SkillMatches:
+    def _find(self, batch: SkillBatchQueries) -> SkillMatches:
         if self._batch_key.explain_only:
-            return self._named(queries, asked, vectors)
-        pages: dict[int, Page] = {}
-        weights: dict[int, NDArray[np.float64]] = {}
-        total = 0
-        for group in split_into_scans(asked):
-            top = self._scan(self._group(group, asked, queries, vectors, texts))
-            weights |= zip(group, top.weights, strict=True)
-            for rank, n in enumerate(group):
-                pages[n] = page_of(
-                    top.result(rank),
-                    queries[n].top_k,
-                    self._target.id_column,
-                    asked[n].query_hash,
-                    ranking_state=to_bytes(top.states[rank]),
-                )
-            total = top.analyzed
-        rows = self._rows(
-            self._target, list({id_ for p in pages.values() for id_ in p.ids})
+            return self._named(batch)
+        search = SkillSearch(
+            self._transaction,
+            self._vocabulary,
+            self._scope,
+            key=self._batch_key,
+            method=self._method,
+            target=self._target,
         )
-        found = {
+        found = search.pages(batch)
+        self._volume += found.volume
+        rows = self._rows(
+            self._target,
+            list({id_ for page in found.pages.values() for id_ in page.ids}),
+        )
+        shown = {
             n: [rows[id_] for id_ in page.ids if id_ in rows]
-            for n, page in pages.items()
+            for n, page in found.pages.items()
         }
-        cursors = {n: page.next_cursor for n, page in pages.items()}
-        scores = {n: page.scores for n, page in pages.items()}
-        return SkillMatches(found, weights, total, cursors, scores)
+        return SkillMatches(shown, found.weights, found.analyzed, found.pages)
 
-    def _named(
-        self,
-        queries: Sequence[Query],
-        asked: dict[int, SkillQuery],
-        vectors: dict[str, NDArray[np.float32]],
-    ) -> SkillMatches:
+    def _named(self, batch: SkillBatchQueries) -> SkillMatches:
         """The rows that the queries name, with the weights of a ranking."""
-        ids = {n: list(queries[n].only) for n in asked}
+        ids = {n: list(batch.queries[n].only) for n in batch.asked}
         rows = self._rows(
             self._target, list({id_ for some in ids.values() for id_ in some})
         )
@@ -225,51 +201,8 @@ class SkillBatch:
             n: [rows[id_] for id_ in some if id_ in rows] for n, some in ids.items()
         }
         weights: dict[int, NDArray[np.float64]] = {}
-        for group in split_into_scans(asked):
-            wanted, columns = distinct_skills(group, asked, vectors)
+        for group in split_into_scans(batch.asked):
+            wanted, columns = distinct_skills(group, batch.asked, batch.vectors)
             own = cached_idf_weights(self._vocabulary, wanted, columns)
             weights |= zip(group, own, strict=True)
         return SkillMatches(found, weights)
-
-    def _group(
-        self,
-        group: Sequence[int],
-        asked: dict[int, SkillQuery],
-        queries: Sequence[Query],
-        vectors: dict[str, NDArray[np.float32]],
-        texts: Mapping[int, NDArray[np.float32]],
-    ) -> ScanGroup:
-        wanted, columns = distinct_skills(group, asked, vectors)
-        column = self._target.id_column
-        skills = SkillQueries(
-            vectors=wanted,
-            columns=columns,
-            # One more than requested, to detect a next page.
-            sizes=[queries[n].top_k + 1 for n in group],
-            bounds=[Bounds.of(queries[n].constraints, column) for n in group],
-            length_penalty=length_penalty_of(self._batch_key),
-        )
-        return ScanGroup(
-            self._batch_key,
-            [asked[n] for n in group],
-            np.array([texts[n] for n in group], np.float32),
-            skills,
-            [asked[n].state for n in group],
-        )
-
-    def _scan(self, group: ScanGroup) -> RunningTop:
-        top = self._method.top(self._vocabulary, group)
-        bytes_read = scan(
-            partial(
-                self._method.stream,
-                self._transaction,
-                table=self._target,
-                key=self._batch_key,
-            ),
-            partial(self._method.reader, self._target.id_column.kind),
-            top.update,
-            self._scope,
-            buffer_bytes=self._method.buffer_bytes,
-        )
-        self._volume += Volume(top.analyzed, bytes_read)
-        return top

@@ -19,6 +19,7 @@ from app.ranking.skills.scoring import (
 )
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.heap import DECIMALS
+from app.ranking.top_k.pages import Page
 from app.storage.skills import SkilledRow
 
 
@@ -71,13 +72,15 @@ def hits(
     written: Mapping[Id, Sequence[Skill]],
     weights: NDArray[np.float64],  # (k,), of the query's skills
     length_penalty: float,
-    scores: Mapping[Id, float],
+    page: Page | None,
 ) -> list[Hit]:
-    """The hits with explanations. `written`: the skills of each row's text, `scores`:
-    those of ranked rows; both by id.
+    """The hits with explanations. `written`: the skills of each row's text, by id;
+    `page`: None if the rows were not ranked.
     """
     mine = np.stack([vectors[skill.key] for skill in query.skills])
     names = [skill.name for skill in query.skills]
+    scores = {} if page is None else page.scores
+    repeats = {} if page is None else page.repeats
     found = []
     for row in rows:
         why = explanation(
@@ -90,8 +93,17 @@ def hits(
             length_penalty=length_penalty,
         )
         score = scores.get(row.id, None if why is None else why.score)
-        shown = cosine(text, row.embedding)
-        found.append(Hit(row.id, row.skills, shown, why, row.columns, score))
+        found.append(
+            Hit(
+                row.id,
+                row.skills,
+                cosine(text, row.embedding),
+                why,
+                row.columns,
+                score,
+                repeats.get(row.id),
+            )
+        )
     return found
 
 

@@ -67,16 +67,6 @@ def cached_idf_weights(
     return _weights([known[key] for key in keys], columns)
 
 
-def to_bytes(state: NDArray[np.float64]) -> bytes:
-    """Encode the weights of one query, for its next page."""
-    return state.astype("<f8").tobytes()
-
-
-def from_bytes(data: bytes) -> NDArray[np.float64] | None:
-    """Decode weights; None for invalid bytes."""
-    return np.frombuffer(data, "<f8") if len(data) % 8 == 0 else None
-
-
 def are_weights(values: NDArray[np.float64], count: int) -> bool:
     """Whether these are valid weights of so many skills."""
     if len(values) != count:

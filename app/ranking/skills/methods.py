@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.query.ids import Kind
 from app.query.query import BatchKey
 from app.ranking.skills.idf import are_weights
-from app.ranking.skills.prepare import SkillQuery
+from app.ranking.skills.prepare import SCAN_SKILLS, SkillQuery
 from app.ranking.skills.scorer import SkillTopK
 from app.ranking.skills.skill_scores import SkillQueries
 from app.ranking.skills.vocabulary import Vocabulary
@@ -68,6 +68,7 @@ class Method(Protocol):
     """How a ranking reads and scores rows."""
 
     buffer_bytes: int
+    scan_skills: int  # distinct skills per scan, see `prepare.SCAN_SKILLS`
 
     def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
         """Whether these values can be the ranking state of this query."""
@@ -87,6 +88,7 @@ class BySkills:
 
     # Some 1,400 jobs of six skills.
     buffer_bytes = 1 << 16
+    scan_skills = SCAN_SKILLS
 
     def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
         """As `Method.is_state`."""

@@ -10,12 +10,12 @@ from app.encoder import Encoder
 from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.query import cursor
 from app.query.constraints import CursorPosition
-from app.query.ids import Id
 from app.query.query import BatchKey, Query
-from app.ranking.skills.idf import from_bytes
 from app.ranking.skills.parse import Skill, split_skills
+from app.ranking.skills.ranking_state import RankingState, read_state
 from app.ranking.skills.scoring import LENGTH_PENALTY
 from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.top_k.pages import Page
 from app.storage.connection.transaction import Transaction
 from app.storage.skills import SkilledRow, known_skills
 
@@ -33,7 +33,7 @@ class SkillQuery:
     query_hash: bytes  # of the query's cursors
     # What the page before ranked by, how much each skill counts for one: new counts
     # must not reorder what is half read.
-    state: NDArray[np.float64] | None = None
+    state: RankingState | None = None
 
 
 # Whether these values can be the ranking state of a query.
@@ -90,8 +90,8 @@ def _continued(
     if after is None:
         return prepared
     cursor.check(after, prepared.query_hash)
-    state = from_bytes(after.ranking_state)
-    if state is None or not is_state(state, prepared):
+    state = read_state(after.ranking_state)
+    if state is None or not is_state(state.values, prepared):
         raise cursor.wrong_cursor()
     return replace(prepared, state=state)
 
@@ -101,14 +101,18 @@ class SkillMatches:
     """The results, by the number of the query.
 
     The rows, best first; (k,) float64 weights of the query's skills; the number of
-    compared rows; the cursors; and the score of each ranked row by its id.
+    compared rows; and the pages, if the rows were ranked.
     """
 
     rows: dict[int, list[SkilledRow]]
     weights: dict[int, NDArray[np.float64]]
     total: int = 0
-    cursors: Mapping[int, str | None] = field(default_factory=dict)
-    scores: Mapping[int, Mapping[Id, float]] = field(default_factory=dict)
+    pages: Mapping[int, Page] = field(default_factory=dict)
+
+    def next_cursor(self, number: int) -> str | None:
+        """Of the query with this number."""
+        page = self.pages.get(number)
+        return None if page is None else page.next_cursor
 
 
 def no_skills(key: BatchKey) -> str:
@@ -117,8 +121,10 @@ def no_skills(key: BatchKey) -> str:
     return f"This {who} has no skills to match."
 
 
-def split_into_scans(asked: dict[int, SkillQuery]) -> Iterator[list[int]]:
-    """Group queries with at most SCAN_SKILLS distinct skills each.
+def split_into_scans(
+    asked: dict[int, SkillQuery], *, most_skills: int = SCAN_SKILLS
+) -> Iterator[list[int]]:
+    """Group queries with at most `most_skills` distinct skills each.
 
     This bounds the memory of a batch; a larger batch reads the stream several times.
     """
@@ -126,7 +132,7 @@ def split_into_scans(asked: dict[int, SkillQuery]) -> Iterator[list[int]]:
     keys: set[str] = set()
     for number, one in asked.items():
         own = {skill.key for skill in one.skills}
-        if group and len(keys | own) > SCAN_SKILLS:
+        if group and len(keys | own) > most_skills:
             yield group
             group, keys = [], set()
         group.append(number)

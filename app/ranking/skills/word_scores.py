@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.hybrid_scoring import Scores, saturated_counts, word_shares
-from app.ranking.skills.skill_scores import lengths
 from app.ranking.skills.vocabulary import Vocabulary
 
 
@@ -38,6 +37,7 @@ class WordIndex:
         self.size = len(distinct)
         skill, self._column = vocabulary.holding(distinct)
         self._first = np.searchsorted(skill, np.arange(vocabulary.rows + 2))
+        self._sizes = np.diff(self._first)
         self._words = np.zeros(vocabulary.rows + 1)  # of each skill
         if vocabulary.rows:
             self._words[:-1] = vocabulary.codes["words"]
@@ -60,9 +60,12 @@ class WordIndex:
         self, skill_ids: NDArray[np.int32], starts: NDArray[np.intp]
     ) -> WordCounts:
         """Count the words of rows with known skill ids, see `Vocabulary.known`."""
-        first = self._first[skill_ids]
-        sizes = self._first[skill_ids + 1] - first
-        row = np.repeat(np.arange(len(starts)), lengths(skill_ids, starts))
+        sizes = self._sizes[skill_ids]
+        # Most skills hold none of the words.
+        holding = np.flatnonzero(sizes)
+        sizes = sizes[holding]
+        row = np.searchsorted(starts, holding, side="right") - 1
+        first = self._first[skill_ids[holding]]
         before = np.cumsum(sizes) - sizes
         places = np.arange(sizes.sum()) + np.repeat(first - before, sizes)
         at = np.repeat(row, sizes) * self.size + self._column[places]

@@ -18,6 +18,8 @@ __all__ = ["DECIMALS", "Scored", "TopK"]
 # Decimals of scores in responses. Equal rounded scores are ordered by a tie breaker, if
 # there is one, then by id.
 DECIMALS = 6
+# The least published score that is more than nothing.
+LEAST_SCORE = 10.0**-DECIMALS
 
 
 class TopK:

@@ -1,7 +1,7 @@
 """One page of a result, from one row more than requested."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.query import cursor
 from app.query.constraints import CursorPosition
@@ -11,11 +11,15 @@ from app.ranking.top_k.bounds import Scored
 
 @dataclass(frozen=True)
 class Page:
-    """The rows with their public ids, and the next cursor; None on the last page."""
+    """The rows with their public ids, and the next cursor; None on the last page.
+
+    `repeats`: the near-repeats of each row, by its id; empty unless rows are distinct.
+    """
 
     ids: Sequence[Id]
     ranked: Sequence[Scored]
     next_cursor: str | None
+    repeats: Mapping[Id, Sequence[Id]] = field(default_factory=dict)
 
     @property
     def scores(self) -> dict[Id, float]:
@@ -39,5 +43,11 @@ def page_of(
     ids = [column.from_stream(row.id) for row in shown]
     if len(ranked) <= size:
         return Page(ids, shown, None)
-    last = CursorPosition(shown[-1].score, shown[-1].second, ids[-1], ranking_state)
-    return Page(ids, shown, cursor.to_text(last, query_hash))
+    after = cursor_after(shown[-1], ids[-1], query_hash, ranking_state)
+    return Page(ids, shown, after)
+
+
+def cursor_after(row: Scored, id_: Id, query_hash: bytes, ranking_state: bytes) -> str:
+    """The cursor of the page after this row."""
+    last = CursorPosition(row.score, row.second, id_, ranking_state)
+    return cursor.to_text(last, query_hash)

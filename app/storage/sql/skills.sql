@@ -100,6 +100,12 @@ WHERE {has_skill_ids}
     AND s.state <> 'gone'
     {matching};
 
+-- name: skill_ids_by_id
+-- From the narrow table.
+SELECT s.{key}::{id_type}, s.skill_ids
+FROM {state} AS s
+WHERE s.{key} = ANY (%(ids)s::{id_type}[]) AND {has_skill_ids};
+
 -- name: stream_job_entries
 -- Of every job what all rankings together compare. Zeros stand for an embedding that is
 -- absent and -1 for skill ids that are: so the heads of all records have one size. A

@@ -64,9 +64,58 @@ def test_ranking_by_skills_says_why(service: Service) -> None:
 def test_java_is_not_taken_for_javascript(service: Service) -> None:
     asked = {"skills": "Java", "top_n": 4, "rank_by": "skills"}
     jobs = service.recommend(**asked).json()["recommendations"]
-    assert jobs[0]["job_id"] == 2
-    (javascript,) = [job for job in jobs if job["job_id"] == 1]
-    assert (javascript["matched"], javascript["close"]) == ([], [])
+    # The others have nothing of it: they are no recommendations at all.
+    assert [job["job_id"] for job in jobs] == [2]
+
+
+def test_an_answer_without_any_match_says_so_and_recommends_nothing(
+    service: Service,
+) -> None:
+    body = service.recommend(skills="falconry", rank_by="skills").json()
+    assert body["success"] is True
+    assert body["recommendations"] == []
+    assert body["total_jobs_analyzed"] == 4
+    assert body["detail"] == "No job has any of these skills, or one like them."
+
+
+def test_the_hybrid_ranking_says_why_and_how_relevant_each_job_is(
+    service: Service,
+) -> None:
+    body = service.recommend(user_id=7, top_n=4, rank_by="hybrid").json()
+    best = body["recommendations"][0]
+    assert best["job_id"] == 1
+    assert [m["job_skill"] for m in best["matched"]] == ["JavaScript", "PostgreSQL"]
+    assert 0 < best["match_score"] < 1
+    assert best["relevance"] in ("strong", "possible")
+    assert body["recommendations"][-1]["relevance"] == "weak"
+    assert body["detail"] is None
+    scores = [job["match_score"] for job in body["recommendations"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_an_answer_of_weaker_matches_only_says_so(service: Service) -> None:
+    body = service.recommend(skills="falconry", rank_by="hybrid").json()
+    assert {job["relevance"] for job in body["recommendations"]} == {"weak"}
+    assert body["detail"] == (
+        "These are weaker matches only: none of them is close to what was asked."
+    )
+
+
+@pytest.mark.parametrize("given", [True, False, None])
+def test_distinct_is_for_rankings_by_skills(
+    service: Service, given: bool | None
+) -> None:
+    for rank_by, by_default in (("hybrid", True), ("skills", False)):
+        asked = {"skills": "welding", "rank_by": rank_by, "distinct": given}
+        (job, *_) = service.recommend(**asked).json()["recommendations"]
+        is_distinct = by_default if given is None else given
+        assert ("repeats" in job) == is_distinct
+    refused = service.recommend(skills="welding", distinct=given)
+    assert refused.status_code == (422 if given else 200)
+    if given:
+        assert refused.json()["detail"] == (
+            "The request is not valid: distinct needs a rank_by among skills, hybrid."
+        )
 
 
 def test_without_rank_by_the_answer_is_as_before_to_the_last_byte(

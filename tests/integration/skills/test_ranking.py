@@ -82,7 +82,7 @@ def test_a_query_uses_only_the_first_skills_of_a_long_text(
     # Of 64 skills that one job lists or none: one is less rare than the others.
     least, other = math.log(1 + 2 / 2) ** 0.5, math.log(1 + 2 / 1) ** 0.5
     share = least / (least + (MAX_QUERY_SKILLS - 1) * other)
-    assert scores == {1: pytest.approx(share, abs=2e-5), 2: 0.0}
+    assert scores == {1: pytest.approx(share, abs=2e-5)}
 
 
 def test_each_hit_has_matched_close_and_missing_skills(
@@ -158,6 +158,23 @@ def test_named_jobs_are_explained_without_a_ranking(
     assert scores == [(3, 1.0), (1, 0.0), (4, None)]
 
 
+def test_a_job_that_has_nothing_of_what_is_asked_for_is_not_recommended(
+    database: Database, tmp_path: Path
+) -> None:
+    insert(database, "skill_job1", {1: "gas", 2: "tar", 3: "oil"})
+    fill(database, BlendEncoder())
+    some, none = ask(
+        database,
+        BlendEncoder(),
+        tmp_path,
+        profile_query(2, text="gas", ranking="skills"),
+        profile_query(3, text="ship", ranking="skills"),
+    )
+    assert [hit.id for hit in some.hits] == [1]
+    assert some.next_cursor is None
+    assert (none.hits, none.analyzed) == ([], 3)
+
+
 def test_equal_scores_are_ordered_by_coverage_then_by_id(
     database: Database, tmp_path: Path
 ) -> None:
@@ -169,7 +186,7 @@ def test_equal_scores_are_ordered_by_coverage_then_by_id(
         database, encoder, tmp_path, profile_query(4, text="gas, oil", ranking="skills")
     )[0]
     found = [(m.id, m.explanation.score) for m in answer.hits if m.explanation]
-    assert found == [(2, 0.5), (3, 0.5), (1, 0.5), (4, 0.0)]
+    assert found == [(2, 0.5), (3, 0.5), (1, 0.5)]
 
 
 def test_a_job_with_only_the_requested_skills_beats_one_that_lists_everything(
@@ -187,7 +204,7 @@ def test_a_job_with_only_the_requested_skills_beats_one_that_lists_everything(
     )
     found = [(m.id, m.explanation.score) for m in jobs.hits if m.explanation]
     # 120 skills more than asked for: 1 / (1 + 0.15 * log2(121)).
-    assert found == [(2, 0.5), (1, 0.490718), (3, 0.0)]
+    assert found == [(2, 0.5), (1, 0.490718)]
     # What a user has beyond the job's skills costs nothing.
     (users,) = results(
         rank(ranker, [job_query(3, 2, ranking="skills", target="users")])
@@ -200,12 +217,11 @@ def test_a_skill_that_the_vocabulary_lost_counts_nothing(
     database: Database, tmp_path: Path
 ) -> None:
     encoder = BlendEncoder()
-    insert(database, "skill_job1", {1: "gas", 2: "oil"})
+    insert(database, "skill_job1", {1: "gas, oil", 2: "oil"})
     fill(database, encoder)
     with database.write(Deadline.after(30)) as transaction:
         transaction.execute(SQL("DELETE FROM recommender.skill WHERE skill = 'gas'"))
-    answer = ask(
-        database, encoder, tmp_path, profile_query(2, text="gas", ranking="skills")
-    )[0]
+    query = profile_query(2, text="gas, oil", ranking="skills")
+    answer = ask(database, encoder, tmp_path, query)[0]
     scores = [(m.id, m.explanation and m.explanation.score) for m in answer.hits]
-    assert scores == [(1, 0.0), (2, 0.0)]
+    assert scores == [(2, 0.5), (1, 0.5)]

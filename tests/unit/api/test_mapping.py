@@ -23,6 +23,7 @@ from app.query.constraints import AnyOf, Constraints, CursorPosition, Range
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Explanation, Hit, Outcome, Pair, Result, Timings
+from app.ranking.registry import RANKINGS
 from tests.support.queries import profile_query
 
 DEFAULTS = Defaults("skills", ["location", "salary"], max_top_n=50, max_users=3)
@@ -74,6 +75,23 @@ def test_a_request_with_nothing_else_takes_the_defaults() -> None:
     assert recommend_query(asked, DEFAULTS) == Query(
         BatchKey("skills"), 10, 42, constraints=Constraints()
     )
+
+
+@pytest.mark.parametrize("ranking", RANKINGS)
+@pytest.mark.parametrize("given", [True, False, None])
+def test_answers_are_distinct_as_asked_or_as_the_ranking_has_it(
+    ranking: str, *, given: bool | None
+) -> None:
+    choice = {"rank_by": ranking, "distinct": given}
+    profile = RecommendRequest.model_validate({"user_id": 1, **choice})
+    batch = BatchRequest.model_validate({"user_ids": [1, 2], **choice})
+    if given and not RANKINGS[ranking].explains:
+        with pytest.raises(InvalidInputError, match="among skills, hybrid"):
+            recommend_query(profile, DEFAULTS)
+        return
+    expected = RANKINGS[ranking].is_distinct if given is None else given
+    queries = [recommend_query(profile, DEFAULTS), *batch_queries(batch, DEFAULTS)]
+    assert {query.distinct for query in queries} == {expected}
 
 
 @pytest.mark.parametrize(

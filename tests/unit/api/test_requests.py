@@ -24,6 +24,7 @@ def test_a_user_or_a_text_is_enough() -> None:
         "rank_by": None,
         "exact": False,
         "explain": False,
+        "distinct": None,
         "filters": None,
         "min_score": None,
         "user_id": 42,

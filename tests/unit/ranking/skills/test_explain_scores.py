@@ -10,6 +10,8 @@ from app.ranking.skills.explain import cosine, explain, hits
 from app.ranking.skills.parse import split_skills
 from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.vocabulary import Vocabulary, encode_rows
+from app.ranking.top_k.heap import Scored
+from app.ranking.top_k.pages import Page
 from app.storage.skills import SkilledRow
 
 Vector = NDArray[np.float32]
@@ -97,6 +99,7 @@ def told(vocabulary: Vocabulary, row: SkilledRow, **scores: float) -> Hit:
     query = SkillQuery("a, B", skills, None, b"")
     vectors = {"a": vector(1), "b": vector(0, 1)}
     by_id: dict[Id, float] = {int(id_[1:]): score for id_, score in scores.items()}
+    ranked = [Scored(id_, score) for id_, score in by_id.items()]
     (hit,) = hits(
         query,
         vectors,
@@ -106,7 +109,7 @@ def told(vocabulary: Vocabulary, row: SkilledRow, **scores: float) -> Hit:
         written={row.id: split_skills(row.skills or "")},
         weights=np.array([0.25, 0.75]),
         length_penalty=0.2,
-        scores=by_id,
+        page=Page(list(by_id), ranked, None),
     )
     return hit
 

@@ -12,9 +12,7 @@ from app.ranking.skills.idf import (
     REMEMBERED,
     are_weights,
     cached_idf_weights,
-    from_bytes,
     query_weights,
-    to_bytes,
 )
 from app.ranking.skills.vocabulary import Vocabulary, encode_rows
 from app.storage.skill_counts import SkillCounts
@@ -139,20 +137,8 @@ def test_the_greatest_product_of_codes_is_exact_in_float32() -> None:
     assert found == np.float32(whole) * scale
 
 
-def test_weights_go_into_a_cursor_and_come_back_to_the_last_bit() -> None:
-    weights = np.array([1, 2, 4], np.float64) / 7
-    back = from_bytes(to_bytes(weights))
-    assert back is not None
-    assert back.tolist() == weights.tolist()
-    assert are_weights(back, 3)
-
-
 @pytest.mark.parametrize(
     "weights", [[0.5, 0.5], [0.5, 0.5, 0.5], [2.0, -1.0, 0.0], [np.nan, 0.5, 0.5]]
 )
 def test_invalid_weights_are_refused(weights: list[float]) -> None:
     assert not are_weights(np.array(weights), 3)
-
-
-def test_bytes_that_are_not_floats_are_refused() -> None:
-    assert from_bytes(bytes(15)) is None

@@ -1,0 +1,54 @@
+"""What a score is worth: strong, possible or weak, calibrated on labelled pairs.
+
+docs/hybrid.md has the figures and the plot.
+"""
+
+from dataclasses import dataclass, replace
+
+from app.query.query import Query
+from app.query.result import Relevance, Result
+
+ONLY_WEAK = "These are weaker matches only: none of them is close to what was asked."
+NOTHING_IN_COMMON = "No job has any of these skills, or one like them."
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Least scores of a ranking, as published: from `strong` on at least two of three
+    hits are right, from `possible` on about every other.
+    """
+
+    possible: float
+    strong: float
+
+    def relevance(self, score: float) -> Relevance:
+        """What a hit with this score is."""
+        if score >= self.strong:
+            return "strong"
+        return "possible" if score >= self.possible else "weak"
+
+
+def with_relevance(result: Result, query: Query, thresholds: Thresholds) -> Result:
+    """The result with the relevance of each hit, and a remark where none is close."""
+    hits = [
+        hit
+        if hit.match_score is None
+        else replace(hit, relevance=thresholds.relevance(hit.match_score))
+        for hit in result.hits
+    ]
+    message = result.message
+    if hits and all(hit.relevance == "weak" for hit in hits):
+        message = message or ONLY_WEAK
+    if not hits and result.analyzed and _is_open(query):
+        message = message or NOTHING_IN_COMMON
+    return replace(result, hits=hits, message=message)
+
+
+def _is_open(query: Query) -> bool:
+    """Whether the query itself leaves out none of the rows that were compared."""
+    constraints = query.constraints
+    return (
+        constraints.after is None
+        and constraints.min_score is None
+        and not constraints.exclude
+    )

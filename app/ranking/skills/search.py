@@ -1,0 +1,198 @@
+"""The pages of the queries of a batch: groups of them, one scan each or a few."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.batching.batcher import BatchScope
+from app.query.ids import Id
+from app.query.query import BatchKey, Query
+from app.query.result import Volume
+from app.ranking.retrieval.scan import scan
+from app.ranking.skills.distinct import (
+    DistinctRequest,
+    distinct_page,
+    first_window,
+    next_window,
+)
+from app.ranking.skills.methods import Method, RunningTop, ScanGroup
+from app.ranking.skills.prepare import (
+    SkillQuery,
+    distinct_skills,
+    length_penalty_of,
+    split_into_scans,
+)
+from app.ranking.skills.ranking_state import RankingState, state_bytes
+from app.ranking.skills.skill_scores import SkillQueries
+from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.top_k.bounds import Bounds
+from app.ranking.top_k.heap import LEAST_SCORE, Scored
+from app.ranking.top_k.pages import Page, page_of
+from app.storage.connection.transaction import Transaction
+from app.storage.entity import EntityTable
+from app.storage.skills import skill_ids_of
+
+
+@dataclass(frozen=True)
+class SkillBatchQueries:
+    """What a batch looks for.
+
+    `asked`: by the number of the query, of those that look for something. `vectors`:
+    (384,) float32 by the key of a skill; `texts`: likewise of whole texts, by number.
+    """
+
+    queries: Sequence[Query]
+    asked: dict[int, SkillQuery]
+    vectors: dict[str, NDArray[np.float32]]
+    texts: Mapping[int, NDArray[np.float32]]
+
+
+@dataclass
+class SkillPages:
+    """What was found, by the number of the query; `analyzed`: rows compared."""
+
+    pages: dict[int, Page] = field(default_factory=dict)
+    weights: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    analyzed: int = 0
+    volume: Volume = field(default_factory=lambda: Volume(rows=0, bytes=0))
+
+
+class SkillSearch:
+    """Ranks the rows of one table by one method."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        vocabulary: Vocabulary,
+        scope: BatchScope,
+        *,
+        key: BatchKey,
+        method: Method,
+        target: EntityTable,
+    ) -> None:
+        self._transaction = transaction
+        self._vocabulary = vocabulary
+        self._scope = scope
+        self._key = key
+        self._method = method
+        self._target = target
+
+    def pages(self, batch: SkillBatchQueries) -> SkillPages:
+        """A page of each query, of distinct rows where it asks for these."""
+        found = SkillPages()
+        groups = split_into_scans(batch.asked, most_skills=self._method.scan_skills)
+        for group in groups:
+            windows = {n: _first_window(batch.queries[n]) for n in group}
+            while windows:
+                top = self._scan(self._group(windows, batch), found)
+                found.weights |= zip(windows, top.weights, strict=True)
+                found.pages |= dict(self._pages(top, windows, batch))
+                windows = {
+                    n: next_window(window)
+                    for n, window in windows.items()
+                    if n not in found.pages
+                }
+        return found
+
+    def _pages(
+        self, top: RunningTop, windows: Mapping[int, int], batch: SkillBatchQueries
+    ) -> Iterator[tuple[int, Page]]:
+        """The pages of those queries whose window was large enough, by number."""
+        ranked = {n: top.result(place) for place, n in enumerate(windows)}
+        states = {
+            n: RankingState(values, self._seen(batch.asked[n]))
+            for n, values in zip(windows, top.states, strict=True)
+        }
+        lists = self._lists(batch.queries, ranked, states)
+        for n, window in windows.items():
+            query, asked = batch.queries[n], batch.asked[n]
+            column = self._target.id_column
+            page: Page | None
+            if query.distinct:
+                page = distinct_page(
+                    ranked[n],
+                    DistinctRequest(
+                        query.top_k, window, column, asked.query_hash, states[n], lists
+                    ),
+                )
+            else:
+                page = page_of(
+                    ranked[n],
+                    query.top_k,
+                    column,
+                    asked.query_hash,
+                    ranking_state=state_bytes(states[n].values),
+                )
+            if page is not None:
+                yield n, page
+
+    def _seen(self, asked: SkillQuery) -> list[Id]:
+        """The ids in the state of a cursor, as the table holds them."""
+        seen = () if asked.state is None else asked.state.seen
+        ids = [self._target.id_column.parse(id_) for id_ in seen]
+        return [id_ for id_ in ids if id_ is not None]
+
+    def _lists(
+        self,
+        queries: Sequence[Query],
+        ranked: Mapping[int, Sequence[Scored]],
+        states: Mapping[int, RankingState],
+    ) -> Mapping[Id, frozenset[int]]:
+        """The skill ids of all rows of which repeats are looked for."""
+        ids: set[Id] = set()
+        for n, rows in ranked.items():
+            if queries[n].distinct:
+                ids.update(self._target.id_column.from_stream(row.id) for row in rows)
+                ids.update(states[n].seen)
+        return skill_ids_of(self._transaction, self._target, list(ids))
+
+    def _group(self, windows: Mapping[int, int], batch: SkillBatchQueries) -> ScanGroup:
+        wanted, columns = distinct_skills(list(windows), batch.asked, batch.vectors)
+        states = [batch.asked[n].state for n in windows]
+        skills = SkillQueries(
+            vectors=wanted,
+            columns=columns,
+            sizes=list(windows.values()),
+            bounds=[self._bounds(batch.queries[n]) for n in windows],
+            length_penalty=length_penalty_of(self._key),
+        )
+        return ScanGroup(
+            self._key,
+            [batch.asked[n] for n in windows],
+            np.array([batch.texts[n] for n in windows], np.float32),
+            skills,
+            [None if state is None else state.values for state in states],
+        )
+
+    def _bounds(self, query: Query) -> Bounds:
+        """A row that has nothing of what is asked for is never recommended."""
+        bounds = Bounds.of(query.constraints, self._target.id_column)
+        return replace(bounds, least=max(bounds.least, LEAST_SCORE))
+
+    def _scan(self, group: ScanGroup, found: SkillPages) -> RunningTop:
+        top = self._method.top(self._vocabulary, group)
+        bytes_read = scan(
+            partial(
+                self._method.stream,
+                self._transaction,
+                table=self._target,
+                key=self._key,
+            ),
+            partial(self._method.reader, self._target.id_column.kind),
+            top.update,
+            self._scope,
+            buffer_bytes=self._method.buffer_bytes,
+        )
+        found.analyzed = top.analyzed
+        found.volume += Volume(top.analyzed, bytes_read)
+        return top
+
+
+def _first_window(query: Query) -> int:
+    """How many rows to rank: one more than is shown tells whether there is a next page,
+    and distinct ones stand among their repeats.
+    """
+    return first_window(query.top_k) if query.distinct else query.top_k + 1

@@ -1,0 +1,101 @@
+"""What a score is worth, and what an answer says where nothing in it is worth much."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from app.query.constraints import Constraints, CursorPosition
+from app.query.query import BatchKey, Query
+from app.query.result import Hit, Outcome, Result, Timings
+from app.ranking.dispatch import Dispatcher
+from app.ranking.registry import RANKINGS
+from app.ranking.relevance import (
+    NOTHING_IN_COMMON,
+    ONLY_WEAK,
+    Thresholds,
+    with_relevance,
+)
+from tests.support.queries import job_query, profile_query
+from tests.support.ranking import SCOPE
+
+THRESHOLDS = Thresholds(possible=0.2, strong=0.5)
+QUERY = profile_query(9, text="cooking", ranking="hybrid")
+
+
+def result(*scores: float | None, analyzed: int = 7) -> Result:
+    hits = [Hit(n, "x", 0.5, match_score=score) for n, score in enumerate(scores)]
+    return Result(hits, analyzed, Timings(0.0, 0.0))
+
+
+def test_a_hit_is_as_relevant_as_its_score_says() -> None:
+    found = with_relevance(result(0.7, 0.5, 0.499999, 0.2, 0.1), QUERY, THRESHOLDS)
+    assert [hit.relevance for hit in found.hits] == [
+        "strong",
+        "strong",
+        "possible",
+        "possible",
+        "weak",
+    ]
+    assert found.message is None
+
+
+def test_an_answer_with_nothing_but_weak_hits_says_so() -> None:
+    assert with_relevance(result(0.1, 0.01), QUERY, THRESHOLDS).message == ONLY_WEAK
+    known = replace(result(0.1), message="said before")
+    assert with_relevance(known, QUERY, THRESHOLDS).message == "said before"
+
+
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        Constraints(min_score=0.5),
+        Constraints(exclude=frozenset({1})),
+        Constraints(after=CursorPosition(0.5, 0.0, 1)),
+    ],
+)
+def test_an_answer_without_hits_says_why_unless_the_query_left_them_out(
+    constraints: Constraints,
+) -> None:
+    assert with_relevance(result(), QUERY, THRESHOLDS).message == NOTHING_IN_COMMON
+    narrow = replace(QUERY, constraints=constraints)
+    assert with_relevance(result(), narrow, THRESHOLDS).message is None
+    # No job matches the filters, or there is none yet.
+    assert with_relevance(result(analyzed=0), QUERY, THRESHOLDS).message is None
+
+
+class Fixed:
+    """Gives each query the same result."""
+
+    def rank(
+        self, key: BatchKey, queries: Sequence[Query], scope: object
+    ) -> Sequence[Outcome]:
+        assert all(query.key == key for query in queries)
+        assert scope is SCOPE
+        return [result(0.01) for _ in queries]
+
+
+@pytest.mark.parametrize(
+    ("query", "relevance"),
+    [
+        (QUERY, "weak"),
+        (profile_query(9, text="cooking", ranking="skills"), "weak"),
+        (profile_query(9, text="cooking"), None),
+        (profile_query(9, text="cooking", ranking="skills", only=(1,)), None),
+        (job_query(9, 1, ranking="hybrid", target="users"), None),
+    ],
+)
+def test_jobs_for_a_profile_are_rated_where_the_ranking_has_thresholds(
+    query: Query, relevance: str | None
+) -> None:
+    dispatcher = Dispatcher({name: Fixed() for name in RANKINGS})
+    (outcome,) = dispatcher.run([query], SCOPE)
+    assert isinstance(outcome, Result)
+    assert [hit.relevance for hit in outcome.hits] == [relevance]
+    assert outcome.message == (None if relevance is None else ONLY_WEAK)
+
+
+def test_thresholds_stand_in_their_order() -> None:
+    rated = [e.thresholds for e in RANKINGS.values() if e.thresholds is not None]
+    assert rated
+    assert all(0 < each.possible < each.strong < 1 for each in rated)
