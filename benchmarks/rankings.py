@@ -1,4 +1,4 @@
-"""Both rankings side by side: time, bytes and memory of the service, one client and 64
+"""The rankings side by side: time, bytes and memory of the service, one client and 64
 with profiles of their own, and under the kernel's limit.
 
     REAL_DATA_DIR=… python -m benchmarks.rankings [--rows 10000 100000] [--seconds 10]
@@ -8,12 +8,14 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import product
 from typing import Any
 
 from app.backfill import Backfill
 from app.backfill.vocabulary import VocabularyKeeper
 from app.backfill.watch import Work
 from app.encoder.lazy import LazyEncoder
+from app.ranking.registry import RANKINGS
 from app.storage.connection.database import Database
 from app.storage.entity import ENTITIES
 from benchmarks.cgroup import NoCgroupError
@@ -48,14 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         urls = {rows: _table(server, rows) for rows in args.rows}
         print(HEADER, flush=True)
         for rows, url in urls.items():
-            for ranking in ("similarity", "skills"):
+            for ranking in RANKINGS:
                 print(_row(url, rows, ranking, args.seconds), flush=True)
         print(LIMIT_HEADER, flush=True)
         try:
-            for rows, url in urls.items():
-                for clients in (1, CLIENTS):
-                    for limit in (None, LIMIT_BYTES):
-                        print(_limited(url, rows, limit, clients, args.seconds))
+            for (rows, url), ranking in product(urls.items(), RANKINGS):
+                if ranking != "similarity":  # benchmarks.run has that
+                    for clients, limit in product((1, CLIENTS), (None, LIMIT_BYTES)):
+                        seen = _limited(
+                            url,
+                            rows,
+                            ranking,
+                            limit=limit,
+                            clients=clients,
+                            seconds=args.seconds,
+                        )
+                        print(seen, flush=True)
         except NoCgroupError as error:
             print(f"SKIPPED: {error}", file=sys.stderr)
     return 0
@@ -123,18 +133,24 @@ def _profiles() -> Any:
 
 
 def _limited(
-    url: str, rows: int, limit: int | None, clients: int, seconds: float
+    url: str,
+    rows: int,
+    ranking: str,
+    *,
+    limit: int | None,
+    clients: int,
+    seconds: float,
 ) -> str:
     seen = under_limit(
         url,
         memory_bytes=limit,
         clients=clients,
         seconds=seconds,
-        settings=_settings(rows, "skills"),
+        settings=_settings(rows, ranking),
     )
     name = f"{limit / 1e6:.0f} MB" if limit else "none"
     return (
-        f"| {rows:,} | `skills` | {name} | {clients} |"
+        f"| {rows:,} | `{ranking}` | {name} | {clients} |"
         f" {seen.load.percentile_ms(50):.0f} | {seen.load.per_second:.1f} |"
         f" {seen.load.statuses} | {seen.peak_charged_mb:.1f} | {seen.oom_kills} |"
         f" {seen.anon_mb:.1f} |"

@@ -36,7 +36,7 @@ class Entries:
 
 def entries_of(data: Dataset, *, with_titles: bool) -> Entries:
     """A row without any skill is taken for one skill as a whole."""
-    lists = [_keys(row) for row in data.rows]
+    lists = [keys_of(row) for row in data.rows]
     if with_titles and data.titles:
         titles = [skill_key(title) for title in data.titles]
         lists = [
@@ -52,7 +52,8 @@ def entries_of(data: Dataset, *, with_titles: bool) -> Entries:
     return Entries(keys, ids, sizes, starts)
 
 
-def _keys(text: str) -> list[str]:
+def keys_of(text: str) -> list[str]:
+    """The skills of a row or a question, or all of it where there is none."""
     return [skill.key for skill in split_skills(text)] or [skill_key(text)]
 
 
@@ -66,7 +67,7 @@ class SkillMatches:
     def __init__(
         self, data: Dataset, entries: Entries, encoder: RememberingEncoder
     ) -> None:
-        asked = [_keys(query) for query in data.queries]
+        asked = [keys_of(query) for query in data.queries]
         wanted = sorted({key for own in asked for key in own})
         column = {key: n for n, key in enumerate(wanted)}
         self.columns = [np.array([column[key] for key in own]) for own in asked]

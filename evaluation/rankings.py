@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from app.ranking.skills.hybrid_scoring import (
-    HYBRID_WEIGHTS,
     HybridWeights,
     match_scores,
     open_share,
@@ -22,6 +21,7 @@ from evaluation.datasets import Dataset
 from evaluation.encoding import RememberingEncoder
 from evaluation.entries import Entries, SkillMatches, WordMatches, entries_of
 from evaluation.measures import Ranked, Scores
+from evaluation.served import served_ranking
 
 Method = Callable[[], Iterator[Ranked]]
 
@@ -103,8 +103,12 @@ class Contest:
         ):
             yield Ranked(scores, coverage, shares)
 
-    def hybrid(self, weights: HybridWeights = HYBRID_WEIGHTS) -> Iterator[Ranked]:
-        """The weighted sum of cosine, skills and words; ties by the row's place."""
+    def hybrid(self) -> Iterator[Ranked]:
+        """Whole texts, skills and words, by the code of the service."""
+        return served_ranking(self.data, self.titled, self.encoder)
+
+    def weighted(self, weights: HybridWeights) -> Iterator[Ranked]:
+        """The same with other weights, from all similarities at once: to choose by."""
         skills = self.soft_skills(weights)
         words = self.word_scores(weights)
         for cosines, by_skills, by_words, left in zip(

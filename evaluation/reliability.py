@@ -1,0 +1,137 @@
+"""How many of the first ten are right, by score: `python -m evaluation.reliability`.
+
+Reads development halves only, and writes a table and a plot to docs/evaluation/. The
+thresholds of `app/ranking/registry.py` are chosen by them.
+"""
+
+import argparse
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoder.lazy import LazyEncoder
+from app.ranking.registry import RANKINGS
+from evaluation.datasets import Dataset
+from evaluation.encoding import RememberingEncoder
+from evaluation.measures import DECIMALS, FIRST_PAGE, Ranked
+from evaluation.rankings import Contest
+from evaluation.run import OUT, ROOT, datasets
+
+# Those whose right rows are all known: of the others a hit that nobody marked may be
+# right all the same.
+LABELLED = ("typed questions", "typed questions, postings", "titles")
+BINS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
+RATED = ("hybrid", "skills")
+
+# Of one hit: its score, and whether it is right.
+Hits = Sequence[tuple[float, bool]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    folder = os.environ.get("REAL_DATA_DIR")
+    if not folder:
+        print("evaluation: set REAL_DATA_DIR, see tests/README.md.", file=sys.stderr)
+        return 2
+    encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
+    found: dict[str, dict[str, Hits]] = defaultdict(dict)
+    for data in datasets(Path(folder), held_out=False):
+        if data.name in LABELLED:
+            contest = Contest(data, encoder)
+            found["hybrid"][data.name] = hits(contest.hybrid(), data)
+            found["skills"][data.name] = hits(contest.skills(), data)
+    lines = [line for name in RATED for line in table(name, found[name])]
+    text = "\n".join([HEADER, *lines])
+    print(text)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "relevance.md").write_text(text + "\n")
+    plot(found, args.out / "relevance.png")
+    return 0
+
+
+HEADER = "| ranking | match_score | " + " | ".join(
+    f"{name}: right of hits" for name in LABELLED
+)
+HEADER += " |\n" + "| --- " * (2 + len(LABELLED)) + "|"
+
+
+def hits(ranked: Iterable[Ranked], data: Dataset) -> Hits:
+    """The first ten of each question that have a score."""
+    found = []
+    for one, right in zip(ranked, data.right, strict=True):
+        scores = np.round(one.scores, DECIMALS)
+        seconds = np.zeros(len(scores)) if one.seconds is None else one.seconds
+        order = np.lexsort((np.arange(len(scores)), -np.round(seconds, 6), -scores))
+        known = set(right.tolist())
+        found += [
+            (float(scores[row]), row in known)
+            for row in order[:FIRST_PAGE].tolist()
+            if scores[row] > 0
+        ]
+    return found
+
+
+def binned(found: Hits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(bins,) the right hits, and all."""
+    scores = np.array([score for score, _ in found])
+    right = np.array([is_right for _, is_right in found])
+    return np.histogram(scores[right], BINS)[0], np.histogram(scores, BINS)[0]
+
+
+def table(name: str, found: Mapping[str, Hits]) -> list[str]:
+    """A line for each bin of scores."""
+    counted = {data: binned(own) for data, own in found.items()}
+    lines = []
+    for n, (low, high) in enumerate(pairwise(BINS)):
+        cells = [
+            f"{right[n] / count[n]:.2f} of {count[n]:.0f}" if count[n] else ""
+            for right, count in (counted[data] for data in LABELLED)
+        ]
+        lines.append(f"| `{name}` | {low:.1f} to {high:.1f} | {' | '.join(cells)} |")
+    return lines
+
+
+def plot(found: Mapping[str, Mapping[str, Hits]], path: Path) -> None:
+    """The share of right hits by their score, and the thresholds."""
+    import matplotlib as mpl  # noqa: PLC0415  (only where a plot is made)
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(1, len(RATED), figsize=(10, 4), sharey=True)
+    middle = (BINS[:-1] + BINS[1:]) / 2
+    for axis, name in zip(axes, RATED, strict=True):
+        for data, own in found[name].items():
+            right, count = binned(own)
+            some = count > 0
+            axis.plot(middle[some], right[some] / count[some], marker="o", label=data)
+        thresholds = RANKINGS[name].thresholds
+        assert thresholds is not None  # noqa: S101
+        for value in (thresholds.possible, thresholds.strong):
+            axis.axvline(value, color="grey", linestyle="--", linewidth=1)
+        axis.set(title=name, xlabel="match_score", xlim=(0, 1), ylim=(0, 1))
+    axes[0].set_ylabel("right among the first ten")
+    axes[0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--model-dir", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2"
+    )
+    parser.add_argument("--cache", type=Path, default=ROOT / ".data" / "evaluation")
+    parser.add_argument("--out", type=Path, default=OUT)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
