@@ -40,4 +40,4 @@ def _check_scope() -> None:
         return
     scope.deadline.check("encoding")
     if scope.abandoned():
-        raise DeadlineExceededError("Nobody waits for these texts any more.")
+        raise DeadlineExceededError("All callers of this batch have disconnected.")

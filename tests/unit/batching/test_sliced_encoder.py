@@ -87,7 +87,7 @@ def test_f103_nothing_is_encoded_for_a_request_that_is_over(leaves: bool) -> Non
     ("deadline", "abandoned", "message"),
     [
         (0.0, False, "The deadline passed while encoding; try again in a moment."),
-        (60.0, True, "Nobody waits for these texts any more."),
+        (60.0, True, "All callers of this batch have disconnected."),
     ],
 )
 def test_a_batch_that_is_over_says_why_nothing_was_encoded(
