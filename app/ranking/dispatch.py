@@ -1,4 +1,4 @@
-"""From a queue to the rankings: which ranking runs a batch, and in which lane."""
+"""Assign each batch to its ranking, and each request to its lane."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
@@ -16,7 +16,7 @@ QueryBatcher: TypeAlias = Batcher[Query, Result]
 
 
 class QueryQueue(Protocol):
-    """Where queries wait for their batch."""
+    """The queue in which queries wait for their batch."""
 
     @property
     def waiting(self) -> int: ...
@@ -57,16 +57,17 @@ async def ask(queue: QueryQueue, query: Query, deadline: Deadline) -> Result:
 
 
 def result_of(outcome: Outcome) -> Result:
-    """The result. Raises the error that is there instead."""
+    """The result. Raises the error if the outcome is one."""
     if isinstance(outcome, AppError):
         raise outcome
     return outcome
 
 
 def searches_index(queries: Sequence[Query]) -> bool:
-    """Whether a request is one search through an index, should the backend have one:
-    it takes milliseconds, and must not wait behind a scan. Several queries of a request
-    stay together, where batches are large.
+    """Whether a request is a single search that may use an index.
+
+    Such a search takes milliseconds and must not wait behind a scan. Several queries of
+    a request stay together, because large batches are efficient.
     """
     key = queries[0].key
     is_indexed = RANKINGS[key.ranking].uses_index and key.target == "jobs"

@@ -1,4 +1,4 @@
-"""How many rows of a table are in which state of their embedding's life."""
+"""Counts of rows by the state of their embedding."""
 
 import time
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from app.storage.sql import load
 
 QUERIES = load("states")
 
-# A count is good for so long, or for a hundred times what it took: counting never
-# costs the database more than a hundredth of its time.
+# A count is valid for this time, or for a hundred times its duration: counting never
+# takes more than a hundredth of the database's time.
 FRESH_S = 5.0
 FRESH_TIMES_COST = 100
 
@@ -39,8 +39,9 @@ class Coverage:
 
 
 def coverage(transaction: Transaction, table: EntityTable) -> Coverage:
-    """Count the rows by state, from our narrow table; users without a text, who have
-    no state, as the statistics have them.
+    """Count the rows by state, from the service's narrow table.
+
+    Users without a text have no state; their number is the estimate of the statistics.
     """
     noted = table.format(QUERIES["noted"])
     counts = dict(transaction.rows(table.format(QUERIES["coverage"], noted=noted)))
@@ -50,34 +51,35 @@ def coverage(transaction: Transaction, table: EntityTable) -> Coverage:
 
 
 def count_unembedded(transaction: Transaction, table: EntityTable) -> int:
-    """How many rows have a text but no sound embedding, those in quarantine among
-    them. A partial index answers it.
+    """Count rows with a text but no valid embedding, including quarantined ones.
+
+    Uses a partial index.
     """
     return _count(transaction, table, "count_unembedded")
 
 
 def count_unsplit(transaction: Transaction, table: EntityTable) -> int:
-    """How many rows have a text whose skills are not known yet; likewise."""
+    """Count rows with a text but no skill ids, by the same index."""
     return _count(transaction, table, "count_unsplit")
 
 
 def count_waiting(transaction: Transaction, table: EntityTable) -> int:
-    """How many rows a backfill would take; likewise."""
+    """Count the rows that a backfill would claim, by the same index."""
     return _count(transaction, table, "count_waiting")
 
 
 def any_waiting(transaction: Transaction, table: EntityTable) -> bool:
-    """Whether a backfill would take a row; likewise."""
+    """Whether a backfill would claim any row, by the same index."""
     return bool(_count(transaction, table, "any_waiting"))
 
 
 def forget_deleted(transaction: Transaction, *, age_s: float) -> None:
-    """Forget jobs that are gone for so long."""
+    """Delete the states of jobs that were deleted at least `age_s` seconds ago."""
     transaction.execute(QUERIES["forget_deleted"], {"age_s": age_s})
 
 
 def use_model(transaction: Transaction, version: str) -> None:
-    """From now on rows wait for embeddings of this version, should it be another.
+    """Make this the current version; if it changes, all rows become stale.
 
     Raises ConfigError for a name that the team's column cannot hold.
     """
@@ -86,8 +88,9 @@ def use_model(transaction: Transaction, version: str) -> None:
 
 
 def check_version(transaction: Transaction, version: str) -> None:
-    """Raises ConfigError for a model's name that the table of jobs cannot hold: the
-    guide's column takes 20 characters.
+    """Check that the table of jobs can hold this model's name.
+
+    Raises ConfigError if it cannot; the guide's column takes 20 characters.
     """
     for table, limit in transaction.rows(QUERIES["version_limit"]):
         if limit is not None and len(version) > limit:
@@ -99,8 +102,10 @@ def check_version(transaction: Transaction, version: str) -> None:
 
 
 def adopt(transaction: Transaction) -> None:
-    """Notice where this database is a copy of another one: what caches and replicas
-    have of that one is void here.
+    """Detect whether this database is a copy of another one.
+
+    A copy gets a new identity, so that caches and replicas of the original do not apply
+    to it.
     """
     transaction.rows(QUERIES["adopt"])
 
@@ -112,14 +117,14 @@ def _count(transaction: Transaction, table: EntityTable, query: str) -> int:
 
 
 def fresh_for_s(cost_s: float) -> float:
-    """How long a count is good that took so long."""
+    """How long a count is valid that took `cost_s` seconds."""
     return max(FRESH_S, FRESH_TIMES_COST * cost_s)
 
 
 class CachedCount:
-    """A count that is asked for again only when the last answer is some seconds old.
+    """A count that is refreshed only some seconds after the last one.
 
-    Several threads may ask at once; then they may count twice.
+    Concurrent threads may both count.
     """
 
     def __init__(self, count: Callable[[Transaction], int]) -> None:

@@ -1,4 +1,4 @@
-"""The team's two tables whose rows have skills, and our state of these."""
+"""The team's two tables whose rows have skills, and the service's state of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ Row = TypeVar("Row")
 
 
 class Escaped(Composable):
-    """A part of a statement that takes parameters, in which a `%` begins one."""
+    """A part of a statement with parameters, with `%` escaped."""
 
     def __init__(self, part: Composable) -> None:
         super().__init__(part)
@@ -39,13 +39,13 @@ class Escaped(Composable):
 
 @dataclass(frozen=True)
 class EntityTable:
-    """A table of the team's, as `recommender.entity` has it."""
+    """One of the team's tables, as registered in `recommender.entity`."""
 
     name: EntityName
     schema: str
     table: str
     id_column: IdColumn
-    # Those that JOB_COLUMNS offers.
+    # The columns offered by JOB_COLUMNS.
     columns: Sequence[JobColumn] = ()
 
     @property
@@ -54,19 +54,19 @@ class EntityTable:
 
     @property
     def identifier(self) -> Identifier:
-        """Its name, schema in front."""
+        """The table's name, with its schema."""
         return Identifier(self.schema, self.table)
 
     @property
     def quoted_name(self) -> str:
-        """The same as text, for `to_regclass`."""
+        """The quoted name as text, for `to_regclass`."""
         parts = (part.replace('"', '""') for part in (self.schema, self.table))
         return ".".join(f'"{part}"' for part in parts)
 
     def format(
         self, query: SQL, *, version: str = UNNAMED_VERSION, **parts: Composable
     ) -> Composed:
-        """The query with this table's names, and the model's version, filled in."""
+        """Fill in this table's names and the model's version."""
         filled: dict[str, Composable] = {
             "table": self.identifier,
             "state": Identifier("recommender", STATES[self.name]),
@@ -78,7 +78,7 @@ class EntityTable:
             "version": Literal(version),
             "length": Literal(EMBEDDING_BYTES),
             "current": _current(version),
-            # A job whose id another one has is left out until one of them is gone.
+            # Jobs that share an id are excluded until one of them is deleted.
             "is_single": SQL("s.copies = 1" if self.name == "jobs" else "true"),
             **parts,
         }
@@ -88,7 +88,10 @@ class EntityTable:
 
 
 def _current(version: str) -> Composable:
-    """Not by coalesce(): a condition of columns alone can be sent to another server."""
+    """A condition for embeddings of this version.
+
+    Without coalesce(): a condition of columns alone can be sent to another server.
+    """
     named = SQL("embedding_version = {}").format(Literal(version))
     if version != UNNAMED_VERSION:
         return named
@@ -96,8 +99,6 @@ def _current(version: str) -> Composable:
 
 
 def without_doubled(found: dict[Id, Row], ids: Iterable[Id]) -> dict[Id, Row]:
-    """Those of `found` whose id came once: of two rows with one id nobody knows which
-    is meant.
-    """
+    """The rows whose id occurs once: an id of two rows is ambiguous."""
     doubled = {id_ for id_, count in Counter(ids).items() if count > 1}
     return {id_: row for id_, row in found.items() if id_ not in doubled}

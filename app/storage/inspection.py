@@ -1,4 +1,4 @@
-"""What a look at a deployment asks the catalogue: triggers, indexes, sizes, limits."""
+"""The doctor's queries of the catalogue: triggers, indexes, sizes, limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ INDEXES = (
 )  # fmt: skip
 # Of migrations/pgvector.
 VECTOR_OBJECTS = ("job_state_vectorless_idx", "forget_vector")
-# A trigger that lacks one of these stops the team's own statement.
+# Without one of these, a trigger fails the team's own statement.
 FUNCTIONS = (
     "place", "next_revision", "set_revision", "new_vocabulary", "as_text", "key_type",
     "state_of", "record_job_text", "record_job_embedding", "record_job_gone",
@@ -36,11 +36,11 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class LostTrigger:
-    """A trigger that does not do its work, on a table of `owner`: jobs, users, ours,
-    or vectors for what migrations/pgvector made.
+    """A trigger that does not work, on a table of `owner`.
 
-    `why`: "lost" is missing or off; "not always" misses what replication writes;
-    "foreign" calls another's function.
+    `owner`: jobs, users, ours, or vectors for the objects of migrations/pgvector.
+    `why`: "lost" is missing or disabled; "not always" does not fire for replicated
+    rows; "foreign" calls another function.
     """
 
     owner: str
@@ -51,7 +51,7 @@ class LostTrigger:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """The id of a served table, quoted, and whether an index finds a row by it."""
+    """The id of a served table, quoted, and whether an index finds rows by it."""
 
     entity: str
     table: str
@@ -62,8 +62,9 @@ class KeyColumn:
 
 @dataclass(frozen=True)
 class TableSize:
-    """Bytes on disk: the rows, and all with indexes and long values. The last one is
-    that of all tables of ours.
+    """Bytes on disk: the rows, and the total with indexes and TOAST.
+
+    The last one is the sum of the service's own tables.
     """
 
     name: str
@@ -73,7 +74,7 @@ class TableSize:
 
 @dataclass(frozen=True)
 class DatabaseIdentity:
-    """Whether the database is a copy that nobody adopted, and its model's version."""
+    """Whether the database is a copy that was not adopted, and its model's version."""
 
     is_copy: bool
     embedding_version: str
@@ -81,7 +82,7 @@ class DatabaseIdentity:
 
 @dataclass(frozen=True)
 class Limits:
-    """Connections that the server lends to ordinary roles, those in use, and ours."""
+    """The connections of ordinary roles: the limit and those in use; and our role."""
 
     connections: int
     connections_in_use: int
@@ -90,44 +91,47 @@ class Limits:
 
 
 def server_version(transaction: Transaction) -> tuple[int, str]:
-    """As 160004 and as "16.4"."""
+    """The server's version, such as 160004 and "16.4"."""
     number, name = transaction.rows(QUERIES["server"])[0]
     return number, name
 
 
 def lost_triggers(transaction: Transaction) -> list[LostTrigger]:
-    """Those without which edits leave stale embeddings behind, and ours."""
+    """Triggers that do not work, on the team's tables and ours.
+
+    Without them, edits leave stale embeddings behind.
+    """
     return [LostTrigger(*row) for row in transaction.rows(QUERIES["triggers"])]
 
 
 def absent(transaction: Transaction, names: Sequence[str]) -> list[str]:
-    """Those of these objects of ours that the database does not have."""
+    """Which of these objects the database lacks."""
     rows = transaction.rows(QUERIES["present"], {"names": list(names)})
     present = {name for (name,) in rows}
     return [name for name in names if name not in present]
 
 
 def key_columns(transaction: Transaction) -> list[KeyColumn]:
-    """The ids of both tables."""
+    """The id columns of both tables."""
     return [KeyColumn(*row) for row in transaction.rows(QUERIES["keys"])]
 
 
 def sizes(transaction: Transaction) -> list[TableSize]:
-    """Of the team's two tables, and of all that is ours."""
+    """The sizes of the team's two tables and of the service's own."""
     return [TableSize(*row) for row in transaction.rows(QUERIES["sizes"])]
 
 
 def identity(transaction: Transaction) -> DatabaseIdentity:
-    """Which database this is, and whose embeddings count."""
+    """The identity of the database, and the current model."""
     return DatabaseIdentity(*transaction.rows(QUERIES["identity"])[0])
 
 
 def limits(transaction: Transaction) -> Limits:
-    """What the server allows, and whom it takes us for."""
+    """The server's limits of connections, and our role."""
     return Limits(*transaction.rows(QUERIES["limits"])[0])
 
 
 def typical_text_bytes(transaction: Transaction, jobs: EntityTable) -> int:
-    """The average length of a job's text, from a thousand of them."""
+    """The average length of a job's text, from a sample of 1,000."""
     count: int = transaction.rows(jobs.format(QUERIES["text_bytes"]))[0][0]
     return count

@@ -1,4 +1,4 @@
-"""Rows that have skill ids and are to be split again: which, and how far that is."""
+"""Rows whose texts must be split again, and the progress of that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,7 @@ QUERIES = load("resplit")
 
 @dataclass(frozen=True)
 class SplitState:
-    """How texts are split: by which version of the code, and how often the team changed
-    its synonyms.
-    """
+    """The version of the splitter, and the number of changes of the team's synonyms."""
 
     version: int
     synonyms: int
@@ -28,9 +26,11 @@ class SplitState:
 
 @dataclass(frozen=True)
 class SplitTask:
-    """Rows to split again: those with `row_ids`, as text, of which the first `done_to`
-    are done; those with one of `skills`, which are to be found first; or all, of which
-    those up to the id `done_to` are done.
+    """Rows to split again, in one of three forms.
+
+    Rows with `row_ids`, as text, of which the first `done_to` are done; rows with one
+    of `skills`, which must be found first; or all rows, of which those up to the id
+    `done_to` are done.
     """
 
     id: int
@@ -41,7 +41,7 @@ class SplitTask:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """A row, and the ids that it has: (n,) int32."""
+    """A row and its skill ids, (n,) int32."""
 
     id: Id
     skills: str
@@ -50,24 +50,24 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class SplitSlice:
-    """The next rows of a task, and how far it is with these; None at its end."""
+    """The next rows of a task, and the progress after them; None at its end."""
 
     rows: Sequence[SplitRow]
     done_to: str | None
 
 
 def use_split(transaction: Transaction, version: int) -> None:
-    """From now on texts are split by this version; all again, should it be another."""
+    """Make this the current version; if it changes, all rows are split again."""
     transaction.rows(QUERIES["use_split"], {"version": version})
 
 
 def split_state(transaction: Transaction) -> SplitState:
-    """How texts are split now."""
+    """The current state of splitting."""
     return SplitState(*transaction.rows(QUERIES["split_state"])[0])
 
 
 def any_due(transaction: Transaction, table: EntityTable, version: int) -> bool:
-    """Whether rows are to be split again by this version; a few buffers are read."""
+    """Whether this version must split any rows again; reads a few buffers."""
     query = table.format(QUERIES["any_due"])
     return bool(transaction.rows(query, {"version": version})[0][0])
 
@@ -80,7 +80,10 @@ def tasks(transaction: Transaction, table: EntityTable) -> list[SplitTask]:
 def next_slice(
     transaction: Transaction, table: EntityTable, task: SplitTask, *, limit: int
 ) -> SplitSlice:
-    """Rows that have skill ids; those that wait are split by whoever claims them."""
+    """The next rows that have skill ids.
+
+    Pending rows are not included: the worker that claims them splits them.
+    """
     if task.row_ids is None:
         return _next_of_all(transaction, table, task, limit=limit)
     first = int(task.done_to or 0)
@@ -116,8 +119,9 @@ def _rows(
 
 
 def advance(transaction: Transaction, task: SplitTask, done_to: str | None) -> bool:
-    """Remember how far the task is; None ends it. False where another worker came
-    further, or the task is gone.
+    """Record the progress of a task; None ends it.
+
+    Returns False if another worker is ahead, or if the task no longer exists.
     """
     query = QUERIES["finish"] if done_to is None else QUERIES["advance"]
     parameters: dict[str, object] = {
@@ -129,7 +133,7 @@ def advance(transaction: Transaction, task: SplitTask, done_to: str | None) -> b
 
 
 def ids_with_meanings(transaction: Transaction, skills: Sequence[str]) -> list[int]:
-    """The ids of these skills, and of what ambiguous ones may stand for."""
+    """The ids of these skills, and of the possible meanings of ambiguous ones."""
     given: dict[str, object] = {"skills": list(skills)}
     meant = [skill for (skill,) in transaction.rows(QUERIES["forms_of"], given)]
     rows = transaction.rows(QUERIES["ids_of"], {"skills": [*skills, *meant]})
@@ -139,7 +143,7 @@ def ids_with_meanings(transaction: Transaction, skills: Sequence[str]) -> list[i
 def name_rows(
     transaction: Transaction, task: SplitTask, row_ids: Sequence[str]
 ) -> None:
-    """These rows, by their ids as text, have one of the task's skills."""
+    """Record that these rows, by their ids as text, have one of the task's skills."""
     given: dict[str, object] = {"task": task.id, "row_ids": list(row_ids)}
     transaction.execute(QUERIES["name_rows"], given)
 
@@ -147,7 +151,7 @@ def name_rows(
 def note_rows(
     transaction: Transaction, table: EntityTable, row_ids: Sequence[str]
 ) -> None:
-    """Have these rows, by their ids as text, split again."""
+    """Queue these rows, by their ids as text, to be split again."""
     if row_ids:
         query = table.format(QUERIES["note"])
         transaction.execute(query, {"row_ids": list(row_ids)})

@@ -1,4 +1,4 @@
-"""Synonyms that the team keeps in `recommender.synonym`."""
+"""The team's own synonyms, in `recommender.synonym`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ QUERIES = load("synonyms")
 
 @dataclass(frozen=True)
 class SynonymRow:
-    """A form, what it stands for, and words of which one must stand beside it, by
-    spaces; none for a meaning that needs none.
+    """A form, its canonical form, and context words separated by spaces.
+
+    One of the context words must occur in the text's other skills; "" for a form that
+    is unambiguous.
     """
 
     form: str
@@ -30,7 +32,7 @@ def synonym_rows(transaction: Transaction, forms: Sequence[str]) -> list[Synonym
 
 
 def replace_synonyms(transaction: Transaction, rows: Sequence[SynonymRow]) -> int:
-    """Give these forms these meanings and no others: how many rows that changed."""
+    """Replace all meanings of these forms. Returns the number of changed rows."""
     parameters: dict[str, object] = {
         "forms": [row.form for row in rows],
         "canonicals": [row.canonical for row in rows],

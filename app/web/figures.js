@@ -38,7 +38,7 @@ export function createMemory() {
     area,
     line,
   );
-  const rest = terms(["Resident, with file pages", "Model in memory", "Uptime"]);
+  const rest = terms(["Resident, with file pages", "Model in memory", "Up for"]);
   const history = [];
   return {
     element: card(
@@ -60,7 +60,7 @@ export function createMemory() {
       area.setAttribute("points", `0,${CHART.height} ${shown} ${CHART.width},${CHART.height}`);
       rest.set("Resident, with file pages", bytes(value(samples, "process_resident_memory_bytes")));
       rest.set("Model in memory", value(samples, "recommender_model_loaded") ? "yes" : "loads at the first request");
-      rest.set("Uptime", age(value(samples, "process_start_time_seconds")));
+      rest.set("Up for", age(value(samples, "process_start_time_seconds")));
     },
   };
 }

@@ -1,5 +1,7 @@
-"""Texts to skills by their canonical forms: `split_skills`, then what the text spells
-out itself, then synonyms, those that come along and those of the team, which win.
+"""Split texts into skills in canonical form.
+
+In order: `split_skills`, long forms given by the text itself, and synonyms. The team's
+synonyms override the built-in ones.
 """
 
 from collections import defaultdict
@@ -23,7 +25,7 @@ def split_texts(
 
 
 def _synonyms(transaction: Transaction, keys: Iterable[str]) -> Synonyms:
-    """What is said of these keys, and of what they stand for."""
+    """The synonyms of these keys, and of their canonical forms."""
     known: dict[str, Sequence[Meaning]] = {}
     wanted = set(keys)
     while wanted:

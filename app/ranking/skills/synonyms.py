@@ -1,5 +1,6 @@
-"""Maps short forms, spellings and product names of a skill to its canonical form, by
-built-in pairs and others.
+"""Map short forms, spellings and product names of a skill to its canonical form.
+
+Built-in pairs, and those of the caller.
 """
 
 import csv
@@ -40,11 +41,11 @@ class Synonyms:
 
     @property
     def forms(self) -> Iterable[str]:
-        """All forms that stand for something."""
+        """All forms that have a meaning."""
         return self._meanings.keys()
 
     def meanings(self, key: str) -> Sequence[Meaning]:
-        """What a form stands for; nothing where it is not known."""
+        """The meanings of a form; none if it is unknown."""
         return self._meanings.get(key, ())
 
     def canonical(self, skills: Sequence[Skill]) -> list[Skill]:
@@ -62,8 +63,9 @@ class Synonyms:
         return list(found.values())
 
     def _key(self, key: str, others: Sequence[str]) -> str:
-        """A canonical form may be a form of another one in turn. Of forms that stand
-        for each other it is the first by letter.
+        """The canonical form at the end of a chain of forms.
+
+        Of forms that refer to each other it is the alphabetically first.
         """
         seen = [key]
         while (meant := self._meaning(seen[-1], others)) != seen[-1]:
@@ -89,8 +91,10 @@ class Synonyms:
 
 
 def as_spelled_out(skills: Sequence[Skill]) -> list[Skill]:
-    """The skills of one text, each that names a short and a long form as the long one;
-    and so where the text has the short form alone.
+    """Replace skills by the long forms that the text itself gives.
+
+    A skill that names a short and a long form, "applicant tracking system (ATS)",
+    becomes the long one, and so does the short form alone elsewhere in the text.
     """
     forms = [spelled_out(skill.key) for skill in skills]
     long = dict(form for form in forms if form)
@@ -102,7 +106,7 @@ def as_spelled_out(skills: Sequence[Skill]) -> list[Skill]:
 
 @cache
 def built_in() -> Synonyms:
-    """The pairs that come along, read once: 0.4 MB."""
+    """The built-in pairs, read once: 0.4 MB."""
     return read_synonyms(BUILT_IN.read_text(encoding="utf-8").splitlines())
 
 
