@@ -30,7 +30,9 @@ FUNCTIONS = (
     "state_of", "record_job_text", "record_job_embedding", "record_job_gone",
     "job_written", "forget_embedding", "jobs_truncated", "record_user",
     "user_written", "users_truncated", "keep_own_row", "adopt", "use_model",
-    "reconcile", "is_job_key", "is_user_key",
+    "reconcile", "is_job_key", "is_user_key", "as_skill_key", "set_skill_keys",
+    "synonyms_changed", "synonyms_truncated", "admit", "admit_rows", "empty_notes",
+    "use_split",
 )  # fmt: skip
 
 

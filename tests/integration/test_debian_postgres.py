@@ -90,6 +90,7 @@ def test_f87_collations_that_are_not_deterministic_stop_no_statement(
     run(url, "UPDATE skill_job1 SET skills = 'Python' WHERE job_id = 'A'")
     run(url, "INSERT INTO users VALUES ('w', 'go'), ('x', '')")
     run(url, "UPDATE users SET skills = 'SQL'; DELETE FROM users WHERE user_id = 'W'")
+    admit(url)
     query = "SELECT {0}_id, state::text FROM recommender.{0}_state ORDER BY 1"
     waits = "pending"
     assert run(url, query.format("job")) == [("a", waits), ("B", "blank"), ("c", waits)]

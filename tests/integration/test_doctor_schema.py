@@ -83,6 +83,7 @@ def test_a_function_that_is_gone_is_named_and_comes_back(
     [
         ("skill", "set_revision"),
         ("skill", "new_vocabulary"),
+        ("synonym", "updated"),
         ("job_state", "a_keep_own_row"),
         ("identity", "a_keep_own_row"),
     ],

@@ -10,6 +10,7 @@ import pytest
 
 from app.commands.migrate import migrate
 from tests.support.postgres import Server, fresh_database, run
+from tests.support.rows import admit
 
 ROWS = 3000
 MAX_OVERHEAD = 1.1
@@ -154,5 +155,6 @@ def test_f94_a_user_without_a_text_has_no_row_of_ours(urls: tuple[str, str]) -> 
         " VALUES (90001, NULL), (90002, ''), (90003, ' ')",
     )
     run(urls[1], "UPDATE users SET skills = NULL WHERE user_id < 10")
+    admit(urls[1])
     query = "SELECT count(*) FROM recommender.user_state"
     assert run(urls[1], query) == [(ROWS - 9,)]

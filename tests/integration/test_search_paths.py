@@ -13,7 +13,7 @@ from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from tests.support.doctor import MODEL_DIR, findings
 from tests.support.postgres import Server, fresh_database, run
-from tests.support.rows import add_pending_jobs, add_user
+from tests.support.rows import add_pending_jobs, add_user, admit
 
 # Each kind of statement that a trigger of ours sees, and what is recorded after it.
 STATEMENTS = [
@@ -88,6 +88,7 @@ def test_f99_the_teams_statements_call_no_function_of_a_hostile_path(
     for table, statements in (("job", STATEMENTS), ("user", USER_STATEMENTS)):
         for statement, states in statements:
             run(url, f"SET search_path = {path}; {statement}")
+            admit(url)
             query = (
                 f"SELECT state::text FROM recommender.{table}_state ORDER BY {table}_id"
             )

@@ -23,7 +23,10 @@ WITH wanted AS (
         ('skill_vocabulary', 'a_keep_own_row', true),
         ('job_state', 'a_keep_own_row', true), ('user_state', 'a_keep_own_row', true),
         ('skill', 'a_keep_own_row', false), ('skill', 'next_revision', false),
-        ('skill', 'set_revision', false), ('skill', 'new_vocabulary', false)
+        ('skill', 'set_revision', false), ('skill', 'new_vocabulary', false),
+        ('synonym', 'a_as_key', false), ('synonym', 'inserted', false),
+        ('synonym', 'updated', false), ('synonym', 'deleted', false),
+        ('synonym', 'truncated', false)
     ) AS listed (relation, name, is_always)
     JOIN pg_class AS c ON c.relname = listed.relation
         AND c.relnamespace = to_regnamespace('recommender')
