@@ -1,4 +1,4 @@
-"""The door to `app.commands.import_synonyms`; `--help` says what it does."""
+"""Run `app.commands.import_synonyms`; `--help` describes it."""
 
 from _run import run
 

@@ -29,7 +29,7 @@ from app.storage.synonyms import SynonymRow, replace_synonyms
 OWN = ("form", "canonical")
 ESCO = ("preferredLabel", "altLabels")
 ONET = ("Example", "Commodity Code")
-# What O*NET puts behind a name.
+# O*NET's suffixes of a name.
 KIND = re.compile(r" (?:software|systems?|tools?)$")
 SYNONYMS_TIMEOUT_S = 600.0
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_rows(source: CsvSource) -> list[SynonymRow]:
-    """The synonyms of a file. Raises InvalidInputError with the line of a fault."""
+    """Read the synonyms of a file. Raises InvalidInputError with the line."""
     if source.header.count(OWN) == len(OWN):
         return _own_rows(source)
     if source.header.count(ESCO) == len(ESCO):

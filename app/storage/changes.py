@@ -1,7 +1,7 @@
-"""What became of the jobs' embeddings since an earlier snapshot of the database.
+"""Changes of the jobs' embeddings since an earlier snapshot of the database.
 
-A copy that is kept outside is brought up to date by it. See docs/replica.md for what
-the triggers record, and what only the identity of the table tells.
+They keep a copy outside the database up to date. docs/replica.md describes what the
+triggers record, and what only the table's identity shows.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,9 @@ QUERIES = load("changes")
 
 @dataclass(frozen=True)
 class XidSnapshot:
-    """A value of pg_snapshot: `xmin:xmax:running,…`. Transactions before `xmin` had
-    ended, those from `xmax` on had not begun.
+    """A value of pg_snapshot: `xmin:xmax:running,…`.
+
+    Transactions before `xmin` had ended; those from `xmax` on had not begun.
     """
 
     text: str
@@ -39,7 +40,7 @@ class XidSnapshot:
         return frozenset(int(xid) for xid in listed.split(",") if xid)
 
     def is_seen_by(self, other: "XidSnapshot") -> bool:
-        """Whether the other one, of the same server, sees all that this one sees."""
+        """Whether `other`, of the same server, sees all that this snapshot sees."""
         still_running = {xid for xid in other.running if xid < self.xmax}
         return self.xmax <= other.xmax and still_running <= self.running
 
@@ -64,7 +65,7 @@ class TableState:
     changed: Sequence[Id]
 
     def can_continue(self, since: XidSnapshot) -> bool:
-        """Whether every deletion since that snapshot is still known."""
+        """Whether every deletion since that snapshot is still recorded."""
         return self.forgotten < since.xmin
 
 
@@ -93,7 +94,7 @@ def changed_in_order(
     after: Id | None,
     most: int,
 ) -> list[Id]:
-    """The next ids beyond `after` whose job has changed."""
+    """The next ids after `after` whose job has changed."""
     key = Identifier("s", jobs.key)
     query = jobs.format(
         QUERIES["changed_in_order"],
@@ -112,7 +113,7 @@ def stream_by_id(
     version: str,
     ids: Sequence[Id],
 ) -> None:
-    """Stream, as `app.storage.jobs.stream_embeddings` does, the rows of some ids."""
+    """Stream the rows with these ids, as `app.storage.jobs.stream_embeddings` does."""
     listed = Literal([str(id_) for id_ in ids])
     query = jobs.format(QUERIES["stream_by_id"], version=version, ids=listed)
     transaction.copy_out(query, sink)
@@ -162,13 +163,13 @@ def stream_ids(
     version: str,
     matching: Composed,
 ) -> None:
-    """Stream (job_id) of the rows that `stream_embeddings` would."""
+    """Stream the job_id of each row that `stream_embeddings` streams."""
     query = jobs.format(QUERIES["stream_ids"], version=version)
     transaction.copy_out(query + matching, sink)
 
 
 def widest_id(transaction: Transaction, jobs: EntityTable) -> int:
-    """How many bytes the longest id has as text."""
+    """The number of bytes of the longest id as text."""
     width: int = transaction.rows(jobs.format(QUERIES["widest_id"]))[0][0]
     return width
 

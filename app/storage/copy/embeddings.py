@@ -111,7 +111,7 @@ class RecordReader(CopyReader[EmbeddingChunk]):
 
 
 class _FixedFrame:
-    """ChunkT of fixed size: the bytes become a structured view without a copy."""
+    """Records of fixed size: the bytes become a structured view without a copy."""
 
     def __init__(self, kind: Literal["integer", "uuid"]) -> None:
         id_type = ">i8" if kind == "integer" else "S16"
@@ -144,7 +144,7 @@ class _FixedFrame:
 
 
 def _frame_text(data: memoryview) -> tuple[int, EmbeddingChunk | None]:
-    """ChunkT of variable size, one by one: some 20 times the cost of fixed ones."""
+    """Records of variable size, one by one: some 20 times the cost of fixed ones."""
     ids: list[bytes] = []
     spares: list[int] = []
     embeddings: list[NDArray[np.float32]] = []

@@ -1,4 +1,4 @@
-"""COPY BINARY records of one id each to arrays; `embeddings` has the framing."""
+"""Decoder of COPY BINARY records of one id each; `embeddings` has the framing."""
 
 from collections.abc import Callable
 from typing import Any

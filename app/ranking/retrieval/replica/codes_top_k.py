@@ -1,4 +1,4 @@
-"""The best rows of a replica for each query: codes choose, exact vectors rank."""
+"""The running top-k over a replica: candidates by codes, scores by exact vectors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ class CodesTopK(CosineTopK):
     """
 
     def take(self, view: ReplicaView, check: Callable[[], None]) -> None:
-        """Take all rows into account; `check` is called before each part, to raise."""
+        """Process all rows; `check` is called before each part and may raise."""
         check()
         self._take_stored(view.stored, check)
         if view.fresh is not None:
@@ -52,9 +52,9 @@ class CodesTopK(CosineTopK):
         self,
         rows: NDArray[Any],  # (n,) CODED_ROW
         wide: NDArray[np.float32],
-        found: NDArray[np.float32],  # (q, n), for the least that each may score
+        found: NDArray[np.float32],  # (q, n), for the minimum score of each
     ) -> NDArray[np.float32]:
-        """(n,): by how much more each may score."""
+        """(n,): the difference between the maximum and minimum score of each row."""
         for start in range(0, len(rows), WIDENED_ROWS):
             part = rows[start : start + WIDENED_ROWS]
             widened = wide[: len(part)]

@@ -61,7 +61,7 @@ class ReplicaManifest:
     format: int = REPLICA_FORMAT
 
     def size(self, part: str) -> int:
-        """The sound bytes of a part."""
+        """The number of valid bytes of a part."""
         return self.count(part) * self.dtype(part).itemsize
 
     def count(self, part: str) -> int:
@@ -74,14 +74,14 @@ class ReplicaManifest:
 
 
 class ReplicaFiles:
-    """The files in one folder. One process writes, others may read beside it."""
+    """The files in one folder. One process writes; others may read concurrently."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._manifest = folder / "manifest.json"
 
     def manifest(self) -> ReplicaManifest | None:
-        """The last one that was written whole; None where there is none."""
+        """The last complete manifest; None without one."""
         try:
             found = json.loads(self._manifest.read_bytes())
             checksum = found.pop("checksum")
@@ -92,7 +92,7 @@ class ReplicaFiles:
         return manifest if is_sound else None
 
     def commit(self, manifest: ReplicaManifest) -> None:
-        """From now on these rows count. They are on the disk already."""
+        """Make these rows valid. They must be on the disk already."""
         found = asdict(manifest)
         draft = self._manifest.with_suffix(".tmp")
         with draft.open("w") as file:
@@ -103,19 +103,19 @@ class ReplicaFiles:
         _sync_folder(self.folder)
 
     def stamp(self) -> int:
-        """Another one after each commit."""
+        """A value that changes with each commit."""
         return mtime_ns(self._manifest)
 
     def path(self, part: str, generation: int) -> Path:
         return self.folder / f"{generation}.{part}"
 
     def remove_others(self, manifest: ReplicaManifest | None) -> None:
-        """All but the files of this manifest, or everything."""
+        """Remove all files except those of this manifest, or all files."""
         kept = {self._manifest} if manifest else set()
         if manifest:
             kept |= {self.path(part, manifest.generation) for part in FILE_PARTS}
         else:
-            # The manifest first: without it the others do not count.
+            # The manifest first: without it the other files are invalid.
             self._manifest.unlink(missing_ok=True)
         for path in self.folder.iterdir():
             if path not in kept and path.suffix.lstrip(".") in (*FILE_PARTS, "tmp"):
@@ -145,7 +145,7 @@ class ReplicaFiles:
         return found == manifest.checksums[part]
 
     def mapped(self, manifest: ReplicaManifest, part: str) -> NDArray[Any]:
-        """The sound rows of a part, read-only and not in the heap."""
+        """The valid rows of a part, read-only and memory-mapped."""
         dtype, count = manifest.dtype(part), manifest.count(part)
         if count == 0:
             return np.zeros(0, dtype)
@@ -154,7 +154,7 @@ class ReplicaFiles:
                 file.fileno(), manifest.size(part), access=mmap.ACCESS_READ
             )
         if part == "exact" and hasattr(mmap, "MADV_RANDOM"):
-            # Without it each row that is rescored would bring its neighbours along.
+            # Otherwise the kernel reads ahead for each rescored row.
             mapping.madvise(mmap.MADV_RANDOM)
         wide = dtype.itemsize // dtype.base.itemsize
         return np.frombuffer(mapping, dtype.base, count * wide).reshape(
@@ -163,7 +163,7 @@ class ReplicaFiles:
 
     @contextmanager
     def appending(self, manifest: ReplicaManifest) -> Iterator["Appender"]:
-        """Writes beyond what this manifest holds. Raises OSError."""
+        """Append rows beyond those of this manifest. Raises OSError."""
         with ExitStack() as stack:
             descriptors = {}
             for part in FILE_PARTS:
@@ -174,11 +174,11 @@ class ReplicaFiles:
 
 
 class IdTooWideError(Exception):
-    """An id has more bytes than this generation of files gives to each."""
+    """An id is longer than the width of ids in this generation of files."""
 
 
 class Appender:
-    """Adds rows; nothing counts before its manifest is committed."""
+    """Appends rows, which are invalid until their manifest is committed."""
 
     def __init__(
         self, manifest: ReplicaManifest, descriptors: Mapping[str, int]
@@ -187,7 +187,7 @@ class Appender:
         self._descriptors = descriptors
 
     def add(self, chunk: EmbeddingChunk) -> None:
-        """Rows that can be compared. Raises IdTooWideError, OSError."""
+        """Append comparable rows. Raises IdTooWideError, OSError."""
         ids = self.manifest.dtype("ids")
         if chunk.ids.dtype.itemsize > ids.itemsize:
             raise IdTooWideError
@@ -201,13 +201,13 @@ class Appender:
         self.manifest = replace(self.manifest, rows=rows)
 
     def kill(self, numbers: NDArray[np.int32]) -> None:
-        """Rows that do not count any more."""
+        """Mark rows as dead."""
         dead = numbers.astype(DEAD_ROW)
         self._write({"dead": dead})
         self.manifest = replace(self.manifest, dead=self.manifest.dead + len(dead))
 
     def synced(self) -> ReplicaManifest:
-        """The manifest of all that was added, once it is on the disk."""
+        """Flush to the disk. Returns the manifest of all appended rows."""
         for descriptor in self._descriptors.values():
             os.fsync(descriptor)
         return self.manifest
@@ -222,7 +222,7 @@ class Appender:
 
 
 def mtime_ns(path: Path) -> int:
-    """When a file was written, 0 where there is none."""
+    """The modification time of a file; 0 without the file."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:

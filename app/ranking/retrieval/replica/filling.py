@@ -49,11 +49,11 @@ MOST_XIDS_BEHIND = 10_000
 
 
 class TableChangedError(Exception):
-    """The table is another one than that of the files; the message says how."""
+    """The files belong to another table; the message explains it."""
 
 
 class ReplicaFilling:
-    """What the one writer does. Raises TableChangedError, AppError and OSError."""
+    """The work of the single writer. Raises TableChangedError, AppError and OSError."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class ReplicaFilling:
     def bring_up_to_date(
         self, manifest: ReplicaManifest | None, jobs: EntityTable, state: TableState
     ) -> ReplicaManifest:
-        """The manifest of files that hold every row, unless it was stopped."""
+        """Update the files. The manifest has every row, unless `stop` was set."""
         if manifest is None:
             self._files.remove_others(None)
             manifest = self._begin(jobs, state)
@@ -88,7 +88,7 @@ class ReplicaFilling:
             with self._database.snapshot(
                 Deadline.after(SLICE_TIMEOUT_S)
             ) as transaction:
-                # Some more than that: longer ones may come.
+                # A margin for longer ids later.
                 width = widest_id(transaction, jobs) + 8
         if width > WIDEST_ID:
             raise TableChangedError(f"an id has more than {WIDEST_ID - 8} bytes")
@@ -160,7 +160,7 @@ class ReplicaFilling:
             return appender.synced()
 
     def _compacted(self, manifest: ReplicaManifest) -> ReplicaManifest:
-        """The same rows without the dead ones, in files of their own."""
+        """Copy the live rows into new files."""
         if manifest.dead <= max(FEWEST_DEAD, manifest.rows // MOST_DEAD_SHARE):
             return manifest
         stored = StoredRows.of(self._files, manifest)

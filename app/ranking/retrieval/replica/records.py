@@ -1,4 +1,4 @@
-"""The rows of a replica as its files hold them: ids, compact codes, exact vectors."""
+"""The records of a replica's files: ids, compact codes, exact vectors."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ CODED_ROW = np.dtype(
 EXACT_ROW = np.dtype(("<f4", (DIMENSION,)))
 DEAD_ROW = np.dtype("<i4")
 
-# Longer ids would make a fixed width a waste.
+# For longer ids a fixed width would waste space.
 WIDEST_ID = 64
 
 
@@ -28,13 +28,13 @@ def id_dtype(kind: Kind, width: int) -> np.dtype[Any]:
 
 
 def usable(chunk: EmbeddingChunk) -> EmbeddingChunk:
-    """The rows that can be compared, copied out of the buffer that they came in."""
+    """The comparable rows, copied out of the stream's buffer."""
     is_usable = points_somewhere(squared_norms(chunk.embeddings))
     return EmbeddingChunk(chunk.ids[is_usable], chunk.embeddings[is_usable])
 
 
 def coded(embeddings: NDArray[np.float32]) -> NDArray[np.void]:
-    """(n,) CODED_ROW of (n, 384)."""
+    """Encode (n, 384) vectors as (n,) CODED_ROW."""
     found, _ = encode_rows(embeddings)
     rows = np.zeros(len(found), CODED_ROW)
     for name in ("codes", "scale", "error"):

@@ -1,4 +1,4 @@
-"""A replica, put together: who keeps its files, and who searches in them."""
+"""The replica backend: its files' keeper and its search."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from app.storage.connection.database import Database
 
 
 class Replica(ReplicaSearch):
-    """A `Retrieval` over files of its own; `start` and `close` are called once each."""
+    """A `Retrieval` over local files; call `start` and `close` once each."""
 
     def __init__(
         self, database: Database, folder: Path, *, version: str, scan_chunk_rows: int
@@ -20,9 +20,9 @@ class Replica(ReplicaSearch):
         self.keeper = ReplicaKeeper(database, views, folder, version=version)
 
     def start(self) -> None:
-        """Begin to fill the files, and to keep them."""
+        """Start the thread that fills and updates the files."""
         self.keeper.start()
 
     def close(self) -> None:
-        """Let a slice that is being written finish."""
+        """Stop the thread after the current slice."""
         self.keeper.close()

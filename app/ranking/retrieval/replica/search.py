@@ -1,4 +1,4 @@
-"""Ranks in a local replica, as the request's own snapshot sees the table."""
+"""Search a local replica, consistent with the request's own snapshot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,16 +27,18 @@ from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.ids import IdReader
 from app.storage.jobs import RECORD_BYTES
 
-# So many changes are read within a request: 0.8 MB. More are left to the keeper, and
-# requests to the full scan until it has taken them over.
+# The maximum number of changes that a request reads: 0.8 MB. With more, the keeper
+# updates the files, and the full scan answers in the meantime.
 MOST_CHANGES = 512
 CHANGES_BUFFER_BYTES = 64 * RECORD_BYTES
 IDS_BUFFER_BYTES = 64 * 1024
 
 
 class ReplicaSearch:
-    """A `Retrieval`. What it cannot answer exactly, the full scan does: users, and all
-    while the replica is not ready, or has too much to catch up with.
+    """A `Retrieval` over a replica, exact.
+
+    The full scan answers queries for users, and all queries while the replica is not
+    ready or has too many changes to read.
     """
 
     def __init__(self, views: ViewStore, *, version: str, scan_chunk_rows: int) -> None:
@@ -69,7 +71,9 @@ class ReplicaSearch:
     def _current(
         self, transaction: Transaction, catalogue: Catalogue, scope: BatchScope
     ) -> "_Current | None":
-        """The rows as this transaction sees them, None where they cannot be had."""
+        """The rows as this transaction sees them; None if the replica cannot provide
+        them.
+        """
         for view in self._views.latest():
             state = look(
                 transaction, catalogue.jobs,
@@ -119,7 +123,7 @@ class ReplicaSearch:
                 transaction, sink, jobs=catalogue.jobs, version=self._version, ids=ids
             ),
             lambda consume: RecordReader(catalogue.job_id.kind, consume),
-            # Copied: the buffer is used again.
+            # Copied because the buffer is reused.
             lambda chunk: rows.append(
                 EmbeddingChunk(chunk.ids.copy(), chunk.embeddings.copy())
             ),
@@ -136,7 +140,7 @@ class ReplicaSearch:
         filters: Sequence[Condition],
         scope: BatchScope,
     ) -> "_Current | None":
-        """The rows that pass the filters, which Postgres evaluates: it sends ids."""
+        """The rows that match the filters. Postgres evaluates these and sends ids."""
         parts: list[NDArray[Any]] = []
         bytes_read = scan(
             partial(
@@ -157,7 +161,7 @@ class ReplicaSearch:
 
 @dataclass(frozen=True)
 class _Current:
-    """A view as of the request's snapshot, and what was read for it."""
+    """A view as of the request's snapshot, and the bytes read for it."""
 
     view: ReplicaView
     volume: Volume

@@ -1,4 +1,4 @@
-"""The rows of a replica as one snapshot of the database sees them, never changed."""
+"""The rows of a replica in one snapshot of the database, immutable."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from app.ranking.retrieval.replica.records import usable
 from app.storage.changes import XidSnapshot
 from app.storage.copy.embeddings import EmbeddingChunk
 
-# Ids are looked up in so many rows at once.
+# Rows per step of a look-up of ids.
 LOOKUP_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class StoredRows:
-    """The rows of the files, mapped. `dead`: sorted numbers of those that are void."""
+    """The mapped rows of the files. `dead`: the sorted numbers of dead rows."""
 
     ids: NDArray[Any]  # (n,)
     codes: NDArray[Any]  # (n,) CODED_ROW
@@ -35,12 +35,12 @@ class StoredRows:
         return cls(ids, codes, exact, np.unique(dead))
 
     def without(self, ids: Sequence[int | bytes]) -> "StoredRows":
-        """Without the rows of these ids, in the form of the stream."""
+        """The rows without those with these ids, in the form of the stream."""
         gone = self.numbers_of(ids)
         return replace(self, dead=np.union1d(self.dead, gone)) if len(gone) else self
 
     def among(self, numbers: NDArray[np.int32]) -> "StoredRows":
-        """Those with these numbers only."""
+        """Only the rows with these numbers."""
         others = np.ones(len(self.ids), bool)
         others[numbers] = False
         return replace(self, dead=np.flatnonzero(others).astype(np.int32))
@@ -48,7 +48,7 @@ class StoredRows:
     def numbers_of(
         self, ids: Sequence[int | bytes] | NDArray[Any]
     ) -> NDArray[np.int32]:
-        """Where the rows of these ids are, the dead ones not among them."""
+        """The numbers of the live rows with these ids."""
         if not len(ids) or not len(self.ids):
             return np.zeros(0, np.int32)
         wanted = np.asarray(ids)
@@ -88,7 +88,7 @@ class ReplicaView:
 
     @property
     def rows(self) -> int:
-        """How many a search compares."""
+        """The number of rows that a search compares."""
         fresh = 0 if self.fresh is None else len(self.fresh.ids)
         return len(self.stored.ids) - len(self.stored.dead) + fresh
 

@@ -1,4 +1,4 @@
-"""Where requests find the rows of a replica, and hand on what they read of changes."""
+"""The latest views of the replica, shared between requests and the keeper."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ TAKEN_OVER = 64
 
 
 class ViewStore:
-    """The latest views, of one generation of files or two. Safe for several threads."""
+    """The latest views, of one or two generations of files. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,7 +26,7 @@ class ViewStore:
         self._wake_up = threading.Event()
 
     def latest(self) -> Sequence[ReplicaView]:
-        """The newest first; none where the replica is not ready."""
+        """The views, newest first; none if the replica is not ready."""
         with self._lock:
             return list(reversed(self._views))
 
@@ -74,7 +74,7 @@ class ViewStore:
         self._wake_up.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """For the keeper: whether somebody needs it."""
+        """Wait until a request needs the keeper; False after the timeout."""
         woken = self._wake_up.wait(timeout_s)
         self._wake_up.clear()
         return woken
