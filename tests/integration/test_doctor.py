@@ -13,7 +13,7 @@ from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
 from tests.support.doctor import EMBED, MODEL_DIR, REPAIR, findings, look
 from tests.support.postgres import Server, fresh_database, run
-from tests.support.rows import add_job, add_pending_jobs, add_user
+from tests.support.rows import add_job, add_pending_jobs, add_user, admit
 from tests.support.service import ROOT
 
 
@@ -45,6 +45,7 @@ def test_rows_that_wait_are_counted_by_their_reason(
     add_job(database_url, 3, "b", version="another-model")
     add_job(database_url, 4, "c", embedding=b"short")
     add_user(database_url, 1, "python")
+    admit(database_url)
     run(
         database_url,
         "UPDATE recommender.job_state SET state = 'quarantined' WHERE job_id = 2;"

@@ -50,12 +50,12 @@ def test_ranking_by_skills_says_why(service: Service) -> None:
     assert body["success"] is True
     assert body["total_jobs_analyzed"] == 4
     assert (best["job_id"], best["skills"]) == (1, JOBS[1])
-    assert [(m["skill"], m["job_skill"]) for m in best["matched"]] == [
-        ("JS", "JavaScript"),
-        ("Postgres", "PostgreSQL"),
+    assert [(m["skill"], m["job_skill"], m["similarity"]) for m in best["matched"]] == [
+        ("JS", "JavaScript", 1.0),
+        ("Postgres", "PostgreSQL", 1.0),
     ]
     assert best["missing"] == ["Judo"]
-    assert 0.4 < best["match_score"] < 0.5
+    assert 0.5 < best["match_score"] < 0.67
     plain = service.recommend(user_id=7, top_n=4).json()["recommendations"]
     scores = {job["job_id"]: job["similarity_score"] for job in plain}
     assert best["similarity_score"] == scores[1]
