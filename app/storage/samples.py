@@ -82,7 +82,8 @@ class Sampler:
         users.
         """
         if self._table.name == "jobs":
-            return [id_ for (id_,) in self._transaction.rows(QUERIES["doubled_jobs"])]
+            query = self._format("doubled_jobs")
+            return [id_ for (id_,) in self._transaction.rows(query)]
         return [] if self._is_remote else self._ids("doubled_users", self._row_pages)
 
     def coverage(self) -> tuple[Coverage, bool]:

@@ -51,8 +51,14 @@ WHERE ({entity} = 'jobs' OR t.skills COLLATE "default" ~ '[^[:space:]]')
 ORDER BY t.{key} LIMIT 5;
 
 -- name: doubled_jobs
--- Ids that several jobs share, by an index.
-SELECT s.job_id::text FROM recommender.job_state AS s WHERE s.copies > 1
+-- Ids of more than one job, from an index; of jobs that are noted, from the table.
+SELECT s.job_id::text FROM (
+    SELECT job_id::{id_type} FROM recommender.job_state WHERE copies > 1
+    UNION
+    SELECT t.{key}::{id_type} FROM {table} AS t
+    WHERE t.{key} IN (SELECT id::{id_type} FROM {notes} LIMIT 10000)
+    GROUP BY t.{key} HAVING count(*) > 1
+) AS s
 ORDER BY s.job_id LIMIT 5;
 
 -- name: doubled_users
@@ -76,11 +82,12 @@ SELECT count(*) FROM {table} TABLESAMPLE SYSTEM (%(percent)s);
 
 -- name: unfinished
 -- Rows by state that are to be done, at most so many: the partial index finds them.
-SELECT state::text, count(*) FROM (
-    SELECT s.state FROM {state} AS s
+SELECT state, count(*) FROM (
+    SELECT s.state::text FROM {state} AS s
     WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
             OR state = 'embedded' AND skill_ids IS NULL)
         AND state <> 'embedded'
+    UNION ALL SELECT 'pending' FROM {notes}
     LIMIT %(rows)s
 ) AS unfinished GROUP BY state;
 
