@@ -106,7 +106,7 @@ def as_spelled_out(skills: Sequence[Skill]) -> list[Skill]:
 
 @cache
 def built_in() -> Synonyms:
-    """The built-in pairs, read once: 0.4 MB."""
+    """The built-in pairs, read once: 0.5 MB."""
     return read_synonyms(BUILT_IN.read_text(encoding="utf-8").splitlines())
 
 
