@@ -89,12 +89,6 @@ def test_f112_every_id_survives_a_client_whose_numbers_are_doubles(
         assert job["columns"]["views"] == job["job_id"]
 
 
-def test_f112_so_does_every_id_of_a_repeat(large: Service) -> None:
-    response = large.recommend(skills="python", rank_by="hybrid")
-    (job,) = as_javascript_reads_it(response.text)["recommendations"]
-    assert {job["job_id"], *job["repeats"]} == set(IDS.values())
-
-
 @pytest.mark.parametrize("given", [LARGE, str(LARGE), -LARGE, str(-LARGE), 7, "7"])
 def test_f112_an_id_is_accepted_as_a_number_and_as_a_string(
     large: Service, given: int | str

@@ -297,6 +297,14 @@ def test_similar_jobs_have_their_own_scores() -> None:
     }
 
 
+def test_f112_ids_of_repeats_survive_a_client_whose_numbers_are_doubles() -> None:
+    hit = Hit(1, "a", 0.5, match_score=0.25, relevance="weak", repeats=(2**53, 3, "b"))
+    response = recommend_response(result(hit), explained={1: hit})
+    (job,) = response.model_dump(mode="json")["recommendations"]
+    assert job["repeats"] == ["9007199254740992", 3, "b"]
+    assert job["relevance"] == "weak"
+
+
 def test_candidates_have_their_own_scores_and_reasons() -> None:
     response = candidates_response(
         result(Hit(1, "a", 0.75, WHY, match_score=0.75), Hit(2, None, None))
