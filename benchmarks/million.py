@@ -26,7 +26,7 @@ from benchmarks.million_parts import (
     traffic,
 )
 from benchmarks.million_report import page
-from benchmarks.recombined import migrate, million_server, recombined_table
+from benchmarks.recombined import NEAR_REPEATS, migrate, million_server, table
 from benchmarks.servers import ROOT
 
 RESULTS = ROOT / "benchmarks" / "million.json"
@@ -38,18 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     found = _read(args.results)
     with million_server(in_huge_pages=not args.small_pages) as server:
-        for rows in args.rows:
-            url = recombined_table(server, rows)
-            here = found.setdefault(str(rows), {})
+        for what in args.tables:
+            url = table(server, what)
+            here = found.setdefault(what, {})
             for name, part in PARTS.items():
                 if name in args.parts:
                     here |= {name: part(url, args)}
                     here.setdefault("load", {})[name] = os.getloadavg()[0]
                     args.results.write_text(json.dumps(found, indent=1) + "\n")
                     found = _read(args.results)
-                    here = found[str(rows)]
+                    here = found[what]
                     args.results.with_name("MILLION.md").write_text(page(found))
-                    print(rows, name, json.dumps(here[name]), flush=True)
+                    print(what, name, json.dumps(here[name]), flush=True)
     return 0
 
 
@@ -116,11 +116,11 @@ def _read(file: Path) -> dict[str, Any]:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--rows",
-        type=int,
+        "--tables",
         nargs="+",
-        default=[10_000, 100_000, 1_000_000],
-        metavar="JOBS",
+        default=["10000", "100000", NEAR_REPEATS, "1000000"],
+        metavar="TABLE",
+        help=f"how many recombined jobs, or {NEAR_REPEATS}",
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")

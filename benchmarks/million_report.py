@@ -3,26 +3,30 @@
 from collections.abc import Iterator
 from typing import Any
 
+from benchmarks.recombined import NEAR_REPEATS, REPEATS
+
 HEAD = """# A million jobs, ranked inside the database
 
 `make bench-million` wrote this page. The jobs: 51,433 real postings with MiniLM's
 embeddings of their texts; each further one takes the first half of the skills of one
 posting and the second half of another's, and the normalised sum of the two embeddings.
-2,000 real users with stored embeddings ask in turn for ten jobs each. Embedded
-PostgreSQL with pgvector, `shared_buffers` 4 GB; service, database and clients share the
-machine's two processors. The load is what `uptime` said after each part: beyond 2 other
-work took its share, and latencies are upper bounds.
+The near-repeats: of 3,000 real postings each is there 33 times, with noise, at a cosine
+of 0.96 and more. 2,000 real users with stored embeddings ask in turn for ten jobs each.
+Embedded PostgreSQL with pgvector, `shared_buffers` 4 GB; service, database and clients
+share the machine's two processors. The load is what `uptime` said after each part:
+beyond 2 other work took its share, and latencies are upper bounds.
 """
 
 
 def page(found: dict[str, Any]) -> str:
     """The whole page, in Markdown."""
-    return "\n".join([HEAD, *(line for rows in found for line in _table(rows, found))])
+    return "\n".join([HEAD, *(line for name in found for line in _table(name, found))])
 
 
-def _table(rows: str, found: dict[str, Any]) -> Iterator[str]:
-    here = found[rows]
-    yield f"## {int(rows):,} jobs"
+def _table(name: str, found: dict[str, Any]) -> Iterator[str]:
+    here = found[name]
+    jobs = "near-repeats" if name == NEAR_REPEATS else "jobs"
+    yield f"## {REPEATS if name == NEAR_REPEATS else int(name):,} {jobs}"
     yield ""
     yield "| what | measured | load |"
     yield "| --- | --- | --- |"

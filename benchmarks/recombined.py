@@ -4,6 +4,9 @@ The first rows are the real postings (REAL_DATA_DIR, or the sample) with MiniLM'
 embeddings of their texts. Each further row takes the first half of the skills of one
 posting and the second half of another's, and the normalised sum of the two embeddings:
 no two are equal, and they lie where the real ones do.
+
+NEAR_REPEATS is another table: few postings, each there some thirty times with a little
+noise, as boards have them that carry the same posting for many places.
 """
 
 import os
@@ -23,11 +26,16 @@ from app.encoder.lazy import LazyEncoder
 from app.storage.codec import DIMENSION
 from benchmarks.huge_pages import huge_pages
 from benchmarks.servers import MODEL_DIR, ROOT
-from benchmarks.tables import Rows, real_texts, recombined
+from benchmarks.tables import INSERT_ROWS, Rows, real_texts, recombined
 
 DATA = ROOT / ".data" / "million"
 USERS = 2_000
 ALL = 10**9
+NEAR_REPEATS = "near_repeats"
+ORIGINALS = 3_000
+REPEATS = 100_000
+# Of a repeat and its original, at least.
+LEAST_COSINE = 0.96
 ENCODED_AT_ONCE = 256
 
 # An index must fit into memory that Postgres manages, or each step through it copies
@@ -59,11 +67,12 @@ def million_server(*, in_huge_pages: bool = True) -> Iterator[Any]:
         yield server
 
 
-def recombined_table(server: Any, rows: int) -> str:
-    """The connection string of a database with `rows` jobs and 2,000 users, all with
-    embeddings, and no vectors yet.
+def table(server: Any, what: str) -> str:
+    """The connection string of a database with 2,000 users and as many recombined jobs
+    as `what` says, or with those of NEAR_REPEATS; all with embeddings, and no vectors.
     """
-    name = f"recombined_{rows}"
+    is_repeated = what == NEAR_REPEATS
+    name = what if is_repeated else f"recombined_{what}"
     url: str = server.get_uri(name)
     if _run(
         server.get_uri(), SQL("SELECT 1 FROM pg_database WHERE datname = %s"), name
@@ -73,9 +82,9 @@ def recombined_table(server: Any, rows: int) -> str:
     migrate(url)
     with closing(psycopg2.connect(url)) as connection, connection:
         cursor = connection.cursor()
-        _insert(cursor, "users", "user_id", _users())
-        for part in _jobs(rows):
-            _insert(cursor, "skill_job1", "job_id", part)
+        _insert_users(cursor, _users())
+        for part in _near_repeats() if is_repeated else _jobs(int(what)):
+            _insert_jobs(cursor, part)
     _run(url, SQL("VACUUM ANALYZE"))
     return url
 
@@ -102,6 +111,34 @@ def _jobs(rows: int) -> Iterator[Rows]:
         embeddings,
         lambda a, b: f"{halves[a][0]}, {halves[b][1]}",
     )
+
+
+def _near_repeats() -> Iterator[Rows]:
+    """In random order, as postings come in."""
+    random = np.random.default_rng(20_26)
+    texts = real_texts("jobs", ALL)
+    embeddings = unit(embeddings_of("jobs", texts))
+    originals = random.choice(len(texts), min(ORIGINALS, len(texts)), replace=False)
+    which = random.permutation(np.resize(originals, REPEATS))
+    for start in range(0, REPEATS, INSERT_ROWS):
+        part = which[start : start + INSERT_ROWS]
+        ids = list(range(start + 1, start + 1 + len(part)))
+        cosine = random.uniform(LEAST_COSINE, 1, (len(part), 1))
+        noisy = _at_cosine(embeddings[part], cosine, random)
+        yield ids, [texts[n] for n in part], noisy
+
+
+def _at_cosine(
+    rows: NDArray[np.float32], cosine: NDArray[np.float64], random: np.random.Generator
+) -> NDArray[np.float32]:
+    """(n, 384), unit length, each in a random direction at `cosine`, (n, 1), of its row
+    of unit length.
+    """
+    noise = random.standard_normal(rows.shape)
+    noise -= np.einsum("ij,ij->i", noise, rows)[:, None] * rows
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    noisy = cosine * rows + np.sqrt(1 - cosine**2) * noise
+    return noisy.astype(np.float32)
 
 
 def _halves(text: str) -> tuple[str, str]:
@@ -138,14 +175,29 @@ def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return found
 
 
-def _insert(cursor: Any, table: str, key: str, rows: Rows) -> None:
+def _insert_users(cursor: Any, rows: Rows) -> None:
+    """Their embeddings are in our state of them, which a trigger makes."""
     ids, texts, embeddings = rows
     cursor.execute(
-        SQL(
-            "INSERT INTO {} ({}, skills, embedding, embedding_version)"
-            " SELECT *, 'all-MiniLM-L6-v2'"
-            " FROM unnest(%s::bigint[], %s::text[], %s::bytea[])"
-        ).format(Identifier(table), Identifier(key)),
+        "INSERT INTO users (user_id, skills)"
+        " SELECT * FROM unnest(%s::bigint[], %s::text[])",
+        (ids, list(texts)),
+    )
+    cursor.execute(
+        "UPDATE recommender.user_state AS s"
+        " SET embedding = new.embedding, embedding_version = 'all-MiniLM-L6-v2'"
+        " FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, embedding)"
+        " WHERE s.user_id = new.id",
+        (ids, [row.tobytes() for row in embeddings]),
+    )
+
+
+def _insert_jobs(cursor: Any, rows: Rows) -> None:
+    ids, texts, embeddings = rows
+    cursor.execute(
+        "INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
+        " SELECT *, 'all-MiniLM-L6-v2'"
+        " FROM unnest(%s::bigint[], %s::text[], %s::bytea[])",
         (ids, list(texts), [row.tobytes() for row in embeddings]),
     )
 
