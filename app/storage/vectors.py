@@ -53,6 +53,8 @@ class NearestQuery:
     margin: float
     excluded: Sequence[Id] = ()
     at_most: float | None = None
+    # Each text is there so many times: as many times the candidates are needed.
+    repeats: int = 1
 
     @property
     def conditions(self) -> tuple[bool, bool]:
@@ -258,7 +260,8 @@ def _through_index(
     hnsw: HnswParams, near: NearestQuery, *, is_filtered: bool
 ) -> Composable:
     has_conditions = is_filtered or any(near.conditions)
-    candidates = hnsw.candidates(near.size, in_steps=has_conditions)
+    usual = hnsw.candidates(near.size, in_steps=has_conditions)
+    candidates = min(near.repeats * usual, MOST_CANDIDATES)
     # To go on where it stopped, a search keeps every row that it looked at: a fifth
     # of its time. Where no condition takes rows away, twice as many candidates as are
     # wanted do, rows among them that were deleted since.

@@ -1,6 +1,8 @@
 """The queries of a batch, searched through an index of vectors step by step."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +24,13 @@ from app.storage.vectors import NearestQuery, VectorQuery, read_spares, stream_n
 CANDIDATES_BUFFER_BYTES = 64 * 1024
 # Scores are published with six digits.
 HALF_A_DIGIT = 0.5e-6
+# Cosines above which one text repeats the other, and above which they are equal.
+REPEATED, EQUAL = 0.91, 0.99999
+# A search is widened where each text came so many times: one in twenty of a million
+# recombined postings, and nearly all where each posting is there thirty times.
+TIMES = 3
+# Fewer rows do not show whether they repeat one another.
+LEAST_WANTED = 10
 
 
 class IndexSearch:
@@ -44,6 +53,8 @@ class IndexSearch:
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
         self._vectors = request.vectors
         self._ranked: dict[int, Sequence[Scored]] = {}
+        # Of the open queries whose rows repeat one another: how many times.
+        self._repeats: dict[int, int] = {}
         self.volume = Volume(rows=0, bytes=0)
         # Rows without a vector, all of which were compared, that point nowhere.
         self.unusable = 0
@@ -60,7 +71,21 @@ class IndexSearch:
 
     def go(self, step: SearchStep) -> None:
         """Let the open queries try this step."""
-        asked = {n: self._nearest(n, step) for n in self.open}
+        self._ask({n: self._nearest(n, step) for n in self.open}, step)
+
+    def widen(self, step: SearchStep) -> None:
+        """Try it again where the rows that came repeat one another.
+
+        An index keeps rows in mind, not texts: where each text is there thirty times,
+        80 rows are three texts, and it stops before it has met the right one.
+        """
+        asked = {
+            n: replace(self._nearest(n, step), repeats=times)
+            for n, times in self._repeats.items()
+        }
+        self._ask(asked, step)
+
+    def _ask(self, asked: Mapping[int, NearestQuery], step: SearchStep) -> None:
         # What an index finds depends on how it is asked: not on what others ask of it.
         for group in _alike(asked):
             self._search(group, step)
@@ -72,7 +97,11 @@ class IndexSearch:
             [query.top_k for query in queries],
             bounds=[Bounds.of(q.constraints, self._rows.job_id) for q in queries],
         )
-        found = _Candidates(step, top, queries)
+        near = next(iter(asked.values()))
+        is_narrow = step.is_narrow(near.size) and near.repeats == 1
+        found = _Candidates(
+            top, queries, is_exact=step.hnsw is None, is_narrow=is_narrow
+        )
         bytes_read = scan(
             partial(
                 stream_nearest,
@@ -89,7 +118,10 @@ class IndexSearch:
         self.volume += Volume(found.rows, bytes_read)
         self.unusable = top.unusable
         for place, n in enumerate(asked):
-            if found.settle(place):
+            times = found.repeats(place)
+            if times > 1:
+                self._repeats[n] = times
+            elif found.settles(place):
                 self._ranked[n] = top.result(place)
 
     def _nearest(self, number: int, step: SearchStep) -> NearestQuery:
@@ -98,7 +130,9 @@ class IndexSearch:
         excluded = [column.parse(id_) for id_ in constraints.exclude]
         last = constraints.after
         # Rows that tie with the last one of the page before may come again.
-        wanted = query.top_k + (step.oversampling // 2 if last else 0)
+        wanted = max(query.top_k, LEAST_WANTED) + (
+            step.oversampling // 2 if last else 0
+        )
         return NearestQuery(
             self._units[number],
             wanted=wanted,
@@ -113,9 +147,15 @@ class _Candidates:
     """What one statement finds for its queries."""
 
     def __init__(
-        self, step: SearchStep, top: CosineTopK, queries: Sequence[Query]
+        self,
+        top: CosineTopK,
+        queries: Sequence[Query],
+        *,
+        is_exact: bool,
+        is_narrow: bool,
     ) -> None:
-        self._is_exact = step.hnsw is None
+        self._is_exact = is_exact
+        self._is_narrow = is_narrow
         self._top = top
         self._queries = queries
         self.rows = 0
@@ -124,6 +164,8 @@ class _Candidates:
         self._is_full = np.zeros(len(queries), bool)
         self._is_last = np.zeros(len(queries), bool)
         self._lowest = np.full(len(queries), np.inf)
+        # Of a narrow step, which finds few: what came for each query.
+        self._embeddings: list[list[NDArray[np.float32]]] = [[] for _ in queries]
 
     def take(self, chunk: EmbeddingChunk) -> None:
         """Candidates of some queries, and rows without a vector, which are nobody's."""
@@ -134,10 +176,18 @@ class _Candidates:
             self._top.update(_part(chunk, ~is_chosen))
         question, chosen = spares.question[is_chosen], _part(chunk, is_chosen)
         np.minimum.at(self._lowest, question, self._top.consider(question, chosen))
+        if self._is_narrow:
+            for n, embedding in zip(question.tolist(), chosen.embeddings, strict=True):
+                self._embeddings[n].append(embedding)
         self._is_full[question] = spares.is_full[is_chosen]
         self._is_last[question] = spares.is_last[is_chosen]
 
-    def settle(self, place: int) -> bool:
+    def repeats(self, place: int) -> int:
+        """How many times as many rows as texts came, where a wider search may help."""
+        rows = self._embeddings[place]
+        return _repeats(np.array(rows)) if len(rows) >= TIMES else 1
+
+    def settles(self, place: int) -> bool:
         """Whether no row beyond these can be among the best, as far as an index tells.
 
         Where hundreds of equal texts tie, an index gives some of them; comparing all
@@ -160,6 +210,19 @@ class _Candidates:
         return least is None or self._lowest[place] > least - HALF_A_DIGIT
 
 
+def _repeats(embeddings: NDArray[np.float32]) -> int:
+    """How many times each text is among these rows, (n, 384), as a power of two: few
+    statements search for many queries. 1 below TIMES; equal rows count once, as a node
+    of the graph holds them all.
+    """
+    units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    cosines = units @ units.T
+    first = ~np.tril(cosines > EQUAL, -1).any(axis=1)
+    alike = (cosines[first][:, first] > REPEATED).sum(axis=1)
+    times = len(alike) / (1 / alike).sum()
+    return 1 if times < TIMES else 2 ** math.ceil(math.log2(times))
+
+
 def _part(chunk: EmbeddingChunk, rows: NDArray[np.bool_]) -> EmbeddingChunk:
     return EmbeddingChunk(chunk.ids[rows], chunk.embeddings[rows])
 
@@ -168,5 +231,5 @@ def _alike(asked: Mapping[int, NearestQuery]) -> Iterable[Mapping[int, NearestQu
     """Queries in groups of one size and the same conditions."""
     groups: dict[object, dict[int, NearestQuery]] = {}
     for n, near in asked.items():
-        groups.setdefault((near.size, near.conditions), {})[n] = near
+        groups.setdefault((near.size, near.repeats, near.conditions), {})[n] = near
     return groups.values()

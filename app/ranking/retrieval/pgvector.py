@@ -53,6 +53,7 @@ class PgvectorSearch:
         few = min(FEW_MATCHES, self._exact_below) if key.filters else self._exact_below
         if count > few and not key.exact:
             search.go(NEAR)
+            search.widen(NEAR)
         step = EXACT
         while search.open:
             search.go(step)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from app.storage.vectors import HnswParams
+from app.storage.vectors import MOST_CANDIDATES, HnswParams
 
 # By how much a similarity of two vectors in half precision is off. At most: each
 # factor by 2**-11 of itself, twice, and float32 sums on top. Usually: eight standard
@@ -18,6 +18,12 @@ class SearchStep:
     oversampling: int
     margin: float
     hnsw: HnswParams | None = None
+
+    def is_narrow(self, size: int) -> bool:
+        """Whether an index could keep more in mind to find `size` rows."""
+        if self.hnsw is None:
+            return False
+        return self.hnsw.candidates(size, in_steps=False) < MOST_CANDIDATES
 
     def wider(self) -> "SearchStep":
         """For queries that have more equals than its candidates."""

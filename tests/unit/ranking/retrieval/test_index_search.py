@@ -21,7 +21,7 @@ from app.query.query import Query
 from app.query.result import AbandonedError
 from app.ranking.retrieval import index_search
 from app.ranking.retrieval.base import SearchRequest
-from app.ranking.retrieval.index_search import IndexSearch
+from app.ranking.retrieval.index_search import LEAST_WANTED, IndexSearch
 from app.ranking.retrieval.search_params import EXACT, NEAR
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.transaction import Sink, Transaction
@@ -141,8 +141,8 @@ def test_one_step_ranks_what_an_index_finds(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_too_few_candidates_need_another_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NEAR wants 20 rows beyond the 3: with one less others may have been missed."""
-    for sees, is_open in ((22, True), (23, False)):
+    """NEAR wants ten at least, and 20 beyond: with one less some may be missed."""
+    for sees, is_open in ((29, True), (30, False)):
         search = searched(Index(ladder(90), sees=sees), monkeypatch, query(3))
         search.go(NEAR)
         assert (search.open == [0]) == is_open
@@ -183,6 +183,50 @@ def test_the_exact_step_is_wider_for_those_who_tie_beyond_its_candidates(
     assert ids(search.ranked[0]) == [499, 498, 497]
     # The query that was settled is not asked again.
     assert [len(asked) for asked in index.asked] == [1, 1, 1]
+
+
+# --- repeats -----------------------------------------------------------------
+
+
+def repeated(texts: int, copies: int) -> NDArray[np.float32]:
+    """(texts * copies, 384), best text first; copies have a cosine of 0.96."""
+    rows = []
+    for text in range(texts):
+        for copy in range(copies):
+            row = np.zeros(384)
+            row[0] = 0.9 - text / 100 - copy / 1e4
+            row[1 + text] = np.sqrt(0.96 - row[0] ** 2)
+            row[41 + text * copies + copy] = 0.2
+            rows.append(row)
+    return np.array(rows, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("texts", "copies", "repeats"),
+    [(1, 40, 16), (8, 5, 8), (10, 4, 4), (20, 2, None), (40, 1, None)],
+)
+def test_a_search_is_widened_where_the_rows_repeat_one_another(
+    monkeypatch: pytest.MonkeyPatch, texts: int, copies: int, repeats: int | None
+) -> None:
+    index = Index(repeated(texts, copies))
+    search = searched(index, monkeypatch, query(10))
+    search.go(NEAR)
+    assert (search.open == [0]) == (repeats is not None)
+    search.widen(NEAR)
+    assert search.open == []
+    assert ids(search.ranked[0]) == list(range(10))
+    assert [near.repeats for asked in index.asked for near in asked] == [
+        times for times in (1, repeats) if times
+    ]
+
+
+def test_equal_rows_are_one_in_an_index_and_repeat_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = np.concatenate([ladder(1).repeat(20, axis=0), ladder(30)[1:]])
+    search = searched(Index(rows), monkeypatch, query(10))
+    search.go(NEAR)
+    assert search.open == []
 
 
 # --- pages -------------------------------------------------------------------
@@ -296,8 +340,8 @@ def test_the_index_is_asked_for_a_direction_and_no_better_than_the_page_before(
         assert np.linalg.norm(near.query) == pytest.approx(1, abs=1e-12)
         assert near.size == near.wanted + NEAR.oversampling
         assert near.margin == NEAR.margin
-    assert asked[0].wanted == 3
-    assert asked[1].wanted > 3
+    assert asked[0].wanted == LEAST_WANTED
+    assert asked[1].wanted > LEAST_WANTED
 
 
 def test_the_rows_of_all_chunks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
