@@ -1,5 +1,7 @@
 """The retrieval backends; each must pass every test in this folder."""
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
@@ -30,14 +32,14 @@ class KeptReplica(ReplicaSearch):
     def __init__(self) -> None:
         self.views = ViewStore()
         super().__init__(self.views, version=VERSION, scan_chunk_rows=7)
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = Path(tempfile.mkdtemp(prefix="replica-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         KeptReplica.last = self
 
     @staticmethod
     def settle(database: Database) -> None:
         replica = KeptReplica.last
-        folder = Path(replica.folder.name)
-        keeper = ReplicaKeeper(database, replica.views, folder, version=VERSION)
+        keeper = ReplicaKeeper(database, replica.views, replica.folder, version=VERSION)
         with closing(keeper):
             keeper.run_once()
 

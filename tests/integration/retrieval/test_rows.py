@@ -21,7 +21,7 @@ from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
 from tests.support.queries import job_query, profile_query, results
 from tests.support.ranking import rank, ranking_over
-from tests.support.rows import add_job, add_pending_jobs, add_user
+from tests.support.rows import add_job, add_pending_jobs, add_user, admit
 
 ASKED = around(6, seed=1)
 QUERIES = [profile_query(10)] * 6
@@ -197,6 +197,8 @@ def test_items_like_an_item_and_users_for_an_item(empty: Exercise) -> None:
         add_job(url, number, f"skill {number % 20}")
     for number in range(30):
         add_user(url, number, f"skill {number}")
+    admit(url)
+    for number in range(30):
         run(
             url,
             "UPDATE recommender.user_state SET embedding = %s, embedding_version ="
