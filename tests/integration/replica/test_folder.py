@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from psycopg2.sql import SQL, Identifier
 
+from app.deadline import Deadline
 from app.ranking.retrieval.replica import filling as filling_module
+from app.ranking.retrieval.replica.keeper import AFTER_ERROR_S, IDLE_S
 from tests.integration.replica.conftest import JOBS
 from tests.integration.replica.replicas import Exercise, add_jobs, around
 from tests.support.postgres import Server, run
@@ -212,6 +214,27 @@ def test_a_folder_that_cannot_be_used_is_named_once_in_the_log(
     folder.unlink()
     empty.replica.keeper._try_once()
     assert empty.check() is not None
+
+
+def test_requests_do_not_wake_the_keeper_of_a_table_that_cannot_be_followed(
+    filled: Exercise,
+) -> None:
+    """It would look again and again, in vain."""
+    keeper = filled.replica.keeper
+    assert keeper._try_once() == IDLE_S
+    run(filled.url, "CREATE TABLE more () INHERITS (skill_job1)")
+    assert filled.check() is None
+    for _ in range(2):
+        assert keeper._try_once() == AFTER_ERROR_S
+        assert filled.check() is None
+    deadline = Deadline.after(0.05)
+    keeper._wait(deadline, can_wake=False)
+    assert deadline.remaining_s() == 0
+    # A replica that is there is brought up to date at once.
+    filled.replica.views.wake_keeper()
+    deadline = Deadline.after(3600)
+    keeper._wait(deadline, can_wake=True)
+    assert deadline.remaining_s() > 0
 
 
 def test_the_thread_fills_and_follows(empty: Exercise) -> None:

@@ -36,7 +36,8 @@ IDLE_S = 600.0
 GATHERED_S = 0.2
 # How often it looks whether another process has committed, or wants something.
 LOOKED_AT_FILES_S = 1.0
-# After an error: the disk is full, the database away, a migration missing.
+# After an error, or while there is nothing to search in: the table cannot be followed,
+# the disk is full, the database away, a migration missing.
 AFTER_ERROR_S = 15.0
 LOOK_TIMEOUT_S = 30.0
 
@@ -99,7 +100,6 @@ class ReplicaKeeper:
             self._give_up(f"The replica is made anew: {error}.")
             if is_writer:
                 self._files.remove_others(None)
-            self._views.wake_keeper()
 
     def _pass(
         self,
@@ -176,11 +176,13 @@ class ReplicaKeeper:
             self._wait(Deadline.after(wait_s), can_wake=wait_s == IDLE_S)
 
     def _wait(self, deadline: Deadline, *, can_wake: bool) -> None:
-        """Until the next pass: at once where a request or another process needs it."""
+        """Until the next pass: at once where another process has done something, or,
+        while there is a replica to keep, where a request needs it.
+        """
         stamps = self._stamps()
         while not self._stop.is_set() and deadline.remaining_s() > 0:
             is_woken = self._views.wait(min(LOOKED_AT_FILES_S, deadline.remaining_s()))
-            if can_wake and (is_woken or self._stamps() != stamps):
+            if (can_wake and is_woken) or self._stamps() != stamps:
                 self._stop.wait(GATHERED_S)
                 return
 
@@ -208,5 +210,6 @@ class ReplicaKeeper:
             log.exception("The replica failed.")
             self._views.withdraw()
         else:
-            return IDLE_S
+            # Without a replica each request would wake the keeper, in vain.
+            return IDLE_S if self._views.latest() else AFTER_ERROR_S
         return AFTER_ERROR_S
