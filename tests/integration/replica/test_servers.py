@@ -1,12 +1,14 @@
 """A server that was stopped, killed or promoted is noticed, or known to be the same."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import make_dsn
 
 from app.commands.migrate import migrate
+from app.errors import SchemaError
 from tests.integration.replica.replicas import Exercise, add_jobs, around
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.postgres import Server, run
@@ -100,3 +102,23 @@ def test_a_stand_by_is_left_to_the_full_scan_until_it_is_promoted(
         exercise.pass_once()
         assert exercise.check() is not None
     assert generation(tmp_path) != before
+
+
+def test_the_role_that_only_reads_is_enough(filled: Exercise, tmp_path: Path) -> None:
+    """And row-level security that hides rows from it is an error, not an answer."""
+    name = "replica_reader"
+    run(filled.url, f"CREATE ROLE {name} LOGIN BYPASSRLS IN ROLE job_recommender")
+    try:
+        run(filled.url, "ALTER TABLE skill_job1 ENABLE ROW LEVEL SECURITY")
+        url = make_dsn(filled.url, user=name)
+        with started(url, tmp_path / "reader") as exercise:
+            exercise.pass_once()
+            assert exercise.check() is not None
+            run(filled.url, EDIT, (OTHER, 1))
+            assert exercise.check() is not None
+            run(filled.url, f"ALTER ROLE {name} NOBYPASSRLS")
+            hidden = Exercise(url, tmp_path / "hidden")
+            with closing(hidden), pytest.raises(SchemaError, match="row-level"):
+                hidden.pass_once()
+    finally:
+        run(filled.url, f"DROP ROLE {name}")
