@@ -30,11 +30,7 @@ def without_label(item: str) -> str:
 def is_label(text: str) -> bool:
     """Whether a text consists of words of labels only."""
     words = [] if BEGUN.search(text) else LABEL_WORD.findall(text.casefold())
-    return (
-        len(words) > 0
-        and not LABELS.isdisjoint(words)
-        and BESIDE_LABELS.issuperset(words)
-    )
+    return not LABELS.isdisjoint(words) and BESIDE_LABELS.issuperset(words)
 
 
 def is_heading(text: str) -> bool:
