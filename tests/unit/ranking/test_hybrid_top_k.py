@@ -93,6 +93,9 @@ def test_a_given_state_ranks_as_the_page_before_did() -> None:
     other = HybridState.of(state, query_of(ASKED[0]))
     moved = HybridState(other.weights, other.shares, 1.0, other.mean * 2).values
     assert pairs(ranked(ASKED[:1], states=[moved]).result(0)) != pairs(first.result(0))
+    uneven = np.array([1.0] + [0.0] * (len(other.weights) - 1))
+    one = HybridState(uneven, other.shares, other.open_share, other.mean).values
+    assert pairs(ranked(ASKED[:1], states=[one]).result(0)) != pairs(first.result(0))
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,10 @@ def test_a_stream_that_ends_inside_a_record_is_not_finished() -> None:
 def test_a_header_extension_is_skipped() -> None:
     header = SIGNATURE + struct.pack(">II", 0, 3) + b"abc"
     stream = header + record(struct.pack(">q", 5), vectors(1)[0]) + END_OF_DATA
-    assert [batch.ids.tolist() for batch in read("integer", stream, [])[0]] == [[5]]
+    for cut in range(len(header) + 1):
+        batches, finished = read("integer", stream, [cut])
+        assert finished
+        assert [batch.ids.tolist() for batch in batches] == [[5]]
 
 
 def test_a_stream_in_another_format_is_refused() -> None:

@@ -106,3 +106,17 @@ def test_a_record_with_another_number_of_fields_is_refused(kind: Kind) -> None:
         ValueError, match=r"^a COPY record has an unexpected number of fields$"
     ):
         read(kind, HEADER + wrong + good + END_OF_DATA, [])
+
+
+def test_large_integers_keep_their_last_digit_in_the_processors_byte_order() -> None:
+    batches: list[SkillIdChunk] = []
+    # The second list looks like the head of a record, which takes the other way.
+    for listed in ([7], [FIRST_WORD, SPARE_WORD, FIRST_WORD]):
+        reader = skill_reader("integer", batches.append)
+        large = struct.pack(">q", 2**53 + 1)
+        reader.write(HEADER + record(large, listed) + END_OF_DATA)
+    assert len(batches) == 2
+    for batch in batches:
+        assert batch.ids.tolist() == [2**53 + 1]
+        assert batch.ids.dtype == np.dtype(np.int64)
+        assert batch.skill_ids.dtype == np.dtype(np.int32)
