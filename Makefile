@@ -21,7 +21,7 @@ test: $(VENV)/dev model ## Run all tests; installs missing tools if possible
 test-unit: $(VENV)/dev model ## Run the tests without a database or a service
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-mutants: $(VENV)/mutants model ## Run mutation tests, which takes hours (ARGS='app.query.cursor*': minutes)
+mutants: $(VENV)/mutants model ## Run mutation tests, see docs/mutants.md (ARGS='app.query.cursor*': minutes)
 	$(BIN)/python -m mutmut run $(ARGS)
 	$(BIN)/python -m mutmut results
 

@@ -107,3 +107,8 @@ def test_the_same_job_scores_the_same_beside_others() -> None:
     for n in (0, 7, 299):
         alone = word_scores(counts[n : n + 1], shares, lengths[n : n + 1])
         assert alone[0] == together[n]
+
+
+def test_words_count_alike_where_no_jobs_were_counted() -> None:
+    assert word_shares(np.zeros(4), jobs=0).tolist() == [0.25] * 4
+    assert word_shares(np.zeros(0), jobs=0).tolist() == []
