@@ -149,6 +149,11 @@ class Settings(ScriptSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
+    def page_rank_by(self) -> str:
+        """The ranking that the page starts with: people type there."""
+        return self.rank_by if "rank_by" in self.model_fields_set else "hybrid"
+
+    @property
     def keys(self) -> Sequence[str]:
         """The API keys. Without any the service is open."""
         return _items(self.api_keys.get_secret_value())

@@ -119,7 +119,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     app.include_router(
         build_columns_router(
             SingleFlight(services.columns, timeout_s=probe_timeout_s(settings)),
-            rank_by=settings.rank_by,
+            rank_by=settings.page_rank_by,
             needs_key=needs_key,
         )
     )

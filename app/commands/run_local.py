@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         variables = read_environment()
         _check_port(variables)
         with _database(data, variables.get("DATABASE_URL")) as (url, is_embedded):
-            environment = {**variables, "DATABASE_URL": url}
+            environment = {"RANK_BY": "hybrid", **variables, "DATABASE_URL": url}
             if is_embedded:
                 environment.setdefault("JOB_COLUMNS", SAMPLE_COLUMNS)
             marker = data / "sample" if is_embedded else None

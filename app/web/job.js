@@ -17,15 +17,18 @@ export function jobCard(job, { rankBy, columns }) {
     el("div", { class: "job-head" }, el("div", {}, heading, facts(job, columns)), score(job, rankBy)),
     reasons(job),
     jobText(job),
+    repeats(job),
     similarPanel(job, columns),
   );
 }
 
 function score(job, rankBy) {
-  if (rankBy === "skills") {
+  if (rankBy !== "similarity") {
+    const label = rankBy === "skills" ? "Skills matched" : "Match";
     return job.match_score == null
       ? el("p", { class: "score" }, "not yet compared")
-      : bar("Skills matched", job.match_score, percent(job.match_score), [
+      : bar(label, job.match_score, percent(job.match_score), [
+          job.relevance && `${job.relevance} match`,
           job.coverage != null && `covers ${percent(job.coverage)} of the job’s skills`,
           job.similarity_score != null && `text similarity ${rounded(job.similarity_score)}`,
         ]);
@@ -88,6 +91,13 @@ function tag(kind, sign, label, skill, pair = null) {
     differs && el("span", { class: "found" }, unseen(", in the job: "), bdi(pair.job_skill)),
     differs && el("span", { class: "number" }, unseen(", similarity "), rounded(pair.similarity)),
   );
+}
+
+/** The ids of jobs with almost the same skills. */
+function repeats(job) {
+  return job.repeats?.length
+    ? el("p", { class: "hint" }, "Almost the same: ", bdi(job.repeats.join(", ")))
+    : null;
 }
 
 function jobText(job) {

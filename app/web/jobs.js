@@ -19,6 +19,8 @@ const results = () => byId("results-title");
 
 export class JobsView {
   #list = byId("list");
+  #weaker = byId("weaker"); // folds the weak matches
+  #weakerList = byId("weaker-list");
   #more = byId("more");
   #filters = createFilters({ onChange: (isTyping) => this.#changed(isTyping) });
   #form = new SearchForm({ onChange: (isTyping) => this.#changed(isTyping) });
@@ -89,14 +91,14 @@ export class JobsView {
     const { body, cursor } = this.#shown;
     this.#cancel();
     await this.#ask({ ...body, cursor }, this.#moreNotice, (answer) => {
-      const added = answer.recommendations.map((job) => this.#card(job));
       const stays = [this.#more, results(), document.body].includes(document.activeElement);
       this.#shown.jobs.push(...answer.recommendations);
-      this.#list.append(...added);
+      const added = this.#append(answer.recommendations);
       if (stays) {
+        this.#weaker.open ||= this.#weaker.contains(added[0]);
         added[0]?.querySelector("h3").focus(); // the visitor has not moved the focus
       }
-      announce(`${plural(added.length, "more job")}, ${this.#list.children.length} in all.`);
+      announce(`${plural(added.length, "more job")}, ${this.#shown.jobs.length} in all.`);
     });
   }
 
@@ -152,6 +154,7 @@ export class JobsView {
   #working(isWorking) {
     byId("working").hidden = !isWorking;
     this.#list.classList.toggle("waiting", isWorking);
+    this.#weaker.classList.toggle("waiting", isWorking);
     if (isWorking && !this.#shown) {
       keepFocus(() => (byId("start").hidden = true), results);
       byId("summary").textContent = "Looking for jobs …";
@@ -159,20 +162,33 @@ export class JobsView {
   }
 
   #draw() {
-    keepFocus(
-      () => this.#list.replaceChildren(...this.#shown.jobs.map((job) => this.#card(job))),
-      results,
-    );
+    keepFocus(() => {
+      this.#list.replaceChildren();
+      this.#weakerList.replaceChildren();
+      this.#append(this.#shown.jobs);
+      this.#weaker.open = !this.#list.children.length;
+    }, results);
   }
 
-  #card(job) {
-    return jobCard(job, { rankBy: this.#shown.body.rank_by, columns: this.#columns ?? [] });
+  /** Add cards, weak matches to the folded list; returns the cards. */
+  #append(jobs) {
+    const choice = { rankBy: this.#shown.body.rank_by, columns: this.#columns ?? [] };
+    const cards = jobs.map((job) => {
+      const card = jobCard(job, choice);
+      (job.relevance === "weak" ? this.#weakerList : this.#list).append(card);
+      return card;
+    });
+    this.#weaker.hidden = !this.#weakerList.children.length;
+    byId("weaker-count").textContent = this.#weakerList.children.length;
+    return cards;
   }
 
   #clear() {
     this.#shown = null;
     keepFocus(() => {
       this.#list.replaceChildren();
+      this.#weakerList.replaceChildren();
+      this.#weaker.hidden = true;
       byId("start").hidden = true;
       this.#more.hidden = true;
     }, results);

@@ -65,7 +65,7 @@ def test_the_columns_are_listed_with_their_types(offering: Service) -> None:
             {"name": "posted", "type": "date"},
             {"name": "seen", "type": "timestamp"},
         ],
-        "rank_by": "similarity",
+        "rank_by": "hybrid",
     }
 
 
@@ -320,7 +320,7 @@ def test_without_job_columns_nothing_is_shown_or_filtered(
     assert shared_service.client.get("/api/columns").json() == {
         "success": True,
         "columns": [],
-        "rank_by": "similarity",
+        "rank_by": "hybrid",
     }
     response = shared_service.recommend(skills="a", filters={"location": "Berlin"})
     assert response.status_code == 422

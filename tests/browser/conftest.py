@@ -44,12 +44,28 @@ def site(sample_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         folder / "log",
         JOB_COLUMNS="title,company,location,salary,remote,posted,rating",
         SKILL_CACHE_DIR=str(folder / "skills"),
+        RANK_BY="similarity",
     ) as service:
         yield address(service)
 
 
 def address(service: Service) -> str:
     return f"http://127.0.0.1:{service.port}/"
+
+
+@pytest.fixture(scope="package")
+def typed_site(
+    sample_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a service without RANK_BY."""
+    folder = tmp_path_factory.mktemp("typed")
+    with running_service(
+        sample_url,
+        folder / "log",
+        JOB_COLUMNS="title,company,location",
+        SKILL_CACHE_DIR=str(folder / "skills"),
+    ) as service:
+        yield address(service)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from psycopg2.extensions import parse_dsn
 
@@ -62,14 +61,6 @@ def add_hostile_jobs(url: str) -> None:
 def embed(url: str) -> None:
     status, _, errors = finish(url)
     assert status == 0, errors
-
-
-def settings(folder: Path) -> dict[str, str]:
-    """The settings of a service over the sample."""
-    return {
-        "JOB_COLUMNS": "title,company,location",
-        "SKILL_CACHE_DIR": str(folder / "skills"),
-    }
 
 
 def database_name(url: str) -> str:

@@ -1,4 +1,4 @@
-"""`GET /api/columns`: the columns of the jobs, and the default ranking."""
+"""`GET /api/columns`: the columns of the jobs, and the page's ranking."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,11 @@ ANSWER: Schema = {
                 },
             },
         },
-        "rank_by": {"enum": list(RANKINGS)},
+        "rank_by": {
+            "enum": list(RANKINGS),
+            "description": "The ranking for typed queries, with which the page starts:"
+            " RANK_BY, or hybrid if that is not set.",
+        },
     },
 }
 
