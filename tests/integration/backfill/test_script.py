@@ -77,7 +77,7 @@ def test_skill_ids_are_filled_for_the_table_that_is_named_and_unused_skills_go(
     add_user(database_url, 1, "law")
     assert finish(database_url, "--what=jobs")[0] == 0
     assert skills_of(database_url) == [["python", "sql"], ["cooking"]]
-    assert skills_of(database_url, "user_state", "user_id") == [None]
+    assert skills_of(database_url, "user_state", "user_id") == []
     assert finish(database_url, "--what=users")[0] == 0
     assert skills_of(database_url, "user_state", "user_id") == [["law"]]
     run(database_url, "UPDATE skill_job1 SET skills = 'sql' WHERE job_id = 1")
