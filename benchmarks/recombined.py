@@ -176,7 +176,7 @@ def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _insert_users(cursor: Any, rows: Rows) -> None:
-    """Their embeddings are in our state of them, which a trigger makes."""
+    """Their embeddings are in our state of them, which a backfill admits."""
     ids, texts, embeddings = rows
     cursor.execute(
         "INSERT INTO users (user_id, skills)"
@@ -184,11 +184,11 @@ def _insert_users(cursor: Any, rows: Rows) -> None:
         (ids, list(texts)),
     )
     cursor.execute(
-        "UPDATE recommender.user_state AS s"
+        "SELECT recommender.admit('users', %s); UPDATE recommender.user_state AS s"
         " SET embedding = new.embedding, embedding_version = 'all-MiniLM-L6-v2'"
         " FROM unnest(%s::bigint[], %s::bytea[]) AS new (id, embedding)"
         " WHERE s.user_id = new.id",
-        (ids, [row.tobytes() for row in embeddings]),
+        (len(ids), ids, [row.tobytes() for row in embeddings]),
     )
 
 
