@@ -168,6 +168,11 @@ BEGIN
         CONTINUE WHEN EXISTS (
             SELECT FROM pg_trigger WHERE tgrelid = part.relation AND tgname = part.name
                 AND tgenabled = 'A'
+        ) AND NOT EXISTS (
+            -- As pg_restore --disable-triggers leaves a partition's.
+            SELECT FROM pg_partition_tree(part.relation) AS p
+            JOIN pg_trigger AS t ON t.tgrelid = p.relid AND t.tgname = part.name
+            WHERE t.tgenabled <> 'A'
         );
         EXECUTE format(
             'CREATE OR REPLACE TRIGGER %I AFTER %s ON %s FOR EACH %s'

@@ -144,7 +144,8 @@ def test_f92_a_dump_is_restored_whole_with_its_triggers(
             " WHERE NOT tgisinternal ORDER BY 1, 2"
         )
         assert run(target, query) == run(url, query)
-        assert skills_of(target) == [["sql", "go"], None]
+        assert skills_of(target) == [["sql", "go"]]
+        assert run(target, "SELECT id FROM recommender.new_job") == [("2",)]
         assert list(migrate(target)) == []
         made(target)
         assert skills_of(target) == [["sql", "go"], ["waits"]]
