@@ -130,7 +130,7 @@ def test_the_script_stores_them_as_well_and_says_how_many(vector_url: str) -> No
     add_pending_jobs(vector_url, ["python", "sql", None])
     status, out, err = finish(vector_url)
     assert (status, err) == (0, "")
-    assert "\n2 vectors made from stored embeddings (" in out
+    assert "\n2 vectors copied from stored embeddings (" in out
     assert_stored_beside_embeddings(vector_url, 2)
 
 
