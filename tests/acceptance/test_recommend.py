@@ -152,6 +152,7 @@ def test_the_openapi_page_describes_the_request(shared_service: Service) -> None
         "min_score",
         "exclude_job_ids",
         "cursor",
+        "distinct",
     }
     assert request["properties"]["top_n"]["maximum"] == 100
 
