@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from app.encoder import Encoder
 from app.ranking.skills.parse import split_skills
+from app.ranking.skills.synonyms import as_spelled_out, built_in
 
 FLOOR, SAME, PRICE, RARITY = 0.6, 0.99999, 0.15, 0.5
 
@@ -26,7 +27,7 @@ class NaiveRows:
         jobs: "NaiveRows | None" = None,
     ) -> None:
         self._encoder = encoder
-        keys = {id_: _keys(text) for id_, text in rows.items()}
+        keys = {id_: skill_keys(text) for id_, text in rows.items()}
         distinct = list(dict.fromkeys(key for row in keys.values() for key in row))
         vectors = dict(zip(distinct, _unit(encoder, distinct), strict=True))
         # (n, 384) float64 of each row that has skills
@@ -57,7 +58,7 @@ class NaiveRows:
         self, text: str, *, size: int, length_penalty: float = PRICE
     ) -> list[tuple[int, float]]:
         """(id, score) of the best rows for `text`, ties by coverage, then by id."""
-        query = _unit(self._encoder, _keys(text))
+        query = _unit(self._encoder, skill_keys(text))
         weights = self._jobs.weights(query)
         scored = []
         for id_, row in self._rows.items():
@@ -109,8 +110,10 @@ def _rounded(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return rounded
 
 
-def _keys(text: str) -> Sequence[str]:
-    return [skill.key for skill in split_skills(text)]
+def skill_keys(text: str) -> Sequence[str]:
+    """As `split_texts` without synonyms of the team's own."""
+    skills = as_spelled_out(split_skills(text))
+    return [skill.key for skill in built_in().canonical(skills)]
 
 
 def _unit(encoder: Encoder, keys: Sequence[str]) -> NDArray[np.float64]:

@@ -13,9 +13,8 @@ from functools import cache
 import numpy as np
 
 from app.encoder import Encoder
-from app.ranking.skills.parse import split_skills
 from app.ranking.skills.stems import words_of
-from tests.support.naive import RARITY, SAME, NaiveRows
+from tests.support.naive import RARITY, SAME, NaiveRows, skill_keys
 
 FLOOR, POWER, UNKNOWN, PRICE = 0.2, 2.0, 0.5, 0.15
 K1, B = 1.2, 0.75
@@ -37,7 +36,7 @@ class NaiveRow:
 
     @property
     def keys(self) -> Sequence[str]:
-        return _keys(self.text) if self.is_split else ()
+        return skill_keys(self.text) if self.is_split else ()
 
 
 class NaiveHybrid:
@@ -72,7 +71,7 @@ class NaiveHybrid:
 
     def best(self, text: str, *, size: int) -> list[tuple[int, float]]:
         """(id, score) of the best rows, ties by id."""
-        asked = _keys(text)
+        asked = skill_keys(text)
         weights = self._rarities.weights(np.array([self._unit(key) for key in asked]))
         words = list(dict.fromkeys(word for key in asked for word in stems(key)))
         left = self._open(asked)
@@ -134,7 +133,3 @@ class NaiveHybrid:
             vector = self._encoder.encode([text])[0].astype(np.float64)
             self._vectors[text] = vector / np.linalg.norm(vector)
         return self._vectors[text]
-
-
-def _keys(text: str) -> Sequence[str]:
-    return [skill.key for skill in split_skills(text)]
