@@ -61,7 +61,7 @@ def jobs_in_view(page: Page) -> None:
 
 def filtered(page: Page) -> None:
     add_skills(page, "Python", "SQL", "explaining figures", "dashboards")
-    page.locator("summary").click()
+    page.locator("#filters > summary").click()
     page.get_by_role("combobox", name="Location").fill("Remote, Dublin, Leeds,")
     expect(page.locator("#filter-count")).to_have_text("1 set")
     settle(page)

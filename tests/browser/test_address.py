@@ -33,7 +33,7 @@ def by_text(page: Page) -> None:
 def by_ranking_and_filters(page: Page) -> None:
     add_skills(page, "python")
     page.get_by_label("Skill by skill").check()
-    page.locator("summary").click()
+    page.locator("#filters > summary").click()
     page.get_by_role("combobox", name="Location").fill("Remote, Köln,")
     page.get_by_label("Remote", exact=True).select_option("yes")
     page.get_by_label("Salary, at least").fill("9007199254740993")
@@ -155,7 +155,7 @@ def test_f130_a_filter_in_the_address_without_a_control_is_still_sent(
     with visiting(browser, link, statuses=(422,)) as page:
         alert = page.get_by_role("alert").filter(has_text="The request was refused")
         expect(alert).to_contain_text("filters names an unknown column")
-        page.locator("summary").click()
+        page.locator("#filters > summary").click()
         expect(page.get_by_label("Remote", exact=True)).to_have_value("yes")
         expect(page.locator("#filter-count")).to_have_text("2 set")
         page.get_by_role("button", name="Clear filters").click()

@@ -74,7 +74,7 @@ def test_f129_values_are_shown_as_they_are(browser: Browser, figures: str) -> No
 def test_f129_filters_of_moments_say_their_zone(browser: Browser, figures: str) -> None:
     with visiting(browser, figures) as page:
         ask(page, "python")
-        page.locator("summary").click()
+        page.locator("#filters > summary").click()
         expect(page.get_by_role("group", name="Posted at (UTC)")).to_be_visible()
         page.get_by_label("Posted at, at least").fill("2026-03-01T21:30:01")
         expect(page.get_by_text("No job matches these filters.")).to_be_visible()
@@ -96,7 +96,7 @@ def test_f112_links_and_filters_of_the_page_work_with_large_ids(
         similar = job.locator(".similar-jobs b")
         expect(similar).to_have_count(2)
         assert set(similar.all_inner_texts()) == {f"Job {LARGE + 1}", "Job 7"}
-        page.locator("summary").click()
+        page.locator("#filters > summary").click()
         page.get_by_label("Views, at least").fill(str(LARGE))
         expect(page.locator(".job")).to_have_count(3)
         page.get_by_label("Views, at least").fill(str(LARGE + 1))

@@ -20,7 +20,7 @@ REMOTE = sorted(row["title"] for row in SAMPLE if row["location"] == "Remote")
 def filtered(page: Page) -> Page:
     """A page with results and open filters."""
     ask(page, "python", "sql")
-    page.locator("summary").click()
+    page.locator("#filters > summary").click()
     return page
 
 
@@ -93,7 +93,7 @@ def test_a_yes_or_no_is_chosen_and_the_filters_can_be_cleared(filtered: Page) ->
     filtered.get_by_role("button", name="Clear filters").click()
     expect(filtered.locator(".job")).to_have_count(10)
     expect(filtered.locator("#filter-count")).to_be_hidden()
-    expect(filtered.locator("summary")).to_be_focused()
+    expect(filtered.locator("#filters > summary")).to_be_focused()
 
 
 def test_the_empty_list_offers_to_clear_the_filters(filtered: Page) -> None:
@@ -117,7 +117,7 @@ def first(page: Page) -> Locator:
     return page.locator(".job").first
 
 
-@pytest.mark.parametrize("ranking", ["Whole text", "Skill by skill"])
+@pytest.mark.parametrize("ranking", ["Whole text", "All together"])
 def test_more_jobs_follow_in_the_same_order_until_there_are_none(
     page: Page, ranking: str
 ) -> None:

@@ -54,7 +54,7 @@ def test_f132_clearing_the_filters_of_an_empty_list_leads_to_the_results(
     page: Page,
 ) -> None:
     ask(page, "python")
-    page.locator("summary").click()
+    page.locator("#filters > summary").click()
     page.get_by_role("combobox", name="Company").fill("No Such Firm,")
     page.locator("#problem").get_by_role("button", name="Clear filters").press("Enter")
     expect(page.locator(".job")).to_have_count(10)
@@ -63,7 +63,7 @@ def test_f132_clearing_the_filters_of_an_empty_list_leads_to_the_results(
 
 def test_f132_the_last_page_takes_its_button_but_not_the_focus(page: Page) -> None:
     ask(page, "python")
-    page.locator("summary").click()
+    page.locator("#filters > summary").click()
     page.get_by_label("Salary, at most").fill("31200")
     expect(page.locator("#summary")).to_contain_text("of 12 jobs")
     page.get_by_role("button", name="More jobs").press("Enter")
