@@ -105,12 +105,12 @@ def test_the_empty_list_offers_to_clear_the_filters(filtered: Page) -> None:
     expect(filtered.locator(".job")).to_have_count(10)
 
 
-def test_filters_hold_for_the_ranking_by_skills_too(filtered: Page) -> None:
-    filtered.get_by_label("Skill by skill").check()
+def test_filters_hold_for_another_ranking_too(filtered: Page) -> None:
+    filtered.get_by_label("All together").check()
     filtered.get_by_label("Remote", exact=True).select_option("yes")
     expect(filtered.locator(".job")).to_have_count(len(REMOTE))
-    expect(first(filtered).get_by_role("meter", name="Skills matched")).to_be_visible()
-    assert sorted(titles(filtered)) == REMOTE
+    expect(first(filtered).get_by_role("meter", name="Match")).to_be_visible()
+    assert sorted(filtered.locator(".job h3").all_text_contents()) == REMOTE
 
 
 def first(page: Page) -> Locator:

@@ -155,7 +155,7 @@ def test_f134_an_interim_answer_never_shifts_the_next_one() -> None:
     with answering(answer) as address, Client(address) as client:
         for user in USERS:
             if user % 2:
-                with pytest.raises(UnexpectedAnswerError, match=r"^103 "):
+                with pytest.raises(UnexpectedAnswerError, match=r"^the response 103 "):
                     job_of(client, user)
             else:
                 assert job_of(client, user) == user
