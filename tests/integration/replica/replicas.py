@@ -1,6 +1,7 @@
 """A replica beside the full scan, over one database: the same questions to both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,19 @@ def add_jobs(
         " FROM unnest(%s, %s::bytea[]) AS new (id, embedding)",
         (VERSION, list(ids), [row.tobytes() for row in embeddings]),
     )
+
+
+@contextmanager
+def started(url: str, folder: Path) -> Iterator[Exercise]:
+    """A replica in this folder, closed at the end."""
+    exercise = Exercise(url, folder)
+    try:
+        yield exercise
+    finally:
+        exercise.close()
+
+
+def generation(folder: Path) -> str:
+    """The name that the files of one filling share."""
+    (path,) = folder.glob("*.exact")
+    return path.stem

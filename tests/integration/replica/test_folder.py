@@ -19,7 +19,13 @@ from app.deadline import Deadline
 from app.ranking.retrieval.replica import filling as filling_module
 from app.ranking.retrieval.replica.keeper import AFTER_ERROR_S, IDLE_S
 from tests.integration.replica.conftest import JOBS
-from tests.integration.replica.replicas import Exercise, add_jobs, around
+from tests.integration.replica.replicas import (
+    Exercise,
+    add_jobs,
+    around,
+    generation,
+    started,
+)
 from tests.support.postgres import Server, run
 from tests.support.service import ROOT
 from tests.support.waiting import be_slow, wait_until
@@ -36,46 +42,32 @@ def folder(filled: Exercise) -> Path:
     return folder
 
 
-@contextmanager
-def restarted(url: str, folder: Path) -> Iterator[Exercise]:
-    exercise = Exercise(url, folder)
-    try:
-        yield exercise
-    finally:
-        exercise.close()
-
-
-def stem(folder: Path) -> str:
-    (path,) = folder.glob("*.exact")
-    return path.stem
-
-
 def test_a_restart_reads_what_changed_and_nothing_else(
     filled: Exercise, folder: Path
 ) -> None:
-    before = stem(folder)
+    before = generation(folder)
     run(filled.url, EDIT, (OTHER, 1))
-    with restarted(filled.url, folder) as exercise:
+    with started(filled.url, folder) as exercise:
         assert exercise.check() is None
         exercise.pass_once()
         assert exercise.check() is not None
-    assert stem(folder) == before
+    assert generation(folder) == before
 
 
 @pytest.mark.parametrize("part", ["ids", "codes", "exact", "dead", "json"])
 def test_damaged_files_are_made_anew(filled: Exercise, folder: Path, part: str) -> None:
     run(filled.url, "DELETE FROM skill_job1 WHERE job_id % 5 = 0")
-    with restarted(filled.url, folder) as exercise:
+    with started(filled.url, folder) as exercise:
         exercise.pass_once()
-    before = stem(folder)
+    before = generation(folder)
     (path,) = folder.glob(f"*.{part}")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
-    with restarted(filled.url, folder) as exercise:
+    with started(filled.url, folder) as exercise:
         exercise.pass_once()
         assert exercise.check() is not None
-    assert stem(folder) != before
+    assert generation(folder) != before
 
 
 def test_files_of_another_database_are_made_anew(
@@ -93,11 +85,11 @@ def test_files_of_another_database_are_made_anew(
     run(postgres.url(), SQL("CREATE DATABASE {copy} TEMPLATE {name}").format(**names))
     try:
         run(postgres.url(copy), EDIT, (OTHER, 2))
-        before = stem(folder)
-        with restarted(postgres.url(copy), folder) as exercise:
+        before = generation(folder)
+        with started(postgres.url(copy), folder) as exercise:
             exercise.pass_once()
             assert exercise.check() is not None
-        assert stem(folder) != before
+        assert generation(folder) != before
     finally:
         run(postgres.url(), SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))
 
@@ -115,7 +107,7 @@ def test_a_database_that_went_back_in_time_is_noticed(
     files.commit(replace(manifest, since=ahead, newest=ahead))
     run(filled.url, EDIT, (OTHER, 2))
     before = json.loads(path.read_text())["generation"]
-    with restarted(filled.url, folder) as exercise:
+    with started(filled.url, folder) as exercise:
         exercise.pass_once()
         assert exercise.check() is not None
     assert json.loads(path.read_text())["generation"] != before
@@ -123,7 +115,7 @@ def test_a_database_that_went_back_in_time_is_noticed(
 
 def test_another_model_has_files_of_its_own(filled: Exercise, folder: Path) -> None:
     run(filled.url, "SELECT recommender.use_model('other')")
-    with restarted(filled.url, folder) as exercise:
+    with started(filled.url, folder) as exercise:
         exercise.pass_once()
         assert exercise.check() is None
         run(filled.url, "SELECT recommender.use_model('all-MiniLM-L6-v2')")
@@ -153,10 +145,10 @@ def test_a_fill_that_was_stopped_goes_on_where_it_was(
     assert manifest is not None
     assert (manifest.rows, manifest.complete) == (50, False)
     run(empty.url, "DELETE FROM skill_job1 WHERE job_id < 20")
-    with restarted(empty.url, folder) as exercise:
+    with started(empty.url, folder) as exercise:
         exercise.pass_once()
         assert exercise.check() is not None
-    assert stem(folder) == str(manifest.generation)
+    assert generation(folder) == str(manifest.generation)
 
 
 @contextmanager
@@ -289,11 +281,11 @@ def test_a_process_that_is_killed_at_any_moment_leaves_files_that_can_be_trusted
         copy = tmp_path / f"copy {number}"
         if folder.exists():
             shutil.copytree(folder, copy)
-        with restarted(filled.url, copy) as exercise:
+        with started(filled.url, copy) as exercise:
             exercise.replica.keeper._has_lock = lambda: False  # type: ignore[method-assign]
             exercise.pass_once()
             sound += exercise.check() is not None
-        with restarted(filled.url, folder) as exercise:
+        with started(filled.url, folder) as exercise:
             exercise.pass_once()
             found = exercise.check()
             assert found is not None

@@ -1,7 +1,7 @@
 """A server that was stopped, killed or promoted is noticed, or known to be the same."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,13 @@ from psycopg2.extensions import make_dsn
 
 from app.commands.migrate import migrate
 from app.errors import SchemaError
-from tests.integration.replica.replicas import Exercise, add_jobs, around
+from tests.integration.replica.replicas import (
+    Exercise,
+    add_jobs,
+    around,
+    generation,
+    started,
+)
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.postgres import Server, run
 from tests.support.replicas import Programs, Replicated, running_replicas
@@ -29,20 +35,6 @@ def cluster() -> Iterator[Cluster]:
 def replicated(postgres: Server) -> Iterator[Replicated]:
     with running_replicas(Programs.of(postgres)) as replicated:
         yield replicated
-
-
-@contextmanager
-def started(url: str, folder: Path) -> Iterator[Exercise]:
-    exercise = Exercise(url, folder)
-    try:
-        yield exercise
-    finally:
-        exercise.close()
-
-
-def generation(folder: Path) -> str:
-    (path,) = folder.glob("*.exact")
-    return path.stem
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
