@@ -1,7 +1,7 @@
 """One look at a deployment: schema, triggers, ids, rights, rows, model, traffic,
 sizes, limits. It changes nothing, and reads no large table whole.
 
-Exit status: 0 when all is well, 1 when something is to be mended, 2 when it cannot be
+Exit status: 0 when all is well, 1 when something is to be fixed, 2 when it cannot be
 told, because the database is away or a setting is missing.
 """
 

@@ -1,4 +1,4 @@
-"""One look at a deployment: what is wrong, and the command that mends it."""
+"""One look at a deployment: what is wrong, and the command that fixes it."""
 
 from app.ops.doctor.examination import Examination, Scope, examine
 from app.ops.doctor.finding import Finding

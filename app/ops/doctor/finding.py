@@ -1,4 +1,4 @@
-"""What the doctor says: a problem in one sentence, and the command that mends it."""
+"""What the doctor says: a problem in one sentence, and the command that fixes it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ EMBED = "python scripts/generate_embeddings.py"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong: what, and the command that mends it."""
+    """Something that is wrong: what, and the command that fixes it."""
 
     problem: str
     mend: str
