@@ -5,6 +5,7 @@ import pytest
 
 from app.errors import SchemaError
 from app.query.constraints import AnyOf, Constraints, CursorPosition
+from app.ranking.retrieval import index_search
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import (
@@ -82,10 +83,10 @@ POOR_INDEX = (
 
 
 def test_near_repeats_of_one_text_do_not_hide_another(
-    vector_url: str, vector_database: Database
+    vector_url: str, vector_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred texts, thirty near-repeats of each: 80 candidates are three texts, and
-    a search that stopped there would find four of five jobs.
+    a search that stops there misses jobs that a wider one finds.
     """
     random = np.random.default_rng(3)
     texts = random.standard_normal(384) + random.standard_normal((100, 384))
@@ -95,10 +96,16 @@ def test_near_repeats_of_one_text_do_not_hide_another(
     run(vector_url, POOR_INDEX)
     asked = texts + 0.7 * random.standard_normal((100, 384))
     queries, questions = asked.astype(np.float32), [profile_query(10)] * 100
-    found = search(vector_database, through_index(), queries, questions).ranked
-    expected = search(vector_database, STREAM, queries, questions).ranked
-    hits = sum(len(set(a) & set(b)) for a, b in zip(found, expected, strict=True))
-    assert hits > 950
+    exact = search(vector_database, STREAM, queries, questions).ranked
+
+    def hits() -> int:
+        found = search(vector_database, through_index(), queries, questions).ranked
+        return sum(len(set(a) & set(b)) for a, b in zip(found, exact, strict=True))
+
+    # How good a graph is differs from build to build: both go through the same one.
+    widened = hits()
+    monkeypatch.setattr(index_search, "TIMES", 100)
+    assert widened > hits()
 
 
 def test_dead_rows_in_the_index_do_not_shorten_a_result(
