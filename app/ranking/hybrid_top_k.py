@@ -128,7 +128,7 @@ class HybridTopK:
             mine = np.flatnonzero(query == number)
             at = row[mine]
             scores[mine] = match_scores(
-                np.nan_to_num(cosines[mine], nan=0.0, posinf=0.0, neginf=0.0),
+                np.nan_to_num(cosines[mine]),
                 by_skills[mine],
                 word_scores(
                     words.counts[np.ix_(at, self._index.columns[number])],

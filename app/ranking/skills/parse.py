@@ -80,7 +80,7 @@ def skill_key(name: str) -> str:
 def _folded(name: str) -> str:
     visible = INVISIBLE.sub("", unicodedata.normalize("NFKC", name).replace("\0", " "))
     folded = unicodedata.normalize("NFKC", visible.casefold())
-    return " ".join(folded.split())[:MAX_SKILL_CHARS].rstrip()
+    return " ".join(folded.split())[:MAX_SKILL_CHARS]
 
 
 def _items(text: str) -> Iterator[Item]:

@@ -52,6 +52,18 @@ def names(text: str) -> list[str]:
         ("10,000 rpm, 5", ["10,000 rpm", "5"]),
         ("five years of building bridges", ["five years of building bridges"]),
         ("Go, and Rust, etc.", ["Go", "Rust"]),
+        # A heading is left out where something follows it.
+        ("Skills\nPython", ["Python"]),
+        ("Skills", ["Skills"]),
+        # A dash separates in a line of its own, and belongs to an item of several.
+        ("- Python - SQL - R", ["Python", "SQL", "R"]),
+        ("- Python - pandas\n- R", ["Python - pandas", "R"]),
+        # What is around the parts of an item is left out as well.
+        ("'Python' and 'SQL'", ["Python", "SQL"]),
+        ("'Python'/'Scala'", ["Python", "Scala"]),
+        ("Kotlin and 'Java/Scala'", ["Kotlin", "Java", "Scala"]),
+        # Two words of three letters are two skills.
+        ("Vue/Dart", ["Vue", "Dart"]),
         (" , ;; -- \n ... ", []),
         ("", []),
     ],
@@ -146,3 +158,19 @@ def test_scripts_and_comments_are_left_out_up_to_their_own_ends() -> None:
     assert names("a --> b<!-- c -->, d") == ["a --> b", "d"]
     assert names("<b>a</b>, b<!-- c, d") == names("a, b<!-- c, d")
     assert names("a</style>, <style>b</style>c") == ["a</style>", "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("Py\u200bthon", "python"),
+        ("data\0science", "data science"),
+        ("x" * (MAX_SKILL_CHARS - 1) + " y", "x" * (MAX_SKILL_CHARS - 1)),
+    ],
+)
+def test_what_nobody_sees_is_not_in_a_key(name: str, key: str) -> None:
+    assert skill_key(name) == key
+
+
+def test_a_truncated_skill_ends_in_no_space() -> None:
+    assert names("x" * (MAX_SKILL_CHARS - 1) + " y") == ["x" * (MAX_SKILL_CHARS - 1)]
