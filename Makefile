@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each file of tests runs in one of the workers.
+WORKERS ?= 2
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots lock audit soak clean help
@@ -16,7 +19,7 @@ model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once
 	@$(BIN)/python scripts/fetch_model.py
 
 test: $(VENV)/dev model ## Run all tests; installs missing tools if possible
-	$(BIN)/python -m pytest --install $(ARGS)
+	$(BIN)/python -m pytest --install $(SIDE_BY_SIDE) $(ARGS)
 
 test-unit: $(VENV)/dev model ## Run the tests without a database or a service
 	$(BIN)/python -m pytest tests/unit $(ARGS)
@@ -27,7 +30,7 @@ mutants: $(VENV)/mutants model ## Run mutation tests, see docs/mutants.md (ARGS=
 
 # Two oracle tests use no search backend: `make test` runs them.
 test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
-	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest tests/acceptance \
+	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/acceptance \
 		--ignore=tests/acceptance/test_skills_oracle.py \
 		--ignore=tests/acceptance/test_encoder_oracle.py $(ARGS)
 

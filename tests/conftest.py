@@ -17,7 +17,12 @@ import pytest
 from hypothesis import Phase, settings
 
 from app.storage.connection.database import Database
-from tests.support.postgres import Server, fresh_database, running_server
+from tests.support.postgres import (
+    Server,
+    do_without_fsync,
+    fresh_database,
+    running_server,
+)
 from tests.support.service import Service, running_service
 
 # A loaded machine is no fault: tests assert behaviour, benchmarks measure time.
@@ -31,12 +36,13 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],
 )
 
-pytest_plugins = ["tests.support.machine"]
+pytest_plugins = ["tests.support.alone", "tests.support.machine"]
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     with running_server() as server:
+        do_without_fsync(server.url())
         yield server
 
 

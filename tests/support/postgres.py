@@ -45,6 +45,15 @@ def running_server() -> Iterator[Server]:
         yield server
 
 
+def do_without_fsync(url: str) -> None:
+    """Let the server lose data if the machine, not the server, is killed.
+
+    Dropping a database takes a quarter of the time then.
+    """
+    run(url, "ALTER SYSTEM SET fsync = off")
+    run(url, "SELECT pg_reload_conf()")
+
+
 _numbers = itertools.count()
 
 
