@@ -7,10 +7,14 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from app.backfill.isolation import Encoded, RowFailure
-from app.backfill.patience import retry_with_backoff
+from app.backfill.patience import (
+    STATEMENT_TIMEOUT_S,
+    Tried,
+    retry_with_backoff,
+    statement_deadline,
+)
 from app.deadline import Deadline
 from app.errors import AppError, RowRejectedError
 from app.query.ids import Id
@@ -25,10 +29,6 @@ from app.storage.entity import EntityName
 from app.storage.resplit import SplitState, any_due, note_rows, split_state
 from app.storage.skills import known_skills, lock_vocabulary
 
-T = TypeVar("T")
-
-# For the statements of one transaction; the encoding happens outside of them.
-STATEMENT_TIMEOUT_S = 60.0
 # What must not keep a process from ending.
 PARTING_TIMEOUT_S = 2.0
 
@@ -79,25 +79,25 @@ class ClaimStore:
 
     def coverage(self) -> Coverage:
         """The rows by state, or the error that the database has now."""
-        with self._database.snapshot(_deadline()) as transaction:
+        with self._database.snapshot(statement_deadline()) as transaction:
             table = Catalogue.read(transaction).entity(self._entity)
             return coverage(transaction, table)
 
     def waiting(self) -> int:
         """How many rows wait, or the error that the database has now."""
-        with self._database.snapshot(_deadline()) as transaction:
+        with self._database.snapshot(statement_deadline()) as transaction:
             table = Catalogue.read(transaction).entity(self._entity)
             return count_waiting(transaction, table)
 
     def any_waiting(self) -> bool:
         """Whether a row waits; a few buffers are read."""
-        with self._database.snapshot(_deadline()) as transaction:
+        with self._database.snapshot(statement_deadline()) as transaction:
             table = Catalogue.read(transaction).entity(self._entity)
             return any_waiting(transaction, table)
 
     def any_outdated(self) -> bool:
         """Whether rows are to be split again; a few buffers are read."""
-        with self._database.snapshot(_deadline()) as transaction:
+        with self._database.snapshot(statement_deadline()) as transaction:
             table = Catalogue.read(transaction).entity(self._entity)
             return any_due(transaction, table, SPLIT_VERSION)
 
@@ -240,7 +240,7 @@ class ClaimStore:
 
         return self.transact(store)
 
-    def transact(self, action: Callable[[Transaction, Claims], T]) -> T:
+    def transact(self, action: Callable[[Transaction, Claims], Tried]) -> Tried:
         """Run one transaction; again while the database is away."""
         return retry_with_backoff(
             lambda: self._write(action, STATEMENT_TIMEOUT_S),
@@ -248,11 +248,9 @@ class ClaimStore:
             patience_s=self._patience_s,
         )
 
-    def _write(self, action: Callable[[Transaction, Claims], T], timeout_s: float) -> T:
+    def _write(
+        self, action: Callable[[Transaction, Claims], Tried], timeout_s: float
+    ) -> Tried:
         with self._database.write(Deadline.after(timeout_s)) as transaction:
             table = Catalogue.read(transaction).entity(self._entity)
             return action(transaction, Claims(table, self._version, self._lease_s))
-
-
-def _deadline() -> Deadline:
-    return Deadline.after(STATEMENT_TIMEOUT_S)

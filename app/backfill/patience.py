@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from app.deadline import Deadline
 from app.errors import ModelUnavailableError, SchemaError, UnavailableError
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+Tried = TypeVar("Tried")
 
+# For the statements of one transaction; texts are encoded outside of them.
+STATEMENT_TIMEOUT_S = 60.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 
 
 def retry_with_backoff(
-    action: Callable[[], T], *, stop: threading.Event, patience_s: float
-) -> T:
+    action: Callable[[], Tried], *, stop: threading.Event, patience_s: float
+) -> Tried:
     """The result of `action`, called again while the database is away.
 
     Raises its UnavailableError after `patience_s`, or when `stop` is set meanwhile;
@@ -38,3 +41,8 @@ def retry_with_backoff(
             if stop.wait(pause_s):
                 raise
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def statement_deadline() -> Deadline:
+    """The deadline of a transaction that begins now."""
+    return Deadline.after(STATEMENT_TIMEOUT_S)

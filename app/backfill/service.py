@@ -21,13 +21,13 @@ from app.storage.entity import ENTITIES
 
 log = logging.getLogger(__name__)
 
-POLL_S = 2.0
+IDLE_POLL_S = 2.0
 # After an error: the database is away, or a migration is missing.
-PAUSE_S = 15.0
+ERROR_PAUSE_S = 15.0
 
 # A batch is stored when its last text is done: few, or a busy service would hold
 # finished ones back for minutes.
-BATCH_ROWS = 4
+SERVICE_ROWS = 4
 # Vectors are a hundred times cheaper than embeddings: some ten milliseconds.
 VECTOR_ROWS = 50
 
@@ -36,7 +36,7 @@ VECTOR_ROWS = 50
 # so many seconds.
 RECENT_S = 5.0
 SHARE = 1 / 20
-LONGEST_PAUSE_S = 5.0
+LONGEST_BREAK_S = 5.0
 STARVED_S = 2.0
 
 NICENESS = 10
@@ -71,7 +71,7 @@ class ServiceBackfill:
                     passages if entity == "jobs" else encoder,
                     vocabulary=vocabulary,
                     entity=entity,
-                    batch_size=BATCH_ROWS,
+                    batch_size=SERVICE_ROWS,
                     slice_rows=1,
                     patience_s=0.0,
                     stop=self._stop,
@@ -110,10 +110,10 @@ class ServiceBackfill:
                 if was_well and not self._stop.is_set():
                     log.warning("The backfill pauses: %s", error)
                 was_well = False
-                self._stop.wait(PAUSE_S)
+                self._stop.wait(ERROR_PAUSE_S)
             else:
                 was_well = True
-                self._stop.wait(POLL_S)
+                self._stop.wait(IDLE_POLL_S)
 
     def _turn(self) -> None:
         if not self._work.any_waiting():
@@ -124,7 +124,7 @@ class ServiceBackfill:
 
     def _throttle(self, spent_s: float) -> None:
         if self._activity.idle_s() < RECENT_S:
-            self._stop.wait(min(spent_s / SHARE, LONGEST_PAUSE_S))
+            self._stop.wait(min(spent_s / SHARE, LONGEST_BREAK_S))
         self._activity.wait_for_gap(STARVED_S)
 
 

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from app.backfill.patience import retry_with_backoff
+from app.backfill.patience import retry_with_backoff, statement_deadline
 from app.backfill.worker import PATIENCE_S
-from app.deadline import Deadline
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
@@ -16,8 +15,7 @@ from app.storage.vector_filling import fill_vectors, vectorless_jobs
 from app.storage.vectors import VectorQuery
 
 # A thousand rows take a quarter of a second; so long does an edit of one wait.
-BATCH_ROWS = 1000
-STATEMENT_TIMEOUT_S = 60.0
+FILLED_ROWS = 1000
 
 
 class VectorFilling:
@@ -29,7 +27,7 @@ class VectorFilling:
         *,
         version: str,
         stop: threading.Event,
-        batch_rows: int = BATCH_ROWS,
+        batch_rows: int = FILLED_ROWS,
         patience_s: float = PATIENCE_S,
         throttle: Callable[[float], None] = lambda _spent_s: None,
     ) -> None:
@@ -43,7 +41,7 @@ class VectorFilling:
 
     def waiting(self) -> int:
         """How many rows lack their vector; 0 where the migration was not applied."""
-        with self._database.snapshot(_deadline()) as transaction:
+        with self._database.snapshot(statement_deadline()) as transaction:
             rows = self._rows(transaction)
             return 0 if rows is None else vectorless_jobs(transaction, rows)
 
@@ -63,7 +61,7 @@ class VectorFilling:
             yield filled
 
     def _fill(self, after: Id | None) -> tuple[int, Id | None]:
-        with self._database.write(_deadline()) as transaction:
+        with self._database.write(statement_deadline()) as transaction:
             rows = self._rows(transaction)
             if rows is None:
                 return 0, None
@@ -74,7 +72,3 @@ class VectorFilling:
         if catalogue.vectors is None:
             return None
         return VectorQuery.of(catalogue, self._version)
-
-
-def _deadline() -> Deadline:
-    return Deadline.after(STATEMENT_TIMEOUT_S)

@@ -7,15 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.backfill.counting import count_jobs, used_skills
 from app.backfill.isolation import encode_rows
-from app.backfill.patience import retry_with_backoff
-from app.deadline import Deadline
+from app.backfill.patience import Tried, retry_with_backoff, statement_deadline
 from app.encoder import Encoder
 from app.ranking.skills.parse import SPLIT_VERSION
 from app.storage import coverage, resplit, skills
@@ -27,10 +25,6 @@ from app.storage.skill_counts import jobs_counted
 from app.storage.skills import VocabularyState
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-STATEMENT_TIMEOUT_S = 60.0
 
 # As autovacuum does before it analyses a table: so many rows, and so much of it.
 RECOUNT_ROWS = 50
@@ -205,16 +199,16 @@ class VocabularyKeeper:
             return self._uncounted > RECOUNT_ROWS + RECOUNT_SHARE * counted
         return self._uncounted > 0
 
-    def _read(self, action: Callable[[Transaction], T]) -> T:
-        def read() -> T:
-            with self._database.snapshot(_deadline()) as transaction:
+    def _read(self, action: Callable[[Transaction], Tried]) -> Tried:
+        def read() -> Tried:
+            with self._database.snapshot(statement_deadline()) as transaction:
                 return action(transaction)
 
         return retry_with_backoff(read, stop=self._stop, patience_s=self._patience_s)
 
-    def _write(self, action: Callable[[Transaction], T]) -> T:
-        def write() -> T:
-            with self._database.write(_deadline()) as transaction:
+    def _write(self, action: Callable[[Transaction], Tried]) -> Tried:
+        def write() -> Tried:
+            with self._database.write(statement_deadline()) as transaction:
                 return action(transaction)
 
         return retry_with_backoff(write, stop=self._stop, patience_s=self._patience_s)
@@ -227,7 +221,3 @@ def _is_split_by_older(transaction: Transaction) -> bool:
 def _uncounted(state: VocabularyState) -> VocabularyState:
     """What changes with the skills, and not with a count."""
     return replace(state, counts_stamp=None)
-
-
-def _deadline() -> Deadline:
-    return Deadline.after(STATEMENT_TIMEOUT_S)

@@ -15,7 +15,7 @@ from app.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0
+WATCH_POLL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ def watch(work: Work, stop: threading.Event) -> Iterator[Progress]:
             is_waiting = False
         if is_waiting:
             yield from work.run()
-        stop.wait(POLL_S)
+        stop.wait(WATCH_POLL_S)

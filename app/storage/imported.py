@@ -37,7 +37,7 @@ class TargetColumn:
 
 
 @dataclass(frozen=True)
-class Target:
+class ImportTarget:
     """The table that is loaded, and the columns that the file has for it."""
 
     table: EntityTable
@@ -75,7 +75,7 @@ def add_text_columns(
 
 def stage(
     transaction: Transaction,
-    target: Target,
+    target: ImportTarget,
     rows: Iterable[tuple[int, Sequence[str | None]]],
 ) -> None:
     """COPY (line, values) of all rows into a temporary table, streaming."""
@@ -90,7 +90,7 @@ def stage(
         raise stream.error
 
 
-def check_ids(transaction: Transaction, target: Target) -> None:
+def check_ids(transaction: Transaction, target: ImportTarget) -> None:
     """Raises InvalidInputError, with the lines, for an id that lacks or comes twice."""
     names = {"key": Identifier(target.table.key), "line": LINE}
     without = transaction.rows(QUERIES["without_id"].format(**names))[0][0]
@@ -109,7 +109,7 @@ def check_ids(transaction: Transaction, target: Target) -> None:
         )
 
 
-def merge(transaction: Transaction, target: Target) -> tuple[int, int]:
+def merge(transaction: Transaction, target: ImportTarget) -> tuple[int, int]:
     """Update the rows that differ, add those that are new: (updated, inserted)."""
     names = {
         "table": target.table.identifier,
@@ -151,7 +151,7 @@ def refusal(error: AppError) -> Refused | None:
     )
 
 
-def _move_sequences(transaction: Transaction, target: Target) -> None:
+def _move_sequences(transaction: Transaction, target: ImportTarget) -> None:
     """Let the next row without an id get a free one."""
     columns = {c.name for c in target.columns if c.type_name in INTEGER_TYPES}
     for column, sequence in transaction.rows(
@@ -162,7 +162,7 @@ def _move_sequences(transaction: Transaction, target: Target) -> None:
             transaction.rows(query, {"sequence": sequence})
 
 
-def _names(target: Target) -> Composable:
+def _names(target: ImportTarget) -> Composable:
     return SQL(", ").join(Identifier(column.name) for column in target.columns)
 
 

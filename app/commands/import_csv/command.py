@@ -25,7 +25,7 @@ from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import KEYS, EntityTable
-from app.storage.imported import Target
+from app.storage.imported import ImportTarget
 
 IMPORT_TIMEOUT_S = 3600.0
 
@@ -88,7 +88,7 @@ def _import(database: Database, file: BinaryIO, args: argparse.Namespace) -> str
 
 def _target(
     transaction: Transaction, table: EntityTable, source: CsvSource
-) -> tuple[Target, Sequence[str]]:
+) -> tuple[ImportTarget, Sequence[str]]:
     """The target, and the file's columns that the table has not, or fills itself."""
     present = imported.target_columns(transaction, table)
     positions = source.header.positions([column.name for column in present])
@@ -100,7 +100,7 @@ def _target(
                 f"The file has no column {needed}; its header line must name one, or"
                 f" map another with --column {needed}=NAME."
             )
-    return Target(table, columns), source.header.others(written)
+    return ImportTarget(table, columns), source.header.others(written)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from app.commands.import_csv.encoding import find_encoding
 from app.commands.import_csv.header import Header
 from app.commands.import_csv.records import DELIMITERS, Record, Records, read_hint
 from app.errors import InvalidInputError
-from app.storage.imported import Refused, Target
+from app.storage.imported import ImportTarget, Refused
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CsvSource:
     delimiter: str
     header: Header
 
-    def rows(self, target: Target) -> Iterator[tuple[int, Sequence[str | None]]]:
+    def rows(self, target: ImportTarget) -> Iterator[tuple[int, Sequence[str | None]]]:
         """(line, values) of each record, in the order of the target's columns.
 
         Raises InvalidInputError with the line that cannot be read.
