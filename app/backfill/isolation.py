@@ -27,7 +27,7 @@ class Encoded:
     """Rows with their embeddings, and rows that have none."""
 
     rows: list[TextRow] = field(default_factory=list)
-    # (384,) each; None for a row that has its embedding already.
+    # (dimension,) each; None for a row that has its embedding already.
     embeddings: list[NDArray[np.float32] | None] = field(default_factory=list)
     refusals: list[RowFailure] = field(default_factory=list)
 

@@ -18,7 +18,6 @@ from app.encoder import Encoder
 from app.ranking.skills.parse import SPLIT_VERSION
 from app.storage import coverage, resplit, skills
 from app.storage.claims import TextRow
-from app.storage.codec import DIMENSION
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
 from app.storage.skill_counts import jobs_counted
@@ -162,15 +161,15 @@ class VocabularyKeeper:
         self._throttle(time.monotonic() - start)
 
     def _vectors(self, keys: Sequence[str]) -> NDArray[np.float32]:
-        """(n, 384). Zeros where the encoder fails: a skill like no other keeps its row
-        from waiting for ever, and the row's other skills from being left out.
+        """(n, dimension). Zeros where the encoder fails: a skill like no other keeps
+        its row from waiting for ever, and the row's other skills from being left out.
         """
         encoded = encode_rows(self._encoder, [TextRow(key, key) for key in keys])
         for refusal in encoded.refusals:
             log.warning("A skill will match nothing. %s", refusal.reason)
         texts = (row.skills for row in encoded.rows)
         found = dict(zip(texts, encoded.embeddings, strict=True))
-        nothing = np.zeros(DIMENSION, np.float32)
+        nothing = np.zeros(self._encoder.dimension, np.float32)
         vectors = [found.get(key) for key in keys]
         return np.array([nothing if v is None else v for v in vectors], np.float32)
 

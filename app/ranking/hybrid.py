@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.encoder.wrapper import Described
 from app.query.ids import Kind
 from app.query.query import BatchKey
 from app.ranking.base import RankingContext
@@ -19,7 +20,7 @@ from app.storage.connection.transaction import Sink, Transaction
 from app.storage.copy.embeddings import CopyReader
 from app.storage.copy.skill_ids import entry_reader
 from app.storage.entity import EntityTable
-from app.storage.jobs import RECORD_BYTES
+from app.storage.jobs import record_bytes
 from app.storage.skills import stream_entries
 
 # Rows scored at a time.
@@ -33,18 +34,22 @@ class HybridRanking(SkillRanking):
     """
 
     def __init__(self, context: RankingContext) -> None:
-        super().__init__(context, ByAllParts(context.encoder.version))
+        super().__init__(context, ByAllParts(context.encoder))
 
 
 class ByAllParts:
     """Reads embeddings and skill ids in one scan."""
 
-    buffer_bytes = CHUNK_ROWS * RECORD_BYTES
     # As many as a single query may have: to read the embeddings again costs more.
     scan_skills = MAX_QUERY_SKILLS
 
-    def __init__(self, version: str) -> None:
-        self._version = version
+    def __init__(self, model: Described) -> None:
+        self._model = model
+
+    @property
+    def buffer_bytes(self) -> int:
+        """As `Method.buffer_bytes`."""
+        return CHUNK_ROWS * record_bytes(self._model.dimension)
 
     def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
         """As `Method.is_state`."""
@@ -59,7 +64,12 @@ class ByAllParts:
     ) -> None:
         """As `Method.stream`."""
         stream_entries(
-            transaction, sink, table, version=self._version, filters=key.filters
+            transaction,
+            sink,
+            table,
+            version=self._model.version,
+            dimension=self._model.dimension,
+            filters=key.filters,
         )
 
     def reader(self, kind: Kind, consume: Callable[[Any], None]) -> CopyReader[Any]:

@@ -25,7 +25,7 @@ from app.ranking.skills.word_scores import (
     approximate_scores,
     relative,
 )
-from app.ranking.top_k.cosine import MARGIN, Cosines
+from app.ranking.top_k.cosine import Cosines, margin_of
 from app.ranking.top_k.heap import Scored, TopK
 from app.storage.copy.skill_ids import EntryChunk
 
@@ -58,8 +58,9 @@ class HybridTopK:
         error = self._skills.table.error * HYBRID_WEIGHTS.steepness
         # The error of a weighted mean is at most the weighted mean of its terms'
         # errors.
+        cosine = margin_of(group.texts.shape[1])
         margin = max(
-            float(match_scores(_one(MARGIN), _one(error), _one(0), open_share=left)[0])
+            float(match_scores(_one(cosine), _one(error), _one(0), open_share=left)[0])
             for left in (0.0, 1.0)
         )
         self._best = TopK(

@@ -47,7 +47,7 @@ class TextRow:
 
 @dataclass(frozen=True)
 class Made:
-    """What was made of a row: `embedding` (384,), None where it has one;
+    """What was made of a row: `embedding` (dimension,), None where it has one;
     `skill_ids`, None where they could not be found out.
     """
 

@@ -1,14 +1,11 @@
 """Codec of embeddings and integer lists as BYTEA.
 
-An embedding is 384 little-endian float32, as in `ndarray.tobytes()`. So rows written by
-other NumPy code on a little-endian machine are valid.
+An embedding is its model's number of little-endian float32, as in `ndarray.tobytes()`.
+So rows written by other NumPy code on a little-endian machine are valid.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-DIMENSION = 384
-EMBEDDING_BYTES = DIMENSION * 4
 
 # Below this squared norm float32 loses digits to underflow: such vectors, like the zero
 # vector, have no direction.
@@ -19,7 +16,7 @@ INT32 = np.dtype("<i4")
 
 
 def squared_norms(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) float32 of (n, 384). Overflow and NaN raise no warning."""
+    """(n,) float32 of (n, dimension). Overflow and NaN raise no warning."""
     with np.errstate(all="ignore"):
         squared: NDArray[np.float32] = np.einsum("ij,ij->i", embeddings, embeddings)
     return squared
@@ -32,25 +29,25 @@ def points_somewhere(squared: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def to_bytes(embedding: ArrayLike) -> bytes:
-    """Encode one embedding, shape (384,), as 1,536 bytes.
+    """Encode one embedding, shape (dimension,), as 4 * dimension bytes.
 
     Raises ValueError for another shape, and for values that are not finite.
     """
     vector = np.asarray(embedding, dtype=FLOAT32)
-    if vector.shape != (DIMENSION,):
-        raise ValueError(f"an embedding has shape (384,), not {vector.shape}")
+    if vector.ndim != 1 or not len(vector):
+        raise ValueError(f"an embedding has one axis, not the shape {vector.shape}")
     if not np.isfinite(vector).all():
         raise ValueError("an embedding holds finite numbers only")
     return vector.tobytes()
 
 
 def from_bytes(data: bytes | memoryview) -> NDArray[np.float32]:
-    """View 1,536 bytes as one embedding: float32, shape (384,), read-only.
+    """View 4 * dimension bytes as one embedding: float32, (dimension,), read-only.
 
-    Raises ValueError for another length. Does not check the values.
+    Raises ValueError for a length that is none. Does not check the values.
     """
-    if len(data) != EMBEDDING_BYTES:
-        raise ValueError(f"an embedding has {EMBEDDING_BYTES} bytes, not {len(data)}")
+    if not len(data) or len(data) % FLOAT32.itemsize:
+        raise ValueError(f"an embedding has a multiple of 4 bytes, not {len(data)}")
     return np.frombuffer(data, dtype=FLOAT32)
 
 

@@ -9,7 +9,6 @@ from typing import Literal as OneOf
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id, IdColumn
-from app.storage.codec import EMBEDDING_BYTES
 from app.storage.columns import JobColumn
 
 EntityName = OneOf["jobs", "users"]
@@ -22,6 +21,9 @@ NOTES: Mapping[EntityName, str] = {"jobs": "new_job", "users": "new_user"}
 # The guide's own script writes embeddings without a version, always of this model:
 # those rows stay valid.
 UNNAMED_VERSION = "all-MiniLM-L6-v2"
+# The length of its embeddings: `encoder.spec.MINILM_SPEC` and state_of() of migration
+# 0002 agree with it.
+UNNAMED_BYTES = 1536
 
 Row = TypeVar("Row")
 
@@ -76,7 +78,7 @@ class EntityTable:
             "id_type": SQL(self.id_column.cast),
             "entity": Literal(self.name),
             "version": Literal(version),
-            "length": Literal(EMBEDDING_BYTES),
+            "length": Literal(UNNAMED_BYTES),
             "current": _current(version),
             # Jobs that share an id are excluded until one of them is deleted.
             "is_single": SQL("s.copies = 1" if self.name == "jobs" else "true"),

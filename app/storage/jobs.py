@@ -7,7 +7,6 @@ from psycopg2.sql import Composed
 
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
-from app.storage.codec import EMBEDDING_BYTES
 from app.storage.columns import public
 from app.storage.conditions import EVERY_ROW, selected
 from app.storage.connection.transaction import Sink, Transaction
@@ -16,9 +15,12 @@ from app.storage.sql import load
 
 QUERIES = load("jobs")
 
-# Size of one row of `stream_embeddings` with an integer id: the embedding and 24 bytes
-# of ids, lengths and the spare field.
-RECORD_BYTES = EMBEDDING_BYTES + 24
+
+def record_bytes(dimension: int) -> int:
+    """Size of one row of `stream_embeddings` with an integer id: the embedding and 24
+    bytes of ids, lengths and the spare field.
+    """
+    return 4 * dimension + 24
 
 
 def stream_embeddings(
@@ -31,8 +33,8 @@ def stream_embeddings(
 ) -> None:
     """Stream the embeddings of this version, with their job ids, as COPY BINARY.
 
-    The records are (job_id, spare int2, embedding). Every embedding has 1,536 bytes;
-    its values are not checked here. `matching`: more conditions, from
+    The records are (job_id, spare int2, embedding). Every embedding has the same
+    length; its values are not checked here. `matching`: more conditions, from
     `conditions.where_clause`.
     """
     query = jobs.format(QUERIES["stream_embeddings"], version=version)

@@ -11,7 +11,6 @@ from app.query.constraints import Condition
 from app.query.ids import Id
 from app.storage import users
 from app.storage.codec import (
-    EMBEDDING_BYTES,
     from_bytes,
     int32_from_bytes,
     int32_to_bytes,
@@ -20,7 +19,7 @@ from app.storage.codec import (
 from app.storage.columns import public
 from app.storage.conditions import selected, where_clause
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
-from app.storage.entity import EntityTable, without_doubled
+from app.storage.entity import UNNAMED_BYTES, EntityTable, without_doubled
 from app.storage.jobs import stream_embeddings
 from app.storage.resplit import SplitState
 from app.storage.sql import load
@@ -62,7 +61,7 @@ class SkilledRow:
     id: Id
     skills: str | None
     skill_ids: NDArray[np.int32] | None  # (n,)
-    embedding: NDArray[np.float32] | None  # (384,)
+    embedding: NDArray[np.float32] | None  # (dimension,)
     columns: Mapping[str, object] | None = None
 
 
@@ -143,7 +142,7 @@ def next_stale_skills(
 def store_skills(
     transaction: Transaction,
     skills: Sequence[str],
-    embeddings: NDArray[np.float32],  # (n, 384)
+    embeddings: NDArray[np.float32],  # (n, dimension)
     *,
     version: str,
 ) -> None:
@@ -190,6 +189,7 @@ def stream_entries(
     table: EntityTable,
     *,
     version: str,
+    dimension: int,
     filters: Sequence[Condition] = (),
 ) -> None:
     """Stream (id, spare int2, embedding, skill_ids) of every row that has one of both
@@ -202,7 +202,7 @@ def stream_entries(
         filters=where_clause(filters, table.columns),
         has_skill_ids=QUERIES["has_skill_ids"],
         has_embedding=table.format(QUERIES["has_embedding"], version=version),
-        no_embedding=Literal(bytes(EMBEDDING_BYTES)),
+        no_embedding=Literal(bytes(4 * dimension)),
         no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )
     transaction.copy_out(query, sink, settings=JOIN_IN_MEMORY)
@@ -271,7 +271,7 @@ def _skilled_row(
 
 
 def _version(version: str) -> dict[str, Composable]:
-    return {"version": Literal(version), "length": Literal(EMBEDDING_BYTES)}
+    return {"version": Literal(version), "length": Literal(UNNAMED_BYTES)}
 
 
 def _format(

@@ -21,7 +21,7 @@ class User:
     """A user's text, and its embedding if a valid one is stored."""
 
     skills: str | None
-    embedding: NDArray[np.float32] | None  # (384,), as stored
+    embedding: NDArray[np.float32] | None  # (dimension,), as stored
 
 
 def users_by_id(

@@ -3,11 +3,10 @@
 The backfill stores embeddings; this module fills the vectors of any stored embedding.
 """
 
-import numpy as np
 from psycopg2.sql import SQL, Composable, Literal
 
 from app.query.ids import Id
-from app.storage.codec import DIMENSION, FLOAT32
+from app.storage.codec import from_bytes
 from app.storage.connection.transaction import Transaction
 from app.storage.vectors import QUERIES, VectorQuery, to_halfvec
 
@@ -31,8 +30,7 @@ def fill_vectors(
         return 0, None
     ids = [id_ for (id_,) in taken]
     found = transaction.rows(rows.format("embeddings_of"), {"ids": ids})
-    stored = b"".join(bytes(embedding) for _, embedding in found)
-    vectors = to_halfvec(np.frombuffer(stored, FLOAT32).reshape(-1, DIMENSION))
+    vectors = to_halfvec([from_bytes(embedding) for _, embedding in found])
     filled = transaction.execute(
         rows.format("store_vectors"),
         {"ids": [id_ for id_, _ in found], "vectors": vectors},

@@ -47,7 +47,7 @@ class NearestQuery:
     none that is excluded or scores more than `at_most`.
     """
 
-    query: NDArray[np.float64]  # (384,), unit length
+    query: NDArray[np.float64]  # (dimension,), unit length
     wanted: int
     size: int
     margin: float
@@ -191,14 +191,17 @@ class CachedCounts:
         return count(transaction)
 
 
-def to_halfvec(embeddings: NDArray[np.float32]) -> list[str | None]:
-    """Embeddings, (n, 384), as texts of pgvector's type halfvec, made unit length.
+def to_halfvec(embeddings: Sequence[NDArray[np.float32]]) -> list[str | None]:
+    """Embeddings, (dimension,) each, as texts of the type halfvec, made unit length.
 
     None for those that cannot be compared, by the rule of `codec.points_somewhere`.
     """
-    exact = embeddings.astype(np.float64)
+    if not len(embeddings):
+        return []
+    rows = np.stack(embeddings)
+    exact = rows.astype(np.float64)
     with np.errstate(all="ignore"):
-        usable = points_somewhere(squared_norms(embeddings))
+        usable = points_somewhere(squared_norms(rows))
         exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     halves = np.where(usable[:, None], exact, 0.0).astype(np.float16)
     if len(halves) < MANY:

@@ -5,7 +5,8 @@ import io
 import numpy as np
 import psycopg2
 
-from app.storage.codec import DIMENSION, to_bytes
+from app.storage.codec import to_bytes
+from tests.support.encoders import DIMENSION
 from tests.support.rows import VERSION
 
 

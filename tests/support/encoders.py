@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.storage.codec import DIMENSION
+from app.encoder.checkpoint import MINILM
+
+DIMENSION = MINILM.dimension
 
 
 class HashEncoder:

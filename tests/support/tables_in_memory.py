@@ -22,7 +22,6 @@ from app.ranking.similarity import SimilarityRanking
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.cosine import CosineTopK
 from app.storage.catalogue import Catalogue
-from app.storage.codec import DIMENSION
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.embeddings import EmbeddingChunk
@@ -30,7 +29,7 @@ from app.storage.entity import EntityTable
 from app.storage.jobs import Job
 from app.storage.skills import SkilledRow
 from app.storage.users import User
-from tests.support.encoders import HashEncoder, direction
+from tests.support.encoders import DIMENSION, HashEncoder, direction
 from tests.support.ranking import SCOPE
 from tests.support.rows import VERSION
 

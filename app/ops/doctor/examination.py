@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from app.config import Settings
 from app.deadline import Deadline
+from app.encoder.checkpoint import MINILM
 from app.encoder.lazy import LazyEncoder
 from app.encoder.passages import PassageEncoder
 from app.errors import (
@@ -29,7 +30,7 @@ from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage
 from app.storage.entity import EntityTable
 from app.storage.inspection import Limits, TableSize
-from app.storage.jobs import RECORD_BYTES
+from app.storage.jobs import record_bytes
 from app.storage.samples import Sampler
 
 # Greetings, catalogue and the user's row: measured once, roughly, over TCP.
@@ -124,13 +125,14 @@ class _Doctor:
             return Examination(())
         jobs = self._rows(catalogue.jobs, encoder)
         users = self._rows(catalogue.users, encoder)
+        dimension = (encoder or MINILM).dimension
         self._check("vectors", lambda tx: schema.vector_findings(tx, settings))
         return Examination(
             (),
             jobs=jobs and jobs[0],
             users=users and users[0],
             is_estimate=any(rows[1] for rows in (jobs, users) if rows),
-            traffic=self._traffic(catalogue.jobs, jobs[0]) if jobs else None,
+            traffic=self._traffic(catalogue.jobs, jobs[0], dimension) if jobs else None,
             sizes=self._ask("sizes", inspection.sizes) or (),
         )
 
@@ -154,13 +156,15 @@ class _Doctor:
             self._add(some.findings(table, made_by) if some else ())
         return counted
 
-    def _traffic(self, table: EntityTable, jobs: Coverage) -> EgressEstimate | None:
+    def _traffic(
+        self, table: EntityTable, jobs: Coverage, dimension: int
+    ) -> EgressEstimate | None:
         text = self._ask("texts", lambda tx: inspection.typical_text_bytes(tx, table))
         if text is None:
             return None
         rest = TOP_N * text + REQUEST_OVERHEAD_BYTES
         with_pgvector = CANDIDATES_READ * CANDIDATE_BYTES + rest
-        streamed = jobs.embedded * RECORD_BYTES + rest
+        streamed = jobs.embedded * record_bytes(dimension) + rest
         is_pgvector = self._settings.search_backend == "pgvector"
         return EgressEstimate(
             jobs.embedded,

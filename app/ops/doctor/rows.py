@@ -10,7 +10,7 @@ from app.encoder import Encoder
 from app.ops.doctor.finding import EMBED, REPAIR_COMMAND, Finding
 from app.ranking.skills.splitting import split_texts
 from app.storage import samples
-from app.storage.codec import EMBEDDING_BYTES, from_bytes
+from app.storage.codec import from_bytes
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage
 from app.storage.entity import EntityName, EntityTable
@@ -131,7 +131,7 @@ def _embedded_otherwise(rows: Sequence[SampledRow], encoder: Encoder) -> list[st
     wrong = [
         row.id
         for row in rows
-        if row.version != encoder.version or len(row.embedding) != EMBEDDING_BYTES
+        if row.version != encoder.version or len(row.embedding) != 4 * encoder.dimension
     ]
     rest = [row for row in rows if row.id not in wrong and row.text.strip()]
     if not rest:

@@ -15,7 +15,7 @@ from app.storage.catalogue import Catalogue
 from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.copy.embeddings import RecordReader
-from app.storage.jobs import RECORD_BYTES, stream_embeddings
+from app.storage.jobs import record_bytes, stream_embeddings
 from app.storage.skills import stream_entity_embeddings
 
 
@@ -24,7 +24,7 @@ class FullScan:
 
     def __init__(self, *, version: str, scan_chunk_rows: int) -> None:
         self._version = version
-        self._buffer_bytes = scan_chunk_rows * RECORD_BYTES
+        self._chunk_rows = scan_chunk_rows
 
     def search(
         self,
@@ -47,7 +47,7 @@ class FullScan:
             partial(RecordReader, column.kind),
             top.update,
             scope,
-            buffer_bytes=self._buffer_bytes,
+            buffer_bytes=self._chunk_rows * record_bytes(request.vectors.shape[1]),
         )
         return SearchResult(
             ranked=[top.result(place) for place in range(len(request.queries))],

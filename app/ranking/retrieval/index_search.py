@@ -211,9 +211,9 @@ class _Candidates:
 
 
 def _repeats(embeddings: NDArray[np.float32]) -> int:
-    """How many times each text is among these rows, (n, 384), as a power of two: few
-    statements search for many queries. 1 below TIMES; equal rows count once, as a node
-    of the graph holds them all.
+    """How many times each text is among these rows, (n, dimension), as a power of two:
+    few statements search for many queries. 1 below TIMES; equal rows count once, as a
+    node of the graph holds them all.
     """
     units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     cosines = units @ units.T

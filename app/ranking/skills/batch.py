@@ -147,7 +147,7 @@ class SkillBatch:
     def _vectors(
         self, skills: Sequence[Sequence[Skill]]
     ) -> dict[str, NDArray[np.float32]]:
-        """(384,) float32 for each skill of the queries."""
+        """(dimension,) float32 for each skill of the queries."""
         keys = list(dict.fromkeys(skill.key for row in skills for skill in row))
         found = skill_vectors(
             self._transaction,
@@ -160,7 +160,7 @@ class SkillBatch:
     def _text_vectors(
         self, asked: dict[int, SkillQuery]
     ) -> dict[int, NDArray[np.float32]]:
-        """(384,) float32 for each whole text, by the number of the query."""
+        """(dimension,) float32 for each whole text, by the number of the query."""
         todo = [a.text for a in asked.values() if a.embedding is None]
         encoded = iter(self._encoder.encode(todo) if todo else ())
         return {

@@ -25,9 +25,9 @@ from app.storage.skills import SkilledRow
 
 def explain(
     skills: Sequence[str],
-    vectors: NDArray[np.float32],  # (k, 384), of `skills`
+    vectors: NDArray[np.float32],  # (k, dimension), of `skills`
     others: Sequence[str],
-    other_vectors: NDArray[np.float32],  # (n, 384), of `others`
+    other_vectors: NDArray[np.float32],  # (n, dimension), of `others`
     *,
     weights: NDArray[np.float64]
     | None = None,  # (k,), of `skills`; None: equal weights
@@ -64,8 +64,8 @@ def explain(
 
 def hits(
     query: SkillQuery,
-    vectors: Mapping[str, NDArray[np.float32]],  # (384,) by the key of a skill
-    text: NDArray[np.float32],  # (384,)
+    vectors: Mapping[str, NDArray[np.float32]],  # (dimension,) by the key of a skill
+    text: NDArray[np.float32],  # (dimension,)
     rows: Sequence[SkilledRow],
     vocabulary: Vocabulary,
     *,

@@ -44,7 +44,7 @@ def query_weights(
 
 def cached_idf_weights(
     vocabulary: Vocabulary,
-    queries: NDArray[np.float32],  # (k, 384)
+    queries: NDArray[np.float32],  # (k, dimension)
     columns: Sequence[NDArray[np.intp]],
 ) -> list[NDArray[np.float64]]:
     """As `query_weights`, if nothing else needs the similarities.

@@ -26,9 +26,9 @@ from app.storage.skills import stream_skill_ids
 class ScanGroup:
     """The queries that share a scan.
 
-    `texts`: (q, 384) float32, the vectors of the whole texts. `skills`: the queries'
-    skills, without weights. `states`: the ranking states of the previous pages, None
-    for a first page.
+    `texts`: (q, dimension) float32, the vectors of the whole texts. `skills`: the
+    queries' skills, without weights. `states`: the ranking states of the previous
+    pages, None for a first page.
     """
 
     key: BatchKey
@@ -67,8 +67,10 @@ class RunningTop(Protocol):
 class Method(Protocol):
     """How a ranking reads and scores rows."""
 
-    buffer_bytes: int
     scan_skills: int  # distinct skills per scan, see `prepare.SCAN_SKILLS`
+
+    @property
+    def buffer_bytes(self) -> int: ...
 
     def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
         """Whether these values can be the ranking state of this query."""

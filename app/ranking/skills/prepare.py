@@ -29,7 +29,9 @@ class SkillQuery:
 
     text: str
     skills: Sequence[Skill]
-    embedding: NDArray[np.float32] | None  # (384,), of the text, where it is stored
+    embedding: (
+        NDArray[np.float32] | None
+    )  # (dimension,), of the text, where it is stored
     query_hash: bytes  # of the query's cursors
     # What the page before ranked by, how much each skill counts for one: new counts
     # must not reorder what is half read.
@@ -146,7 +148,7 @@ def distinct_skills(
     asked: dict[int, SkillQuery],
     vectors: dict[str, NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], list[NDArray[np.intp]]]:
-    """(k, 384): the distinct skills of these queries; and the columns of each query."""
+    """(k, dimension): the distinct skills of these queries; and each one's columns."""
     keys = list(dict.fromkeys(s.key for n in group for s in asked[n].skills))
     column = {key: at for at, key in enumerate(keys)}
     columns = [np.array([column[s.key] for s in asked[n].skills]) for n in group]
@@ -177,10 +179,14 @@ def skill_vectors(
     vocabulary: Vocabulary,
     encoder: Encoder,
 ) -> NDArray[np.float32]:
-    """(len(keys), 384) float32, unit length: from the vocabulary, or else encoded."""
+    """(k, dimension) float32, unit length: from the vocabulary, or else encoded."""
     known = known_skills(transaction, keys, version=encoder.version)
     ids = np.array([known.get(key, -1) for key in keys], np.int32)
-    vectors = vocabulary.vectors(ids)
+    vectors = (
+        vocabulary.vectors(ids)
+        if vocabulary.rows
+        else np.zeros((len(ids), encoder.dimension), np.float32)
+    )
     missing = np.flatnonzero(~vectors.any(axis=1))
     if len(missing):
         vectors[missing] = encoder.encode([keys[n] for n in missing.tolist()])

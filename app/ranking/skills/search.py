@@ -41,7 +41,7 @@ class SkillBatchQueries:
     """What a batch looks for.
 
     `asked`: by the number of the query, of those that look for something. `vectors`:
-    (384,) float32 by the key of a skill; `texts`: likewise of whole texts, by number.
+    (dimension,) float32 by the key of a skill; `texts`: of whole texts, by number.
     """
 
     queries: Sequence[Query]

@@ -17,7 +17,7 @@ class SimilarityTable:
     """
 
     def __init__(self, vocabulary: Vocabulary, vectors: NDArray[np.float32]) -> None:
-        """`vectors`: (k, 384) float32 of unit length."""
+        """`vectors`: (k, dimension) float32 of unit length."""
         self._vocabulary = vocabulary
         self._vectors = vectors
         self.error = vocabulary.similarity_error(vectors)

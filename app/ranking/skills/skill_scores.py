@@ -26,9 +26,9 @@ Credit = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 class SkillQueries:
     """The distinct skills of several queries.
 
-    `vectors`: (k, 384) float32 of unit length. `columns`: the columns of each query, at
-    least one. `sizes`: the k of each query. `bounds`: one for each query, or none.
-    `length_penalty`: for lists longer than the query's. `weights`: those of each
+    `vectors`: (k, dimension) float32 of unit length. `columns`: the columns of each
+    query, at least one. `sizes`: the k of each query. `bounds`: one for each query, or
+    none. `length_penalty`: for lists longer than the query's. `weights`: those of each
     query's previous page, None for a first page; or none.
     """
 

@@ -2,36 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.stems import word_hash
-from app.storage.codec import DIMENSION
 from app.storage.skill_counts import SkillCounts
 
-# One skill's codes: v is about scale * codes. The norm of the difference is at most
-# `error`, and so is the error of a similarity with a unit vector (Cauchy and Schwarz).
-# `words`: the number of words. The spare field keeps the floats of all rows aligned.
-CODE = np.dtype(
-    [
-        ("codes", "i1", (DIMENSION,)),
-        ("scale", "<f4"),
-        ("error", "<f4"),
-        ("words", "<u2"),
-        ("spare", "<u2"),
-    ]
-)
 # One word of one skill, by `stems.word_hash`; a pair may occur twice.
 SKILL_WORD = np.dtype([("skill", "<i4"), ("word", "<u8")])
-EXACT_VECTOR = np.dtype(("<f4", (DIMENSION,)))
 
-# Queries are rounded to multiples of 1/4096. Then each product of 384 terms is an
-# integer below 2^24 (127 * sqrt(384) * 4106, by Cauchy and Schwarz) in any order of
-# summation, float32 adds without rounding, and BLAS gives the same digits for any shape
-# of batch.
-GRID = 4096
+# The finest grid of queries, 1/4096, and the number of integers that float32 has.
+FINEST_GRID = 4096
+INTEGERS = 1 << 24
 
 # The rounding error of scaling those products in float32.
 SCALING_ERROR = 1e-6
@@ -44,10 +29,42 @@ BLOCK_PRODUCTS = 400_000
 BLOCK_ROWS = 128
 
 
+@cache
+def code_dtype(dimension: int) -> np.dtype[Any]:
+    """One skill's codes: v is about scale * codes. The norm of the difference is at
+    most `error`, and so is the error of a similarity with a unit vector (Cauchy and
+    Schwarz). `words`: the number of words. The spare fields keep the floats of all rows
+    aligned.
+    """
+    return np.dtype(
+        [
+            ("codes", "i1", (dimension,)),
+            ("filler", "i1", (-dimension % 4,)),
+            ("scale", "<f4"),
+            ("error", "<f4"),
+            ("words", "<u2"),
+            ("spare", "<u2"),
+        ]
+    )
+
+
+def grid_of(dimension: int) -> int:
+    """Queries are rounded to multiples of 1 / grid, a power of two.
+
+    Then each product of the codes is an integer below 2^24 (127 * sqrt(dimension) *
+    grid, by Cauchy and Schwarz, and the rounding) in any order of summation, float32
+    adds without rounding, and BLAS gives the same digits for any shape of batch.
+    """
+    grid = FINEST_GRID
+    while 127 * dimension**0.5 * (grid + dimension**0.5 / 2) >= INTEGERS:
+        grid //= 2
+    return grid
+
+
 def encode_rows(
-    vectors: NDArray[np.float32],  # (n, 384)
+    vectors: NDArray[np.float32],  # (n, dimension)
 ) -> tuple[NDArray[np.void], NDArray[np.float32]]:
-    """(n,) CODE and (n, 384) float32 of unit length.
+    """(n,) `code_dtype` and (n, dimension) float32 of unit length.
 
     Zeros for a zero vector: a skill that is similar to no other.
     """
@@ -57,7 +74,7 @@ def encode_rows(
     exact[~np.isfinite(exact).all(axis=1)] = 0
     scale = (np.abs(exact).max(axis=1, keepdims=True) / 127).astype(np.float32)
     scale[scale == 0] = 1
-    rows = np.zeros(len(vectors), CODE)
+    rows = np.zeros(len(vectors), code_dtype(vectors.shape[1]))
     rows["codes"] = np.rint(exact / scale)
     rows["scale"] = scale[:, 0]
     residual = exact - rows["codes"] * scale.astype(np.float64)
@@ -73,8 +90,8 @@ class Vocabulary:
     An id without a row, or with a row of zeros, is a skill that is similar to no other.
     """
 
-    codes: NDArray[Any]  # (rows,) CODE
-    exact: NDArray[np.float32]  # (rows, 384), unit length or zero
+    codes: NDArray[Any]  # (rows,) of code_dtype
+    exact: NDArray[np.float32]  # (rows, dimension), unit length or zero
     error: float  # the greatest error of the codes
     counts: SkillCounts | None = None  # None before the backfill has counted
     words: NDArray[Any] = field(  # SKILL_WORD
@@ -93,29 +110,32 @@ class Vocabulary:
     def similarity_error(self, queries: NDArray[np.float32]) -> float:
         """The maximum error of `similarities` with these queries."""
         lost = queries.astype(np.float64)
-        lost -= np.rint(lost * GRID) / GRID
+        grid = grid_of(queries.shape[1])
+        lost -= np.rint(lost * grid) / grid
         rounding = float(np.linalg.norm(lost, axis=1).max(initial=0.0))
         return rounding + self.error * (1 + rounding) + SCALING_ERROR
 
     def similarities(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Similarities of every skill with each query: (rows + 1, k) float32.
 
-        `queries`: (k, 384) of unit length. The last row, for unknown ids, is zero. The
-        result is independent of the other queries to the last bit.
+        `queries`: (k, dimension) of unit length. The last row, for unknown ids, is
+        zero. The result is independent of the other queries to the last bit.
         """
         table = np.zeros((self.rows + 1, len(queries)), dtype=np.float32)
-        fitting = BLOCK_PRODUCTS // (DIMENSION * max(1, len(queries)))
+        dimension = queries.shape[1]
+        grid = np.float32(grid_of(dimension))
+        fitting = BLOCK_PRODUCTS // (dimension * max(1, len(queries)))
         size = max(1, min(BLOCK_ROWS, fitting))
-        wide = np.empty((size, DIMENSION), np.float32)
+        wide = np.empty((size, dimension), np.float32)
         codes = self.codes["codes"]
-        transposed = np.ascontiguousarray(np.rint(queries * np.float32(GRID)).T)
+        transposed = np.ascontiguousarray(np.rint(queries * grid).T)
         for start in range(0, self.rows, size):
             block = codes[start : start + size]
             wide[: len(block)] = block
             np.matmul(
                 wide[: len(block)], transposed, out=table[start : start + len(block)]
             )
-        table[:-1] *= (self.codes["scale"] / np.float32(GRID))[:, None]
+        table[:-1] *= (self.codes["scale"] / grid)[:, None]
         return table
 
     def known(self, skill_ids: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -124,8 +144,8 @@ class Vocabulary:
         return np.where(beyond, np.int32(self.rows), skill_ids)
 
     def vectors(self, skill_ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """(n, 384) float32, unit length, or zero for an unknown id."""
-        found = np.zeros((len(skill_ids), DIMENSION), np.float32)
+        """(n, dimension) float32, unit length, or zero for an unknown id."""
+        found = np.zeros((len(skill_ids), self.exact.shape[1]), np.float32)
         here = np.flatnonzero(self.known(skill_ids) < self.rows)
         found[here] = self.exact[skill_ids[here]]
         return found

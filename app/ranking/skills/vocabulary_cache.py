@@ -20,7 +20,6 @@ from app.ranking.skills.vocabulary_files import FilesProgress, VocabularyFiles, 
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.embeddings import RecordReader
 from app.storage.copy.reader import read_copy
-from app.storage.jobs import RECORD_BYTES
 from app.storage.skill_counts import read_counts
 from app.storage.skills import (
     Position,
@@ -34,8 +33,8 @@ from app.storage.skills import (
 # Skills per slice, 6 MB of traffic. A deadline during the first read of a large
 # vocabulary costs at most one slice.
 VOCABULARY_SLICE_ROWS = 4096
-# Rows per write while reading.
-VOCABULARY_BUFFER_BYTES = 256 * RECORD_BYTES
+# Some 256 rows of MiniLM at a time.
+VOCABULARY_BUFFER_BYTES = 400_000
 
 
 class VocabularyCache:
@@ -138,6 +137,7 @@ class VocabularyCache:
             rows=max(progress.rows, writer.rows),
             error=max(progress.error, writer.error),
             words=words,
+            dimension=progress.dimension or writer.dimension,
         )
         if writer.read_rows < VOCABULARY_SLICE_ROWS:
             end = Position(state.revision, np.iinfo(np.int32).max)

@@ -20,17 +20,16 @@ from numpy.typing import NDArray
 
 from app.ranking.skills.stems import STEMS_VERSION, word_hash, words_of
 from app.ranking.skills.vocabulary import (
-    CODE,
-    EXACT_VECTOR,
     SKILL_WORD,
     Vocabulary,
+    code_dtype,
     encode_rows,
 )
 from app.storage.copy.embeddings import EmbeddingChunk
 from app.storage.skills import Position, VocabularyState
 
 # The version of the files' format and of their words.
-FORMAT = f"2.{STEMS_VERSION}"
+FORMAT = f"3.{STEMS_VERSION}"
 FIRST_POSITION = Position()
 # Longer than any snapshot: REQUEST_TIMEOUT_S is at most 300.
 SETTLED_S = 600.0
@@ -38,7 +37,10 @@ SETTLED_S = 600.0
 
 @dataclass(frozen=True)
 class FilesProgress:
-    """The progress of the files: vocabulary, revision, rows of skills and words."""
+    """The progress of the files: vocabulary, revision, rows of skills and words.
+
+    `dimension`: of the vectors; 0 before the first.
+    """
 
     vocabulary: str
     revision: int = -1
@@ -46,6 +48,7 @@ class FilesProgress:
     rows: int = 0
     error: float = 0.0
     words: int = 0
+    dimension: int = 0
     format: str = FORMAT
 
 
@@ -79,8 +82,8 @@ class VocabularyFiles:
     ) -> Sequence[tuple[Path, int, np.dtype[Any]]]:
         """Each file and the type of its rows."""
         return (
-            (self.codes, progress.rows, CODE),
-            (self.exact, progress.rows, EXACT_VECTOR),
+            (self.codes, progress.rows, code_dtype(progress.dimension)),
+            (self.exact, progress.rows, _exact_dtype(progress.dimension)),
             (self.words, progress.words, SKILL_WORD),
         )
 
@@ -124,8 +127,9 @@ class VocabularyFiles:
             yield Writer(*descriptors)
 
     def mapped(self, progress: FilesProgress) -> Vocabulary:
-        codes = _mapped(self.codes, CODE, progress.rows)
-        exact = _mapped(self.exact, EXACT_VECTOR, progress.rows, random=True)
+        dimension, rows = progress.dimension, progress.rows
+        codes = _mapped(self.codes, code_dtype(dimension), rows)
+        exact = _mapped(self.exact, _exact_dtype(dimension), rows, random=True)
         words = _mapped(self.words, SKILL_WORD, progress.words)
         return Vocabulary(codes, exact, progress.error, words=words)
 
@@ -139,6 +143,7 @@ class Writer:
         self._words = words
         self._word_counts: dict[int, int] = {}
         self.rows = 0
+        self.dimension = 0
         self.error = 0.0
         self.read_rows = 0
         self.last_id = 0
@@ -165,8 +170,9 @@ class Writer:
         breaks = np.flatnonzero(np.diff(ids) != 1) + 1
         for part in np.split(np.arange(len(ids)), breaks):
             first = int(ids[part[0]])
-            _write_at(self._codes, codes[part].tobytes(), first * CODE.itemsize)
-            _write_at(self._exact, exact[part].tobytes(), first * EXACT_VECTOR.itemsize)
+            _write_at(self._codes, codes[part].tobytes(), first * codes.itemsize)
+            _write_at(self._exact, exact[part].tobytes(), first * exact[0].nbytes)
+        self.dimension = exact.shape[1]
         self.rows = max(self.rows, int(ids.max()) + 1)
         self.error = max(self.error, float(codes["error"].max()))
         self.read_rows += len(ids)
@@ -176,6 +182,10 @@ class Writer:
         os.fsync(self._codes)
         os.fsync(self._exact)
         os.fsync(self._words)
+
+
+def _exact_dtype(dimension: int) -> np.dtype[Any]:
+    return np.dtype(("<f4", (dimension,)))
 
 
 def _write_at(descriptor: int, data: bytes, offset: int) -> None:

@@ -17,29 +17,35 @@ from app.storage.copy.embeddings import EmbeddingChunk
 
 __all__ = ["DECIMALS", "CosineTopK", "Scored"]
 
-# The error of a float32 dot product of 384 terms is at most 384 * 2**-24 = 2.3e-5 for
-# unit vectors (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1),
-# plus half a unit of the last decimal.
-MARGIN = 3e-5
-
 # Candidates rescored at a time: 512 x 384 float64 take 1.5 MB.
 RESCORE_ROWS = 512
+
+# Half a unit of the last decimal, and the rounding of the norms.
+OTHER_ROUNDING = 2.5e-6
+
+
+def margin_of(dimension: int) -> float:
+    """The error of a score in float32: of a dot product of so many terms at most
+    dimension * 2**-24 for unit vectors (Higham, Accuracy and Stability of Numerical
+    Algorithms, section 3.1), or 1.2 times that for codes; 3e-5 for 384.
+    """
+    return 1.2 * dimension * 2.0**-24 + OTHER_ROUNDING
 
 
 class Cosines:
     """Computes approximate scores of all rows, and exact ones of some."""
 
     def __init__(self, queries: NDArray[np.float32]) -> None:
-        """`queries`: (q, 384) float32, any length but zero."""
+        """`queries`: (q, dimension) float32, any length but zero."""
         exact = queries.astype(np.float64)
         exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-        self._exact = exact  # (q, 384) float64, unit length
+        self._exact = exact  # (q, dimension) float64, unit length
         self.queries = exact.astype(np.float32)
 
     def approximate(
         self, embeddings: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """(q, n) float32 within MARGIN, NaN for unusable rows; and (n,) usable rows."""
+        """(q, n) float32 within `margin_of`, NaN for unusable rows; (n,) usable."""
         with np.errstate(all="ignore"):
             squared = squared_norms(embeddings)
             usable = points_somewhere(squared)
@@ -71,11 +77,11 @@ class CosineTopK:
         *,
         bounds: Sequence[Bounds] = (),
     ) -> None:
-        """`queries`: (q, 384) float32, any length but zero; `sizes`: N of each;
+        """`queries`: (q, dimension) float32, any length but zero; `sizes`: N of each;
         `bounds`: one for each, or none at all.
         """
         self._cosines = Cosines(queries)
-        self._best = TopK(sizes, margin=MARGIN, bounds=bounds)
+        self._best = TopK(sizes, margin=margin_of(queries.shape[1]), bounds=bounds)
         self.analyzed = 0
         self.unusable = 0
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Kind
-from app.storage.codec import DIMENSION, EMBEDDING_BYTES
+from app.storage.codec import FLOAT32
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER = struct.Struct(">11sII")
@@ -31,9 +31,9 @@ class EmbeddingChunk:
     """Consecutive rows of one COPY.
 
     `ids`: (n,) int64, or the bytes of uuids or UTF-8 texts as NumPy `S`, which sort as
-    in Postgres' C collation. `embeddings`: (n, 384) float32, a view of the buffer if
-    possible, and valid only until the consumer returns. `spares`: (n,) int16, a value
-    that the statement sets for each row; 0 by default.
+    in Postgres' C collation. `embeddings`: (n, dimension) float32, a view of the buffer
+    if possible, and valid only until the consumer returns. `spares`: (n,) int16, a
+    value that the statement sets for each row; 0 by default.
     """
 
     ids: NDArray[Any]
@@ -107,57 +107,80 @@ class RecordReader(CopyReader[EmbeddingChunk]):
     """Reads records of ids and embeddings."""
 
     def __init__(self, kind: Kind, consume: Consumer) -> None:
-        super().__init__(_frame_text if kind == "text" else _FixedFrame(kind), consume)
+        super().__init__(_TextFrame() if kind == "text" else _FixedFrame(kind), consume)
 
 
 class _FixedFrame:
-    """Records of fixed size: the bytes become a structured view without a copy."""
+    """Records of fixed size: the bytes become a structured view without a copy.
+
+    The first record gives the length of all embeddings.
+    """
 
     def __init__(self, kind: Literal["integer", "uuid"]) -> None:
-        id_type = ">i8" if kind == "integer" else "S16"
-        self._record = np.dtype(
-            [
-                ("fields", ">i2"),
-                ("id_length", ">i4"),
-                ("id", id_type),
-                ("spare_length", ">i4"),
-                ("spare", ">i2"),
-                ("embedding_length", ">i4"),
-                ("embedding", "<f4", (DIMENSION,)),
-            ]
-        )
+        self._head = [
+            ("fields", ">i2"),
+            ("id_length", ">i4"),
+            ("id", ">i8" if kind == "integer" else "S16"),
+            ("spare_length", ">i4"),
+            ("spare", ">i2"),
+            ("embedding_length", ">i4"),
+        ]
+        self._record: np.dtype[Any] | None = None
 
     def __call__(self, data: memoryview) -> tuple[int, EmbeddingChunk | None]:
-        count = len(data) // self._record.itemsize
-        if count == 0:
+        if self._record is None:
+            self._record = self._whole_record(data)
+        record = self._record
+        count = 0 if record is None else len(data) // record.itemsize
+        if record is None or count == 0:
             return 0, None
-        rows = np.frombuffer(data, dtype=self._record, count=count)
-        if (rows["fields"] != FIELDS).any():
-            raise ValueError("a COPY record has an unexpected number of fields")
-        if (rows["embedding_length"] != EMBEDDING_BYTES).any():
-            raise ValueError("a COPY record has an embedding of unexpected length")
+        rows = np.frombuffer(data, dtype=record, count=count)
+        _check_fields(bool((rows["fields"] == FIELDS).all()))
+        wide = record["embedding"].itemsize
+        _check_length(bool((rows["embedding_length"] == wide).all()))
         ids = rows["id"]
         if ids.dtype.kind == "i":
             ids = ids.astype(np.int64)  # native byte order: (n,) int64
         chunk = EmbeddingChunk(ids, rows["embedding"], rows["spare"])
-        return count * self._record.itemsize, chunk
+        return count * record.itemsize, chunk
+
+    def _whole_record(self, data: memoryview) -> np.dtype[Any] | None:
+        """The type of all records, by the head of the first; None if it is cut."""
+        head = np.dtype(self._head)
+        if len(data) < head.itemsize:
+            return None
+        first = np.frombuffer(data, dtype=head, count=1)[0]
+        _check_fields(first["fields"] == FIELDS)
+        length = int(first["embedding_length"])
+        _check_length(length > 0 and length % FLOAT32.itemsize == 0)
+        wide = (length // FLOAT32.itemsize,)
+        return np.dtype([*self._head, ("embedding", "<f4", wide)])
 
 
-def _frame_text(data: memoryview) -> tuple[int, EmbeddingChunk | None]:
+class _TextFrame:
     """Records of variable size, one by one: some 20 times the cost of fixed ones."""
-    ids: list[bytes] = []
-    spares: list[int] = []
-    embeddings: list[NDArray[np.float32]] = []
-    used = 0
-    for id_, spare, start, end in _text_records(data):
-        ids.append(id_)
-        spares.append(spare)
-        embeddings.append(np.frombuffer(data[start:end], dtype="<f4"))
-        used = end
-    if not ids:
-        return 0, None
-    chunk = EmbeddingChunk(np.array(ids), np.stack(embeddings), np.array(spares, "i2"))
-    return used, chunk
+
+    def __init__(self) -> None:
+        self._length: int | None = None
+
+    def __call__(self, data: memoryview) -> tuple[int, EmbeddingChunk | None]:
+        ids: list[bytes] = []
+        spares: list[int] = []
+        embeddings: list[NDArray[np.float32]] = []
+        used = 0
+        for id_, spare, start, end in _text_records(data):
+            if self._length is None:
+                self._length = end - start
+            _check_length(end - start == self._length)
+            ids.append(id_)
+            spares.append(spare)
+            embeddings.append(np.frombuffer(data[start:end], dtype="<f4"))
+            used = end
+        if not ids:
+            return 0, None
+        return used, EmbeddingChunk(
+            np.array(ids), np.stack(embeddings), np.array(spares, "i2")
+        )
 
 
 def _text_records(data: memoryview) -> Iterator[tuple[bytes, int, int, int]]:
@@ -165,13 +188,25 @@ def _text_records(data: memoryview) -> Iterator[tuple[bytes, int, int, int]]:
     position = 0
     while position + TEXT_HEAD.size <= len(data):
         fields, id_length = TEXT_HEAD.unpack_from(data, position)
-        if fields != FIELDS:
-            raise ValueError("a COPY record has an unexpected number of fields")
+        _check_fields(fields == FIELDS)
         id_end = position + TEXT_HEAD.size + id_length
         start = id_end + TEXT_GAP.size
-        end = start + EMBEDDING_BYTES
+        if start > len(data):
+            return
+        _, spare, length = TEXT_GAP.unpack_from(data, id_end)
+        _check_length(length > 0 and length % FLOAT32.itemsize == 0)
+        end = start + length
         if end > len(data):
             return
-        _, spare, _ = TEXT_GAP.unpack_from(data, id_end)
         yield bytes(data[position + TEXT_HEAD.size : id_end]), spare, start, end
         position = end
+
+
+def _check_fields(is_sound: bool) -> None:
+    if not is_sound:
+        raise ValueError("a COPY record has an unexpected number of fields")
+
+
+def _check_length(is_sound: bool) -> None:
+    if not is_sound:
+        raise ValueError("a COPY record has an embedding of unexpected length")

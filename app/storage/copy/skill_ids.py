@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Kind
-from app.storage.codec import DIMENSION, EMBEDDING_BYTES
 from app.storage.copy.embeddings import FIELDS, TEXT_HEAD, CopyReader
 
 WORD = 4
@@ -49,7 +48,7 @@ class SkillIdChunk:
 
 @dataclass(frozen=True)
 class EntryChunk(SkillIdChunk):
-    """With `embeddings`: (n, 384) float32, zeros where a row has none."""
+    """With `embeddings`: (n, dimension) float32, zeros where a row has none."""
 
     embeddings: NDArray[np.float32]
 
@@ -63,13 +62,33 @@ def skill_reader(
 
 
 def entry_reader(kind: Kind, consume: Callable[[EntryChunk], None]) -> CopyReader[Any]:
-    """A decoder of records that have an embedding as well."""
-    frame = (
-        _Walk(kind, EMBEDDING_BYTES)
-        if kind == "text"
-        else _WordFrame(kind, EMBEDDING_BYTES)
-    )
-    return CopyReader(frame, consume)
+    """A decoder of records that have an embedding as well, all of one length."""
+    return CopyReader(_EntryFrame(kind), consume)
+
+
+class _EntryFrame:
+    """Chooses the frame by the length of the first record's embedding."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._frame: _Walk | _WordFrame | None = None
+
+    def __call__(self, data: memoryview) -> tuple[int, SkillIdChunk | None]:
+        if self._frame is None:
+            self._frame = self._chosen(data)
+        return (0, None) if self._frame is None else self._frame(data)
+
+    def _chosen(self, data: memoryview) -> "_Walk | _WordFrame | None":
+        if len(data) < TEXT_HEAD.size:
+            return None
+        _, id_length = TEXT_HEAD.unpack_from(data)
+        place = TEXT_HEAD.size + id_length + SPARE.size
+        if len(data) < place + FIELD_LENGTH.size:
+            return None
+        (length,) = FIELD_LENGTH.unpack_from(data, place)
+        if length <= 0 or length % WORD:
+            raise ValueError("a COPY record has an embedding of unexpected length")
+        return (_Walk if self._kind == "text" else _WordFrame)(self._kind, length)
 
 
 class _WordFrame:
@@ -82,6 +101,7 @@ class _WordFrame:
         self._spare = (ID_START + self._id_bytes) // WORD + 1
         # The first word of the embedding, or of the skill ids without one.
         self._body = self._spare + 2
+        self._dimension = embedding_bytes // WORD
         self._has_embedding = embedding_bytes > 0
         self._head = self._body + (
             embedding_bytes // WORD + 1 if self._has_embedding else 0
@@ -131,7 +151,7 @@ class _WordFrame:
         skill_ids = words[own].astype(np.int32)
         if not self._has_embedding:
             return SkillIdChunk(ids, skill_ids, starts)
-        windows = np.lib.stride_tricks.sliding_window_view(words, DIMENSION)
+        windows = np.lib.stride_tricks.sliding_window_view(words, self._dimension)
         embeddings = windows[first + self._body].view("<f4")
         return EntryChunk(ids, skill_ids, starts, embeddings)
 
@@ -141,6 +161,7 @@ class _Walk:
 
     def __init__(self, kind: Kind, embedding_bytes: int) -> None:
         self._id_type = ID_TYPES.get(kind)
+        self._dimension = embedding_bytes // WORD
         self._has_embedding = embedding_bytes > 0
         self._fields = FIELDS + self._has_embedding
         # The bytes between the id and the length of the skill ids.
@@ -169,7 +190,7 @@ class _Walk:
         skill_ids = np.concatenate(lists)
         if not self._has_embedding:
             return used, SkillIdChunk(column, skill_ids, starts)
-        matrix = np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, DIMENSION)
+        matrix = np.frombuffer(b"".join(embeddings), "<f4").reshape(-1, self._dimension)
         return used, EntryChunk(column, skill_ids, starts, matrix)
 
     def _records(

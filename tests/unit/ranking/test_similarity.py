@@ -16,9 +16,8 @@ from app.query.ids import Id
 from app.query.result import Hit, Outcome, Timings, Volume
 from app.ranking.item_to_item import NO_EMBEDDING
 from app.ranking.profiles import NO_SKILLS
-from app.storage.codec import DIMENSION
 from app.storage.users import User
-from tests.support.encoders import HashEncoder, direction
+from tests.support.encoders import DIMENSION, HashEncoder, direction
 from tests.support.queries import job_query, profile_query, results
 from tests.support.ranking import SCOPE, rank
 from tests.support.tables_in_memory import (

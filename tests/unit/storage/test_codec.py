@@ -18,7 +18,7 @@ from app.storage.codec import (
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-@given(arrays(np.float32, 384, elements=FINITE))
+@given(arrays(np.float32, st.integers(1, 1024), elements=FINITE))
 def test_what_goes_in_comes_out(embedding: np.ndarray) -> None:
     assert to_bytes(embedding) == embedding.astype("<f4").tobytes()
     np.testing.assert_array_equal(from_bytes(to_bytes(embedding)), embedding)
@@ -29,14 +29,14 @@ def test_a_big_endian_array_is_written_little_endian() -> None:
     assert to_bytes(values.astype(">f4")) == values.astype("<f4").tobytes()
 
 
-@pytest.mark.parametrize("length", [0, 1535, 1537, 3072])
+@pytest.mark.parametrize("length", [0, 1, 1535, 1537])
 def test_f23_another_length_is_refused_with_its_number(length: int) -> None:
-    with pytest.raises(ValueError, match=f"has 1536 bytes, not {length}"):
+    with pytest.raises(ValueError, match=f"a multiple of 4 bytes, not {length}"):
         from_bytes(bytes(length))
 
 
 def test_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"shape \(384,\), not \(1, 384\)"):
+    with pytest.raises(ValueError, match=r"one axis, not the shape \(1, 384\)"):
         to_bytes(np.zeros((1, 384)))
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from app.ranking.retrieval.replica.view import ReplicaView, StoredRows
 from app.ranking.top_k.cosine import RESCORE_ROWS, CosineTopK
-from app.storage.codec import DIMENSION
 from app.storage.copy.embeddings import EmbeddingChunk
 
 # Codes are widened to float32 so many rows at a time, 1.5 MB, which a processor's own
@@ -20,8 +19,8 @@ COMPARED_SCORES = 1 << 18
 class CodesTopK(CosineTopK):
     """A running top-k whose candidates come from codes.
 
-    A row's score is within its code's error of what its code says, and within `MARGIN`
-    of that in float32: the codes are at most 1.08 long, so 384 terms err by 2.5e-5.
+    A row's score is within its code's error of what its code says, and within the
+    margin of that in float32, though the codes are up to 1.08 long.
     """
 
     def take(self, view: ReplicaView, check: Callable[[], None]) -> None:
@@ -36,7 +35,7 @@ class CodesTopK(CosineTopK):
         queries = len(self._cosines.queries)
         fitting = COMPARED_SCORES // queries // WIDENED_ROWS
         step = WIDENED_ROWS * max(1, fitting)
-        wide = np.empty((WIDENED_ROWS, DIMENSION), np.float32)
+        wide = np.empty((WIDENED_ROWS, self._cosines.queries.shape[1]), np.float32)
         scores = np.empty((queries, min(step, len(stored.ids))), np.float32)
         for start in range(0, len(stored.ids), step):
             if start:
@@ -50,7 +49,7 @@ class CodesTopK(CosineTopK):
 
     def _score(
         self,
-        rows: NDArray[Any],  # (n,) CODED_ROW
+        rows: NDArray[Any],  # (n,) coded_dtype
         wide: NDArray[np.float32],
         found: NDArray[np.float32],  # (q, n), for the minimum score of each
     ) -> NDArray[np.float32]:

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 
 from app.query.ids import Kind
 from app.ranking.retrieval.replica.records import (
-    CODED_ROW,
     DEAD_ROW,
-    EXACT_ROW,
     coded,
+    coded_dtype,
+    exact_dtype,
     id_dtype,
 )
 from app.storage.copy.embeddings import EmbeddingChunk
 
-REPLICA_FORMAT = 1
+REPLICA_FORMAT = 2
 FILE_PARTS = ("ids", "codes", "exact", "dead")
 CHECKED_BYTES = 1 << 20
 
@@ -40,8 +40,9 @@ class ReplicaManifest:
 
     `identity`: of the table, as `storage.changes` has it. Rows are as the snapshot
     `since` saw them, or later, up to `newest`: who reads again what `since` did not see
-    has them as they are. `after`: how far the first fill has come, while it is not
-    `complete`. `checksums`: of each part's sound bytes.
+    has them as they are. `dimension`: of the vectors, 0 before the first. `after`: how
+    far the first fill has come, while it is not `complete`. `checksums`: of each part's
+    sound bytes.
     """
 
     identity: str
@@ -50,6 +51,7 @@ class ReplicaManifest:
     id_width: int
     since: str
     newest: str
+    dimension: int = 0
     generation: int = 0
     rows: int = 0
     dead: int = 0
@@ -70,7 +72,9 @@ class ReplicaManifest:
     def dtype(self, part: str) -> np.dtype[Any]:
         if part == "ids":
             return id_dtype(self.kind, self.id_width)
-        return {"codes": CODED_ROW, "exact": EXACT_ROW, "dead": DEAD_ROW}[part]
+        if part == "dead":
+            return DEAD_ROW
+        return (coded_dtype if part == "codes" else exact_dtype)(self.dimension)
 
 
 class ReplicaFiles:
@@ -188,6 +192,10 @@ class Appender:
 
     def add(self, chunk: EmbeddingChunk) -> None:
         """Append comparable rows. Raises IdTooWideError, OSError."""
+        if not len(chunk.ids):
+            return
+        dimension = chunk.embeddings.shape[1]
+        self.manifest = replace(self.manifest, dimension=dimension)
         ids = self.manifest.dtype("ids")
         if chunk.ids.dtype.itemsize > ids.itemsize:
             raise IdTooWideError

@@ -33,13 +33,12 @@ from app.storage.connection.transaction import Sink, Transaction
 from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.reader import read_copy
 from app.storage.entity import EntityTable
-from app.storage.jobs import RECORD_BYTES
 
 FILL_SLICE_ROWS = 4096
 CHANGES_SLICE_ROWS = 1024
 SLICE_TIMEOUT_S = 60.0
-# Rows encoded at once: 0.8 MB in float64, and some such arrays.
-FILL_BUFFER_BYTES = 256 * RECORD_BYTES
+# Encoded at once: 0.8 MB in float64, and some such arrays.
+FILL_BUFFER_BYTES = 400_000
 # Dead rows are read by each search: a quarter of the rows, and not a handful.
 MOST_DEAD_SHARE = 4
 FEWEST_DEAD = 4096

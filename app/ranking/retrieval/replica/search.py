@@ -25,12 +25,11 @@ from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.ids import IdReader
-from app.storage.jobs import RECORD_BYTES
 
 # The maximum number of changes that a request reads: 0.8 MB. With more, the keeper
 # updates the files, and the full scan answers in the meantime.
 MOST_CHANGES = 512
-CHANGES_BUFFER_BYTES = 64 * RECORD_BYTES
+CHANGES_BUFFER_BYTES = 100_000
 IDS_BUFFER_BYTES = 64 * 1024
 
 

@@ -22,8 +22,8 @@ class StoredRows:
     """The mapped rows of the files. `dead`: the sorted numbers of dead rows."""
 
     ids: NDArray[Any]  # (n,)
-    codes: NDArray[Any]  # (n,) CODED_ROW
-    exact: NDArray[np.float32]  # (n, 384)
+    codes: NDArray[Any]  # (n,) coded_dtype
+    exact: NDArray[np.float32]  # (n, dimension)
     dead: NDArray[np.int32]
 
     @classmethod

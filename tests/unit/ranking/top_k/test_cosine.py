@@ -9,8 +9,8 @@ from app.ranking.top_k.cosine import CosineTopK
 from app.storage.copy.embeddings import EmbeddingChunk
 
 
-def unit(count: int, seed: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).standard_normal((count, 384))
+def unit(count: int, seed: int, dimension: int = 384) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((count, dimension))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.astype(np.float32)
 
@@ -43,16 +43,23 @@ def feed(top: CosineTopK, ids: np.ndarray, rows: np.ndarray, sizes: list[int]) -
     chunks=st.lists(st.integers(1, 150), max_size=8),
     twins=st.integers(1, 50),
     seed=st.integers(0, 2**31),
+    dimension=st.sampled_from([384, 3, 1024]),
 )
 def test_it_equals_a_full_sort_however_the_stream_is_cut(
-    count: int, sizes: list[int], chunks: list[int], twins: int, seed: int
+    *,
+    count: int,
+    sizes: list[int],
+    chunks: list[int],
+    twins: int,
+    seed: int,
+    dimension: int,
 ) -> None:
     rng = np.random.default_rng(seed)
     ids = rng.permutation(count).astype(np.int64)
     # Each row has about `count / twins` copies, some longer: equal scores abound.
-    rows = unit(twins, seed)[rng.integers(0, twins, count)]
+    rows = unit(twins, seed, dimension)[rng.integers(0, twins, count)]
     rows *= rng.choice([1, 2, 8], (count, 1)).astype(np.float32)
-    queries = unit(len(sizes), seed + 1)
+    queries = unit(len(sizes), seed + 1, dimension)
 
     top = CosineTopK(queries, sizes)
     feed(top, ids, rows, chunks)

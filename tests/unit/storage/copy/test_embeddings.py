@@ -33,8 +33,9 @@ def record(id_: bytes, vector: np.ndarray) -> bytes:
     )
 
 
-def vectors(count: int) -> np.ndarray:
-    return np.random.default_rng(7).standard_normal((count, 384)).astype(np.float32)
+def vectors(count: int, dimension: int = 384) -> np.ndarray:
+    rows = np.random.default_rng(7).standard_normal((count, dimension))
+    return rows.astype(np.float32)
 
 
 ROW = vectors(1)[0]
@@ -66,11 +67,15 @@ def read(
 
 
 @pytest.mark.parametrize("kind", ["integer", "uuid", "text"])
-@given(cuts=st.lists(st.integers(0, 20_000), max_size=8), count=st.integers(0, 6))
+@given(
+    cuts=st.lists(st.integers(0, 20_000), max_size=8),
+    count=st.integers(0, 6),
+    dimension=st.sampled_from([384, 5, 1024]),
+)
 def test_records_survive_any_cut_of_the_stream(
-    kind: Kind, cuts: list[int], count: int
+    kind: Kind, cuts: list[int], count: int, dimension: int
 ) -> None:
-    ids, rows = encoded_ids(kind, count), vectors(count)
+    ids, rows = encoded_ids(kind, count), vectors(count, dimension)
     stream = HEADER + b"".join(map(record, ids, rows)) + END_OF_DATA
 
     batches, finished = read(kind, stream, cuts)
@@ -83,7 +88,7 @@ def test_records_survive_any_cut_of_the_stream(
     ]
     assert got_ids == expected
     got_rows = [row for batch in batches for row in batch.embeddings]
-    np.testing.assert_array_equal(np.array(got_rows).reshape(-1, 384), rows)
+    np.testing.assert_array_equal(np.array(got_rows).reshape(rows.shape), rows)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +142,25 @@ def test_a_record_with_another_number_of_fields_is_refused(kind: Kind) -> None:
         read(kind, HEADER + wrong + END_OF_DATA, [])
 
 
-def test_an_embedding_of_another_length_is_refused() -> None:
-    wrong = record(struct.pack(">q", 5), vectors(1)[0])
-    wrong = wrong[:20] + struct.pack(">i", 1532) + wrong[24:]
+@pytest.mark.parametrize("kind", ["integer", "text"])
+def test_an_embedding_of_another_length_than_the_first_is_refused(kind: Kind) -> None:
+    first = record(struct.pack(">q", 4), ROW)
+    second = record(struct.pack(">q", 5), ROW[:-1]) + b"\0" * 4
     with pytest.raises(
         ValueError, match=r"^a COPY record has an embedding of unexpected length$"
     ):
-        read("integer", HEADER + wrong + END_OF_DATA, [])
+        read(kind, HEADER + first + second + END_OF_DATA, [])
+
+
+@pytest.mark.parametrize("length", [-1, 0, 1533])
+@pytest.mark.parametrize("kind", ["integer", "text"])
+def test_a_length_that_no_embedding_has_is_refused(kind: Kind, length: int) -> None:
+    wrong = record(struct.pack(">q", 5), ROW)
+    wrong = wrong[:20] + struct.pack(">i", length) + wrong[24:]
+    with pytest.raises(
+        ValueError, match=r"^a COPY record has an embedding of unexpected length$"
+    ):
+        read(kind, HEADER + wrong + END_OF_DATA, [])
 
 
 def test_fixed_records_are_viewed_where_they_arrived_on_an_aligned_address() -> None:

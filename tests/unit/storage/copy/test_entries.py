@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.query.ids import Kind
-from app.storage.codec import DIMENSION, EMBEDDING_BYTES
 from app.storage.copy.embeddings import END_OF_DATA
 from app.storage.copy.skill_ids import (
     ENTRY_FIRST_WORD,
@@ -22,18 +21,28 @@ from tests.unit.storage.copy.test_skill_ids import HEADER, expected_id, id_bytes
 IDS = st.one_of(
     st.integers(-1, 2**31 - 1), st.sampled_from([ENTRY_FIRST_WORD, SPARE_WORD, 1536])
 )
+DIMENSION = 384
+# MiniLM's, one whose records are not a multiple of eight bytes, a large one.
+DIMENSIONS = [DIMENSION, 5, 1024]
 LISTS = st.lists(st.lists(IDS, min_size=1, max_size=6), max_size=6)
 Row = tuple[object, list[int], float]
 
 
-def record(id_: bytes, skill_ids: list[int], value: float, *, fields: int = 4) -> bytes:
+def record(
+    id_: bytes,
+    skill_ids: list[int],
+    value: float,
+    *,
+    fields: int = 4,
+    dimension: int = DIMENSION,
+) -> bytes:
     data = np.array(skill_ids, dtype="<i4").tobytes()
-    embedding = np.full(DIMENSION, value, "<f4").tobytes()
+    embedding = np.full(dimension, value, "<f4").tobytes()
     return b"".join(
         (
             struct.pack(">hi", fields, len(id_)) + id_,
             struct.pack(">ih", 2, 0),
-            struct.pack(">i", EMBEDDING_BYTES) + embedding,
+            struct.pack(">i", len(embedding)) + embedding,
             struct.pack(">i", len(data)) + data,
         )
     )
@@ -41,7 +50,7 @@ def record(id_: bytes, skill_ids: list[int], value: float, *, fields: int = 4) -
 
 def rows_of(batch: EntryChunk) -> list[Row]:
     lists = np.split(batch.skill_ids, batch.starts[1:])
-    assert batch.embeddings.shape == (len(lists), DIMENSION)
+    assert len(batch.embeddings) == len(lists)
     assert (batch.embeddings == batch.embeddings[:, :1]).all()
     return [
         (id_, skill_ids.tolist(), float(value))
@@ -62,13 +71,18 @@ def read(kind: Kind, stream: bytes, cuts: list[int]) -> tuple[list[Row], bool]:
 
 @pytest.mark.parametrize("kind", ["integer", "uuid", "text"])
 @settings(max_examples=40, deadline=None)
-@given(lists=LISTS, cuts=st.lists(st.integers(0, 10_000), max_size=5))
+@given(
+    lists=LISTS,
+    cuts=st.lists(st.integers(0, 10_000), max_size=5),
+    dimension=st.sampled_from(DIMENSIONS),
+)
 def test_records_survive_any_cut_and_any_ids(
-    kind: Kind, lists: list[list[int]], cuts: list[int]
+    kind: Kind, lists: list[list[int]], cuts: list[int], dimension: int
 ) -> None:
     ids = [id_bytes(kind, number) for number in range(len(lists))]
     records = [
-        record(id_, own, n) for n, (id_, own) in enumerate(zip(ids, lists, strict=True))
+        record(id_, own, n, dimension=dimension)
+        for n, (id_, own) in enumerate(zip(ids, lists, strict=True))
     ]
     rows, finished = read(kind, HEADER + b"".join(records) + END_OF_DATA, cuts)
     assert finished

@@ -165,7 +165,7 @@ def test_what_is_no_manifest_is_none(files: ReplicaFiles, text: str) -> None:
 
 
 def test_a_manifest_of_another_format_is_none(files: ReplicaFiles) -> None:
-    files.commit(replace(committed(files), format=2))
+    files.commit(replace(committed(files), format=1))
     assert files.manifest() is None
 
 
