@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-run: $(VENV)/run model ## Start the service on port 8000, with an embedded Postgres and a sample
+run: $(VENV)/run ## Start the service on port 8000, with an embedded Postgres and a sample
 	@$(BIN)/python scripts/run_local.py
 
 model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once

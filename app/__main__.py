@@ -2,7 +2,9 @@
 
 import math
 import sys
+from collections.abc import Sequence
 
+from app import __version__
 from app.config import Settings, read_settings
 from app.errors import ConfigError
 from app.ops.logs import configure_logging
@@ -16,6 +18,8 @@ MAX_SHUTDOWN_S = 20
 
 def main() -> int:
     """Serve until a signal. Returns 2 for a missing or invalid setting."""
+    if len(sys.argv) > 1:
+        return _explain(sys.argv[1:])
     try:
         settings = read_settings(Settings)
         prepare_process(blas_threads=settings.blas_threads)
@@ -24,6 +28,20 @@ def main() -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    return 0
+
+
+def _explain(arguments: Sequence[str]) -> int:
+    """Answer `--version` and `--help`; anything else is a mistake."""
+    # Imported on demand: the service has no options.
+    import argparse  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(
+        description="Start the service. Settings come from environment variables and"
+        " the file `.env`, for example HOST, PORT and DATABASE_URL; see the README."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.parse_args(arguments)
     return 0
 
 

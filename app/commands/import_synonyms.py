@@ -120,7 +120,6 @@ def _is_plain(form: str) -> bool:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="import_synonyms.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

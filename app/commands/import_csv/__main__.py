@@ -4,4 +4,5 @@ import sys
 
 from app.commands.import_csv.command import main
 
+sys.argv[0] = "import_csv"  # what its usage calls it, not __main__.py
 sys.exit(main())

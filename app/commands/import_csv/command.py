@@ -105,7 +105,6 @@ def _target(
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="import_csv",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
