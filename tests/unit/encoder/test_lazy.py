@@ -1,6 +1,7 @@
 """`app.encoder.lazy`: loads at the first text, once, and retries after a failure."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from threading import Barrier
@@ -13,6 +14,7 @@ from app.encoder import Encoder, lazy
 from app.encoder.checkpoint import MANIFEST_NAME, MINILM
 from app.encoder.lazy import LazyEncoder
 from app.encoder.numpy_encoder import NumpyEncoder
+from app.encoder.spec import MINILM_SPEC, Prompts
 from app.errors import ModelUnavailableError
 
 THREADS = 64
@@ -40,6 +42,32 @@ def test_a_folder_of_another_model_is_not_loaded(model_dir: Path) -> None:
         ModelUnavailableError, match="is for all-MiniLM-L6-v2, not for other"
     ):
         encoder.encode(["python"])
+
+
+def test_files_are_verified_for_the_model_that_is_named(model_dir: Path) -> None:
+    LazyEncoder(model_dir).verify_files()
+    with pytest.raises(ModelUnavailableError, match="not for other"):
+        LazyEncoder(model_dir, "other").verify_files()
+
+
+def test_the_prompt_is_put_before_each_text(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = LazyEncoder(model_dir)
+    plain.encode(["loaded before the change"])
+    spec = replace(MINILM_SPEC, prompts=Prompts(query="query: ", passage="passage: "))
+    monkeypatch.setattr(lazy, "MINILM_SPEC", spec)
+    prompted = LazyEncoder(model_dir)
+    for encode, expected in (
+        (prompted.encode, plain.encode),
+        (prompted.encode_deterministic, plain.encode_deterministic),
+    ):
+        for asked, text in (
+            (encode(["sql"]), "query: sql"),
+            (encode(["sql"], prompt="query"), "query: sql"),
+            (encode(["sql"], prompt="passage"), "passage: sql"),
+        ):
+            np.testing.assert_allclose(asked, expected([text]), atol=1e-6, rtol=0)
 
 
 def test_it_is_loaded_by_the_first_text(model_dir: Path) -> None:
