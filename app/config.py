@@ -140,6 +140,7 @@ class Settings(ScriptSettings):
     rate_limit_per_minute: int = Field(600, ge=0, le=1_000_000)
     cors_origins: str = ""
     docs: bool = True
+    tracing: bool = False
     search_backend: Literal["stream", "replica", "pgvector"] = "stream"
     # `ranking.registry` has the names and checks the value.
     rank_by: str = "similarity"

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,10 @@ def defer_model_build() -> Iterator[None]:
     alive at the end are frozen: the collector never visits them again.
     """
     BaseModel.model_config["defer_build"] = True
+    # Pydantic warns of FastAPI's own body field when it builds that later.
+    warnings.filterwarnings(
+        "ignore", "The 'alias' attribute with value", module="pydantic"
+    )
     gc.disable()
     try:
         yield

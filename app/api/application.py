@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.api.connection_limits import CONNECTION_LIMITS, ConnectionLimits
+from app.api.docs_page import build_docs
 from app.api.error_statuses import document_errors
 from app.api.errors import add_error_handlers
 from app.api.mapping import Defaults
@@ -21,13 +21,14 @@ from app.api.middleware.body_limit import BodyLimitMiddleware
 from app.api.middleware.failures import FailureMiddleware
 from app.api.middleware.normalize import NormalizeMiddleware
 from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
-from app.api.openapi import build_docs, describe_settings
+from app.api.openapi import TAGS, describe_settings, operation_id
 from app.api.requests import MAX_USERS
 from app.api.routes.columns import build_columns_router
 from app.api.routes.health import build_health_router
 from app.api.routes.jobs import build_jobs_router
 from app.api.routes.recommend import build_recommend_router
 from app.api.static_files import build_page
+from app.api.tracing import NO_TELEMETRY, Tracing
 from app.config import Settings
 from app.ops.logs import adopt_uvicorn_logs
 from app.ops.metrics import Telemetry
@@ -44,16 +45,6 @@ UNBOUNDED = (
     f" `--http {HTTP_PROTOCOL}`."
 )
 
-# FastAPI's telemetry would pass bodies and invalid inputs to any exporter that the
-# environment names. app.ops.metrics keeps no text of a user.
-NO_TELEMETRY: TelemetryConfig = {
-    "tracing": False,
-    "metrics": False,
-    "logs": False,
-    "operation_spans": False,
-    "auto_configure": False,
-}
-
 
 def create_app(settings: Settings) -> FastAPI:
     """Create the application. Its lifespan starts and closes the services.
@@ -61,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises ConfigError for an invalid setting.
     """
     services = Services(settings)
+    tracing = Tracing() if settings.tracing else None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[Mapping[str, object]]:
@@ -71,6 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
         limits = ConnectionLimits(settings.keep_alive_s, settings.max_connections)
         yield {CONNECTION_LIMITS: limits.within_descriptors()}
         services.close()
+        if tracing:
+            tracing.close()
 
     app = FastAPI(
         title="Job recommendations",
@@ -81,7 +75,11 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry=NO_TELEMETRY,
+        generate_unique_id_function=operation_id,
+        openapi_tags=TAGS,
+        servers=[{"url": "/", "description": "The server of this document."}],
+        license_info={"name": "MIT", "identifier": "MIT"},
+        telemetry=tracing.config if tracing else NO_TELEMETRY,
     )
     _add_middleware(app, settings, services.telemetry)
     add_error_handlers(app)
@@ -129,9 +127,9 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         )
     )
     describe_settings(app, services.columns, defaults)
-    app.include_router(build_page())
     if app.openapi_url:
         app.include_router(build_docs(title=app.title, openapi_url=app.openapi_url))
+    app.include_router(build_page())
 
 
 def _add_middleware(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.api.errors import error_body
 from app.api.explaining import RecommendAnswer
 from app.errors import AppError
 from app.query.ids import Id
@@ -56,7 +57,7 @@ def batch_json(user_ids: Sequence[Id], answers: Sequence[RecommendAnswer]) -> by
 def _fields(answer: RecommendAnswer) -> bytes:
     """The JSON of an answer without its opening brace."""
     if isinstance(answer, AppError):
-        text = json.dumps({"success": False, "detail": str(answer)})
+        text = json.dumps(error_body(answer.status, str(answer)))
     else:
         text = answer.model_dump_json()
     return text.encode().removeprefix(b"{")

@@ -1,9 +1,11 @@
 """Document the error statuses of each operation in OpenAPI."""
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 
+from app.api.errors import PROBLEM_JSON
 from app.api.middleware.auth import is_open
 
 # Sent by the protocol or by middleware, for any path.
@@ -27,6 +29,8 @@ def document_errors(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = original()
+        # Without API keys and for health checks: no security, said explicitly.
+        document.setdefault("security", [])
         for path, operations in document["paths"].items():
             possible = ALWAYS if is_open(path) else ALWAYS | WITH_KEYS
             for operation in operations.values():
@@ -38,7 +42,7 @@ def document_errors(app: FastAPI) -> None:
 
 def _add(responses: dict[str, Any], possible: dict[int, str]) -> None:
     for status, description in possible.items():
-        content = {"application/json": {"schema": ERROR_SCHEMA}}
-        responses.setdefault(
-            str(status), {"description": description, "content": content}
-        )
+        responses.setdefault(str(status), {"description": description})
+    for code, response in responses.items():
+        if int(code) >= HTTPStatus.BAD_REQUEST:
+            response["content"] = {PROBLEM_JSON: {"schema": ERROR_SCHEMA}}

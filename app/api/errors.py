@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,9 +14,11 @@ from starlette.exceptions import HTTPException
 
 from app.errors import AppError, RateLimitedError, UnavailableError
 
+PROBLEM_JSON = "application/problem+json"
+
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Return every error as `{"success": false, "detail": …}`."""
+    """Return every error as `{"success": false, "detail": …, "status": …}`."""
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -26,8 +29,22 @@ def error_response(
 ) -> JSONResponse:
     """The JSON response of an error."""
     return JSONResponse(
-        {"success": False, "detail": detail}, status_code=status, headers=headers
+        error_body(status, detail),
+        status_code=status,
+        headers=headers,
+        media_type=PROBLEM_JSON,
     )
+
+
+def error_body(status: int, detail: str) -> dict[str, bool | int | str]:
+    """An error as RFC 9457 has it, and `success`."""
+    return {
+        "success": False,
+        "detail": detail,
+        "status": status,
+        "title": HTTPStatus(status).phrase,
+        "type": "about:blank",
+    }
 
 
 async def _on_app_error(request: Request, error: Exception) -> JSONResponse:

@@ -1,18 +1,14 @@
-"""The OpenAPI document: additions to FastAPI's own, and the page `/docs`."""
+"""The OpenAPI document: additions to FastAPI's own."""
 
-import base64
-import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Security
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi import FastAPI, Security
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.api.mapping import Defaults
-from app.api.responses import ErrorResponse
+from app.api.responses import ErrorResponse, ExplainedJob
 from app.query.filters import BOUNDS, MAX_VALUES
 from app.storage.columns import ColumnType
 from app.storage.filterable_columns import FilterableColumns
@@ -42,7 +38,24 @@ BOUNDS_OF_INTEGERS = frozenset(
 )
 
 
+SCHEMA_REF = "#/components/schemas/{model}"
+
 NULL_SCHEMA: Schema = {"type": "null"}
+
+
+# A generated client has a class per tag and a method per operation.
+TAGS: list[Schema] = [
+    {
+        "name": "recommendations",
+        "description": "Rank jobs for people, and the reverse.",
+    },
+    {"name": "health", "description": "For hosts and monitoring."},
+]
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the route's function, which is the method of a generated client."""
+    return route.name
 
 
 def describe_settings(
@@ -64,12 +77,28 @@ def describe_settings(
             }
         for name in ("RecommendRequest", "BatchRequest"):
             schemas[name]["properties"]["filters"] |= _filters_schema(columns)
+        _describe_explained_jobs(schemas)
         users = schemas["BatchRequest"]["properties"]["user_ids"]
         users["maxItems"] = defaults.max_users
         _make_bounds_exact(schemas)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual has it
+
+
+def _describe_explained_jobs(schemas: Schema) -> None:
+    """Describe a job with the fields of its explanation, which are all optional.
+
+    A route's own model has only the fields of every job: a second response model would
+    take memory for good.
+    """
+    schema = ExplainedJob.model_json_schema(ref_template=SCHEMA_REF)
+    schemas.update(schema.pop("$defs"))
+    schemas["Recommended"] = schema | {
+        "title": "Recommended",
+        "description": "A recommended job. The fields of the explanation come with a"
+        " ranking by skills or with `explain`.",
+    }
 
 
 def _make_bounds_exact(node: object) -> None:
@@ -143,42 +172,3 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of these error responses."""
     return {status: ERRORS[status] for status in statuses}
-
-
-CDN = "https://cdn.jsdelivr.net"
-
-
-INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
-
-
-def build_docs(*, title: str, openapi_url: str) -> APIRouter:
-    """The route `/docs`, which loads Swagger UI from its usual CDN."""
-    page = get_swagger_ui_html(openapi_url=openapi_url, title=title)
-    html = bytes(page.body).decode()
-    policy = docs_policy(html)
-    router = APIRouter()
-
-    @router.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(html, headers={"Content-Security-Policy": policy})
-
-    return router
-
-
-def docs_policy(html: str) -> str:
-    """The Content-Security-Policy of `/docs`.
-
-    It allows the CDN and, by their hashes, the inline scripts of this page. Swagger UI
-    sets styles from its script, hence 'unsafe-inline' for styles.
-    """
-    hashes = " ".join(_hash(script) for script in INLINE_SCRIPT.findall(html))
-    return (
-        f"default-src 'none'; script-src {CDN} {hashes};"
-        f" style-src {CDN} 'unsafe-inline'; img-src https://fastapi.tiangolo.com data:;"
-        " connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-
-
-def _hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

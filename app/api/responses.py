@@ -1,6 +1,6 @@
 """Response bodies."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -57,10 +57,13 @@ class RecommendResponse(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """The body of every error."""
+    """The body of every error, a problem of RFC 9457."""
 
-    success: bool = False
+    success: Literal[False]
     detail: str = Field(description="One sentence that says what to do.")
+    status: int = Field(description="The HTTP status.")
+    title: str = Field(description="What the HTTP status means.")
+    type: Literal["about:blank"]
 
 
 class JobCounts(BaseModel):

@@ -288,6 +288,9 @@ def test_a_batch_gives_each_user_the_answer_of_a_request_alone(
         "user_id": 9999,
         "success": False,
         "detail": "No user has this user_id.",
+        "status": 404,
+        "title": "Not Found",
+        "type": "about:blank",
     }
     assert body["results"][20]["detail"] == "This user has no skills to match."
 

@@ -65,7 +65,14 @@ def test_server_timing_tells_where_the_time_went(service: Service) -> None:
 def test_an_unknown_user_is_404(service: Service) -> None:
     response = service.recommend(user_id=1)
     assert response.status_code == 404
-    assert response.json() == {"success": False, "detail": "No user has this user_id."}
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json() == {
+        "success": False,
+        "detail": "No user has this user_id.",
+        "status": 404,
+        "title": "Not Found",
+        "type": "about:blank",
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """All errors have the same headers, CORS, JSON and metrics."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ HEADERS = {
     "x-frame-options": "DENY",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "access-control-allow-origin": ORIGIN,
-    "content-type": "application/json",
+    "content-type": "application/problem+json",
 }
 KEYED = (f"X-API-Key: {KEY}", f"Origin: {ORIGIN}")
 FROM = f"Origin: {ORIGIN}"
@@ -93,7 +94,10 @@ def test_f128_an_error_has_the_headers_and_counts_under_its_route(
     status, headers, body = parsed(exchange(service.port, sent))
     assert status == expected
     assert HEADERS.items() <= dict(headers).items()
-    assert re.fullmatch(r'\{"success":false,"detail":".+\."\}', body)
+    fields = json.loads(body)
+    assert list(fields) == ["success", "detail", "status", "title", "type"]
+    assert (fields["success"], fields["status"]) == (False, expected)
+    assert re.fullmatch(r".+\.", fields["detail"])
     assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
     assert count(service, route, expected) == before + 1
 
@@ -153,7 +157,7 @@ def test_f117_every_error_status_stands_in_the_document(
             answers = paths[path]["post"]["responses"]
             assert {"422"} <= answers.keys()
             schemas = {
-                str(answers[status]["content"]["application/json"]["schema"])
+                str(answers[status]["content"]["application/problem+json"]["schema"])
                 for status in answers.keys() - {"200"}
             }
             assert schemas == {"{'$ref': '#/components/schemas/ErrorResponse'}"}

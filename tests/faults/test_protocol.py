@@ -72,7 +72,7 @@ def test_a_head_beyond_the_limit_gets_a_sentence(service: Service) -> None:
     head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Test: " + b"a" * 400_000
     response = exchange(service.port, head)
     assert status(response) == 400
-    assert response.endswith(b'"detail":"The headers of the request are too long."}')
+    assert b'"detail":"The headers of the request are too long."' in response
 
 
 def test_a_long_head_within_the_limit_is_read(service: Service) -> None:

@@ -42,6 +42,11 @@ def test_nothing_is_built_before_a_request_needs_it() -> None:
     assert printed_by("import fastapi\n" + models + complete) == "True\n"
 
 
+def test_models_built_late_warn_of_nothing() -> None:
+    code = "import warnings\nwarnings.simplefilter('error')\n" + WIRED
+    assert "/api/recommend" in printed_by(code + "print(app.openapi())")
+
+
 def test_models_built_late_make_the_same_document() -> None:
     in_haste = printed_by(WIRED + "print(app.openapi())")
     import_only = WIRED.replace("with defer_model_build()", "if True")

@@ -44,7 +44,9 @@ def build_columns_router(
     columns: SingleFlight[Sequence[JobColumn]], *, rank_by: str, needs_key: bool
 ) -> APIRouter:
     """The route `GET /api/columns`."""
-    router = APIRouter(dependencies=API_KEYS if needs_key else [])
+    router = APIRouter(
+        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
+    )
     refusals = {
         401: "No API key, or a wrong one.",
         429: "The rate limit is reached.",
@@ -62,7 +64,7 @@ def build_columns_router(
             },
         },
     )
-    async def columns_and_ranking() -> JSONResponse:
+    async def list_columns() -> JSONResponse:
         """The columns that responses show and `filters` accepts, and the default
         ranking.
         """

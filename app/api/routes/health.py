@@ -20,11 +20,11 @@ def build_health_router(
     readiness: SharedReadiness, telemetry: Telemetry, *, needs_key: bool
 ) -> APIRouter:
     """The routes `/healthz`, `/readyz` and `/metrics`."""
-    router = APIRouter()
+    router = APIRouter(tags=["health"])
     keys = API_KEYS if needs_key else []
 
     @router.get("/healthz")
-    async def alive() -> AliveResponse:
+    async def check_health() -> AliveResponse:
         """Liveness: the process responds. Checks nothing else."""
         return AliveResponse()
 
@@ -34,7 +34,7 @@ def build_health_router(
         responses=errors(401, 429),
         dependencies=keys,
     )
-    async def metrics() -> Response:
+    async def read_metrics() -> Response:
         """All metrics in Prometheus' text format."""
         # On a failure the gauge `recommender_ready` becomes 0.
         with suppress(AppError):
@@ -42,7 +42,7 @@ def build_health_router(
         return Response(telemetry.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.get("/readyz", responses=errors(401, 429, 503), dependencies=keys)
-    async def ready() -> ReadyResponse:
+    async def check_readiness() -> ReadyResponse:
         """Readiness: database, schema and model are usable. Counts rows by state."""
         found = await readiness()
         counts = found.counts

@@ -43,7 +43,9 @@ def build_jobs_router(
     queue: QueryQueue, defaults: mapping.Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """The routes `/api/jobs/{job_id}/similar` and `/api/candidates`."""
-    router = APIRouter(dependencies=API_KEYS if needs_key else [])
+    router = APIRouter(
+        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
+    )
 
     async def answer(
         query: queries.Query, request: Request, response: Response
@@ -56,7 +58,7 @@ def build_jobs_router(
         return result
 
     @router.get("/api/jobs/{job_id:any_text}/similar", responses=NOT_FOUND)
-    async def similar(
+    async def similar_jobs(
         job_id: Annotated[str, Path(min_length=1)],
         request: Request,
         response: Response,
@@ -67,7 +69,7 @@ def build_jobs_router(
         return mapping.similar_response(await answer(query, request, response))
 
     @router.post("/api/candidates", responses=NOT_FOUND)
-    async def candidates(
+    async def recommend_candidates(
         body: CandidatesRequest, request: Request, response: Response
     ) -> CandidatesResponse:
         """The users who fit a job best, by skills or by similarity of the texts."""

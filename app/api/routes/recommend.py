@@ -22,7 +22,9 @@ def build_recommend_router(
     queue: QueryQueue, defaults: Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """The routes that recommend."""
-    router = APIRouter(dependencies=API_KEYS if needs_key else [])
+    router = APIRouter(
+        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
+    )
 
     async def answers(
         queries: Sequence[Query], request: Request, *, explain: bool
@@ -36,7 +38,7 @@ def build_recommend_router(
         return found, {"Server-Timing": server_timing(timings, start)}
 
     @router.post("/api/recommend", responses=ERRORS)
-    async def recommend_to_one(
+    async def recommend_jobs(
         asked: RecommendRequest, request: Request, response: Response
     ) -> RecommendResponse:
         """The jobs that fit a user or a skills text, best first."""
@@ -52,7 +54,7 @@ def build_recommend_router(
         response_class=Response,
         responses={**ERRORS, 200: BATCH_ANSWER},
     )
-    async def recommend_to_many(asked: BatchRequest, request: Request) -> Response:
+    async def recommend_jobs_batch(asked: BatchRequest, request: Request) -> Response:
         """The jobs that fit each of several users, from one scan of the table."""
         queries = batch_queries(asked, defaults)
         found, headers = await answers(queries, request, explain=asked.explain)
