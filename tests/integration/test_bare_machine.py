@@ -21,6 +21,7 @@ FILES = [
     "tests/faults/test_pgbouncer.py",
     "tests/browser/test_access.py",
     "tests/faults/test_framing.py::test_f123_the_stock_client_of_java_posts",
+    "tests/integration/test_typescript_client.py::test_it_is_built_and_answered_by_a_running_service",
     "tests/acceptance/test_oracle.py",
     "tests/unit/test_samples.py",
 ]

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,19 @@ def test_try_names_the_extra_that_it_needs(installed: Path, tmp_path: Path) -> N
         " or in a checkout requirements-run.txt.\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_python_client_is_packaged_with_its_types(
+    tmp_path: Path,
+) -> None:
+    pip = [
+        sys.executable, "-m", "pip", "--disable-pip-version-check", "install",
+        "--quiet", "--no-deps", "--target", str(tmp_path),
+    ]  # fmt: skip
+    subprocess.run([*pip, str(ROOT / "clients/python")], check=True)
+    package = tmp_path / "job_recommendations"
+    client = ROOT / "clients/python/job_recommendations.py"
+    assert (package / "__init__.py").read_text() == client.read_text()
+    assert (package / "py.typed").exists()
+    (metadata,) = tmp_path.glob("job_recommendations-*.dist-info/METADATA")
+    assert f"\nVersion: {__version__}\n" in metadata.read_text()

@@ -20,6 +20,7 @@ from tests.support.alone import lock_file, locked
 
 NOT_TESTED = "NOT TESTED: "
 INSTALLED_WITHIN_S = 900
+MIN_NODE = 20
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ def find_java() -> Path | None:
     return Path(program)
 
 
+def find_node() -> Path | None:
+    """Node 20 or later, with npm."""
+    program = shutil.which("node")
+    if not program or not shutil.which("npm"):
+        return None
+    said = subprocess.run([program, "--version"], capture_output=True, check=False)
+    major = said.stdout.decode().removeprefix("v").partition(".")[0]
+    return Path(program) if major.isdecimal() and int(major) >= MIN_NODE else None
+
+
 def find_real_data() -> Path | None:
     named = os.environ.get("REAL_DATA_DIR")
     return Path(named) if named else None
@@ -126,13 +137,20 @@ NEEDS = (
         lambda: _apt("default-jdk-headless"),
     ),
     Need(
+        "node",
+        "Node 20 and npm",
+        "apt-get install nodejs npm, or https://nodejs.org",
+        find_node,
+        lambda: _apt("nodejs npm"),
+    ),
+    Need(
         "real_data",
         "the real data",
         "REAL_DATA_DIR names its folder: tests/README.md",
         find_real_data,
     ),
 )
-PGBOUNCER, CHROMIUM, JAVA, REAL_DATA = NEEDS
+PGBOUNCER, CHROMIUM, JAVA, NODE, REAL_DATA = NEEDS
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +169,12 @@ def chromium() -> Path:
 def java() -> Path:
     """The path of the JDK."""
     return JAVA.demand()
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The path of Node."""
+    return NODE.demand()
 
 
 @pytest.fixture(scope="session")
