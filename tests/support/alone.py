@@ -1,12 +1,13 @@
-"""`@pytest.mark.alone`: a test that measures time, while no other worker runs a test.
+"""What the workers of one run (pytest-xdist) share: the machine, and folders.
 
-Workers of one run (pytest-xdist) share two locks. A test that must be alone holds the
-gate while it waits for the running tests, so that no other test starts before it.
+`@pytest.mark.alone` is for a test that measures time: no other worker runs a test
+beside it. Such a test holds the gate while it waits for the running tests, so that no
+other test starts before it.
 """
 
 import fcntl
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -40,6 +41,21 @@ def turn(config: pytest.Config, *, alone: bool) -> Iterator[None]:
         with locked(lock_file(config, "gate")):
             stack.enter_context(locked(lock_file(config, "running"), operation))
         yield
+
+
+def made_once(
+    config: pytest.Config,
+    factory: pytest.TempPathFactory,
+    name: str,
+    make: Callable[[Path], None],
+) -> Path:
+    """A folder that the first worker makes, and the others of this run use."""
+    base = factory.getbasetemp()
+    folder = (base.parent if hasattr(config, "workerinput") else base) / name
+    with locked(folder.with_suffix(".lock")):
+        if not folder.exists():
+            make(folder)
+    return folder
 
 
 # First, so that the wait does not count towards the test's time-out.

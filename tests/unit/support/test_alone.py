@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.alone import lock_file, locked, turn
+from tests.support.alone import lock_file, locked, made_once, turn
 from tests.support.waiting import wait_until
 
 
@@ -54,3 +54,20 @@ def test_without_workers_nothing_is_locked(tmp_path: Path) -> None:
     assert lock_file(config, "gate") is None
     with turn(config, alone=True), turn(config, alone=True), locked(None):
         pass
+
+
+def test_the_second_worker_uses_the_folder_of_the_first(
+    worker: Any, tmp_path: Path
+) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        made.append(folder)
+
+    found = []
+    for name in ("gw0", "gw1"):
+        factory: Any = SimpleNamespace(getbasetemp=lambda name=name: tmp_path / name)
+        found.append(made_once(worker, factory, "shared", make))
+    assert made == [tmp_path / "shared"]
+    assert found == made * 2
