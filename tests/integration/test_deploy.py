@@ -55,6 +55,8 @@ def test_f61_the_blueprint_holds_only_fields_that_render_knows(
     assert service.keys() <= FIELDS[kind]
     assert service.keys() >= REQUIRED[kind]
     assert service["autoDeployTrigger"] in TRIGGERS
+    # Without a workflow there is no check, and Render would never deploy.
+    assert any((ROOT / ".github/workflows").glob("*.yml"))
     assert (service["runtime"], service["plan"]) == ("python", "starter")
     for variable in service["envVars"]:
         assert variable.keys() <= ENV_VAR
