@@ -7,7 +7,7 @@ WORKERS ?= 2
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots lock audit soak clean help
+.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs lock audit soak clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -48,6 +48,16 @@ format: $(VENV)/dev ## Format the code and apply safe fixes
 
 screenshots: $(VENV)/dev model ## Retake the screenshots in docs/images; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots
+
+client-types: $(VENV)/dev ## Generate the types of the TypeScript client; needs Node
+	cd clients/typescript && npm ci --ignore-scripts
+	DATABASE_URL=postgresql:// ENV_FILE=/dev/null $(BIN)/python -c \
+		"import json; from app.main import app; print(json.dumps(app.openapi()))" \
+		> clients/typescript/openapi.json
+	cd clients/typescript && npm run types -- openapi.json -o src/schema.ts && rm openapi.json
+
+docs: $(VENV)/dev ## Build the site of the documentation into .data/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir .data/site
 
 lock: $(VENV)/dev ## Pin the service's dependencies with hashes
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \

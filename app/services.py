@@ -65,9 +65,8 @@ class Services:
         model = LazyEncoder(settings.model_dir, settings.model_source.name)
         activity = IdleTracker()
         self._replica = _replica(settings, self._database)
-        context = _context(
-            settings, self._database, model, self._replica, self.telemetry
-        )
+        retrieval = self._replica or _retrieval(settings)
+        context = _context(settings, self._database, model, retrieval, self.telemetry)
         self.queue = _queue(settings, context, activity)
         _watch(self.telemetry, self._database, model, self.queue)
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
@@ -100,7 +99,7 @@ def _context(
     settings: Settings,
     database: Database,
     model: LazyEncoder,
-    replica: "Replica | None",
+    retrieval: Retrieval,
     telemetry: Telemetry,
 ) -> RankingContext:
     encoder: Encoder = DeterministicEncoder(model)
@@ -109,11 +108,10 @@ def _context(
     return RankingContext(
         database,
         SlicedEncoder(encoder),
-        replica or _retrieval(settings),
+        retrieval,
         settings.skill_cache_dir,
         job_columns=settings.filterable_columns,
         observer=telemetry,
-        entry_source=replica,
     )
 
 

@@ -283,7 +283,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         help="pgvector: what SEARCH_BACKEND=pgvector needs (docs/pgvector.md);"
         " supabase-close: close users, and the embeddings of jobs, to the public"
-        " REST API (deploy/README.md)",
+        " REST API (docs/deploy.md)",
     )
     parser.add_argument(
         "--again",

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app import __version__
+from app.commands.program import COMMANDS
 from tests.support.service import ROOT
 
 FOLDERS = ("", "docs", "docs/decisions", "deploy", "benchmarks", "evaluation", "tests")
@@ -55,6 +57,23 @@ def test_the_glossary_explains_each_term_once_and_in_order() -> None:
     terms = re.findall(r"^\| ([^|]+?) \| [^|]+\.\)? \|$", text, re.MULTILINE)
     assert len(terms) == text.count("\n| ") - 2
     assert terms == sorted(set(terms), key=str.casefold)
+
+
+def test_the_changelog_has_the_version() -> None:
+    headings = re.findall(
+        r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(rf"{__version__} \(\d{{4}}-\d\d-\d\d\)", headings[1])
+
+
+def test_every_command_is_named_beside_its_script() -> None:
+    page = (ROOT / "docs/database.md").read_text()
+    named = re.findall(r"^\| `job-recommender ([a-z-]+)` \|", page, re.MULTILINE)
+    assert sorted(named) == sorted(COMMANDS)
+    scripts = set(re.findall(r"`python scripts/(\w+)\.py` \|$", page, re.MULTILINE))
+    ours = {path.stem for path in (ROOT / "scripts").glob("[a-z]*.py")}
+    assert ours - scripts == {"run_local"}
 
 
 def test_pre_commit_runs_the_pinned_ruff() -> None:

@@ -47,6 +47,5 @@ class SkillRanking:
                 method=self._method,
                 catalogue=catalogue,
                 observer=context.observer,
-                entry_source=context.entry_source,
             )
             return batch.rank(queries)
