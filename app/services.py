@@ -65,8 +65,9 @@ class Services:
         model = LazyEncoder(settings.model_dir, settings.model_source.name)
         activity = IdleTracker()
         self._replica = _replica(settings, self._database)
-        retrieval = self._replica or _retrieval(settings)
-        context = _context(settings, self._database, model, retrieval, self.telemetry)
+        context = _context(
+            settings, self._database, model, self._replica, self.telemetry
+        )
         self.queue = _queue(settings, context, activity)
         _watch(self.telemetry, self._database, model, self.queue)
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
@@ -99,7 +100,7 @@ def _context(
     settings: Settings,
     database: Database,
     model: LazyEncoder,
-    retrieval: Retrieval,
+    replica: "Replica | None",
     telemetry: Telemetry,
 ) -> RankingContext:
     encoder: Encoder = DeterministicEncoder(model)
@@ -108,10 +109,11 @@ def _context(
     return RankingContext(
         database,
         SlicedEncoder(encoder),
-        retrieval,
+        replica or _retrieval(settings),
         settings.skill_cache_dir,
         job_columns=settings.filterable_columns,
         observer=telemetry,
+        entry_source=replica,
     )
 
 

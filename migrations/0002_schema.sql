@@ -790,7 +790,8 @@ BEGIN
             ' AND NOT EXISTS (SELECT FROM %s AS t WHERE t.job_id = s.job_id)', served);
         EXECUTE format(
             'UPDATE recommender.job_state AS s SET state = seen.state,'
-            ' has_vector = false, changed = pg_current_xact_id(), copies = seen.copies'
+            ' has_vector = false, changed = pg_current_xact_id(), copies = seen.copies,'
+            ' skill_ids = CASE WHEN s.copies = seen.copies THEN s.skill_ids END'
             ' FROM (SELECT job_id, count(*) AS copies, max(recommender.state_of('
             'recommender.as_text(skills), embedding, embedding_version)) AS state'
             ' FROM %s GROUP BY job_id) AS seen WHERE seen.job_id = s.job_id'

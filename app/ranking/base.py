@@ -9,7 +9,7 @@ from app.batching.batcher import BatchScope
 from app.encoder import Encoder
 from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Outcome
-from app.ranking.retrieval.base import Retrieval
+from app.ranking.retrieval.base import EntrySource, Retrieval
 from app.storage.connection.database import Database
 
 
@@ -29,7 +29,9 @@ class Ranking(Protocol):
 
 @dataclass(frozen=True)
 class RankingContext:
-    """The services that a ranking may use. `job_columns`: the names in JOB_COLUMNS."""
+    """The services that a ranking may use. `job_columns`: the names in JOB_COLUMNS.
+    `entry_source`: a local copy of the jobs, where there is one.
+    """
 
     database: Database
     encoder: Encoder
@@ -37,3 +39,4 @@ class RankingContext:
     skill_cache_dir: Path
     job_columns: Sequence[str] = ()
     observer: BatchObserver | None = None
+    entry_source: EntrySource | None = None

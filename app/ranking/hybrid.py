@@ -40,6 +40,7 @@ class HybridRanking(SkillRanking):
 class ByAllParts:
     """Reads embeddings and skill ids in one scan."""
 
+    has_embeddings = True
     # As many as a single query may have: to read the embeddings again costs more.
     scan_skills = MAX_QUERY_SKILLS
 

@@ -10,6 +10,7 @@ from app.ranking.skills.hybrid_scoring import (
     HYBRID_WEIGHTS,
     UNKNOWN,
     Scores,
+    cosine_share,
     match_scores,
     open_share,
     soft_credit,
@@ -25,6 +26,7 @@ from app.ranking.skills.word_scores import (
     approximate_scores,
     relative,
 )
+from app.ranking.top_k.codes import CodedCosines, CodedEntryChunk
 from app.ranking.top_k.cosine import Cosines, margin_of
 from app.ranking.top_k.heap import Scored, TopK
 from app.storage.copy.skill_ids import EntryChunk
@@ -48,7 +50,11 @@ class HybridTopK:
         self._skills = SkillScores(vocabulary, skills, soft_credit)
         self._index = WordIndex(vocabulary, [query_words(one) for one in group.asked])
         self._cosines = Cosines(group.texts)
+        self._coded = CodedCosines(self._cosines.queries)
         self._states = self._all_states(group, given)
+        self._open_shares = np.array(  # (q, 1)
+            [[state.open_share] for state in self._states], np.float32
+        )
         shares = np.zeros((len(given), self._index.size), np.float32)
         for row, own, state in zip(
             shares, self._index.columns, self._states, strict=True
@@ -83,8 +89,8 @@ class HybridTopK:
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
         words = self._index.count(skill_ids, batch.starts)
-        found = self._approximate(batch, skill_ids, words)
-        query, row = self._best.candidates(found, batch.ids)
+        found, spread = self._approximate(batch, skill_ids, words)
+        query, row = self._best.candidates(found, batch.ids, spread)
         for start in range(0, len(row), RESCORED_PAIRS):
             part = slice(start, start + RESCORED_PAIRS)
             exact = self._exact(batch, skill_ids, words, query[part], row[part])
@@ -96,19 +102,34 @@ class HybridTopK:
 
     def _approximate(
         self, batch: EntryChunk, skill_ids: NDArray[np.int32], words: WordCounts
-    ) -> NDArray[np.float32]:
-        """Approximate scores: (q, n) float32."""
-        cosines, _ = self._cosines.approximate(batch.embeddings)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Approximate scores: (q, n) float32; and by how much more each row may score,
+        (n,).
+        """
+        cosines, spread = self._approximate_cosines(batch)
         means = [state.mean for state in self._states]
         scores = match_scores(
-            np.nan_to_num(cosines, copy=False),
+            cosines,
             self._skills.approximate(skill_ids, batch.starts),
             approximate_scores(words, self._shares, means),
-            open_share=np.array(
-                [[state.open_share] for state in self._states], np.float32
-            ),
+            open_share=self._open_shares,
         )
-        return scores.astype(np.float32)
+        return scores.astype(np.float32), spread
+
+    def _approximate_cosines(
+        self, batch: EntryChunk
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Cosines, (q, n), and how much they add to a score at most, (n,)."""
+        if not self._open_shares.any():
+            # All skills of all queries are known: whole texts count for nothing.
+            return np.zeros((len(self._states), len(batch.ids)), np.float32), None
+        if not isinstance(batch, CodedEntryChunk):
+            cosines, _ = self._cosines.approximate(batch.embeddings)
+            return np.nan_to_num(cosines, copy=False), None
+        lowest = np.empty((len(self._states), len(batch.ids)), np.float32)
+        self._coded.lowest(batch.codes, lowest)
+        share = np.float32(2 * cosine_share(float(self._open_shares.max())))
+        return lowest, share * batch.codes["error"]
 
     def _exact(
         self,
@@ -122,7 +143,7 @@ class HybridTopK:
         rows, place = np.unique(row, return_inverse=True)
         chosen = rows_at(skill_ids, batch.starts, rows)
         by_skills, _ = self._skills.exact(*chosen, query, place)
-        cosines = self._cosines.exact(batch.embeddings[row], query)
+        cosines = self._cosines.exact(batch.embeddings_at(row), query)
         scores = np.empty(len(query))
         for number in np.unique(query):
             state = self._states[number]

@@ -10,11 +10,18 @@ from dataclasses import dataclass
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id
+from app.storage.codec import int32_to_bytes
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.entity import EntityTable
+from app.storage.skills import NO_SKILL
 from app.storage.sql import load
 
 QUERIES = load("changes")
+SKILL_QUERIES = load("skills")
+
+# Flags of a row: no other has its id; it has an embedding of this model; it has skill
+# ids.
+IS_ALONE, HAS_EMBEDDING, HAS_SKILLS = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -113,10 +120,15 @@ def stream_by_id(
     version: str,
     ids: Sequence[Id],
 ) -> None:
-    """Stream the rows with these ids, as `app.storage.jobs.stream_embeddings` does."""
-    listed = Literal([str(id_) for id_ in ids])
-    query = jobs.format(QUERIES["stream_by_id"], version=version, ids=listed)
-    transaction.copy_out(query, sink)
+    """Stream the rows with these ids in the records of `skills.stream_entries`. The
+    first of each row's skill ids are its flags: IS_ALONE, HAS_EMBEDDING, HAS_SKILLS.
+    """
+    some = SQL("{} = ANY ({}::{}[])").format(
+        Identifier(jobs.key),
+        Literal([str(id_) for id_ in ids]),
+        SQL(jobs.id_column.cast),
+    )
+    _stream_rows(transaction, sink, jobs, version, some)
 
 
 def end_of_slice(
@@ -143,14 +155,28 @@ def stream_slice(
 ) -> None:
     """Stream likewise the rows beyond `after`, up to `end` where there is one."""
     key = Identifier(jobs.key)
-    up_to: Composable = SQL("true")
+    some = _beyond(jobs, key, after)
     if end is not None:
-        up_to = SQL("{} <= {}").format(key, _literal(jobs, end))
+        some = SQL("{} AND {} <= {}").format(some, key, _literal(jobs, end))
+    _stream_rows(transaction, sink, jobs, version, some)
+
+
+def _stream_rows(
+    transaction: Transaction,
+    sink: Sink,
+    jobs: EntityTable,
+    version: str,
+    some: Composable,
+) -> None:
     query = jobs.format(
-        QUERIES["stream_slice"],
+        QUERIES["stream_rows"],
         version=version,
-        beyond=_beyond(jobs, key, after),
-        up_to=up_to,
+        some=some,
+        is_alone=Literal(IS_ALONE),
+        has_embedding=Literal(HAS_EMBEDDING),
+        has_skills=Literal(HAS_SKILLS),
+        has_skill_ids=SKILL_QUERIES["has_skill_ids"],
+        no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )
     transaction.copy_out(query, sink)
 
@@ -160,12 +186,10 @@ def stream_ids(
     sink: Sink,
     *,
     jobs: EntityTable,
-    version: str,
     matching: Composed,
 ) -> None:
-    """Stream the job_id of each row that `stream_embeddings` streams."""
-    query = jobs.format(QUERIES["stream_ids"], version=version)
-    transaction.copy_out(query + matching, sink)
+    """Stream the job_id of each row that fulfils the conditions."""
+    transaction.copy_out(jobs.format(QUERIES["stream_ids"]) + matching, sink)
 
 
 def widest_id(transaction: Transaction, jobs: EntityTable) -> int:

@@ -11,6 +11,8 @@ from app.encoder import Encoder
 from app.ranking.skills.parse import split_skills
 from app.ranking.skills.stems import word_hash, words_of
 from app.ranking.skills.vocabulary import SKILL_WORD, Vocabulary, encode_rows
+from app.ranking.top_k.codes import CodedEntryChunk
+from app.ranking.top_k.codes import coded as codes_of
 from app.storage.copy.skill_ids import EntryChunk
 from app.storage.skill_counts import SkillCounts
 
@@ -43,17 +45,28 @@ class RowsInMemory:
             encoder.encode(list(rows.values())),
         )
 
-    def chunks(self, size: int) -> list[EntryChunk]:
-        """Chunks of `size` rows, as from a scan."""
+    def chunks(self, size: int, *, coded: bool = False) -> list[EntryChunk]:
+        """Chunks of `size` rows, as from a scan, or as a replica has them."""
         return [
-            EntryChunk(
-                self.ids[start : start + size],
-                np.concatenate(self.lists[start : start + size]),
-                np.cumsum([0, *map(len, self.lists[start : start + size])])[:-1],
-                self.embeddings[start : start + size],
-            )
+            self._chunk(np.arange(start, min(start + size, len(self.ids))), coded=coded)
             for start in range(0, len(self.ids), size)
         ]
+
+    def _chunk(self, rows: NDArray[np.intp], *, coded: bool) -> EntryChunk:
+        lists = [self.lists[row] for row in rows]
+        starts = np.cumsum([0, *map(len, lists)])[:-1]
+        ids, skill_ids = self.ids[rows], np.concatenate(lists)
+        vectors = self.embeddings[rows]
+        if not coded:
+            return EntryChunk(ids, skill_ids, starts, vectors)
+        return CodedEntryChunk(
+            ids,
+            skill_ids,
+            starts,
+            self.embeddings,
+            codes=codes_of(vectors),
+            numbers=rows,
+        )
 
 
 def vocabulary_of(

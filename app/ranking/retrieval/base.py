@@ -1,6 +1,6 @@
 """The protocol of retrieval backends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from app.query.result import Volume
 from app.ranking.top_k.heap import Scored
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
+from app.storage.copy.skill_ids import EntryChunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,40 @@ class Retrieval(Protocol):
         scope: BatchScope,
     ) -> SearchResult:
         """The `top_k` best rows of each query, within its constraints.
+
+        Raises AbandonedError if all requests of the batch were cancelled.
+        """
+        ...
+
+
+class Entries(Protocol):
+    """The embeddings and skill ids of all jobs of one snapshot."""
+
+    @property
+    def volume(self) -> Volume:
+        """What was read from the database for it."""
+        ...
+
+    def feed(
+        self, consume: Callable[[EntryChunk], None], *, has_embeddings: bool
+    ) -> None:
+        """Pass all rows that a ranking compares: those with skill ids; or, with
+        `has_embeddings`, those of `storage.skills.stream_entries`.
+        """
+        ...
+
+
+class EntrySource(Protocol):
+    """A copy of the jobs that the rankings by skills can read instead of a stream."""
+
+    def entries(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        key: BatchKey,
+        scope: BatchScope,
+    ) -> Entries | None:
+        """The rows that the filters select; None if only the database has them.
 
         Raises AbandonedError if all requests of the batch were cancelled.
         """

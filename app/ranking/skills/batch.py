@@ -15,6 +15,7 @@ from app.errors import AppError
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volume
+from app.ranking.retrieval.base import Entries, EntrySource
 from app.ranking.skills.explain import hits
 from app.ranking.skills.idf import cached_idf_weights
 from app.ranking.skills.methods import Method
@@ -54,7 +55,10 @@ class SkillBatch:
         method: Method,
         catalogue: Catalogue,
         observer: BatchObserver | None = None,
+        entry_source: EntrySource | None = None,
     ) -> None:
+        self._catalogue = catalogue
+        self._entry_source = entry_source
         self._observer = observer
         self._volume = Volume(rows=0, bytes=0)
         self._transaction = transaction
@@ -178,6 +182,7 @@ class SkillBatch:
             key=self._batch_key,
             method=self._method,
             target=self._target,
+            entries=self._entries() if batch.asked else None,
         )
         found = search.pages(batch)
         self._volume += found.volume
@@ -190,6 +195,13 @@ class SkillBatch:
             for n, page in found.pages.items()
         }
         return SkillMatches(shown, found.weights, found.analyzed, found.pages)
+
+    def _entries(self) -> Entries | None:
+        if self._entry_source is None:
+            return None
+        return self._entry_source.entries(
+            self._transaction, self._catalogue, self._batch_key, self._scope
+        )
 
     def _named(self, batch: SkillBatchQueries) -> SkillMatches:
         """The rows that the queries name, with the weights of a ranking."""

@@ -134,3 +134,11 @@ def match_scores(
         + weights.words * words
     ) / total
     return scores
+
+
+def cosine_share(
+    open_share: float, *, weights: HybridWeights = HYBRID_WEIGHTS
+) -> float:
+    """The share of the cosine in the weighted mean, which rises with `open_share`."""
+    for_cosine = weights.cosine * open_share
+    return for_cosine / (for_cosine + weights.skills + weights.words)

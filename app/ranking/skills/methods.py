@@ -67,6 +67,7 @@ class RunningTop(Protocol):
 class Method(Protocol):
     """How a ranking reads and scores rows."""
 
+    has_embeddings: bool
     scan_skills: int  # distinct skills per scan, see `prepare.SCAN_SKILLS`
 
     @property
@@ -90,6 +91,7 @@ class BySkills:
 
     # Some 1,400 jobs of six skills.
     buffer_bytes = 1 << 16
+    has_embeddings = False
     scan_skills = SCAN_SKILLS
 
     def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:

@@ -47,5 +47,6 @@ class SkillRanking:
                 method=self._method,
                 catalogue=catalogue,
                 observer=context.observer,
+                entry_source=context.entry_source,
             )
             return batch.rank(queries)

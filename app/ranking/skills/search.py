@@ -11,6 +11,7 @@ from app.batching.batcher import BatchScope
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Volume
+from app.ranking.retrieval.base import Entries
 from app.ranking.retrieval.scan import scan
 from app.ranking.skills.distinct import (
     DistinctRequest,
@@ -72,7 +73,10 @@ class SkillSearch:
         key: BatchKey,
         method: Method,
         target: EntityTable,
+        entries: Entries | None = None,
     ) -> None:
+        """`entries`: the rows; without, they are streamed."""
+        self._entries = entries
         self._transaction = transaction
         self._vocabulary = vocabulary
         self._scope = scope
@@ -174,6 +178,10 @@ class SkillSearch:
 
     def _scan(self, group: ScanGroup, found: SkillPages) -> RunningTop:
         top = self._method.top(self._vocabulary, group)
+        if self._entries is not None:
+            self._entries.feed(top.update, has_embeddings=self._method.has_embeddings)
+            found.analyzed, found.volume = top.analyzed, self._entries.volume
+            return top
         bytes_read = scan(
             partial(
                 self._method.stream,

@@ -52,6 +52,10 @@ class EntryChunk(SkillIdChunk):
 
     embeddings: NDArray[np.float32]
 
+    def embeddings_at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m, 384): those of some rows of the chunk."""
+        return self.embeddings[rows]
+
 
 def skill_reader(
     kind: Kind, consume: Callable[[SkillIdChunk], None]

@@ -62,11 +62,24 @@ WHERE s.changed >= pg_snapshot_xmin({since}::pg_snapshot)
 ORDER BY s.job_id
 LIMIT {most};
 
--- name: stream_by_id
--- The records of a scan, of these jobs only.
-SELECT {key}::{id_type}, 0::int2, embedding FROM {table}
-WHERE {key} = ANY ({ids}::{id_type}[])
-    AND {current} AND octet_length(embedding) = {length};
+-- name: stream_rows
+-- What the rankings compare of some jobs: records as those of `stream_job_entries`, of
+-- each of several rows with one id, and with the row's flags before its skill ids.
+SELECT t.id, 0::int2, coalesce(t.embedding, decode(repeat('00', {length}), 'hex')),
+    set_byte('\x00000000'::bytea, 0,
+        CASE WHEN coalesce(s.copies, 1) = 1 THEN {is_alone} ELSE 0 END
+        + CASE WHEN t.embedding IS NULL THEN 0 ELSE {has_embedding} END
+        + CASE WHEN {has_skill_ids} THEN {has_skills} ELSE 0 END)
+    || CASE WHEN {has_skill_ids} THEN s.skill_ids ELSE {no_skill_ids} END
+FROM (
+    SELECT {key}::{id_type} AS id,
+        CASE WHEN {current} AND octet_length(embedding) = {length}
+            THEN embedding END AS embedding
+    FROM {table}
+    WHERE {some}
+) AS t
+LEFT JOIN {state} AS s ON s.{key} = t.id
+WHERE t.embedding IS NOT NULL OR {has_skill_ids};
 
 -- name: end_of_slice
 -- The last id of the next slice; none where fewer rows are left. Its name in ORDER BY is
@@ -74,15 +87,9 @@ WHERE {key} = ANY ({ids}::{id_type}[])
 SELECT t.{key}::{id_type}::text FROM {table} AS t WHERE {beyond}
 ORDER BY t.{key} OFFSET {most} - 1 LIMIT 1;
 
--- name: stream_slice
--- The records of a scan between two ids.
-SELECT {key}::{id_type}, 0::int2, embedding FROM {table}
-WHERE {beyond} AND {up_to} AND {current} AND octet_length(embedding) = {length};
-
 -- name: widest_id
 SELECT coalesce(max(octet_length({key}::text)), 1) FROM {table};
 
 -- name: stream_ids
--- The ids of the rows of a scan; more conditions follow.
-SELECT {key}::{id_type} FROM {table}
-WHERE {key} IS NOT NULL AND {current} AND octet_length(embedding) = {length};
+-- The ids of all jobs; conditions follow.
+SELECT {key}::{id_type} FROM {table} WHERE {key} IS NOT NULL;

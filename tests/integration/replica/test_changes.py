@@ -12,6 +12,10 @@ OTHER = around(1, seed=3)[0]
 SOME = "job_id %% 7 = 3"
 CHANGES = {
     "written by hand": "UPDATE skill_job1 SET embedding = %(other)s WHERE {some}",
+    "of other skills": "UPDATE recommender.job_state"
+        " SET skill_ids = '\\x07000000', changed = pg_current_xact_id() WHERE {some}",
+    "of no skills": "UPDATE recommender.job_state"
+        " SET skill_ids = NULL, changed = pg_current_xact_id() WHERE {some}",
     "forgotten": "UPDATE skill_job1 SET embedding = NULL WHERE {some}",
     "of another model":
         "UPDATE skill_job1 SET embedding_version = 'other' WHERE {some}",

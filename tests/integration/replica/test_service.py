@@ -46,14 +46,15 @@ def answer(service: Service, **body: object) -> dict[str, Any]:
 
 
 def bytes_read(service: Service) -> float:
-    """By one request."""
+    """By one request of each ranking."""
     before = metric(service, "recommender_bytes_scanned_total")
-    answer(service, skills="python")
+    for rank_by in ("similarity", "skills", "hybrid"):
+        answer(service, skills="python", rank_by=rank_by)
     return metric(service, "recommender_bytes_scanned_total") - before
 
 
 def compare(replica: Service, stream: Service) -> None:
-    """Pages, similar jobs and the other ranking, to the last digit."""
+    """Pages, constraints and the other rankings, to the last digit."""
     first = answer(stream, skills="python, sql", top_n=7)
     bodies: list[dict[str, object]] = [
         {"skills": "python, sql", "top_n": 7},
@@ -64,7 +65,9 @@ def compare(replica: Service, stream: Service) -> None:
             "min_score": 0.1,
             "exclude_job_ids": [1, 2, 3],
         },
-        {"skills": "python", "rank_by": "skills"},
+        {"skills": "skill 7, skill 12, python", "rank_by": "skills"},
+        {"skills": "skill 7, skill 12, python", "rank_by": "hybrid"},
+        {"skills": "skill 7", "rank_by": "hybrid", "distinct": False, "top_n": 50},
     ]
     for body in bodies:
         assert answer(replica, **body) == answer(stream, **body)

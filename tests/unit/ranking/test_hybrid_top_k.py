@@ -47,6 +47,7 @@ def ranked(
     *,
     size: int = 12,
     rows: int = 64,
+    coded: bool = False,
     states: Sequence[np.ndarray | None] | None = None,
 ) -> HybridTopK:
     queries = dict(enumerate(map(query_of, asked)))
@@ -61,7 +62,7 @@ def ranked(
         states or [None] * len(asked),
     )
     top = HybridTopK(ROWS.vocabulary, group)
-    for chunk in ROWS.chunks(rows):
+    for chunk in ROWS.chunks(rows, coded=coded):
         top.update(chunk)
     return top
 
@@ -81,7 +82,17 @@ def test_scores_are_those_of_the_formula_whoever_asks_and_however_it_is_cut() ->
         )
         assert {id_ for id_, _ in found[:3]} == {id_ for id_, _ in expected[:3]}
         assert pairs(ranked([text], rows=7).result(0)) == found
+        assert pairs(ranked([text], rows=7, coded=True).result(0)) == found
     assert together.analyzed == len(JOBS)
+
+
+def test_codes_only_choose_candidates() -> None:
+    """Also where whole texts decide: no job lists these skills."""
+    asked = [f"unheard {text}" for text in ASKED]
+    exact, by_codes = ranked(asked, rows=40), ranked(asked, rows=40, coded=True)
+    for number in range(len(asked)):
+        assert by_codes.result(number) == exact.result(number)
+    assert max(state[-2] for state in exact.states) > 0.5
 
 
 def test_a_given_state_ranks_as_the_page_before_did() -> None:

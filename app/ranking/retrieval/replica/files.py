@@ -1,9 +1,10 @@
 """The files of a replica: rows that are only added to, and a manifest of what counts.
 
-`ids`, `codes` and `exact` hold a record a row, `dead` the numbers of rows that do not
-count any more. The manifest says how many of each are sound, with their checksums. It
-is written last, and by renaming: after a crash at any instant the one before holds, and
-what lies beyond it is written again. A new generation of files replaces all of them.
+`ids`, `codes`, `exact` and `entries` have one record per row, `skills` the skill ids of
+all rows one after the other, `dead` the numbers of rows that are void. The manifest
+counts the valid records of each file, with checksums. It is written last, by renaming:
+after a crash the manifest before is valid, and what lies beyond it is overwritten. A
+new generation of files replaces all of them.
 """
 
 import json
@@ -22,15 +23,21 @@ from numpy.typing import NDArray
 from app.query.ids import Kind
 from app.ranking.retrieval.replica.records import (
     DEAD_ROW,
-    coded,
-    coded_dtype,
+    ENTRY_ROW,
+    SKILL_ID,
+    MirroredRows,
     exact_dtype,
     id_dtype,
 )
-from app.storage.copy.embeddings import EmbeddingChunk
+from app.ranking.top_k.codes import coded, coded_dtype
 
-REPLICA_FORMAT = 2
-FILE_PARTS = ("ids", "codes", "exact", "dead")
+REPLICA_FORMAT = 3
+FILE_PARTS = ("ids", "codes", "exact", "entries", "skills", "dead")
+RECORDS: Mapping[str, np.dtype[Any]] = {
+    "entries": ENTRY_ROW,
+    "skills": SKILL_ID,
+    "dead": DEAD_ROW,
+}
 CHECKED_BYTES = 1 << 20
 
 
@@ -54,6 +61,7 @@ class ReplicaManifest:
     dimension: int = 0
     generation: int = 0
     rows: int = 0
+    skills: int = 0
     dead: int = 0
     after: int | str | None = None
     complete: bool = False
@@ -67,13 +75,13 @@ class ReplicaManifest:
         return self.count(part) * self.dtype(part).itemsize
 
     def count(self, part: str) -> int:
-        return self.dead if part == "dead" else self.rows
+        return {"dead": self.dead, "skills": self.skills}.get(part, self.rows)
 
     def dtype(self, part: str) -> np.dtype[Any]:
         if part == "ids":
             return id_dtype(self.kind, self.id_width)
-        if part == "dead":
-            return DEAD_ROW
+        if part in RECORDS:
+            return RECORDS[part]
         return (coded_dtype if part == "codes" else exact_dtype)(self.dimension)
 
 
@@ -190,23 +198,33 @@ class Appender:
         self.manifest = manifest
         self._descriptors = descriptors
 
-    def add(self, chunk: EmbeddingChunk) -> None:
-        """Append comparable rows. Raises IdTooWideError, OSError."""
-        if not len(chunk.ids):
+    def add(self, rows: MirroredRows) -> None:
+        """Append rows. Raises IdTooWideError, OSError."""
+        if not len(rows.ids):
             return
-        dimension = chunk.embeddings.shape[1]
+        dimension = rows.embeddings.shape[1]
         self.manifest = replace(self.manifest, dimension=dimension)
         ids = self.manifest.dtype("ids")
-        if chunk.ids.dtype.itemsize > ids.itemsize:
+        if rows.ids.dtype.itemsize > ids.itemsize:
             raise IdTooWideError
-        parts = {
-            "ids": chunk.ids.astype(ids),
-            "codes": coded(chunk.embeddings),
-            "exact": np.ascontiguousarray(chunk.embeddings),
-        }
-        self._write(parts)
-        rows = self.manifest.rows + len(chunk.ids)
-        self.manifest = replace(self.manifest, rows=rows)
+        entries = np.zeros(len(rows.ids), ENTRY_ROW)
+        ends = np.append(rows.starts[1:], len(rows.skill_ids))
+        entries["end"] = ends[: len(entries)] + self.manifest.skills
+        entries["flags"] = rows.flags
+        self._write(
+            {
+                "ids": rows.ids.astype(ids),
+                "codes": coded(rows.embeddings),
+                "exact": np.ascontiguousarray(rows.embeddings),
+                "entries": entries,
+                "skills": rows.skill_ids.astype(SKILL_ID),
+            }
+        )
+        self.manifest = replace(
+            self.manifest,
+            rows=self.manifest.rows + len(entries),
+            skills=self.manifest.skills + len(rows.skill_ids),
+        )
 
     def kill(self, numbers: NDArray[np.int32]) -> None:
         """Mark rows as dead."""

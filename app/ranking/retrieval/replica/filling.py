@@ -15,8 +15,12 @@ import numpy as np
 
 from app.deadline import Deadline
 from app.ranking.retrieval.replica.files import ReplicaFiles, ReplicaManifest
-from app.ranking.retrieval.replica.records import WIDEST_ID, usable
-from app.ranking.retrieval.replica.view import StoredRows, only
+from app.ranking.retrieval.replica.records import (
+    WIDEST_ID,
+    MirroredRows,
+    mirror_reader,
+)
+from app.ranking.retrieval.replica.view import StoredRows
 from app.storage.changes import (
     BEFORE_ALL,
     TableState,
@@ -30,7 +34,6 @@ from app.storage.changes import (
 )
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Sink, Transaction
-from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.reader import read_copy
 from app.storage.entity import EntityTable
 
@@ -111,7 +114,7 @@ class ReplicaFilling:
                 jobs=jobs, version=self._version, after=after, end=end,
             )  # fmt: skip
             with self._files.appending(manifest) as appender:
-                self._read(stream, jobs, lambda chunk: appender.add(usable(chunk)))
+                self._read(stream, jobs, appender.add)
                 manifest = appender.synced()
         return self._commit(manifest, state, after=end, complete=end is None)
 
@@ -155,7 +158,7 @@ class ReplicaFilling:
             stream = partial(
                 stream_by_id, transaction, jobs=jobs, version=self._version, ids=ids
             )
-            self._read(stream, jobs, lambda chunk: appender.add(only(chunk, raw)))
+            self._read(stream, jobs, lambda rows: appender.add(rows.only(raw)))
             return appender.synced()
 
     def _compacted(self, manifest: ReplicaManifest) -> ReplicaManifest:
@@ -172,11 +175,9 @@ class ReplicaFilling:
         )  # fmt: skip
         with self._files.appending(empty) as appender:
             for start in range(0, len(lives), COPIED_ROWS):
-                here = lives[start : start + COPIED_ROWS]
-                part = slice(start, start + COPIED_ROWS)
-                appender.add(
-                    EmbeddingChunk(stored.ids[part][here], stored.exact[part][here])
-                )
+                numbers = np.flatnonzero(lives[start : start + COPIED_ROWS]) + start
+                if len(numbers):
+                    appender.add(stored.rows(numbers))
             compacted = appender.synced()
         self._files.commit(compacted)
         return compacted
@@ -195,9 +196,9 @@ class ReplicaFilling:
         self,
         stream: Callable[[Sink], None],
         jobs: EntityTable,
-        consume: Callable[[EmbeddingChunk], None],
+        consume: Callable[[MirroredRows], None],
     ) -> None:
-        reader = RecordReader(jobs.id_column.kind, consume)
+        reader = mirror_reader(jobs.id_column.kind, consume)
         read_copy(stream, reader, buffer_bytes=FILL_BUFFER_BYTES)
 
     def _commit(

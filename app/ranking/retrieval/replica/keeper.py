@@ -145,7 +145,7 @@ class ReplicaKeeper:
             return
         self._views.publish(view)
         if self._published is None or self._told:
-            log.info("The replica is ready: %d jobs.", view.rows)
+            log.info("The replica is ready: %d jobs.", view.jobs)
         self._published, self._told = manifest, ""
 
     def _give_up(self, sentence: str) -> None:

@@ -1,30 +1,28 @@
-"""The records of a replica's files: ids, compact codes, exact vectors."""
+"""The records of a replica's files, and rows on their way there."""
 
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Kind
-from app.ranking.skills.vocabulary import encode_rows
+from app.ranking.skills.skill_scores import rows_at
 from app.storage.codec import points_somewhere, squared_norms
-from app.storage.copy.embeddings import EmbeddingChunk
+from app.storage.copy.embeddings import CopyReader
+from app.storage.copy.skill_ids import EntryChunk, entry_reader
 
 DEAD_ROW = np.dtype("<i4")
+SKILL_ID = np.dtype("<i4")
+# `end`: where the row's skill ids end in their file; they begin where those of the row
+# before end. `flags`: those of `storage.changes`, and COMPARABLE.
+ENTRY_ROW = np.dtype([("end", "<u4"), ("flags", "<u4")])
+# The embedding has a direction.
+COMPARABLE = 8
 
 # For longer ids a fixed width would waste space.
 WIDEST_ID = 64
-
-
-@cache
-def coded_dtype(dimension: int) -> np.dtype[Any]:
-    """The unit vector of a row is scale * codes, off by at most `error` in length: so a
-    cosine is off by at most that (Cauchy and Schwarz).
-    """
-    codes = ("codes", "i1", (dimension,))
-    filler = ("filler", "i1", (-dimension % 4,))
-    return np.dtype([codes, filler, ("scale", "<f4"), ("error", "<f4")])
 
 
 def exact_dtype(dimension: int) -> np.dtype[Any]:
@@ -36,16 +34,69 @@ def id_dtype(kind: Kind, width: int) -> np.dtype[Any]:
     return np.dtype("<i8" if kind == "integer" else f"S{width}")
 
 
-def usable(chunk: EmbeddingChunk) -> EmbeddingChunk:
-    """The comparable rows, copied out of the stream's buffer."""
-    is_usable = points_somewhere(squared_norms(chunk.embeddings))
-    return EmbeddingChunk(chunk.ids[is_usable], chunk.embeddings[is_usable])
+@dataclass(frozen=True, eq=False)
+class MirroredRows:
+    """Rows of jobs in memory.
+
+    `ids`: (n,) as in `EmbeddingChunk`. `embeddings`: (n, dimension) float32, zeros
+    where there is none. `flags`: (n,) as in ENTRY_ROW. `skill_ids` and `starts` as in
+    `SkillIdChunk`; NO_SKILL for a row without.
+    """
+
+    ids: NDArray[Any]
+    embeddings: NDArray[np.float32]
+    flags: NDArray[np.uint32]
+    skill_ids: NDArray[np.int32]
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, chunk: EntryChunk) -> "MirroredRows":
+        """The rows of a stream of `storage.changes`, with the flags before the ids."""
+        flags = chunk.skill_ids[chunk.starts].astype(np.uint32)
+        usable = points_somewhere(squared_norms(chunk.embeddings))
+        flags[usable] |= COMPARABLE
+        skill_ids = np.delete(chunk.skill_ids, chunk.starts)
+        starts = chunk.starts - np.arange(len(flags))
+        return cls(chunk.ids, chunk.embeddings, flags, skill_ids, starts)
+
+    @classmethod
+    def joined(cls, parts: Sequence["MirroredRows"]) -> "MirroredRows | None":
+        """All rows of these; None without any."""
+        parts = [part for part in parts if len(part.ids)]
+        if not parts:
+            return None
+        before = np.cumsum([0, *(len(part.skill_ids) for part in parts[:-1])])
+        return cls(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.embeddings for part in parts]),
+            np.concatenate([part.flags for part in parts]),
+            np.concatenate([part.skill_ids for part in parts]),
+            np.concatenate(
+                [part.starts + first for part, first in zip(parts, before, strict=True)]
+            ),
+        )
+
+    def only(self, ids: Sequence[int | bytes] | NDArray[Any]) -> "MirroredRows":
+        """The rows with these ids. A column's own equality may have given others."""
+        return self._at(np.flatnonzero(np.isin(self.ids, np.asarray(ids))))
+
+    def without(self, ids: Sequence[int | bytes]) -> "MirroredRows":
+        """The other rows."""
+        return self._at(np.flatnonzero(~np.isin(self.ids, np.asarray(ids))))
+
+    def having(self, flag: int) -> "MirroredRows":
+        """The rows with this flag."""
+        return self._at(np.flatnonzero(self.flags & flag))
+
+    def _at(self, rows: NDArray[np.intp]) -> "MirroredRows":
+        skill_ids, starts = rows_at(self.skill_ids, self.starts, rows)
+        return MirroredRows(
+            self.ids[rows], self.embeddings[rows], self.flags[rows], skill_ids, starts
+        )
 
 
-def coded(embeddings: NDArray[np.float32]) -> NDArray[np.void]:
-    """Encode (n, dimension) vectors as (n,) `coded_dtype`."""
-    found, _ = encode_rows(embeddings)
-    rows = np.zeros(len(found), coded_dtype(embeddings.shape[1]))
-    for name in ("codes", "scale", "error"):
-        rows[name] = found[name]
-    return rows
+def mirror_reader(
+    kind: Kind, consume: Callable[[MirroredRows], None]
+) -> CopyReader[Any]:
+    """A decoder of the rows that `storage.changes` streams."""
+    return entry_reader(kind, lambda chunk: consume(MirroredRows.of(chunk)))

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from app.batching.batcher import BatchScope
 from app.query.constraints import Condition
 from app.query.ids import Id
+from app.query.query import BatchKey
 from app.query.result import AbandonedError, Volume
 from app.ranking.retrieval.base import NOTHING_SEARCHED, SearchRequest, SearchResult
 from app.ranking.retrieval.full_scan import FullScan
 from app.ranking.retrieval.replica.codes_top_k import CodesTopK
+from app.ranking.retrieval.replica.entries import ReplicaEntries
+from app.ranking.retrieval.replica.records import MirroredRows, mirror_reader
 from app.ranking.retrieval.replica.view import ReplicaView
 from app.ranking.retrieval.replica.view_store import ViewStore
 from app.ranking.retrieval.scan import scan
@@ -23,7 +26,6 @@ from app.storage.catalogue import Catalogue
 from app.storage.changes import TableState, look, stream_by_id, stream_ids
 from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Transaction
-from app.storage.copy.embeddings import EmbeddingChunk, RecordReader
 from app.storage.copy.ids import IdReader
 
 # The maximum number of changes that a request reads: 0.8 MB. With more, the keeper
@@ -34,7 +36,7 @@ IDS_BUFFER_BYTES = 64 * 1024
 
 
 class ReplicaSearch:
-    """A `Retrieval` over a replica, exact.
+    """A `Retrieval` and an `EntrySource` over a replica, exact.
 
     The full scan answers queries for users, and all queries while the replica is not
     ready or has too many changes to read.
@@ -55,17 +57,30 @@ class ReplicaSearch:
         """As `Retrieval.search`, exactly."""
         if not request.queries:
             return NOTHING_SEARCHED
-        key = request.key
-        if key.target == "jobs":
-            _check(scope)
-            current = self._current(transaction, catalogue, scope)
-            if current is not None and key.filters:
-                current = self._matching(
-                    transaction, catalogue, current, key.filters, scope
-                )
-            if current is not None:
-                return _ranked(current, catalogue, request, scope)
-        return self._full_scan.search(transaction, catalogue, request, scope)
+        entries = self.entries(transaction, catalogue, request.key, scope)
+        if entries is None:
+            return self._full_scan.search(transaction, catalogue, request, scope)
+        return _ranked(entries, catalogue, request)
+
+    def entries(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        key: BatchKey,
+        scope: BatchScope,
+    ) -> ReplicaEntries | None:
+        """As `EntrySource.entries`."""
+        if key.target != "jobs":
+            return None
+        _check(scope)
+        current = self._current(transaction, catalogue, scope)
+        if current is not None and key.filters:
+            current = self._matching(
+                transaction, catalogue, current, key.filters, scope
+            )
+        if current is None:
+            return None
+        return ReplicaEntries(current.view, current.volume, partial(_check, scope))
 
     def _current(
         self, transaction: Transaction, catalogue: Catalogue, scope: BatchScope
@@ -99,7 +114,7 @@ class ReplicaSearch:
         state: TableState,
         scope: BatchScope,
     ) -> "_Current":
-        rows: list[EmbeddingChunk] = []
+        rows: list[MirroredRows] = []
         volume = Volume(0, 0)
         if state.changed:
             rows, volume = self._read(transaction, catalogue, state.changed, scope)
@@ -115,17 +130,14 @@ class ReplicaSearch:
         catalogue: Catalogue,
         ids: Sequence[Id],
         scope: BatchScope,
-    ) -> tuple[list[EmbeddingChunk], Volume]:
-        rows: list[EmbeddingChunk] = []
+    ) -> tuple[list[MirroredRows], Volume]:
+        rows: list[MirroredRows] = []
         bytes_read = scan(
             lambda sink: stream_by_id(
                 transaction, sink, jobs=catalogue.jobs, version=self._version, ids=ids
             ),
-            lambda consume: RecordReader(catalogue.job_id.kind, consume),
-            # Copied because the buffer is reused.
-            lambda chunk: rows.append(
-                EmbeddingChunk(chunk.ids.copy(), chunk.embeddings.copy())
-            ),
+            partial(mirror_reader, catalogue.job_id.kind),
+            rows.append,
             scope,
             buffer_bytes=CHANGES_BUFFER_BYTES,
         )
@@ -143,7 +155,7 @@ class ReplicaSearch:
         parts: list[NDArray[Any]] = []
         bytes_read = scan(
             partial(
-                stream_ids, transaction, jobs=catalogue.jobs, version=self._version,
+                stream_ids, transaction, jobs=catalogue.jobs,
                 matching=where_clause(filters, catalogue.job_columns),
             ),
             partial(IdReader, catalogue.job_id.kind),
@@ -175,7 +187,7 @@ def _serves(view: ReplicaView, state: TableState) -> bool:
 
 
 def _ranked(
-    current: _Current, catalogue: Catalogue, request: SearchRequest, scope: BatchScope
+    entries: ReplicaEntries, catalogue: Catalogue, request: SearchRequest
 ) -> SearchResult:
     queries = request.queries
     top = CodesTopK(
@@ -183,9 +195,9 @@ def _ranked(
         [query.top_k for query in queries],
         bounds=[Bounds.of(query.constraints, catalogue.job_id) for query in queries],
     )
-    top.take(current.view, partial(_check, scope))
+    top.take(entries.view, entries.check)
     ranked = [top.result(place) for place in range(len(queries))]
-    return SearchResult(ranked, top.analyzed, current.volume)
+    return SearchResult(ranked, top.analyzed, entries.volume)
 
 
 def _check(scope: BatchScope) -> None:

@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Id, IdColumn
-from app.ranking.retrieval.replica.files import ReplicaFiles, ReplicaManifest
-from app.ranking.retrieval.replica.records import usable
+from app.ranking.retrieval.replica.files import (
+    FILE_PARTS,
+    ReplicaFiles,
+    ReplicaManifest,
+)
+from app.ranking.retrieval.replica.records import MirroredRows
+from app.ranking.skills.skill_scores import rows_at
 from app.storage.changes import XidSnapshot
-from app.storage.copy.embeddings import EmbeddingChunk
 
 # Rows per step of a look-up of ids.
 LOOKUP_ROWS = 1 << 16
@@ -19,20 +23,51 @@ LOOKUP_ROWS = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class StoredRows:
-    """The mapped rows of the files. `dead`: the sorted numbers of dead rows."""
+    """The mapped rows of the files. `dead`: the sorted numbers of void rows."""
 
     ids: NDArray[Any]  # (n,)
     codes: NDArray[Any]  # (n,) coded_dtype
     exact: NDArray[np.float32]  # (n, dimension)
+    entries: NDArray[Any]  # (n,) ENTRY_ROW
+    skills: NDArray[np.int32]  # (m,)
     dead: NDArray[np.int32]
 
     @classmethod
     def of(cls, files: ReplicaFiles, manifest: ReplicaManifest) -> "StoredRows":
         """Raises FileNotFoundError where a writer has replaced the files just now."""
-        ids, codes, exact, dead = (
-            files.mapped(manifest, part) for part in ("ids", "codes", "exact", "dead")
+        mapped = {part: files.mapped(manifest, part) for part in FILE_PARTS}
+        return cls(**{**mapped, "dead": np.unique(mapped["dead"])})
+
+    def chosen(self, start: int, end: int, flag: int) -> NDArray[np.bool_]:
+        """(end - start,): which rows from `start` to `end` have the flag and live."""
+        found: NDArray[np.bool_] = (self.entries["flags"][start:end] & flag) != 0
+        first, last = np.searchsorted(self.dead, (start, end))
+        found[self.dead[first:last] - start] = False
+        return found
+
+    def skill_ids(
+        self, numbers: NDArray[np.intp]
+    ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+        """The skill ids of the rows with these ascending numbers, and where those of
+        each begin.
+        """
+        start, end = int(numbers[0]), int(numbers[-1]) + 1
+        first = int(self.entries["end"][start - 1]) if start else 0
+        ends = self.entries["end"][start:end].astype(np.intp)
+        skill_ids = self.skills[first : ends[-1]]
+        starts = np.append(0, ends[:-1] - first)
+        if len(numbers) == end - start:
+            return skill_ids, starts
+        return rows_at(skill_ids, starts, numbers - start)
+
+    def rows(self, numbers: NDArray[np.intp]) -> MirroredRows:
+        """The rows with these ascending numbers, at least one, copied."""
+        return MirroredRows(
+            self.ids[numbers],
+            self.exact[numbers],
+            self.entries["flags"][numbers],
+            *self.skill_ids(numbers),
         )
-        return cls(ids, codes, exact, np.unique(dead))
 
     def without(self, ids: Sequence[int | bytes]) -> "StoredRows":
         """The rows without those with these ids, in the form of the stream."""
@@ -62,19 +97,19 @@ class StoredRows:
 
 @dataclass(frozen=True, eq=False)
 class ReplicaView:
-    """Stored rows, and the rows that changed since, which are few.
+    """Stored rows, and the few rows that have changed since.
 
-    Whoever looks for what `since` did not see, in a snapshot that sees all that
-    `newest` saw, and takes these changes over, has the rows of its own snapshot.
+    A snapshot that sees everything that `newest` saw gets its own rows by adding the
+    changes that `since` did not see.
     """
 
     manifest: ReplicaManifest
     stored: StoredRows
     since: XidSnapshot
     newest: XidSnapshot
-    # Whose rows are not the stored ones, and their rows now: some have none.
+    # The ids of changed rows, and those of their rows that still exist.
     changed: frozenset[int | bytes] = frozenset()
-    fresh: EmbeddingChunk | None = None
+    fresh: MirroredRows | None = None
 
     @classmethod
     def of(cls, files: ReplicaFiles, manifest: ReplicaManifest) -> "ReplicaView":
@@ -87,68 +122,44 @@ class ReplicaView:
         )
 
     @property
-    def rows(self) -> int:
-        """The number of rows that a search compares."""
+    def jobs(self) -> int:
+        """The number of jobs, comparable or not."""
         fresh = 0 if self.fresh is None else len(self.fresh.ids)
         return len(self.stored.ids) - len(self.stored.dead) + fresh
 
     def with_changes(
         self,
         ids: Sequence[Id],
-        rows: Sequence[EmbeddingChunk],
+        rows: Sequence[MirroredRows],
         *,
         column: IdColumn,
         snapshot: XidSnapshot,
     ) -> "ReplicaView":
-        """As `snapshot` sees it, which found that these ids changed, and their rows."""
+        """The rows of `snapshot`, in which these ids have changed and have `rows`."""
         if not ids:
             return replace(self, since=snapshot, newest=snapshot)
         changed = [column.to_stream(id_) for id_ in ids]
-        chunks = [only(chunk, changed) for chunk in rows]
+        parts = [each.only(changed) for each in rows]
         if self.fresh is not None:
-            chunks.append(_others(self.fresh, changed))
+            parts.append(self.fresh.without(changed))
         return replace(
             self,
             stored=self.stored.without(changed),
             since=snapshot,
             newest=snapshot,
             changed=self.changed | set(changed),
-            fresh=_joined([chunk for chunk in chunks if len(chunk.ids)]),
+            fresh=MirroredRows.joined(parts),
         )
 
     def matching(self, ids: NDArray[Any]) -> "ReplicaView | None":
-        """With the rows of these ids only. None where two of them have one id: the
-        condition that gave the ids may hold for one of them.
+        """Only the rows with these ids. None if two rows have one id, because the
+        condition that selected the ids may hold for one of them.
         """
         numbers = self.stored.numbers_of(ids)
-        fresh = None if self.fresh is None else only(self.fresh, ids)
+        fresh = None if self.fresh is None else self.fresh.only(ids)
         rows = self.stored.ids[numbers]
         if fresh is not None:
             rows = np.concatenate([rows, fresh.ids]) if len(rows) else fresh.ids
         if len(np.unique(rows)) < len(rows):
             return None
         return replace(self, stored=self.stored.among(numbers), fresh=fresh)
-
-
-def only(
-    chunk: EmbeddingChunk, ids: Sequence[int | bytes] | NDArray[Any]
-) -> EmbeddingChunk:
-    """The rows of these ids that can be compared, copied. A column's own equality may
-    have given others as well.
-    """
-    asked_for = np.isin(chunk.ids, np.asarray(ids))
-    return usable(EmbeddingChunk(chunk.ids[asked_for], chunk.embeddings[asked_for]))
-
-
-def _others(chunk: EmbeddingChunk, ids: Sequence[int | bytes]) -> EmbeddingChunk:
-    kept = ~np.isin(chunk.ids, np.array(ids))
-    return EmbeddingChunk(chunk.ids[kept], chunk.embeddings[kept])
-
-
-def _joined(chunks: Sequence[EmbeddingChunk]) -> EmbeddingChunk | None:
-    if not chunks:
-        return None
-    return EmbeddingChunk(
-        np.concatenate([chunk.ids for chunk in chunks]),
-        np.concatenate([chunk.embeddings for chunk in chunks]),
-    )

@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from app.ranking.retrieval.replica import codes_top_k
 from app.ranking.retrieval.replica.codes_top_k import CodesTopK
 from app.ranking.retrieval.replica.files import ReplicaManifest
-from app.ranking.retrieval.replica.records import coded
-from app.ranking.retrieval.replica.view import ReplicaView, StoredRows
+from app.ranking.retrieval.replica.records import MirroredRows
+from app.ranking.retrieval.replica.view import ReplicaView
+from app.ranking.top_k import codes
 from app.ranking.top_k.bounds import Bounds, Scored
+from app.ranking.top_k.codes import coded
 from app.ranking.top_k.cosine import CosineTopK
 from app.storage.changes import XidSnapshot
 from app.storage.copy.embeddings import EmbeddingChunk
+from tests.support.mirrored import NOTHING_DEAD, mirrored, stored_rows
 
 MANIFEST = ReplicaManifest("table", "model", "integer", 8, "3:3:", "3:3:")
-NOTHING_DEAD = np.zeros(0, np.int32)
 
 
 def view_of(
@@ -25,10 +27,10 @@ def view_of(
     *,
     ids: NDArray[np.int64] | None = None,
     dead: NDArray[np.int32] = NOTHING_DEAD,
-    fresh: EmbeddingChunk | None = None,
+    fresh: MirroredRows | None = None,
 ) -> ReplicaView:
     numbers = np.arange(len(rows)) if ids is None else ids
-    stored = StoredRows(numbers, coded(rows), rows, dead)
+    stored = stored_rows(mirrored(numbers, rows), dead=dead)
     snapshot = XidSnapshot("3:3:")
     return ReplicaView(MANIFEST, stored, snapshot, snapshot, frozenset(), fresh)
 
@@ -99,8 +101,9 @@ def test_answers_are_those_of_the_full_scan(
     queries: int,
 ) -> None:
     # Several parts, of several blocks each.
-    monkeypatch.setattr(codes_top_k, "WIDENED_ROWS", 64)
-    monkeypatch.setattr(codes_top_k, "COMPARED_SCORES", 64 * 200)
+    monkeypatch.setattr(codes, "WIDENED_ROWS", 64)
+    monkeypatch.setattr(codes_top_k, "LEAST_COMPARED_ROWS", 200)
+    monkeypatch.setattr(codes_top_k, "COMPARED_SCORES", 200)
     rows = kind(1500)
     asked = np.concatenate([random_rows(queries - queries // 3), kind(queries // 3)])
     sizes = [(1, 10, 100, 2000)[n % 4] for n in range(queries)]
@@ -127,7 +130,8 @@ def compare(
     dead = np.sort(random.choice(1500, 200, replace=False)).astype(np.int32)
     fresh = EmbeddingChunk(np.arange(2000, 2100), random_rows(100, seed=5))
     top = CodesTopK(asked, sizes, bounds=bounds)
-    top.take(view_of(rows, dead=dead, fresh=fresh), lambda: None)
+    mirror = mirrored(fresh.ids, fresh.embeddings)
+    top.take(view_of(rows, dead=dead, fresh=mirror), lambda: None)
     scan = CosineTopK(asked, sizes, bounds=bounds)
     alive = np.setdiff1d(np.arange(1500), dead)
     scan.update(EmbeddingChunk(alive, rows[alive]))
@@ -141,7 +145,7 @@ def compare(
 def test_a_search_asks_before_each_part_whether_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(codes_top_k, "WIDENED_ROWS", 64)
+    monkeypatch.setattr(codes_top_k, "LEAST_COMPARED_ROWS", 64)
     monkeypatch.setattr(codes_top_k, "COMPARED_SCORES", 64)
     calls: list[int] = []
     top = CodesTopK(random_rows(1), [3])

@@ -12,28 +12,32 @@ from numpy.typing import NDArray
 
 from app.ranking.retrieval.replica.files import (
     FILE_PARTS,
+    REPLICA_FORMAT,
     IdTooWideError,
     ReplicaFiles,
     ReplicaManifest,
 )
+from app.ranking.retrieval.replica.records import MirroredRows
 from app.ranking.retrieval.replica.view import StoredRows
-from app.storage.copy.embeddings import EmbeddingChunk
+from tests.support.mirrored import mirrored
 
 FIRST = ReplicaManifest(
     "table", "model", "integer", 8, "10:10:", "10:10:", generation=5
 )
 
 
-def rows(count: int, *, first_id: int = 0) -> EmbeddingChunk:
+def rows(count: int, *, first_id: int = 0) -> MirroredRows:
+    """Lists of one to three skill ids."""
     vectors = np.random.default_rng(first_id).standard_normal((count, 384), np.float32)
-    return EmbeddingChunk(np.arange(first_id, first_id + count), vectors)
+    ids = np.arange(first_id, first_id + count)
+    return mirrored(ids, vectors, lists=[[id_] * (1 + id_ % 3) for id_ in ids.tolist()])
 
 
 def add(
-    files: ReplicaFiles, manifest: ReplicaManifest, chunk: EmbeddingChunk, *dead: int
+    files: ReplicaFiles, manifest: ReplicaManifest, some: MirroredRows, *dead: int
 ) -> ReplicaManifest:
     with files.appending(manifest) as appender:
-        appender.add(chunk)
+        appender.add(some)
         appender.kill(np.array(dead, np.int32))
         return appender.synced()
 
@@ -58,7 +62,10 @@ def committed(files: ReplicaFiles) -> ReplicaManifest:
 def live(files: ReplicaFiles) -> tuple[list[int], NDArray[np.float32]]:
     stored = StoredRows.of(files, committed(files))
     kept = np.setdiff1d(np.arange(len(stored.ids)), stored.dead)
-    return stored.ids[kept].tolist(), stored.exact[kept]
+    skill_ids, _ = stored.skill_ids(kept)
+    ids: list[int] = stored.ids[kept].tolist()
+    assert skill_ids.tolist() == [id_ for id_ in ids for _ in range(1 + id_ % 3)]
+    return ids, stored.exact[kept]
 
 
 def test_rows_come_back_as_they_were_without_the_dead(files: ReplicaFiles) -> None:
@@ -165,7 +172,7 @@ def test_what_is_no_manifest_is_none(files: ReplicaFiles, text: str) -> None:
 
 
 def test_a_manifest_of_another_format_is_none(files: ReplicaFiles) -> None:
-    files.commit(replace(committed(files), format=1))
+    files.commit(replace(committed(files), format=REPLICA_FORMAT + 1))
     assert files.manifest() is None
 
 
@@ -173,12 +180,12 @@ def test_ids_that_do_not_fit_are_refused(files: ReplicaFiles) -> None:
     manifest = replace(FIRST, kind="text", id_width=4, generation=6)
     with files.appending(manifest) as appender:
         for ids, fits in ((np.array([b"abcd"]), True), (np.array([b"abcde"]), False)):
-            chunk = EmbeddingChunk(ids, rows(1).embeddings)
+            some = mirrored(ids, rows(1).embeddings)
             if fits:
-                appender.add(chunk)
+                appender.add(some)
             else:
                 with pytest.raises(IdTooWideError):
-                    appender.add(chunk)
+                    appender.add(some)
     assert appender.manifest.rows == 1
 
 

@@ -10,11 +10,11 @@ from app.errors import DatabaseUnavailableError
 from app.ranking.retrieval.replica import keeper as keeper_module
 from app.ranking.retrieval.replica.files import ReplicaManifest
 from app.ranking.retrieval.replica.keeper import AFTER_ERROR_S, IDLE_S, ReplicaKeeper
-from app.ranking.retrieval.replica.records import coded
-from app.ranking.retrieval.replica.view import ReplicaView, StoredRows
+from app.ranking.retrieval.replica.view import ReplicaView
 from app.ranking.retrieval.replica.view_store import ViewStore
 from app.storage.changes import XidSnapshot
 from app.storage.connection.database import Database
+from tests.support.mirrored import mirrored, stored_rows
 
 MANIFEST = ReplicaManifest("table", "model", "integer", 8, "3:3:", "3:3:")
 
@@ -33,7 +33,7 @@ def keeper(views: ViewStore, tmp_path: Path) -> ReplicaKeeper:
 
 def publish(views: ViewStore) -> None:
     rows = np.eye(2, 384, dtype=np.float32)
-    stored = StoredRows(np.arange(2), coded(rows), rows, np.zeros(0, np.int32))
+    stored = stored_rows(mirrored(np.arange(2), rows))
     snapshot = XidSnapshot("3:3:")
     views.publish(ReplicaView(MANIFEST, stored, snapshot, snapshot))
 

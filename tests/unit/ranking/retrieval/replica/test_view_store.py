@@ -8,11 +8,10 @@ import pytest
 from app.query.ids import IdColumn
 from app.ranking.retrieval.replica import view_store as view_store_module
 from app.ranking.retrieval.replica.files import ReplicaManifest
-from app.ranking.retrieval.replica.records import coded
-from app.ranking.retrieval.replica.view import ReplicaView, StoredRows
+from app.ranking.retrieval.replica.view import ReplicaView
 from app.ranking.retrieval.replica.view_store import ViewStore
 from app.storage.changes import XidSnapshot
-from app.storage.copy.embeddings import EmbeddingChunk
+from tests.support.mirrored import mirrored, stored_rows
 
 MANIFEST = ReplicaManifest(
     "table", "model", "integer", 8, "3:3:", "3:3:", generation=1, rows=4
@@ -21,14 +20,14 @@ ROWS = np.eye(4, 384, dtype=np.float32)
 
 
 def view_at(xid: int, *, rows: int = 4, generation: int = 1) -> ReplicaView:
-    stored = StoredRows(np.arange(4), coded(ROWS), ROWS, np.zeros(0, np.int32))
+    stored = stored_rows(mirrored(np.arange(4), ROWS))
     snapshot = XidSnapshot(f"{xid}:{xid}:")
     manifest = replace(MANIFEST, generation=generation, rows=rows)
     return ReplicaView(manifest, stored, snapshot, snapshot)
 
 
 def changed(view: ReplicaView, xid: int, *ids: int) -> ReplicaView:
-    chunk = EmbeddingChunk(np.array(ids), np.ones((len(ids), 384), np.float32))
+    chunk = mirrored(np.array(ids), np.ones((len(ids), 384), np.float32))
     return view.with_changes(
         ids, [chunk], column=IdColumn("integer"), snapshot=XidSnapshot(f"{xid}:{xid}:")
     )
@@ -44,8 +43,8 @@ def test_a_view_with_changes_is_where_the_next_request_starts() -> None:
     views.publish(first)
     views.offer(changed(first, 12, 1, 9), has_changes=True)
     assert newest(views) == "12:12:"
-    assert views.latest()[0].rows == 5
-    assert views.latest()[1].rows == 4
+    assert views.latest()[0].jobs == 5
+    assert views.latest()[1].jobs == 4
 
 
 def test_a_view_that_is_behind_is_not_taken() -> None:
@@ -134,17 +133,17 @@ def test_rows_are_replaced_by_their_ids() -> None:
         [1, 2], [], column=IdColumn("integer"), snapshot=XidSnapshot("13:13:")
     )
     assert sorted(gone.fresh.ids) == [3, 7]  # type: ignore[union-attr]
-    assert (gone.stored.dead.tolist(), gone.rows) == ([1, 2, 3], 3)
+    assert (gone.stored.dead.tolist(), gone.jobs) == ([1, 2, 3], 3)
     # The views before are as they were.
-    assert (view.rows, again.rows) == (5, 5)
+    assert (view.jobs, again.jobs) == (5, 5)
 
 
 def test_rows_of_ids_are_kept_unless_two_have_one() -> None:
     view = changed(view_at(10), 11, 1, 7)
     some = view.matching(np.array([0, 7, 99]))
     assert some is not None
-    assert (some.rows, some.stored.dead.tolist()) == (2, [1, 2, 3])
-    assert view.matching(np.zeros(0, np.int64)).rows == 0  # type: ignore[union-attr]
+    assert (some.jobs, some.stored.dead.tolist()) == (2, [1, 2, 3])
+    assert view.matching(np.zeros(0, np.int64)).jobs == 0  # type: ignore[union-attr]
     doubled = changed(view_at(10), 11, 7, 7)
     assert doubled.matching(np.array([0, 7])) is None
-    assert doubled.matching(np.array([0, 1])).rows == 2  # type: ignore[union-attr]
+    assert doubled.matching(np.array([0, 1])).jobs == 2  # type: ignore[union-attr]
