@@ -103,6 +103,22 @@ def test_the_reference_is_that_of_the_code() -> None:
     assert PAGE.read_text() == expected, "run python -m tests.unit.test_api_reference"
 
 
+def test_every_field_and_endpoint_is_explained() -> None:
+    openapi = document()
+    page = (ROOT / "docs/request.md").read_text()
+    fields = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(fields) == sorted(
+        openapi["components"]["schemas"]["RecommendRequest"]["properties"]
+    )
+    explained = re.findall(r"^\| `([A-Z]+ \S+)` \|", page, re.MULTILINE)
+    found = {
+        f"{method.upper()} {path}"
+        for path, methods in openapi["paths"].items()
+        for method in methods
+    }
+    assert {"POST /api/recommend", *explained} == found | {"GET /", "GET /docs"}
+
+
 def rows_of_settings() -> Mapping[str, str]:
     """The documented default by setting."""
     found = {}
