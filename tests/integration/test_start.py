@@ -155,4 +155,4 @@ def test_a_service_that_answered_has_loaded_nothing_heavy(database_url: str) -> 
     loaded = set(lines["MODULES"].split())
     assert {"numpy", "tokenizers", "psycopg2", "fastapi"} <= loaded
     assert loaded.isdisjoint(HEAVY)
-    assert loaded.isdisjoint({"pytest", "httpx", "hypothesis"})
+    assert loaded.isdisjoint({"pytest", "httpx", "hypothesis", "fastapi_offline"})

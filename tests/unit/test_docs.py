@@ -21,6 +21,7 @@ NAMED = re.compile(
 )
 # `app/ranking/NAME.py` is a placeholder.
 PLACEHOLDER = re.compile(r"/[A-Z]+\.py$")
+MAX_README_WORDS = 650
 RUFF = re.compile(r"^ruff==(.+)$", re.MULTILINE)
 
 
@@ -57,6 +58,12 @@ def test_the_glossary_explains_each_term_once_and_in_order() -> None:
     terms = re.findall(r"^\| ([^|]+?) \| [^|]+\.\)? \|$", text, re.MULTILINE)
     assert len(terms) == text.count("\n| ") - 2
     assert terms == sorted(set(terms), key=str.casefold)
+
+
+def test_the_readme_stays_short() -> None:
+    text = (ROOT / "README.md").read_text()
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    assert len(prose.split()) <= MAX_README_WORDS, "move details to docs/"
 
 
 def test_the_changelog_has_the_version() -> None:
