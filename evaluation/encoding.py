@@ -24,6 +24,16 @@ class RememberingEncoder:
         if self._texts.exists() and self._vectors.exists():
             self._known = self._read()
 
+    @property
+    def version(self) -> str:
+        """As `Encoder.version`."""
+        return self._encoder.version
+
+    @property
+    def dimension(self) -> int:
+        """As `Encoder.dimension`."""
+        return self._encoder.dimension
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, dimension) float32, unit length."""
         new = sorted({t for t in texts if t not in self._known}, key=len)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from app.ranking.skills.parse import skill_key, split_skills
+from app.ranking.skills.parse import Skill, skill_key, split_skills
 from app.ranking.skills.stems import words_of
+from app.ranking.skills.synonyms import as_spelled_out, built_in
 from evaluation.datasets import Dataset
 from evaluation.encoding import RememberingEncoder
 from evaluation.measures import Scores
@@ -52,9 +53,14 @@ def entries_of(data: Dataset, *, with_titles: bool) -> Entries:
     return Entries(keys, ids, sizes, starts)
 
 
+def skills_of(text: str) -> list[Skill]:
+    """The skills of a text as the service splits it, by the built-in synonyms."""
+    return built_in().canonical(as_spelled_out(split_skills(text)))
+
+
 def keys_of(text: str) -> list[str]:
     """The skills of a row or a question, or all of it where there is none."""
-    return [skill.key for skill in split_skills(text)] or [skill_key(text)]
+    return [skill.key for skill in skills_of(text)] or [skill_key(text)]
 
 
 class SkillMatches:

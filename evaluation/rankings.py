@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
+from app.ranking.hybrid import ByAllParts
 from app.ranking.skills.hybrid_scoring import (
     HybridWeights,
     match_scores,
@@ -16,6 +17,7 @@ from app.ranking.skills.hybrid_scoring import (
     word_scores,
     word_shares,
 )
+from app.ranking.skills.methods import BySkills
 from app.ranking.skills.scoring import FLOOR, LENGTH_PENALTY, RARITY, discounts
 from evaluation.datasets import Dataset
 from evaluation.encoding import RememberingEncoder
@@ -52,13 +54,7 @@ class Contest:
         return entries_of(self.data, with_titles=True)
 
     @cached_property
-    def matches(self) -> SkillMatches:
-        return SkillMatches(self.data, self.entries, self.encoder)
-
-    @cached_property
     def titled_matches(self) -> SkillMatches:
-        if not self.data.titles:
-            return self.matches
         return SkillMatches(self.data, self.titled, self.encoder)
 
     @cached_property
@@ -87,25 +83,14 @@ class Contest:
         for cosines in self.cosines:
             yield Ranked(cosines.astype(np.float64))
 
-    def skills(
-        self,
-        *,
-        length_penalty: float = LENGTH_PENALTY,
-        rarity: float = RARITY,
-    ) -> Iterator[Ranked]:
-        """Skill by skill, as the service ranks, ties by coverage."""
-        for scores, coverage, shares in self._by_skills(
-            self.entries,
-            self.matches,
-            weights=AS_SERVED,
-            length_penalty=length_penalty,
-            rarity=rarity,
-        ):
-            yield Ranked(scores, coverage, shares)
+    def skills(self) -> Iterator[Ranked]:
+        """Skill by skill, ties by coverage, by the code of the service."""
+        return served_ranking(self.data, self.entries, self.encoder, BySkills())
 
     def hybrid(self) -> Iterator[Ranked]:
         """Whole texts, skills and words, by the code of the service."""
-        return served_ranking(self.data, self.titled, self.encoder)
+        method = ByAllParts(self.encoder)
+        return served_ranking(self.data, self.titled, self.encoder, method)
 
     def weighted(self, weights: HybridWeights) -> Iterator[Ranked]:
         """The same with other weights, from all similarities at once: to choose by."""
@@ -132,10 +117,17 @@ class Contest:
 
     def soft_skills(self, weights: HybridWeights) -> Iterator[Scores]:
         """(rows,) for each question: the skill-by-skill part of the hybrid."""
-        for scores, _, _ in self._by_skills(
-            self.titled, self.titled_matches, weights=weights
-        ):
-            yield scores
+        entries, matches = self.titled, self.titled_matches
+        longest = int(entries.sizes.max())
+        for columns in matches.columns:
+            credit = soft_credit(matches.best[:, columns], weights=weights)
+            # The service counts with one floor, whatever ranking asks.
+            near = soft_credit(matches.similarities[:, columns], weights=AS_SERVED)
+            rare = np.log(1 + len(credit) / (1 + entries.listed @ near)) ** RARITY
+            left = discounts(
+                len(columns), length_penalty=LENGTH_PENALTY, sizes=longest
+            )[entries.sizes]
+            yield credit @ (rare / rare.sum()) * left
 
     def word_scores(self, weights: HybridWeights) -> Iterator[Scores]:
         """(rows,) for each question: the words' part of the hybrid."""
@@ -174,28 +166,3 @@ class Contest:
         rows = vectorizer.fit_transform(self.data.rows)
         for query in vectorizer.transform(self.data.queries):
             yield Ranked((rows @ query.T).toarray()[:, 0])
-
-    def _by_skills(
-        self,
-        entries: Entries,
-        matches: SkillMatches,
-        *,
-        weights: HybridWeights,
-        length_penalty: float = LENGTH_PENALTY,
-        rarity: float = RARITY,
-    ) -> Iterator[tuple[Scores, Scores, Scores]]:
-        """Score, coverage, and the score before the discount for long lists."""
-        longest = int(entries.sizes.max())
-        for columns in matches.columns:
-            credit = soft_credit(matches.best[:, columns], weights=weights)
-            asked = matches.similarities[:, columns]
-            near = soft_credit(asked.max(axis=1), weights=weights)
-            covered = np.add.reduceat(near[entries.ids], entries.starts)
-            # The service counts with one floor, whatever ranking asks.
-            frequency = entries.listed @ soft_credit(asked, weights=AS_SERVED)
-            rare = np.log(1 + len(credit) / (1 + frequency)) ** rarity
-            shares = credit @ (rare / rare.sum())
-            left = discounts(
-                len(columns), length_penalty=length_penalty, sizes=longest
-            )[entries.sizes]
-            yield shares * left, covered / entries.sizes, shares

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.encoder.lazy import LazyEncoder
 from app.query.ids import Id, IdColumn
+from app.ranking.hybrid import ByAllParts
 from app.ranking.skills.distinct import (
     DistinctRequest,
     Leaders,
@@ -52,7 +53,8 @@ def measured(
     lists = _lists(entries)
     shown: dict[str, list[Sequence[Id]]] = {"all rows": [], "distinct": []}
     window = first_window(FIRST_PAGE)
-    for ranked in served_rows(data, entries, encoder, size=window):
+    method = ByAllParts(encoder)
+    for ranked in served_rows(data, entries, encoder, method, size=window):
         shown["all rows"].append([row.id for row in ranked[:FIRST_PAGE]])
         shown["distinct"].append(_distinct(ranked, lists))
     found = {}

@@ -1,30 +1,27 @@
-"""The hybrid ranking as the service computes it, over a dataset's rows in memory."""
+"""Rankings as the service computes them, over a dataset's rows in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.query.query import BatchKey
-from app.ranking.hybrid_top_k import HybridTopK
-from app.ranking.skills.methods import ScanGroup
-from app.ranking.skills.parse import Skill
-from app.ranking.skills.prepare import (
-    MAX_QUERY_SKILLS,
-    SkillQuery,
-    distinct_skills,
-    split_into_scans,
-)
+from app.ranking.skills.methods import Method, ScanGroup
+from app.ranking.skills.parse import Skill, skill_key
+from app.ranking.skills.prepare import SkillQuery, distinct_skills, split_into_scans
+from app.ranking.skills.prose import AskedSkills, mean_vector, pieces_of
+from app.ranking.skills.reading import read_texts
 from app.ranking.skills.skill_scores import SkillQueries
 from app.ranking.skills.stems import word_hash, words_of
+from app.ranking.skills.synonyms import Synonyms, built_in
 from app.ranking.skills.vocabulary import SKILL_WORD, Vocabulary, encode_rows
 from app.ranking.top_k.heap import Scored
 from app.storage.copy.skill_ids import EntryChunk
 from app.storage.skill_counts import SkillCounts
 from evaluation.datasets import Dataset
 from evaluation.encoding import RememberingEncoder
-from evaluation.entries import Entries, keys_of
+from evaluation.entries import Entries, skills_of
 from evaluation.measures import Ranked
 
 CHUNK_ROWS = 512
@@ -37,7 +34,7 @@ RANKED = 200
 
 @dataclass(frozen=True)
 class ServedRows:
-    """A dataset's rows and their vocabulary, as `HybridTopK` reads them."""
+    """A dataset's rows and their vocabulary, as a scan reads them."""
 
     vocabulary: Vocabulary
     entries: Entries
@@ -77,36 +74,47 @@ class ServedRows:
 
 
 def served_ranking(
-    data: Dataset, entries: Entries, encoder: RememberingEncoder
+    data: Dataset, entries: Entries, encoder: RememberingEncoder, method: Method
 ) -> Iterator[Ranked]:
     """Each question's scores of all rows; 0 for those that were not ranked."""
     count = len(entries.sizes)
     size = count if count <= RANKED_ALL else RANKED
-    for ranked in served_rows(data, entries, encoder, size=size):
-        yield Ranked(_scores(ranked, count))
+    for ranked in served_rows(data, entries, encoder, method, size=size):
+        yield Ranked(*_scores(ranked, count))
 
 
 def served_rows(
-    data: Dataset, entries: Entries, encoder: RememberingEncoder, *, size: int
+    data: Dataset,
+    entries: Entries,
+    encoder: RememberingEncoder,
+    method: Method,
+    *,
+    size: int,
 ) -> Iterator[Sequence[Scored]]:
     """The best rows of each question, by their places."""
     rows = ServedRows.of(data, entries, encoder)
-    queries = {n: _query(text) for n, text in enumerate(data.queries)}
+    lookup = ListedSkills(entries.keys)
+    read = read_texts(data.queries, [None] * len(data.queries), rows.vocabulary, lookup)
+    queries = {
+        n: SkillQuery(text, each if each.skills else _whole(text), None, b"")
+        for n, (text, each) in enumerate(zip(data.queries, read, strict=True))
+    }
     keys = list(dict.fromkeys(s.key for q in queries.values() for s in q.skills))
     vectors = dict(zip(keys, encoder.encode(keys), strict=True))
-    texts = encoder.encode(data.queries)
-    for group in split_into_scans(queries):
+    for group in split_into_scans(queries, most_skills=method.scan_skills):
         wanted, columns = distinct_skills(group, queries, vectors)
-        skills = SkillQueries(wanted, columns, [size] * len(group))
-        top = HybridTopK(
+        skills = SkillQueries(
+            wanted,
+            columns,
+            [size] * len(group),
+            factors=[queries[n].read.factors for n in group],
+        )
+        asked = [queries[n] for n in group]
+        texts = np.stack([_text_vector(one, encoder) for one in asked])
+        none = [None] * len(group)
+        top = method.top(
             rows.vocabulary,
-            ScanGroup(
-                BatchKey("hybrid"),
-                [queries[n] for n in group],
-                texts[group],
-                skills,
-                [None] * len(group),
-            ),
+            ScanGroup(BatchKey("hybrid"), asked, texts, skills, none),
         )
         for chunk in rows.chunks():
             top.update(chunk)
@@ -114,12 +122,45 @@ def served_rows(
             yield top.result(place)
 
 
-def _query(text: str) -> SkillQuery:
-    keys = keys_of(text)[:MAX_QUERY_SKILLS]
-    return SkillQuery(text, [Skill(key, key) for key in keys], None, b"")
+class ListedSkills:
+    """A `SkillLookup` of skills in memory, with the built-in synonyms."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = keys
+        self._ids = {key: n for n, key in enumerate(keys)}
+
+    def split(self, texts: Sequence[str | None]) -> list[list[Skill]]:
+        """As `SkillLookup.split`."""
+        return [skills_of(text or "") for text in texts]
+
+    def synonyms(self, keys: Iterable[str]) -> Synonyms:  # noqa: ARG002
+        """As `SkillLookup.synonyms`."""
+        return built_in()
+
+    def ids(self, keys: Sequence[str]) -> Mapping[str, int]:
+        """As `SkillLookup.ids`."""
+        return {key: self._ids[key] for key in keys if key in self._ids}
+
+    def names(self, ids: Sequence[int]) -> Mapping[int, str]:
+        """As `SkillLookup.names`."""
+        return {id_: self._keys[id_] for id_ in ids}
 
 
-def _scores(ranked: Sequence[Scored], count: int) -> NDArray[np.float64]:
-    scores = np.zeros(count)
-    scores[[row.id for row in ranked]] = [row.score for row in ranked]
-    return scores
+def _whole(text: str) -> AskedSkills:
+    key = skill_key(text)
+    return AskedSkills([Skill(key, key)])
+
+
+def _text_vector(query: SkillQuery, encoder: RememberingEncoder) -> NDArray[np.float32]:
+    pieces = pieces_of(query.text) if query.read.is_prose else [query.text]
+    return mean_vector(list(encoder.encode(pieces)))
+
+
+def _scores(
+    ranked: Sequence[Scored], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    scores, seconds = np.zeros(count), np.zeros(count)
+    ids = [row.id for row in ranked]
+    scores[ids] = [row.score for row in ranked]
+    seconds[ids] = [row.second for row in ranked]
+    return scores, seconds

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from app.batching.cost import Cost
 from app.query.query import Query
-from app.ranking.skills.prepare import MAX_QUERY_SKILLS, query_skills
+from app.ranking.skills.parse import split_skills
+from app.ranking.skills.prose import MAX_QUERY_SKILLS, is_prose, pieces_of
 
 # Splitting a longer text takes over a millisecond, so it counts as the maximum.
 MAX_COUNTED_CHARS = 2000
@@ -18,9 +19,12 @@ def cost_of(queries: Sequence[Query]) -> Cost:
 def _encodings(query: Query) -> int:
     if query.text is None:
         return 0
-    # The whole text, and each of its skills unless the ranking is `similarity`.
+    # The whole text, and each of its skills unless the ranking is `similarity`. Prose
+    # has fewer clauses and some more pieces.
     if query.key.ranking == "similarity":
         return 1
     if len(query.text) > MAX_COUNTED_CHARS:
         return 1 + MAX_QUERY_SKILLS
-    return 1 + len(query_skills(query.text))
+    skills = split_skills(query.text)
+    pieces = pieces_of(query.text) if is_prose(query.text, skills) else [query.text]
+    return len(pieces) + min(len(skills), MAX_QUERY_SKILLS)

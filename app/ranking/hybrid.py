@@ -13,7 +13,8 @@ from app.ranking.base import RankingContext
 from app.ranking.hybrid_state import is_state
 from app.ranking.hybrid_top_k import HybridTopK
 from app.ranking.skills.methods import RunningTop, ScanGroup
-from app.ranking.skills.prepare import MAX_QUERY_SKILLS, SkillQuery
+from app.ranking.skills.prepare import SkillQuery
+from app.ranking.skills.prose import MAX_QUERY_SKILLS
 from app.ranking.skills.ranker import SkillRanking
 from app.ranking.skills.vocabulary import Vocabulary
 from app.storage.connection.transaction import Sink, Transaction
@@ -43,6 +44,7 @@ class ByAllParts:
     has_embeddings = True
     # As many as a single query may have: to read the embeddings again costs more.
     scan_skills = MAX_QUERY_SKILLS
+    compares_texts = True
 
     def __init__(self, model: Described) -> None:
         self._model = model

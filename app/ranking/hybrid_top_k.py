@@ -172,10 +172,11 @@ class HybridTopK:
             or HybridState(
                 weights,
                 shares,
-                open_share(nearest[own]),
+                open_share(nearest[own[: query.read.clauses]]),
                 self._index.mean,
             )
-            for state, weights, shares, own in zip(
+            for query, state, weights, shares, own in zip(
+                group.asked,
                 given,
                 self._skills.weights,
                 self._index.shares,

@@ -1,7 +1,7 @@
 """Skills in Postgres: the vocabulary, and the skill ids of jobs and users."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,14 @@ JOIN_IN_MEMORY = SQL("SET LOCAL work_mem = '32MB'; ")
 class VocabularyState:
     """`vocabulary` changes when skills were removed, and in a copy of the database;
     `revision` with every write, the stamp with every count of jobs; None where there
-    is none.
+    is none. `has_synonyms`: the team's table has rows.
     """
 
     vocabulary: str
     revision: int
     counts_stamp: str | None = None
+    # Not the cache's, but read in the same round trip.
+    has_synonyms: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,13 @@ def known_skills(
     asked = {transaction.held(skill): skill for skill in skills}
     found = transaction.rows(query, {"skills": list(asked)})
     return {asked[skill]: id_ for skill, id_ in found}
+
+
+def skill_names(transaction: Transaction, ids: Sequence[int]) -> dict[int, str]:
+    """The skills with these ids."""
+    if not ids:
+        return {}
+    return dict(transaction.rows(QUERIES["skill_names"], {"ids": list(ids)}))
 
 
 def count_stale_skills(transaction: Transaction, *, version: str) -> int:

@@ -4,7 +4,7 @@ In both directions, from one snapshot of the database.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volume
 from app.ranking.retrieval.base import Entries, EntrySource
 from app.ranking.skills.explain import hits
-from app.ranking.skills.idf import cached_idf_weights
+from app.ranking.skills.idf import cached_idf_weights, multiplied
 from app.ranking.skills.methods import Method
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import (
@@ -25,20 +25,22 @@ from app.ranking.skills.prepare import (
     SkillQuery,
     distinct_skills,
     length_penalty_of,
+    mentioned_before,
     no_skills,
     prepare,
     query_text,
     skill_vectors,
     split_into_scans,
 )
+from app.ranking.skills.prose import mean_vector, pieces_of
+from app.ranking.skills.reading import StoredSkills, read_texts
 from app.ranking.skills.search import SkillBatchQueries, SkillSearch
-from app.ranking.skills.splitting import split_texts
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import count_unsplit
 from app.storage.entity import EntityTable
-from app.storage.skills import SkilledRow, skilled_rows
+from app.storage.skills import SkilledRow, skilled_rows, vocabulary_state
 
 
 class SkillBatch:
@@ -68,7 +70,11 @@ class SkillBatch:
         self._method = method
         self._jobs, self._users = catalogue.jobs, catalogue.users
         self._target = self._jobs if key.target == "jobs" else self._users
-        self._vocabulary = cache.refresh(transaction)
+        state = vocabulary_state(transaction)
+        self._vocabulary = cache.refresh(transaction, state)
+        self._lookup = StoredSkills(
+            transaction, version=encoder.version, has_synonyms=state.has_synonyms
+        )
 
     def rank(self, queries: Sequence[Query]) -> list[Outcome]:
         """The outcome of each query."""
@@ -77,8 +83,9 @@ class SkillBatch:
         asked = {n: p for n, p in enumerate(prepared) if isinstance(p, SkillQuery)}
         vectors = self._vectors([each.skills for each in asked.values()])
         texts = self._text_vectors(asked)
+        wholes = self._whole_vectors(asked, texts)
         encoded = time.perf_counter()
-        batch = SkillBatchQueries(queries, asked, vectors, texts)
+        batch = SkillBatchQueries(queries, asked, vectors, texts, wholes)
         found = self._find(batch)
         pending = count_unsplit(self._transaction, self._target)
         explained = self._explain(batch, found)
@@ -106,7 +113,7 @@ class SkillBatch:
         self, batch: SkillBatchQueries, found: SkillMatches
     ) -> dict[int, list[Hit]]:
         rows = {row.id: row for some in found.rows.values() for row in some}
-        split = split_texts(self._transaction, [row.skills for row in rows.values()])
+        split = self._lookup.split([row.skills for row in rows.values()])
         written = dict(zip(rows, split, strict=True))
         return {
             n: hits(
@@ -133,7 +140,8 @@ class SkillBatch:
         rows = self._rows(side, list({key for key in keys if key is not None}))
         own = [None if key is None else rows.get(key) for key in keys]
         texts = [query_text(*each) for each in zip(queries, own, strict=True)]
-        skills = split_texts(self._transaction, texts)
+        before = [mentioned_before(query) for query in queries]
+        read = read_texts(texts, before, self._vocabulary, self._lookup)
         return [
             prepare(
                 query,
@@ -142,7 +150,7 @@ class SkillBatch:
                 version=self._encoder.version,
                 is_state=self._method.is_state,
             )
-            for query, row, some in zip(queries, own, skills, strict=True)
+            for query, row, some in zip(queries, own, read, strict=True)
         ]
 
     def _rows(self, side: EntityTable, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
@@ -170,6 +178,22 @@ class SkillBatch:
         return {
             n: next(encoded) if a.embedding is None else a.embedding
             for n, a in asked.items()
+        }
+
+    def _whole_vectors(
+        self, asked: dict[int, SkillQuery], texts: Mapping[int, NDArray[np.float32]]
+    ) -> Mapping[int, NDArray[np.float32]]:
+        """(dimension,) float32 likewise: of long prose the mean of its pieces."""
+        if not self._method.compares_texts:
+            return texts
+        further = {
+            n: pieces_of(a.text)[1:] for n, a in asked.items() if a.read.is_prose
+        }
+        todo = [piece for pieces in further.values() for piece in pieces]
+        encoded = iter(self._encoder.encode(todo) if todo else ())
+        return {
+            n: mean_vector([first, *(next(encoded) for _ in further.get(n, ()))])
+            for n, first in texts.items()
         }
 
     def _find(self, batch: SkillBatchQueries) -> SkillMatches:
@@ -216,5 +240,6 @@ class SkillBatch:
         for group in split_into_scans(batch.asked):
             wanted, columns = distinct_skills(group, batch.asked, batch.vectors)
             own = cached_idf_weights(self._vocabulary, wanted, columns)
-            weights |= zip(group, own, strict=True)
+            for n, counted in zip(group, own, strict=True):
+                weights[n] = multiplied(counted, batch.asked[n].read.factors)
         return SkillMatches(found, weights)

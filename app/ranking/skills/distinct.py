@@ -93,11 +93,8 @@ def distinct_page(ranked: Sequence[Scored], asked: DistinctRequest) -> Page | No
     if is_all and not is_enough:
         return page
     last = shown[-1] if is_enough else len(ranked) - 1
-    state = state_bytes(
-        asked.state.values,
-        [*asked.state.seen, *page.ids],
-        room=cursor.room_for_state(ids[last]),
-    )
+    seen = replace(asked.state, seen=[*asked.state.seen, *page.ids])
+    state = state_bytes(seen, room=cursor.room_for_state(ids[last]))
     after = cursor_after(ranked[last], ids[last], asked.query_hash, state)
     return replace(page, next_cursor=after)
 

@@ -67,6 +67,17 @@ def cached_idf_weights(
     return _weights([known[key] for key in keys], columns)
 
 
+def multiplied(
+    weights: NDArray[np.float64], factors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(k,): the weights with other proportions, and again with sum 1."""
+    if (factors == 1).all():
+        return weights
+    product = weights * factors
+    shares: NDArray[np.float64] = product / math.fsum(product.tolist())
+    return shares
+
+
 def are_weights(values: NDArray[np.float64], count: int) -> bool:
     """Whether these are valid weights of so many skills."""
     if len(values) != count:

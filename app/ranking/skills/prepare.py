@@ -11,7 +11,8 @@ from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFou
 from app.query import cursor
 from app.query.constraints import CursorPosition
 from app.query.query import BatchKey, Query
-from app.ranking.skills.parse import Skill, split_skills
+from app.ranking.skills.parse import Skill
+from app.ranking.skills.prose import AskedSkills
 from app.ranking.skills.ranking_state import RankingState, read_state
 from app.ranking.skills.scoring import LENGTH_PENALTY
 from app.ranking.skills.vocabulary import Vocabulary
@@ -28,18 +29,29 @@ class SkillQuery:
     """A prepared query."""
 
     text: str
-    skills: Sequence[Skill]
-    embedding: (
-        NDArray[np.float32] | None
-    )  # (dimension,), of the text, where it is stored
+    read: AskedSkills
+    # (dimension,), of the text, where it is stored
+    embedding: NDArray[np.float32] | None
     query_hash: bytes  # of the query's cursors
     # What the page before ranked by, how much each skill counts for one: new counts
     # must not reorder what is half read.
     state: RankingState | None = None
 
+    @property
+    def skills(self) -> Sequence[Skill]:
+        """All that it asks for."""
+        return self.read.skills
+
 
 # Whether these values can be the ranking state of a query.
 IsState = Callable[[NDArray[np.float64], SkillQuery], bool]
+
+
+def mentioned_before(query: Query) -> Sequence[int] | None:
+    """The skills that its text mentioned on the page before; None on a first page."""
+    after = query.constraints.after
+    state = None if after is None else read_state(after.ranking_state)
+    return None if state is None else state.mentioned
 
 
 def query_text(query: Query, row: SkilledRow | None) -> str | None:
@@ -52,13 +64,13 @@ def query_text(query: Query, row: SkilledRow | None) -> str | None:
 def prepare(
     query: Query,
     row: SkilledRow | None,
-    skills: Sequence[Skill],
+    read: AskedSkills,
     *,
     version: str,
     is_state: IsState,
 ) -> SkillQuery | AppError | None:
     """The prepared query; an error for an absent row or another query's cursor; None if
-    there are no skills. `skills`: those of the query's text.
+    there are no skills. `read`: what the query's text asks for.
     """
     if query.text is not None:
         text, embedding = query.text, None
@@ -68,14 +80,13 @@ def prepare(
         return JobNotFoundError("No job has this job_id.")
     else:
         return UserNotFoundError("No user has this user_id.")
-    skills = skills[:MAX_QUERY_SKILLS]
-    if not skills:
+    if not read.skills:
         return None
     id_ = None if row is None else row.id
     query_hash = cursor.query_hash(
         query.key.ranking, version, id_, text, query.key.filters
     )
-    prepared = SkillQuery(text, skills, embedding, query_hash)
+    prepared = SkillQuery(text, read, embedding, query_hash)
     try:
         return _continued(prepared, query.constraints.after, is_state)
     except InvalidInputError as error:
@@ -93,7 +104,11 @@ def _continued(
         return prepared
     cursor.check(after, prepared.query_hash)
     state = read_state(after.ranking_state)
-    if state is None or not is_state(state.values, prepared):
+    if (
+        state is None
+        or list(state.mentioned) != list(prepared.read.mentioned)
+        or not is_state(state.values, prepared)
+    ):
         raise cursor.wrong_cursor()
     return replace(prepared, state=state)
 
@@ -161,15 +176,6 @@ def length_penalty_of(key: BatchKey) -> float:
     A job's additional skills are a gap, those of a user are not.
     """
     return LENGTH_PENALTY if key.source == "profile" else 0.0
-
-
-# Each takes 4 bytes per skill of the vocabulary while a batch runs.
-MAX_QUERY_SKILLS = 64
-
-
-def query_skills(text: str) -> list[Skill]:
-    """The first MAX_QUERY_SKILLS skills of a text, as written."""
-    return split_skills(text)[:MAX_QUERY_SKILLS]
 
 
 def skill_vectors(

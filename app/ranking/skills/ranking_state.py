@@ -9,32 +9,34 @@ from numpy.typing import NDArray
 
 from app.query.ids import Id
 
-# How many numbers there are; the ids follow them.
-STATE_HEAD = struct.Struct(">H")
+# How many values and mentioned skills there are; the ids of rows follow them.
+STATE_HEAD = struct.Struct(">HH")
 BETWEEN_IDS = "\0"
 
 
 @dataclass(frozen=True)
 class RankingState:
     """`values`: what the scores rest on. `seen`: rows that took a place on the pages
-    before, as text where they come from a cursor.
+    before, as text where they come from a cursor. `mentioned`: the ids of the skills
+    that prose mentioned on the first page.
     """
 
     values: NDArray[np.float64]
     seen: Sequence[Id] = ()
+    mentioned: Sequence[int] = ()
 
 
-def state_bytes(
-    values: NDArray[np.float64], seen: Sequence[Id] = (), *, room: int = 0
-) -> bytes:
-    """The state in a cursor's form: all values, and the last of `seen` that fit into
-    `room` bytes. The first are forgotten: repeats have about the score of what they
-    repeat.
+def state_bytes(state: RankingState, *, room: int = 0) -> bytes:
+    """The state in a cursor's form: all of it but `seen`, and the last of `seen` that
+    fit into `room` bytes. The first are forgotten: repeats have about the score of what
+    they repeat.
     """
-    data = STATE_HEAD.pack(len(values)) + values.astype("<f8").tobytes()
+    mentioned = np.array(state.mentioned, "<i4")
+    data = STATE_HEAD.pack(len(state.values), len(mentioned))
+    data += state.values.astype("<f8").tobytes() + mentioned.tobytes()
     kept: list[str] = []
     room -= len(data)
-    for id_ in map(str, reversed(seen)):
+    for id_ in map(str, reversed(state.seen)):
         room -= len(id_.encode()) + 1
         if room < 0:
             break
@@ -45,10 +47,13 @@ def state_bytes(
 def read_state(data: bytes) -> RankingState | None:
     """What `state_bytes` was given, or None if that cannot be."""
     try:
-        (count,) = STATE_HEAD.unpack_from(data)
-        end = STATE_HEAD.size + 8 * count
-        values = np.frombuffer(data[STATE_HEAD.size : end], "<f8", count=count)
+        count, ids = STATE_HEAD.unpack_from(data)
+        middle = STATE_HEAD.size + 8 * count
+        end = middle + 4 * ids
+        values = np.frombuffer(data[STATE_HEAD.size : middle], "<f8", count=count)
+        mentioned = np.frombuffer(data[middle:end], "<i4", count=ids)
         text = data[end:].decode()
     except (struct.error, ValueError):
         return None
-    return RankingState(values, text.split(BETWEEN_IDS) if text else ())
+    seen = text.split(BETWEEN_IDS) if text else ()
+    return RankingState(values, seen, mentioned.tolist())

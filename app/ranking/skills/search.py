@@ -42,13 +42,15 @@ class SkillBatchQueries:
     """What a batch looks for.
 
     `asked`: by the number of the query, of those that look for something. `vectors`:
-    (dimension,) float32 by the key of a skill; `texts`: of whole texts, by number.
+    (dimension,) float32 by the key of a skill; `texts`: likewise of whole texts, by
+    number, as every ranking compares them; `wholes`: of long ones to their end.
     """
 
     queries: Sequence[Query]
     asked: dict[int, SkillQuery]
     vectors: dict[str, NDArray[np.float32]]
     texts: Mapping[int, NDArray[np.float32]]
+    wholes: Mapping[int, NDArray[np.float32]]
 
 
 @dataclass
@@ -107,8 +109,9 @@ class SkillSearch:
         """The pages of those queries whose window was large enough, by number."""
         ranked = {n: top.result(place) for place, n in enumerate(windows)}
         states = {
-            n: RankingState(values, self._seen(batch.asked[n]))
+            n: RankingState(values, self._seen(asked), asked.read.mentioned)
             for n, values in zip(windows, top.states, strict=True)
+            for asked in [batch.asked[n]]
         }
         lists = self._lists(batch.queries, ranked, states)
         for n, window in windows.items():
@@ -128,7 +131,7 @@ class SkillSearch:
                     query.top_k,
                     column,
                     asked.query_hash,
-                    ranking_state=state_bytes(states[n].values),
+                    ranking_state=state_bytes(states[n]),
                 )
             if page is not None:
                 yield n, page
@@ -162,11 +165,12 @@ class SkillSearch:
             sizes=list(windows.values()),
             bounds=[self._bounds(batch.queries[n]) for n in windows],
             length_penalty=length_penalty_of(self._key),
+            factors=[batch.asked[n].read.factors for n in windows],
         )
         return ScanGroup(
             self._key,
             [batch.asked[n] for n in windows],
-            np.array([batch.texts[n] for n in windows], np.float32),
+            np.array([batch.wholes[n] for n in windows], np.float32),
             skills,
             [None if state is None else state.values for state in states],
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.ranking.skills.idf import query_weights
+from app.ranking.skills.idf import multiplied, query_weights
 from app.ranking.skills.parse import MAX_SKILLS
 from app.ranking.skills.scoring import LENGTH_PENALTY, discounts, weighted
 from app.ranking.skills.similarity_table import SimilarityTable
@@ -29,7 +29,8 @@ class SkillQueries:
     `vectors`: (k, dimension) float32 of unit length. `columns`: the columns of each
     query, at least one. `sizes`: the k of each query. `bounds`: one for each query, or
     none. `length_penalty`: for lists longer than the query's. `weights`: those of each
-    query's previous page, None for a first page; or none.
+    query's previous page, None for a first page; or none. `factors`: (k,) for each
+    query, of the weights of a first page; or none.
     """
 
     vectors: NDArray[np.float32]
@@ -38,6 +39,7 @@ class SkillQueries:
     bounds: Sequence[Bounds] = ()
     length_penalty: float = LENGTH_PENALTY
     weights: Sequence[NDArray[np.float64] | None] = ()
+    factors: Sequence[NDArray[np.float64]] = ()
 
 
 class SkillScores:
@@ -117,6 +119,11 @@ class SkillScores:
         if new:
             own = [columns[n] for n in new]
             counted = query_weights(self._vocabulary, self.table.values, own)
+            if self._queries.factors:
+                mine = [self._queries.factors[n] for n in new]
+                counted = [
+                    multiplied(*each) for each in zip(counted, mine, strict=True)
+                ]
             known |= zip(new, counted, strict=True)
         return [known[n] for n in range(len(columns))]
 

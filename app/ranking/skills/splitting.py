@@ -15,21 +15,29 @@ from app.storage.synonyms import synonym_rows
 
 
 def split_texts(
-    transaction: Transaction, texts: Sequence[str | None]
+    transaction: Transaction,
+    texts: Sequence[str | None],
+    *,
+    has_synonyms: bool = True,
 ) -> list[list[Skill]]:
-    """The skills of each text, each canonical form once, named as written."""
+    """The skills of each text, each canonical form once, named as written.
+
+    `has_synonyms`: whether the team's table has rows, and must be read.
+    """
     written = [as_spelled_out(split_skills(text or "")) for text in texts]
     keys = {skill.key for skills in written for skill in skills}
-    synonyms = _synonyms(transaction, keys)
+    synonyms = synonyms_for(transaction, keys, has_synonyms=has_synonyms)
     return [synonyms.canonical(skills) if skills else skills for skills in written]
 
 
-def _synonyms(transaction: Transaction, keys: Iterable[str]) -> Synonyms:
+def synonyms_for(
+    transaction: Transaction, keys: Iterable[str], *, has_synonyms: bool
+) -> Synonyms:
     """The synonyms of these keys, and of their canonical forms."""
     known: dict[str, Sequence[Meaning]] = {}
     wanted = set(keys)
     while wanted:
-        found = _of_the_team(transaction, wanted)
+        found = _of_the_team(transaction, wanted) if has_synonyms else {}
         for key in wanted:
             known[key] = found.get(key) or built_in().meanings(key)
         stand_for = {each.canonical for key in wanted for each in known[key]}

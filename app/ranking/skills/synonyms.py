@@ -58,12 +58,12 @@ class Synonyms:
         found: dict[str, Skill] = {}
         for place, skill in enumerate(skills):
             others = [other.key for n, other in enumerate(skills) if n != place]
-            key = self._key(skill.key, others)
+            key = self.canonical_key(skill.key, others)
             found.setdefault(key, Skill(skill.name, key))
         return list(found.values())
 
-    def _key(self, key: str, others: Sequence[str]) -> str:
-        """The canonical form at the end of a chain of forms.
+    def canonical_key(self, key: str, others: Sequence[str]) -> str:
+        """The canonical form at the end of a chain of forms, beside other keys.
 
         Of forms that refer to each other it is the alphabetically first.
         """

@@ -51,13 +51,15 @@ class VocabularyCache:
         self._vocabulary: Vocabulary | None = None
         self._counts_stamp: str | None = None
 
-    def refresh(self, transaction: Transaction) -> Vocabulary:
+    def refresh(
+        self, transaction: Transaction, state: VocabularyState | None = None
+    ) -> Vocabulary:
         """The vocabulary of this transaction's snapshot or slightly newer, with its
-        counts.
+        counts. `state`: of this snapshot, where it was read already.
 
         Raises SkillCacheError if the folder cannot be used.
         """
-        state = vocabulary_state(transaction)
+        state = state or vocabulary_state(transaction)
         with self._lock:
             if self._vocabulary is None or not self._is_current(state):
                 try:

@@ -3,7 +3,8 @@
 -- before anybody writes to it.
 SELECT
     md5(vocabulary::text || recommender.place())::uuid::text, revision,
-    CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END
+    CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END,
+    EXISTS (SELECT FROM recommender.synonym)
 FROM recommender.skill_vocabulary;
 
 -- name: lock_vocabulary
@@ -41,6 +42,9 @@ SELECT revision FROM recommender.skill WHERE skill_id = %(skill_id)s;
 SELECT skill, skill_id FROM recommender.skill
 WHERE skill = ANY (%(skills)s)
     AND embedding_version = {version} AND octet_length(embedding) = {length};
+
+-- name: skill_names
+SELECT skill_id, skill FROM recommender.skill WHERE skill_id = ANY (%(ids)s);
 
 -- name: count_stale_skills
 SELECT count(*) FROM recommender.skill

@@ -11,7 +11,7 @@ from psycopg2.sql import SQL
 
 from app.deadline import Deadline
 from app.errors import JobNotFoundError, UserNotFoundError
-from app.ranking.skills.prepare import MAX_QUERY_SKILLS
+from app.ranking.skills.prose import MAX_QUERY_SKILLS
 from app.storage.connection.database import Database
 from tests.support.encoders import BlendEncoder
 from tests.support.naive import naive_ranking

@@ -5,7 +5,7 @@ import pytest
 from app.batching.cost import Cost
 from app.query.query import Query
 from app.ranking.cost import MAX_COUNTED_CHARS, cost_of
-from app.ranking.skills.prepare import MAX_QUERY_SKILLS
+from app.ranking.skills.prose import MAX_QUERY_SKILLS
 from tests.support.queries import job_query, profile_query
 
 LONG = "a, " * (MAX_COUNTED_CHARS // 3)

@@ -12,6 +12,7 @@ from app.ranking.hybrid_top_k import HybridTopK
 from app.ranking.skills.methods import ScanGroup
 from app.ranking.skills.parse import split_skills
 from app.ranking.skills.prepare import SkillQuery, distinct_skills
+from app.ranking.skills.prose import AskedSkills
 from app.ranking.skills.skill_scores import SkillQueries
 from app.ranking.top_k.heap import Scored
 from tests.support.encoders import BlendEncoder
@@ -39,7 +40,7 @@ ASKED = [*texts(12, seed=2).values(), "aword1 unheard, of", "unheard of this boa
 
 
 def query_of(text: str) -> SkillQuery:
-    return SkillQuery(text, split_skills(text), None, b"")
+    return SkillQuery(text, AskedSkills(split_skills(text)), None, b"")
 
 
 def ranked(

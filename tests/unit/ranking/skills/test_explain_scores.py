@@ -9,6 +9,7 @@ from app.query.result import Hit
 from app.ranking.skills.explain import cosine, explain, hits
 from app.ranking.skills.parse import split_skills
 from app.ranking.skills.prepare import SkillQuery
+from app.ranking.skills.prose import AskedSkills
 from app.ranking.skills.vocabulary import Vocabulary, encode_rows
 from app.ranking.top_k.heap import Scored
 from app.ranking.top_k.pages import Page
@@ -96,7 +97,7 @@ def vocabulary() -> Vocabulary:
 
 def told(vocabulary: Vocabulary, row: SkilledRow, **scores: float) -> Hit:
     skills = split_skills("a, B")
-    query = SkillQuery("a, B", skills, None, b"")
+    query = SkillQuery("a, B", AskedSkills(skills), None, b"")
     vectors = {"a": vector(1), "b": vector(0, 1)}
     by_id: dict[Id, float] = {int(id_[1:]): score for id_, score in scores.items()}
     ranked = [Scored(id_, score) for id_, score in by_id.items()]
