@@ -69,12 +69,20 @@ class NaiveHybrid:
             encoder, {n: row.text for n, row in counted.items() if row.keys}
         )
 
-    def best(self, text: str, *, size: int) -> list[tuple[int, float]]:
-        """(id, score) of the best rows, ties by id."""
-        asked = skill_keys(text)
+    def best(
+        self, text: str, *, size: int, prose: tuple[Sequence[str], ...] = ()
+    ) -> list[tuple[int, float]]:
+        """(id, score) of the best rows, ties by id.
+
+        `prose`: the clauses of a text of sentences, and the skills that it mentions.
+        """
+        asked = [key for keys in prose for key in keys] or skill_keys(text)
         weights = self._rarities.weights(np.array([self._unit(key) for key in asked]))
+        if prose:
+            weights = weights * [len(stems(key)) for key in asked]
+            weights /= weights.sum()
         words = list(dict.fromkeys(word for key in asked for word in stems(key)))
-        left = self._open(asked)
+        left = self._open(prose[0] if prose else asked)
         scored = []
         for id_, row in self._rows.items():
             if not row.keys and not row.is_embedded:
