@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from app.api.requests import (
     DEFAULT_TOP_N,
@@ -18,6 +18,7 @@ from app.api.responses import (
     MatchedSkill,
     Recommended,
     RecommendResponse,
+    ScoreParts,
     SimilarResponse,
 )
 from app.errors import InvalidInputError
@@ -165,6 +166,7 @@ def _explained_job(hit: Hit) -> ExplainedJob:
         skills=hit.text,
         columns=hit.columns,
         relevance=hit.relevance,
+        parts=None if hit.parts is None else ScoreParts(**asdict(hit.parts)),
         repeats=None if hit.repeats is None else list(hit.repeats),
         **_explained(hit),
     )

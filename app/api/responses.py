@@ -125,6 +125,14 @@ class Explained(BaseModel):
     missing: list[str] | None = None
 
 
+class ScoreParts(BaseModel):
+    """What each part of the hybrid ranking contributes to match_score, their sum."""
+
+    text: float = Field(description="By the cosine of the whole texts.")
+    skills: float = Field(description="By similar skills.")
+    words: float = Field(description="By common words.")
+
+
 class ExplainedJob(Explained, Recommended):
     """A recommended job with its explanation."""
 
@@ -137,6 +145,11 @@ class ExplainedJob(Explained, Recommended):
         description="What the match_score is worth, by labelled questions: of strong"
         " hits at least two of three are right, of possible ones about every other, of"
         " weak ones few.",
+    )
+    parts: ScoreParts | None = Field(
+        None,
+        exclude_if=lambda parts: parts is None,
+        description="With hybrid: what the match_score consists of.",
     )
     repeats: list[PublicId] | None = Field(
         None,

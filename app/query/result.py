@@ -88,6 +88,15 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What each part contributes to the score of the hybrid ranking, their sum."""
+
+    text: float
+    skills: float
+    words: float
+
+
+@dataclass(frozen=True)
 class Hit:
     """One row of a result.
 
@@ -95,7 +104,8 @@ class Hit:
     embedding is pending. `explanation`: None if it was not requested, or while the
     row's skills are pending. `match_score`: None unless the ranking explains its hits.
     `repeats`: near-repeats that take no place of their own; None unless the query is
-    distinct. `relevance`: None unless the ranking has thresholds.
+    distinct. `relevance`: None unless the ranking has thresholds. `parts`: None unless
+    the ranking is hybrid.
     """
 
     id: Id
@@ -106,6 +116,7 @@ class Hit:
     match_score: float | None = None
     repeats: Sequence[Id] | None = None
     relevance: Relevance | None = None
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.result import Parts
 from app.ranking.hybrid_state import HybridState, query_words
 from app.ranking.skills.hybrid_scoring import (
     HYBRID_WEIGHTS,
@@ -13,6 +14,7 @@ from app.ranking.skills.hybrid_scoring import (
     cosine_share,
     match_scores,
     open_share,
+    part_shares,
     soft_credit,
     word_scores,
 )
@@ -28,7 +30,7 @@ from app.ranking.skills.word_scores import (
 )
 from app.ranking.top_k.codes import CodedCosines, CodedEntryChunk
 from app.ranking.top_k.cosine import Cosines, margin_of
-from app.ranking.top_k.heap import Scored, TopK
+from app.ranking.top_k.heap import DECIMALS, Scored, TopK
 from app.storage.copy.skill_ids import EntryChunk
 
 # Half a unit of the last decimal, and float32's rounding of weighted means.
@@ -52,9 +54,7 @@ class HybridTopK:
         self._cosines = Cosines(group.texts)
         self._coded = CodedCosines(self._cosines.queries)
         self._states = self._all_states(group, given)
-        self._open_shares = np.array(  # (q, 1)
-            [[state.open_share] for state in self._states], np.float32
-        )
+        self._open_shares = np.array([state.open_share for state in self._states])
         shares = np.zeros((len(given), self._index.size), np.float32)
         for row, own, state in zip(
             shares, self._index.columns, self._states, strict=True
@@ -100,6 +100,15 @@ class HybridTopK:
         """The best rows of one query: highest score first, ties by id."""
         return self._best.result(query)
 
+    def parts(self, query: int, batch: EntryChunk) -> list[Parts]:
+        """The parts of one query's scores of these rows."""
+        skill_ids = self._vocabulary.known(batch.skill_ids)
+        words = self._index.count(skill_ids, batch.starts)
+        row = np.arange(len(batch.ids))
+        values = self._values(batch, skill_ids, words, np.full_like(row, query), row)
+        shares = part_shares(*values, open_share=float(self._open_shares[query]))
+        return [Parts(*each) for each in np.round(shares, DECIMALS).T.tolist()]
+
     def _approximate(
         self, batch: EntryChunk, skill_ids: NDArray[np.int32], words: WordCounts
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -112,7 +121,7 @@ class HybridTopK:
             cosines,
             self._skills.approximate(skill_ids, batch.starts),
             approximate_scores(words, self._shares, means),
-            open_share=self._open_shares,
+            open_share=self._open_shares.astype(np.float32)[:, None],
         )
         return scores.astype(np.float32), spread
 
@@ -140,26 +149,34 @@ class HybridTopK:
         row: NDArray[np.int64],
     ) -> Scores:
         """(n,): exact scores of pairs of a query and a row of the chunk."""
+        parts = self._values(batch, skill_ids, words, query, row)
+        return match_scores(*parts, open_share=self._open_shares[query])
+
+    def _values(
+        self,
+        batch: EntryChunk,
+        skill_ids: NDArray[np.int32],
+        words: WordCounts,
+        query: NDArray[np.int64],
+        row: NDArray[np.int64],
+    ) -> tuple[Scores, Scores, Scores]:
+        """(n,) each: exact cosines, and scores by skills and by words."""
         rows, place = np.unique(row, return_inverse=True)
         chosen = rows_at(skill_ids, batch.starts, rows)
         by_skills, _ = self._skills.exact(*chosen, query, place)
         cosines = self._cosines.exact(batch.embeddings_at(row), query)
-        scores = np.empty(len(query))
+        by_words = np.empty(len(query))
         for number in np.unique(query):
             state = self._states[number]
             mine = np.flatnonzero(query == number)
             at = row[mine]
-            scores[mine] = match_scores(
-                np.nan_to_num(cosines[mine]),
-                by_skills[mine],
-                word_scores(
-                    words.counts[np.ix_(at, self._index.columns[number])],
-                    state.shares,
-                    relative(words.lengths[at], state.mean),
-                ),
-                open_share=state.open_share,
+            by_words[mine] = word_scores(
+                words.counts[np.ix_(at, self._index.columns[number])],
+                state.shares,
+                relative(words.lengths[at], state.mean),
             )
-        return scores
+        cosines = np.nan_to_num(cosines, nan=0.0, posinf=0.0, neginf=0.0)
+        return cosines, by_skills, by_words
 
     def _all_states(
         self, group: ScanGroup, given: Sequence[HybridState | None]

@@ -14,7 +14,7 @@ export function readAddress() {
 }
 
 /**
- * The address of a search: `{user}` or `{skills}`, `rank`, and `filters` or null.
+ * The address of a search: `{user}`, `{text}` or `{skills}`, `rank`, and `filters` or null.
  * Equal searches have equal addresses.
  */
 export function addressOf(search) {
@@ -24,6 +24,9 @@ export function addressOf(search) {
   const fields = new URLSearchParams();
   if (search.user) {
     fields.set("user", search.user);
+  }
+  if (search.text) {
+    fields.set("text", search.text);
   }
   search.skills?.forEach((skill) => fields.append("skill", skill));
   if (search.rank) {
@@ -72,12 +75,13 @@ const jobsLink = () => document.querySelector('nav a[href^="#jobs"]');
 
 function toSearch(query) {
   const fields = new URLSearchParams(query);
-  const [user, rank] = [fields.get("user"), fields.get("rank")];
+  const [user, text, rank] = ["user", "text", "rank"].map((name) => fields.get(name));
   const skills = fields.getAll("skill").filter((skill) => skill.trim());
-  if (!user && !skills.length) {
+  if (!user && !text?.trim() && !skills.length) {
     return null;
   }
-  return { ...(user ? { user } : { skills }), rank, filters: toFilters(fields.get("filters")) };
+  const profile = user ? { user } : text?.trim() ? { text } : { skills };
+  return { ...profile, rank, filters: toFilters(fields.get("filters")) };
 }
 
 function toFilters(text) {

@@ -52,15 +52,21 @@ export function keepFocus(change, next) {
   }
 }
 
-/** A bar from 0 to 1. Its width is set in script: the CSP blocks style attributes. */
-export function meter(label, value, spoken) {
+export const PARTS = ["skills", "words", "text"];
+
+/**
+ * A bar from 0 to 1, of one colour or of the `parts` of the value. Widths are set in
+ * script: the CSP blocks style attributes.
+ */
+export function meter(label, value, spoken, parts = null) {
   const share = Math.min(1, Math.max(0, value));
-  const fill = el("span");
-  fill.style.width = `${share * 100}%`;
+  const fills = parts
+    ? PARTS.map((part) => filling(parts[part], part))
+    : [filling(share, null)];
   return el(
     "div",
     {
-      class: "bar",
+      class: parts ? "bar parts" : "bar",
       role: "meter",
       "aria-label": label,
       "aria-valuemin": 0,
@@ -68,6 +74,12 @@ export function meter(label, value, spoken) {
       "aria-valuenow": share.toFixed(2),
       "aria-valuetext": spoken,
     },
-    fill,
+    ...fills,
   );
+}
+
+function filling(share, kind) {
+  const fill = el("span", { class: kind });
+  fill.style.width = `${Math.min(1, Math.max(0, share)) * 100}%`;
+  return fill;
 }

@@ -1,6 +1,6 @@
 // A job card: score, matched skills, text and similar jobs.
 
-import { bdi, el, meter, unseen } from "./dom.js";
+import { bdi, el, meter, PARTS, unseen } from "./dom.js";
 import { facts, jobTitle } from "./facts.js";
 import { percent, score as rounded } from "./format.js";
 import { pieces } from "./highlight.js";
@@ -28,24 +28,38 @@ function score(job, rankBy) {
     return job.match_score == null
       ? el("p", { class: "score" }, "not yet compared")
       : bar(label, job.match_score, percent(job.match_score), [
+          job.parts && partsLegend(job.parts),
           job.relevance && `${job.relevance} match`,
           job.coverage != null && `covers ${percent(job.coverage)} of the job’s skills`,
           job.similarity_score != null && `text similarity ${rounded(job.similarity_score)}`,
-        ]);
+        ], job.parts);
   }
   return bar("Similarity", job.similarity_score, rounded(job.similarity_score), [
     job.match_score != null && `${percent(job.match_score)} of the skills matched`,
   ]);
 }
 
-function bar(label, value, shown, asides) {
-  const lines = asides.filter(Boolean).map((aside) => el("p", { class: "aside" }, aside));
+function bar(label, value, shown, asides, parts = null) {
+  const lines = asides
+    .filter(Boolean)
+    .map((aside) => (aside instanceof Element ? aside : el("p", { class: "aside" }, aside)));
   return el(
     "div",
     { class: "score" },
     el("p", {}, el("span", {}, label), " ", el("b", {}, shown)),
-    meter(label, value, shown),
+    meter(label, value, shown, parts),
     ...lines,
+  );
+}
+
+/** What the match consists of: a colour for each part of its bar. */
+function partsLegend(parts) {
+  return el(
+    "p",
+    { class: "parts-legend", "aria-label": "The match consists of" },
+    PARTS.filter((part) => parts[part]).map((part) =>
+      el("span", { class: `part ${part}` }, `${part} ${percent(parts[part])}`),
+    ),
   );
 }
 
@@ -82,14 +96,16 @@ function moreMissing(list, rest) {
 
 function tag(kind, sign, label, skill, pair = null) {
   const differs = pair && pair.job_skill.toLowerCase() !== skill.toLowerCase();
+  const isSame = differs && pair.similarity === 1;
   return el(
     "li",
     { class: `tag ${kind}` },
     el("span", { "aria-hidden": "true", class: "sign" }, sign),
     unseen(`${label}: `),
     el("bdi", { class: "requested" }, skill),
-    differs && el("span", { class: "found" }, unseen(", in the job: "), bdi(pair.job_skill)),
-    differs && el("span", { class: "number" }, unseen(", similarity "), rounded(pair.similarity)),
+    isSame && el("span", { class: "same" }, unseen(", the same as "), bdi(pair.job_skill)),
+    differs && !isSame && el("span", { class: "found" }, unseen(", in the job: "), bdi(pair.job_skill)),
+    differs && !isSame && el("span", { class: "number" }, unseen(", similarity "), rounded(pair.similarity)),
   );
 }
 

@@ -1,4 +1,4 @@
-// The search form: skills or a user, and the ranking.
+// The search form: skills, a text or a user, and the ranking.
 
 import { byId, el } from "./dom.js";
 import { Chips } from "./chips.js";
@@ -9,9 +9,12 @@ const EXAMPLES = [
   ["Wooden houses", "building wooden houses, sawing beams, understanding blueprints"],
 ];
 
+const MODES = ["skills", "text", "user"];
+
 export class SearchForm {
   #fields = byId("search").elements;
   #user = byId("user");
+  #text = byId("text");
   #chips;
   #isRankingChosen = false;
 
@@ -30,6 +33,7 @@ export class SearchForm {
       onChange(false); // Enter searches at once
     });
     this.#user.addEventListener("input", () => onChange(true));
+    this.#text.addEventListener("input", () => onChange(true));
     this.#fields.ask.forEach((radio) =>
       radio.addEventListener("change", () => {
         this.#showFields();
@@ -46,20 +50,25 @@ export class SearchForm {
     this.#showFields();
   }
 
-  /** `{user}` or `{skills}` with the `rank`; null if the form is empty. */
+  /** `{skills}`, `{text}` or `{user}` with the `rank`; null if the form is empty. */
   get() {
-    const profile = this.#isByUser ? this.#userPart() : this.#skillsPart();
+    const profile = this.#profile();
     return profile && { ...profile, rank: this.#fields.rank.value };
   }
 
   /** Fill the form with a search; null clears it. */
   set(search) {
-    this.#fields.ask.value = search?.user ? "user" : "skills";
+    const mode = MODES.find((each) => search?.[each]) ?? "skills";
+    this.#fields.ask.value = mode;
     this.#showFields();
-    if (!search?.skills) {
+    // A search leaves what the other fields hold; an empty one clears all.
+    if (!search || mode === "user") {
       this.#user.value = search?.user ?? "";
     }
-    if (!search?.user) {
+    if (!search || mode === "text") {
+      this.#text.value = search?.text ?? "";
+    }
+    if (!search || mode === "skills") {
       this.#chips.set(search?.skills ?? []);
     }
     if (search?.rank) {
@@ -81,23 +90,18 @@ export class SearchForm {
     return exists;
   }
 
-  get #isByUser() {
-    return this.#fields.ask.value === "user";
-  }
-
-  #userPart() {
-    const user = this.#user.value.trim();
-    return user ? { user } : null;
-  }
-
-  #skillsPart() {
+  #profile() {
+    const mode = this.#fields.ask.value;
+    if (mode !== "skills") {
+      const value = (mode === "user" ? this.#user : this.#text).value.trim();
+      return value ? { [mode]: value } : null;
+    }
     const skills = [...this.#chips.values, this.#chips.typed].filter(Boolean);
     return skills.length ? { skills } : null;
   }
 
   #showFields() {
-    byId("by-skills").hidden = this.#isByUser;
-    byId("by-user").hidden = !this.#isByUser;
+    MODES.forEach((each) => (byId(`by-${each}`).hidden = this.#fields.ask.value !== each));
   }
 
   #example(name, skills) {
@@ -113,8 +117,8 @@ export class SearchForm {
 }
 
 /** The request body of a search with its filters. */
-export const toBody = ({ user, skills, rank, filters }) => ({
-  ...(user ? { user_id: user } : { skills: skills.join(", ") }),
+export const toBody = ({ user, text, skills, rank, filters }) => ({
+  ...(user ? { user_id: user } : { skills: text ?? skills.join(", ") }),
   rank_by: rank,
   explain: true,
   ...(filters && { filters }),

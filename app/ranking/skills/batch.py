@@ -126,6 +126,7 @@ class SkillBatch:
                 weights=found.weights[n],
                 length_penalty=length_penalty_of(self._batch_key),
                 page=found.pages.get(n),
+                parts=[found.parts.get((n, row.id)) for row in found.rows[n]],
             )
             for n, query in batch.asked.items()
         }
@@ -207,18 +208,17 @@ class SkillBatch:
             method=self._method,
             target=self._target,
             entries=self._entries() if batch.asked else None,
+            version=self._encoder.version,
         )
         found = search.pages(batch)
         self._volume += found.volume
-        rows = self._rows(
-            self._target,
-            list({id_ for page in found.pages.values() for id_ in page.ids}),
-        )
         shown = {
-            n: [rows[id_] for id_ in page.ids if id_ in rows]
+            n: [found.rows[id_] for id_ in page.ids if id_ in found.rows]
             for n, page in found.pages.items()
         }
-        return SkillMatches(shown, found.weights, found.analyzed, found.pages)
+        return SkillMatches(
+            shown, found.weights, found.analyzed, found.pages, found.parts
+        )
 
     def _entries(self) -> Entries | None:
         if self._entry_source is None:

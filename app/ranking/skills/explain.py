@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Id
-from app.query.result import Explanation, Hit, Pair
+from app.query.result import Explanation, Hit, Pair, Parts
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.scoring import (
@@ -73,16 +73,17 @@ def hits(
     weights: NDArray[np.float64],  # (k,), of the query's skills
     length_penalty: float,
     page: Page | None,
+    parts: Sequence[Parts | None],
 ) -> list[Hit]:
     """The hits with explanations. `written`: the skills of each row's text, by id;
-    `page`: None if the rows were not ranked.
+    `page`: None if the rows were not ranked; `parts`: of the score of each row.
     """
     mine = np.stack([vectors[skill.key] for skill in query.skills])
     names = [skill.name for skill in query.skills]
     scores = {} if page is None else page.scores
     repeats = {} if page is None else page.repeats
     found = []
-    for row in rows:
+    for row, own_parts in zip(rows, parts, strict=True):
         why = explanation(
             names,
             mine,
@@ -102,6 +103,7 @@ def hits(
                 row.columns,
                 score,
                 repeats.get(row.id),
+                parts=own_parts,
             )
         )
     return found

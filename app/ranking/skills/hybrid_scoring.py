@@ -142,3 +142,21 @@ def cosine_share(
     """The share of the cosine in the weighted mean, which rises with `open_share`."""
     for_cosine = weights.cosine * open_share
     return for_cosine / (for_cosine + weights.skills + weights.words)
+
+
+def part_shares(
+    cosine: Scores,
+    skills: Scores,
+    words: Scores,
+    *,
+    open_share: float,
+    weights: HybridWeights = HYBRID_WEIGHTS,
+) -> tuple[Scores, Scores, Scores]:
+    """(n,) each: what the three parts contribute to `match_scores`."""
+    for_cosine = weights.cosine * open_share
+    total = for_cosine + weights.skills + weights.words
+    return (
+        for_cosine / total * np.clip(cosine, 0, 1),
+        weights.skills / total * skills,
+        weights.words / total * words,
+    )

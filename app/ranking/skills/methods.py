@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.query.ids import Kind
 from app.query.query import BatchKey
+from app.query.result import Parts
 from app.ranking.skills.idf import are_weights
 from app.ranking.skills.prepare import SCAN_SKILLS, SkillQuery
 from app.ranking.skills.scorer import SkillTopK
@@ -17,7 +18,7 @@ from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.copy.embeddings import CopyReader
-from app.storage.copy.skill_ids import skill_reader
+from app.storage.copy.skill_ids import EntryChunk, skill_reader
 from app.storage.entity import EntityTable
 from app.storage.skills import stream_skill_ids
 
@@ -62,6 +63,10 @@ class RunningTop(Protocol):
     def update(self, batch: Any, /) -> None: ...
 
     def result(self, query: int) -> list[Scored]: ...
+
+    def parts(self, query: int, batch: EntryChunk, /) -> Sequence[Parts | None]:
+        """Of the scores of these rows; None where a score has none."""
+        ...
 
 
 class Method(Protocol):

@@ -10,7 +10,9 @@ from app.encoder import Encoder
 from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.query import cursor
 from app.query.constraints import CursorPosition
+from app.query.ids import Id
 from app.query.query import BatchKey, Query
+from app.query.result import Parts
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prose import AskedSkills
 from app.ranking.skills.ranking_state import RankingState, read_state
@@ -118,13 +120,15 @@ class SkillMatches:
     """The results, by the number of the query.
 
     The rows, best first; (k,) float64 weights of the query's skills; the number of
-    compared rows; and the pages, if the rows were ranked.
+    compared rows; and the pages and the parts of the scores, by number and id, if the
+    rows were ranked.
     """
 
     rows: dict[int, list[SkilledRow]]
     weights: dict[int, NDArray[np.float64]]
     total: int = 0
     pages: Mapping[int, Page] = field(default_factory=dict)
+    parts: Mapping[tuple[int, Id], Parts | None] = field(default_factory=dict)
 
     def next_cursor(self, number: int) -> str | None:
         """Of the query with this number."""

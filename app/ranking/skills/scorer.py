@@ -54,6 +54,10 @@ class SkillTopK:
             scores, coverage = self._scores.exact(*chosen, query[part], place)
             self._best.keep(query[part], batch.ids[row[part]], scores, coverage)
 
+    def parts(self, query: int, batch: SkillIdChunk) -> list[None]:  # noqa: ARG002
+        """None for each row: the score is one."""
+        return [None] * len(batch.ids)
+
     def result(self, query: int) -> list[Scored]:
         """The best rows of one query; the tie breaker is the coverage."""
         return self._best.result(query)

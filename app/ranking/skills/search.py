@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.batching.batcher import BatchScope
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
-from app.query.result import Volume
+from app.query.result import Parts, Volume
 from app.ranking.retrieval.base import Entries
 from app.ranking.retrieval.scan import scan
 from app.ranking.skills.distinct import (
@@ -33,8 +33,9 @@ from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.heap import LEAST_SCORE, Scored
 from app.ranking.top_k.pages import Page, page_of
 from app.storage.connection.transaction import Transaction
+from app.storage.copy.skill_ids import EntryChunk
 from app.storage.entity import EntityTable
-from app.storage.skills import skill_ids_of
+from app.storage.skills import NO_SKILL, SkilledRow, skill_ids_of, skilled_rows
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,14 @@ class SkillBatchQueries:
 
 @dataclass
 class SkillPages:
-    """What was found, by the number of the query; `analyzed`: rows compared."""
+    """What was found, by the number of the query; `analyzed`: rows compared.
+
+    `rows`: those of all pages, by id. `parts`: of the scores, by number and id.
+    """
 
     pages: dict[int, Page] = field(default_factory=dict)
+    rows: dict[Id, SkilledRow] = field(default_factory=dict)
+    parts: dict[tuple[int, Id], Parts | None] = field(default_factory=dict)
     weights: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     analyzed: int = 0
     volume: Volume = field(default_factory=lambda: Volume(rows=0, bytes=0))
@@ -75,6 +81,7 @@ class SkillSearch:
         key: BatchKey,
         method: Method,
         target: EntityTable,
+        version: str,
         entries: Entries | None = None,
     ) -> None:
         """`entries`: the rows; without, they are streamed."""
@@ -85,6 +92,7 @@ class SkillSearch:
         self._key = key
         self._method = method
         self._target = target
+        self._version = version
 
     def pages(self, batch: SkillBatchQueries) -> SkillPages:
         """A page of each query, of distinct rows where it asks for these."""
@@ -95,13 +103,37 @@ class SkillSearch:
             while windows:
                 top = self._scan(self._group(windows, batch), found)
                 found.weights |= zip(windows, top.weights, strict=True)
-                found.pages |= dict(self._pages(top, windows, batch))
+                pages = dict(self._pages(top, windows, batch))
+                found.pages |= pages
+                self._add_rows(found, top, list(windows), pages)
                 windows = {
                     n: next_window(window)
                     for n, window in windows.items()
                     if n not in found.pages
                 }
         return found
+
+    def _add_rows(
+        self,
+        found: SkillPages,
+        top: RunningTop,
+        numbers: Sequence[int],
+        pages: Mapping[int, Page],
+    ) -> None:
+        """Read the rows of these pages, and the parts of their scores."""
+        new = {id_ for page in pages.values() for id_ in page.ids} - found.rows.keys()
+        found.rows |= skilled_rows(
+            self._transaction, self._target, list(new), version=self._version
+        )
+        dimension = self._vocabulary.exact.shape[1]
+        for n, page in pages.items():
+            rows = [found.rows[id_] for id_ in page.ids if id_ in found.rows]
+            if rows:
+                parts = top.parts(
+                    numbers.index(n), _chunk_of(rows, dimension=dimension)
+                )
+                keys = [(n, row.id) for row in rows]
+                found.parts |= zip(keys, parts, strict=True)
 
     def _pages(
         self, top: RunningTop, windows: Mapping[int, int], batch: SkillBatchQueries
@@ -208,3 +240,17 @@ def _first_window(query: Query) -> int:
     and distinct ones stand among their repeats.
     """
     return first_window(query.top_k) if query.distinct else query.top_k + 1
+
+
+def _chunk_of(rows: Sequence[SkilledRow], *, dimension: int) -> EntryChunk:
+    """Rows as `stream_entries` streams them, with their places as ids."""
+    no_skills = np.array([NO_SKILL], np.int32)
+    lists = [no_skills if r.skill_ids is None else r.skill_ids for r in rows]
+    sizes = [len(own) for own in lists]
+    zeros = np.zeros(dimension, np.float32)
+    return EntryChunk(
+        np.arange(len(rows)),
+        np.concatenate(lists),
+        np.cumsum([0, *sizes[:-1]]),
+        np.stack([zeros if r.embedding is None else r.embedding for r in rows]),
+    )

@@ -98,6 +98,11 @@ def test_the_ranking_equals_the_naive_one_whoever_shares_the_batch(
         assert query.text is not None
         assert_equal(scores_of(result), naive.best(query.text, size=query.top_k))
         assert result.analyzed == len(jobs)
+        for hit in result.hits:
+            assert hit.parts is not None
+            parts = (hit.parts.text, hit.parts.skills, hit.parts.words)
+            assert sum(parts) == pytest.approx(hit.match_score, abs=2e-6)
+            assert min(parts) >= 0
         assert ask(database, tmp_path, query)[0].hits == result.hits
 
 
@@ -175,6 +180,11 @@ def test_rows_that_are_not_whole_yet_are_ranked_by_what_they_have(
         3: True,
     }
     assert {hit.id for hit in result.hits if hit.explanation is None} == {2}
+    parts = {hit.id: hit.parts for hit in result.hits}
+    assert parts[2] is not None
+    assert (parts[2].skills, parts[2].words) == (0, 0)
+    assert parts[3] is not None
+    assert parts[3].text == 0 < min(parts[3].skills, parts[3].words)
 
 
 def test_without_any_skill_the_whole_texts_alone_are_ranked(

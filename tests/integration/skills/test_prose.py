@@ -30,7 +30,9 @@ JOBS = {
     4: "driving lessons",
     5: "bread, butter",
 }
-TEXT = "I am driving heavy trucks. At home I was often baking breads, for my neighbours."
+TEXT = (
+    "I am driving heavy trucks. At home I was often baking breads, for my neighbours."
+)
 CLAUSES = (
     "i am driving heavy trucks. at home i was often baking breads",
     "for two years",

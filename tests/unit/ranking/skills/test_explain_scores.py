@@ -110,6 +110,7 @@ def told(vocabulary: Vocabulary, row: SkilledRow, **scores: float) -> Hit:
         written={row.id: split_skills(row.skills or "")},
         weights=np.array([0.25, 0.75]),
         length_penalty=0.2,
+        parts=[None],
         page=Page(list(by_id), ranked, None),
     )
     return hit
