@@ -28,6 +28,12 @@ from tests.support.service import ROOT, Service, running_service
 
 IMAGES = ROOT / "docs" / "images"
 COLUMNS = "title,company,location"
+RESUME = """\
+Six years as a site reliability engineer.
+I kept K8s clusters and Linux servers alive, wrote Python, and moved our releases to
+CI/CD. Many of my nights went into incident response.
+Before that I administered databases (Postgres) for a bank.
+"""
 CARE = ("caring for elderly people", "preventing falls", "giving out medicines")
 
 TALL: ViewportSize = {"width": 1280, "height": 1080}
@@ -52,6 +58,14 @@ def by_skills(page: Page) -> None:
     page.get_by_label("Skill by skill").check()
     expect(page.get_by_role("meter", name="Skills matched").first).to_be_visible()
     page.wait_for_timeout(500)
+
+
+def pasted(page: Page) -> None:
+    page.get_by_role("radio", name="By text").check()
+    page.get_by_label("Résumé").fill(RESUME)
+    settle(page)
+    page.wait_for_timeout(500)
+    page.mouse.move(0, 0)
 
 
 def jobs_in_view(page: Page) -> None:
@@ -115,6 +129,7 @@ def take_all(browser: Browser, service: Service, url: str) -> None:
         for scheme in ("light", "dark"):
             take(browser, service, state, f"{name}-{scheme}", scheme=scheme)
     take(browser, service, start, "start-light")
+    take(browser, service, pasted, "text-light")
     take(browser, service, by_skills, "skills-dark", scheme="dark")
     take(browser, service, by_skills, "phone-light", is_phone=True)
     take(browser, service, jobs_in_view, "phone-dark", scheme="dark", is_phone=True)

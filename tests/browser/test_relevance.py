@@ -56,3 +56,44 @@ def test_nothing_but_weak_matches_is_said_and_shown(typed: Page) -> None:
     settle(typed)
     expect(typed.locator("#list .job").first).to_be_visible()
     expect(typed.locator("#weaker .job").first).not_to_be_visible()
+
+
+def test_a_card_says_what_each_part_contributes(typed: Page) -> None:
+    add_skills(typed, "K8s", "CI/CD")
+    settle(typed)
+    best = typed.locator("#list .job").first
+    parts = best.get_by_label("The match consists of").locator(".part")
+    shares = [int(text.split()[1]) for text in parts.all_inner_texts()]
+    (match,) = re.findall(r"Match\s+(\d+) %", best.inner_text())
+    assert sum(shares) == pytest.approx(int(match), abs=2)
+    widths = best.get_by_role("meter").first.locator("span")
+    expect(widths).to_have_count(3)
+
+
+def test_another_form_of_a_skill_is_said_to_be_the_same(typed: Page) -> None:
+    add_skills(typed, "K8s")
+    settle(typed)
+    tag = typed.locator("#list .tag.matched").first
+    expect(tag.locator(".requested")).to_have_text("K8s")
+    expect(tag.locator(".same")).to_contain_text("Kubernetes")
+    expect(tag.locator(".number")).to_have_count(0)
+
+
+def test_a_pasted_text_is_searched_for_skills_and_stays_in_the_address(
+    typed: Page,
+) -> None:
+    typed.get_by_role("radio", name="By text").check()
+    typed.get_by_label("Résumé").fill(
+        "For ten years I have been keeping Docker containers alive.\n"
+        "I look after Linux servers and write my scripts in Python."
+    )
+    settle(typed)
+    expect(typed.locator("#list .tag.matched .requested").first).to_be_visible()
+    found = typed.locator("#list .job").first.locator(".tag.matched .requested")
+    assert {"Docker", "Python"} & set(found.all_inner_texts())
+    titles = typed.locator("#list .job h3").all_inner_texts()
+    typed.reload()
+    settle(typed)
+    expect(typed.get_by_role("radio", name="By text")).to_be_checked()
+    expect(typed.get_by_label("Résumé")).to_have_value(re.compile("^For ten years"))
+    assert typed.locator("#list .job h3").all_inner_texts() == titles
