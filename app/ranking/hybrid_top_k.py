@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from app.query.result import Parts
 from app.ranking.hybrid_state import HybridState, query_words
 from app.ranking.skills.hybrid_scoring import (
-    HYBRID_WEIGHTS,
     UNKNOWN,
     Scores,
     cosine_share,
@@ -61,14 +60,9 @@ class HybridTopK:
         ):
             row[own] = state.shares
         self._shares = shares  # (q, w)
-        error = self._skills.table.error * HYBRID_WEIGHTS.steepness
-        # The error of a weighted mean is at most the weighted mean of its terms'
-        # errors.
-        cosine = margin_of(group.texts.shape[1])
-        margin = max(
-            float(match_scores(_one(cosine), _one(error), _one(0), open_share=left)[0])
-            for left in (0.0, 1.0)
-        )
+        # The cosine has most weight where nothing of a query is known.
+        error, none = np.array([margin_of(group.texts.shape[1])]), np.zeros(1)
+        margin = float(match_scores(error, none, none, open_share=1.0)[0])
         self._best = TopK(
             skills.sizes, margin=margin + HYBRID_ROUNDING, bounds=skills.bounds
         )
@@ -89,8 +83,8 @@ class HybridTopK:
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
         words = self._index.count(skill_ids, batch.starts)
-        found, spread = self._approximate(batch, skill_ids, words)
-        query, row = self._best.candidates(found, batch.ids, spread)
+        least, spread = self._approximate(batch, skill_ids, words)
+        query, row = self._best.candidates(least, batch.ids, spread)
         for start in range(0, len(row), RESCORED_PAIRS):
             part = slice(start, start + RESCORED_PAIRS)
             exact = self._exact(batch, skill_ids, words, query[part], row[part])
@@ -111,30 +105,33 @@ class HybridTopK:
 
     def _approximate(
         self, batch: EntryChunk, skill_ids: NDArray[np.int32], words: WordCounts
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Approximate scores: (q, n) float32; and by how much more each row may score,
-        (n,).
-        """
-        cosines, spread = self._approximate_cosines(batch)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The least scores, and by how much more rows may score: (q, n) each."""
+        cosines, cosine_spread = self._approximate_cosines(batch)
         means = [state.mean for state in self._states]
+        least, most = self._skills.approximate(skill_ids, batch.starts)
+        open_shares = self._open_shares.astype(np.float32)[:, None]
         scores = match_scores(
             cosines,
-            self._skills.approximate(skill_ids, batch.starts),
+            least,
             approximate_scores(words, self._shares, means),
-            open_share=self._open_shares.astype(np.float32)[:, None],
+            open_share=open_shares,
         )
-        return scores.astype(np.float32), spread
+        none = np.zeros((), np.float32)
+        spread = match_scores(none, most - least, none, open_share=open_shares)
+        return scores.astype(np.float32), spread.astype(np.float32) + cosine_spread
 
     def _approximate_cosines(
         self, batch: EntryChunk
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Cosines, (q, n), and how much they add to a score at most, (n,)."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The least cosines, (q, n), and how much more they add to a score, (n,)."""
+        none = np.zeros(len(batch.ids), np.float32)
         if not self._open_shares.any():
             # All skills of all queries are known: whole texts count for nothing.
-            return np.zeros((len(self._states), len(batch.ids)), np.float32), None
+            return np.zeros((len(self._states), len(batch.ids)), np.float32), none
         if not isinstance(batch, CodedEntryChunk):
             cosines, _ = self._cosines.approximate(batch.embeddings)
-            return np.nan_to_num(cosines, copy=False), None
+            return np.nan_to_num(cosines, copy=False), none
         lowest = np.empty((len(self._states), len(batch.ids)), np.float32)
         self._coded.lowest(batch.codes, lowest)
         share = np.float32(2 * cosine_share(float(self._open_shares.max())))
@@ -201,7 +198,3 @@ class HybridTopK:
                 strict=True,
             )
         ]
-
-
-def _one(value: float) -> Scores:
-    return np.array([value])

@@ -31,11 +31,6 @@ class HybridWeights:
     saturation: float = 1.2
     length_share: float = 0.75
 
-    @property
-    def steepness(self) -> float:
-        """The greatest slope of `soft_credit`."""
-        return self.power / (SAME - self.floor)
-
 
 HYBRID_WEIGHTS = HybridWeights(cosine=1.0, skills=2.0, words=1.0, floor=0.2)
 
@@ -52,10 +47,7 @@ UNKNOWN = 0.5
 def soft_credit(
     similarity: NDArray[np.floating], *, weights: HybridWeights = HYBRID_WEIGHTS
 ) -> NDArray[np.floating]:
-    """From 0 at the floor to 1 for the same skill; shape and type of the input.
-
-    Its slope is at most `steepness`, which multiplies errors.
-    """
+    """From 0 at the floor to 1 for the same skill; shape and type of the input."""
     floor = weights.floor
     share = np.clip((similarity - floor) / (SAME - floor), 0, 1)
     credit: NDArray[np.floating] = share**weights.power

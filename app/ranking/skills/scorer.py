@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.ranking.skills.scoring import STEEPNESS, match_credit
+from app.ranking.skills.scoring import match_credit
 from app.ranking.skills.skill_scores import SkillQueries, SkillScores, rows_at
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.heap import Scored, TopK
@@ -25,10 +25,7 @@ class SkillTopK:
     def __init__(self, vocabulary: Vocabulary, queries: SkillQueries) -> None:
         self._vocabulary = vocabulary
         self._scores = SkillScores(vocabulary, queries, match_credit)
-        # The error of a mean, weighted or not, is at most the greatest error of its
-        # terms.
-        margin = self._scores.table.error * STEEPNESS + SKILL_ROUNDING
-        self._best = TopK(queries.sizes, margin=margin, bounds=queries.bounds)
+        self._best = TopK(queries.sizes, margin=SKILL_ROUNDING, bounds=queries.bounds)
         self.analyzed = 0
 
     @property
@@ -45,8 +42,8 @@ class SkillTopK:
         """Score one chunk."""
         skill_ids = self._vocabulary.known(batch.skill_ids)
         self.analyzed += len(batch.ids)
-        found = self._scores.approximate(skill_ids, batch.starts)
-        query, row = self._best.candidates(found, batch.ids)
+        least, most = self._scores.approximate(skill_ids, batch.starts)
+        query, row = self._best.candidates(least, batch.ids, most - least)
         for start in range(0, len(row), RESCORED_PAIRS):
             part = slice(start, start + RESCORED_PAIRS)
             rows, place = np.unique(row[part], return_inverse=True)

@@ -20,7 +20,7 @@ MATCHED = 0.8
 # credit is 1, or rounding would order jobs with the same skills.
 SAME = 0.99999
 
-# The slope of `match_credit`: it multiplies errors of similarities.
+# The slope of `match_credit`.
 STEEPNESS = 1 / (SAME - FLOOR)
 
 # A job that lists one skill more than the user keeps 1 / 1.15 of its score; each

@@ -48,7 +48,7 @@ class SkillScores:
     def __init__(
         self, vocabulary: Vocabulary, queries: SkillQueries, credit: Credit
     ) -> None:
-        """`credit` must have a slope of at most the bound that the caller uses."""
+        """`credit` must not fall with the similarity."""
         self._vocabulary = vocabulary
         self._queries = queries
         self._credit = credit
@@ -74,14 +74,23 @@ class SkillScores:
 
     def approximate(
         self, skill_ids: NDArray[np.int32], starts: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
-        """Approximate scores: (q, n) float32. `skill_ids`: those of `Vocabulary`."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The least and the greatest scores that rows may have: (q, n) float32 each, up
+        to rounding. `skill_ids`: those of `Vocabulary`.
+
+        Most similarities are low, where the credit rises slowly or not at all: its
+        values at both ends are much closer than the greatest slope would tell.
+        """
         found = self.table.values.take(skill_ids, axis=0)  # (m, k)
         best = np.maximum.reduceat(found, starts, axis=0)  # (n, k)
-        shares = self._weights @ self._credit(best).astype(np.float32, copy=False).T
         listed = lengths(skill_ids, starts)
-        shares *= self._discounts[:, np.minimum(listed, MAX_SKILLS)]
-        return shares
+        left = self._discounts[:, np.minimum(listed, MAX_SKILLS)].astype(np.float32)
+        error = np.float32(self.table.error)
+        least, most = (
+            self._weights @ self._credit(ends).astype(np.float32, copy=False).T * left
+            for ends in (best - error, best + error)
+        )
+        return least, most
 
     def exact(
         self,
