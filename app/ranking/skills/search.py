@@ -103,9 +103,8 @@ class SkillSearch:
             while windows:
                 top = self._scan(self._group(windows, batch), found)
                 found.weights |= zip(windows, top.weights, strict=True)
-                pages = dict(self._pages(top, windows, batch))
-                found.pages |= pages
-                self._add_rows(found, top, list(windows), pages)
+                found.pages |= dict(self._pages(top, windows, batch))
+                self._add_rows(found, top, list(windows), batch)
                 windows = {
                     n: next_window(window)
                     for n, window in windows.items()
@@ -118,20 +117,19 @@ class SkillSearch:
         found: SkillPages,
         top: RunningTop,
         numbers: Sequence[int],
-        pages: Mapping[int, Page],
+        batch: SkillBatchQueries,
     ) -> None:
-        """Read the rows of these pages, and the parts of their scores."""
+        """Read the rows of these queries' pages, and the parts of their scores."""
+        pages = {n: found.pages[n] for n in numbers if n in found.pages}
         new = {id_ for page in pages.values() for id_ in page.ids} - found.rows.keys()
         found.rows |= skilled_rows(
             self._transaction, self._target, list(new), version=self._version
         )
-        dimension = self._vocabulary.exact.shape[1]
         for n, page in pages.items():
             rows = [found.rows[id_] for id_ in page.ids if id_ in found.rows]
             if rows:
-                parts = top.parts(
-                    numbers.index(n), _chunk_of(rows, dimension=dimension)
-                )
+                chunk = _chunk_of(rows, dimension=len(batch.texts[n]))
+                parts = top.parts(numbers.index(n), chunk)
                 keys = [(n, row.id) for row in rows]
                 found.parts |= zip(keys, parts, strict=True)
 
