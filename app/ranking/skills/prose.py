@@ -30,7 +30,7 @@ MAX_MENTIONS = MAX_QUERY_SKILLS - MAX_CLAUSES
 # The model reads at most 256 tokens, about as many characters of English. The meaning
 # of a longer text is the mean of its beginning and of so many pieces of the rest.
 READ_CHARS = 1000
-MAX_FURTHER = 3
+MAX_FURTHER = 2
 PIECE_CHARS = 500
 
 

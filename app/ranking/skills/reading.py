@@ -109,7 +109,8 @@ def _read_prose(
 
 def _meant(text: str, clauses: Sequence[Skill], lookup: SkillLookup) -> list[Mention]:
     """The skills whose other forms a text has: Kubernetes for "K8s"."""
-    forms = {skill_key(form): (form, at) for form, at in _forms(text)}
+    written = dict(reversed(list(_forms(text))))  # where each stands first
+    forms = {skill_key(form): (form, at) for form, at in written.items()}
     synonyms = lookup.synonyms(forms)
     beside = [clause.key for clause in clauses]
     meant = {
