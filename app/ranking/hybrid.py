@@ -44,7 +44,6 @@ class ByAllParts:
     has_embeddings = True
     # As many as a single query may have: to read the embeddings again costs more.
     scan_skills = MAX_QUERY_SKILLS
-    compares_texts = True
 
     def __init__(self, model: Described) -> None:
         self._model = model

@@ -185,7 +185,7 @@ class SkillBatch:
         self, asked: dict[int, SkillQuery], texts: Mapping[int, NDArray[np.float32]]
     ) -> Mapping[int, NDArray[np.float32]]:
         """(dimension,) float32 likewise: of long prose the mean of its pieces."""
-        if not self._method.compares_texts:
+        if not self._method.has_embeddings:
             return texts
         further = {
             n: pieces_of(a.text)[1:] for n, a in asked.items() if a.read.is_prose

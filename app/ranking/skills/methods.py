@@ -74,7 +74,6 @@ class Method(Protocol):
 
     has_embeddings: bool
     scan_skills: int  # distinct skills per scan, see `prepare.SCAN_SKILLS`
-    compares_texts: bool  # whole ones
 
     @property
     def buffer_bytes(self) -> int: ...
@@ -99,7 +98,6 @@ class BySkills:
     buffer_bytes = 1 << 16
     has_embeddings = False
     scan_skills = SCAN_SKILLS
-    compares_texts = False
 
     def is_state(self, state: NDArray[np.float64], asked: SkillQuery) -> bool:
         """As `Method.is_state`."""
