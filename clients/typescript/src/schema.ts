@@ -543,6 +543,11 @@ export interface components {
              */
             relevance?: ("strong" | "possible" | "weak") | null;
             /**
+             * @description With hybrid: what the match_score consists of.
+             * @default null
+             */
+            parts?: components["schemas"]["ScoreParts"] | null;
+            /**
              * Repeats
              * @description With distinct: jobs that list almost the same skills and come after this one, best first, as far as they were met.
              * @default null
@@ -565,6 +570,27 @@ export interface components {
             total_jobs_analyzed: number;
             /** Detail */
             detail?: string | null;
+        };
+        /**
+         * ScoreParts
+         * @description What each part of the hybrid ranking contributes to match_score, their sum.
+         */
+        ScoreParts: {
+            /**
+             * Text
+             * @description By the cosine of the whole texts.
+             */
+            text: number;
+            /**
+             * Skills
+             * @description By similar skills.
+             */
+            skills: number;
+            /**
+             * Words
+             * @description By common words.
+             */
+            words: number;
         };
     };
     responses: never;
