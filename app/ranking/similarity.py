@@ -57,6 +57,8 @@ class SimilarityRanking:
         watch = Stopwatch()
         with self._context.database.snapshot(scope.deadline) as transaction:
             catalogue = self._read_catalogue(transaction)
+            if self._context.entry_source:
+                self._context.entry_source.look_ahead(transaction, key)
             prepared = self._prepare(transaction, catalogue, key, queries)
             valid = {n: p for n, p in enumerate(prepared) if isinstance(p, CosineQuery)}
             with watch("encode"):
@@ -124,7 +126,7 @@ class SimilarityRanking:
         if not ids:
             return {}
         if key.target == "jobs":
-            return jobs_by_id(transaction, list(ids), catalogue=catalogue)
+            return jobs_by_id(transaction, list(ids), catalogue=catalogue, is_last=True)
         users = users_by_id(
             transaction, list(ids), users=catalogue.users, version=self._version
         )

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
+from app.errors import SchemaError
 from app.query.ids import Id
+from app.storage.catalogue import MIGRATE
 from app.storage.codec import int32_to_bytes
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.entity import EntityTable
@@ -84,13 +86,34 @@ def look(
     since: XidSnapshot,
     most: int,
 ) -> TableState:
-    """One statement. At most so many ids: where as many come there may be more."""
-    query = QUERIES["look"].format(
+    """The changes that `since` did not see: `most` ids at most, then there may be more.
+    One statement, or none after `look_ahead` with the same arguments.
+
+    Raises SchemaError if the table was dropped.
+    """
+    found = transaction.row(_look(version, since, most))
+    if found is None:
+        raise SchemaError(f"The database has no table of jobs; {MIGRATE}.")
+    return TableState(
+        found["identity"],
+        found["fault"],
+        int(found["forgotten"]),
+        XidSnapshot(found["snapshot"]),
+        [_public(jobs, text) for text in found["changed"]],
+    )
+
+
+def look_ahead(
+    transaction: Transaction, *, version: str, since: XidSnapshot, most: int
+) -> None:
+    """Send the statement of `look` with the next one."""
+    transaction.ahead(_look(version, since, most))
+
+
+def _look(version: str, since: XidSnapshot, most: int) -> Composable:
+    return QUERIES["look"].format(
         version=Literal(version), since=Literal(since.text), most=Literal(most)
     )
-    ((identity, fault, forgotten, snapshot, changed),) = transaction.rows(query)
-    ids = [_public(jobs, text) for text in changed]
-    return TableState(identity, fault, int(forgotten), XidSnapshot(snapshot), ids)
 
 
 def changed_in_order(

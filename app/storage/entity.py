@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 from typing import Literal as OneOf
+from typing import TypeVar
 
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id, IdColumn
 from app.storage.columns import JobColumn
+from app.storage.connection.transaction import Escaped
 
 EntityName = OneOf["jobs", "users"]
 ENTITIES: Sequence[EntityName] = ("jobs", "users")
@@ -26,17 +27,6 @@ UNNAMED_VERSION = "all-MiniLM-L6-v2"
 UNNAMED_BYTES = 1536
 
 Row = TypeVar("Row")
-
-
-class Escaped(Composable):
-    """A part of a statement with parameters, with `%` escaped."""
-
-    def __init__(self, part: Composable) -> None:
-        super().__init__(part)
-        self._part = part
-
-    def as_string(self, context: Any = None) -> str:
-        return str(self._part.as_string(context)).replace("%", "%%")
 
 
 @dataclass(frozen=True)

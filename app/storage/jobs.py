@@ -1,19 +1,24 @@
 """Jobs in Postgres: a stream of their embeddings, and their texts by id."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from psycopg2.sql import Composed
+from psycopg2.sql import Composed, Literal
 
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.columns import public
 from app.storage.conditions import EVERY_ROW, selected
 from app.storage.connection.transaction import Sink, Transaction
+from app.storage.copy.ids import TextReader
+from app.storage.copy.reader import read_copy
 from app.storage.entity import EntityTable, without_doubled
 from app.storage.sql import load
 
 QUERIES = load("jobs")
+
+TEXTS_BUFFER_BYTES = 64 * 1024
 
 
 def record_bytes(dimension: int) -> int:
@@ -53,11 +58,28 @@ class Job:
 
 
 def jobs_by_id(
-    transaction: Transaction, ids: Sequence[Id], *, catalogue: Catalogue
+    transaction: Transaction,
+    ids: Sequence[Id],
+    *,
+    catalogue: Catalogue,
+    is_last: bool = False,
 ) -> dict[Id, Job]:
-    """The jobs with these ids, without those that share an id with another job."""
+    """The jobs with these ids, without those that share an id with another job.
+    `is_last`: commit with it.
+    """
     jobs = catalogue.jobs
-    query = jobs.format(QUERIES["by_id"], columns=selected(jobs.columns))
-    rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
+    query = jobs.format(
+        QUERIES["by_id"],
+        columns=selected(jobs.columns),
+        ids=Literal([str(id_) for id_ in transaction.holdable(ids)]),
+    )
+    texts: list[bytes] = []
+    # By COPY, because COMMIT cannot be sent with a statement that returns rows.
+    read_copy(
+        lambda sink: transaction.copy_out(query, sink, is_last=is_last),
+        TextReader(texts.extend),
+        buffer_bytes=TEXTS_BUFFER_BYTES,
+    )
+    rows = [tuple(json.loads(text).values()) for text in texts]
     found = {id_: Job(text, public(jobs.columns, rest)) for id_, text, *rest in rows}
     return without_doubled(found, (row[0] for row in rows))

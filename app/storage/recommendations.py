@@ -8,8 +8,7 @@ from psycopg2.sql import SQL, Composable
 from app.errors import AppError
 from app.query.ids import Id
 from app.storage.catalogue import Catalogue
-from app.storage.connection.transaction import Transaction
-from app.storage.entity import Escaped
+from app.storage.connection.transaction import Escaped, Transaction
 from app.storage.sql import load
 
 QUERIES = load("recommendations")

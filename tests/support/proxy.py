@@ -33,6 +33,7 @@ class Proxy:
         self._pause_s = 0.0
         self.sprung = threading.Event()
         self.downstream_bytes = 0
+        self.upstream_messages = 0
         self._listener: socket.socket | None = None
         self.port = 0
         self._listen()
@@ -134,6 +135,8 @@ class Proxy:
         with suppress(OSError):
             while data := _receive(source):
                 self._flowing.wait()
+                if not downstream:
+                    self.upstream_messages += 1
                 if downstream:
                     self._count(len(data))
                     self._flowing.wait()

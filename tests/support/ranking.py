@@ -10,7 +10,7 @@ from app.query.query import Query
 from app.query.result import Outcome
 from app.ranking.base import Ranking, RankingContext
 from app.ranking.registry import RANKINGS
-from app.ranking.retrieval.base import Retrieval
+from app.ranking.retrieval.base import EntrySource, Retrieval
 from app.ranking.retrieval.full_scan import FullScan
 from app.storage.connection.database import Database
 
@@ -26,6 +26,7 @@ def ranking_over(
     retrieval: Retrieval | None = None,
     folder: Path = Path("unused"),
     job_columns: Sequence[str] = (),
+    entry_source: EntrySource | None = None,
 ) -> Ranking:
     """A ranking of the registry that reads 16 rows at a time.
 
@@ -34,7 +35,12 @@ def ranking_over(
     """
     scan = FullScan(version=encoder.version, scan_chunk_rows=16)
     context = RankingContext(
-        database, encoder, retrieval or scan, folder, job_columns=job_columns
+        database,
+        encoder,
+        retrieval or scan,
+        folder,
+        job_columns=job_columns,
+        entry_source=entry_source,
     )
     return RANKINGS[name].build(context)
 

@@ -85,9 +85,14 @@ class TablesInMemory:
         return {id_: self.users[id_] for id_ in ids if id_ in self.users}
 
     def jobs_by_id(
-        self, transaction: Transaction, ids: Sequence[Id], *, catalogue: Catalogue
+        self,
+        transaction: Transaction,
+        ids: Sequence[Id],
+        *,
+        catalogue: Catalogue,
+        is_last: bool,
     ) -> dict[Id, Job]:
-        assert (transaction, catalogue) == (TRANSACTION, CATALOGUE)
+        assert (transaction, catalogue, is_last) == (TRANSACTION, CATALOGUE, True)
         self.looked_up.append(set(ids))
         return {n: job(n) for n in ids if n not in self.doubled}
 

@@ -77,6 +77,12 @@ class Entries(Protocol):
 class EntrySource(Protocol):
     """A copy of the jobs that the rankings by skills can read instead of a stream."""
 
+    def look_ahead(self, transaction: Transaction, key: BatchKey) -> None:
+        """Ask for changes with the transaction's next statement of rows, which saves a
+        round trip.
+        """
+        ...
+
     def entries(
         self,
         transaction: Transaction,

@@ -70,6 +70,8 @@ class SkillBatch:
         self._method = method
         self._jobs, self._users = catalogue.jobs, catalogue.users
         self._target = self._jobs if key.target == "jobs" else self._users
+        if entry_source is not None and not key.explain_only:
+            entry_source.look_ahead(transaction, key)
         state = vocabulary_state(transaction)
         self._vocabulary = cache.refresh(transaction, state)
         self._lookup = StoredSkills(

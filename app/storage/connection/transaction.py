@@ -10,6 +10,25 @@ from psycopg2.sql import SQL, Composable
 from app.query.ids import Id
 
 NOTHING = SQL("")
+# A statement with one more column, and one more row where it has none.
+WITH_AHEAD = SQL(
+    "SELECT (SELECT to_json(a) FROM ({ahead}) AS a), q.* FROM (SELECT) AS always"
+    " LEFT JOIN (SELECT true, q.* FROM ({query}) AS q) AS q ON true"
+)
+
+
+COMMIT = SQL("; COMMIT")
+
+
+class Escaped(Composable):
+    """A part of a statement with parameters, with `%` escaped."""
+
+    def __init__(self, part: Composable) -> None:
+        super().__init__(part)
+        self._part = part
+
+    def as_string(self, context: Any = None) -> str:
+        return str(self._part.as_string(context)).replace("%", "%%")
 
 
 class Sink(Protocol):
@@ -21,17 +40,21 @@ class Sink(Protocol):
 class Transaction:
     """Runs statements inside one transaction.
 
-    BEGIN is sent with the first statement: each round trip is another wait.
+    Each round trip is another wait. So BEGIN is sent with the first statement, a
+    statement `ahead` with the next one, and COMMIT with the last where this is known.
     """
 
     def __init__(self, cursor: Cursor, begin: Composable) -> None:
         self._cursor = cursor
         self._begin: Composable | None = begin
+        self._ended = False
+        self._ahead: Composable | None = None
+        self._found: list[tuple[Composable, dict[str, Any] | None]] = []
 
     @property
     def is_open(self) -> bool:
         """Whether the transaction has begun and is not committed yet."""
-        return self._begin is None
+        return self._begin is None and not self._ended
 
     def held(self, text: str) -> str:
         """The text as the encoding of the database can hold it: a statement with any
@@ -52,8 +75,29 @@ class Transaction:
         self, query: Composable, parameters: dict[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows."""
-        self._cursor.execute(self._begun(query), parameters)
-        return self._cursor.fetchall()
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            self._cursor.execute(self._begun(query), parameters)
+            return self._cursor.fetchall()
+        part = ahead if parameters is None else Escaped(ahead)
+        both = WITH_AHEAD.format(ahead=part, query=query)
+        self._cursor.execute(self._begun(both), parameters)
+        rows = self._cursor.fetchall()
+        self._found.append((ahead, rows[0][0]))
+        return [row[2:] for row in rows if row[1]]
+
+    def ahead(self, query: Composable) -> None:
+        """Send a query of at most one row with the next `rows`; `row` returns it."""
+        self._ahead = query
+
+    def row(self, query: Composable) -> dict[str, Any] | None:
+        """The only row of a query, if any: JSON values by the names of columns."""
+        for asked, found in self._found:
+            if asked == query:
+                return found
+        self._ahead = None
+        rows = self.rows(SQL("SELECT to_json(a) FROM ({}) AS a").format(query))
+        return rows[0][0] if rows else None
 
     def execute(
         self, query: Composable, parameters: dict[str, object] | None = None
@@ -68,13 +112,18 @@ class Transaction:
         sink: Sink,
         *,
         settings: Composable = NOTHING,
+        is_last: bool = False,
     ) -> None:
         """Stream `COPY (query) TO STDOUT (FORMAT BINARY)` into the sink.
 
         `settings`: statements without rows, sent before it in the same message.
+        `is_last`: commit with it; no other statement can follow.
         """
-        copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY)").format(settings, query)
+        copy = SQL("{}COPY ({}) TO STDOUT (FORMAT BINARY){}").format(
+            settings, query, COMMIT if is_last else NOTHING
+        )
         self._cursor.copy_expert(self._begun(copy), sink)
+        self._ended = is_last
 
     def copy_in(self, target: Composable, source: Any) -> None:
         """Stream a file in COPY's text format into `target`: a table with columns."""
@@ -82,5 +131,6 @@ class Transaction:
         self._cursor.copy_expert(self._begun(copy), source)
 
     def _begun(self, statement: Composable) -> Composable:
+        assert not self._ended, "the transaction is committed"  # noqa: S101
         begin, self._begin = self._begin, None
         return statement if begin is None else SQL("{}; {}").format(begin, statement)

@@ -1,4 +1,4 @@
-"""Decoder of COPY BINARY records of one id each; `embeddings` has the framing."""
+"""Decoders of COPY BINARY records of one field; `embeddings` has the framing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,14 @@ class IdReader(CopyReader[NDArray[Any]]):
     """Reads ids: (n,) int64, or bytes as in `EmbeddingChunk`."""
 
     def __init__(self, kind: Kind, consume: Callable[[NDArray[Any]], None]) -> None:
-        super().__init__(_frame_texts if kind == "text" else _FixedIds(kind), consume)
+        super().__init__(_frame_ids if kind == "text" else _FixedIds(kind), consume)
+
+
+class TextReader(CopyReader[list[bytes]]):
+    """Reads texts in UTF-8, none of them NULL."""
+
+    def __init__(self, consume: Callable[[list[bytes]], None]) -> None:
+        super().__init__(_frame_texts, consume)
 
 
 class _FixedIds:
@@ -36,8 +43,13 @@ class _FixedIds:
         return count * self._record.itemsize, ids
 
 
-def _frame_texts(data: memoryview) -> tuple[int, NDArray[Any] | None]:
-    ids: list[bytes] = []
+def _frame_ids(data: memoryview) -> tuple[int, NDArray[Any] | None]:
+    used, ids = _frame_texts(data)
+    return used, None if ids is None else np.array(ids)
+
+
+def _frame_texts(data: memoryview) -> tuple[int, list[bytes] | None]:
+    texts: list[bytes] = []
     used = 0
     while used + TEXT_HEAD.size <= len(data):
         fields, length = TEXT_HEAD.unpack_from(data, used)
@@ -46,6 +58,6 @@ def _frame_texts(data: memoryview) -> tuple[int, NDArray[Any] | None]:
         end = used + TEXT_HEAD.size + length
         if end > len(data):
             break
-        ids.append(bytes(data[used + TEXT_HEAD.size : end]))
+        texts.append(bytes(data[used + TEXT_HEAD.size : end]))
         used = end
-    return used, np.array(ids) if ids else None
+    return used, texts or None

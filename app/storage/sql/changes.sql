@@ -22,7 +22,7 @@ SELECT
         (SELECT string_agg(t.oid || ':' || t.xmin, ' ' ORDER BY t.oid)
          FROM pg_trigger AS t WHERE t.tgrelid = c.oid
              AND t.tgname IN ('recommender_written', 'recommender_truncated'))
-    ),
+    ) AS identity,
     CASE
         WHEN pg_is_in_recovery() THEN 'the database is a stand-by'
         WHEN c.relkind <> 'r' OR c.relhassubclass
@@ -41,15 +41,15 @@ SELECT
                     '{{smallint,integer,bigint,uuid,text,varchar}}'::regtype[])
                 AND coalesce(l.collisdeterministic, true)
         ) THEN 'its ids are of a type whose changes are not told apart'
-    END,
-    i.forgotten::text,
-    pg_current_snapshot()::text,
+    END AS fault,
+    i.forgotten::text AS forgotten,
+    pg_current_snapshot()::text AS snapshot,
     ARRAY(
         SELECT s.job_id::text FROM recommender.job_state AS s
         WHERE s.changed >= pg_snapshot_xmin({since}::pg_snapshot)
             AND NOT pg_visible_in_snapshot(s.changed, {since}::pg_snapshot)
         LIMIT {most}
-    )
+    ) AS changed
 FROM recommender.identity AS i, recommender.entity AS e
 JOIN pg_class AS c ON c.oid = e.relation
 WHERE e.name = 'jobs';

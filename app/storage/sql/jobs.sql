@@ -11,7 +11,7 @@ WHERE {key} IS NOT NULL
     AND octet_length(embedding) = {length};
 
 -- name: by_id
--- The columns of a job in a response.
-SELECT {key}::{id_type}, recommender.as_text(skills){columns}
+-- The columns of a job in a response, as a JSON object in their order.
+SELECT to_json(ROW({key}::{id_type}, recommender.as_text(skills){columns}))
 FROM {table}
-WHERE {key} = ANY (%(ids)s::{id_type}[]);
+WHERE {key} = ANY ({ids}::{id_type}[]);

@@ -23,7 +23,13 @@ from app.ranking.retrieval.replica.view_store import ViewStore
 from app.ranking.retrieval.scan import scan
 from app.ranking.top_k.bounds import Bounds
 from app.storage.catalogue import Catalogue
-from app.storage.changes import TableState, look, stream_by_id, stream_ids
+from app.storage.changes import (
+    TableState,
+    look,
+    look_ahead,
+    stream_by_id,
+    stream_ids,
+)
 from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.ids import IdReader
@@ -61,6 +67,15 @@ class ReplicaSearch:
         if entries is None:
             return self._full_scan.search(transaction, catalogue, request, scope)
         return _ranked(entries, catalogue, request)
+
+    def look_ahead(self, transaction: Transaction, key: BatchKey) -> None:
+        """As `EntrySource.look_ahead`."""
+        latest = self._views.latest()
+        if latest and key.target == "jobs":
+            look_ahead(
+                transaction,
+                version=self._version, since=latest[0].since, most=MOST_CHANGES + 1,
+            )  # fmt: skip
 
     def entries(
         self,
