@@ -134,8 +134,8 @@ class HybridTopK:
             return np.nan_to_num(cosines, copy=False), none
         lowest = np.empty((len(self._states), len(batch.ids)), np.float32)
         self._coded.lowest(batch.codes, lowest)
-        share = np.float32(2 * cosine_share(float(self._open_shares.max())))
-        return lowest, share * batch.codes["error"]
+        share = np.float32(cosine_share(float(self._open_shares.max())))
+        return lowest, share * self._coded.spread(batch.codes)
 
     def _exact(
         self,

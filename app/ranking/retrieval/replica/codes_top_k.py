@@ -41,7 +41,7 @@ class CodesTopK(CosineTopK):
             chosen = stored.chosen(start, end, COMPARABLE)
             self.analyzed += int(chosen.sum())
             found[:, ~chosen] = np.nan
-            self._rank(stored, start, found, 2 * rows["error"])
+            self._rank(stored, start, found, cosines.spread(rows))
 
     def _rank(
         self,

@@ -94,14 +94,17 @@ def test_no_cosine_is_further_from_its_code_than_its_error(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("most_coded", [0, 64])
 @pytest.mark.parametrize("queries", [1, 3, 64])
 def test_answers_are_those_of_the_full_scan(
     monkeypatch: pytest.MonkeyPatch,
     kind: Kind,
     queries: int,
+    most_coded: int,
 ) -> None:
     # Several parts, of several blocks each.
-    monkeypatch.setattr(codes, "WIDENED_ROWS", 64)
+    monkeypatch.setattr(codes, "CODED_ROWS", 64)
+    monkeypatch.setattr(codes, "MOST_CODED_QUERIES", most_coded)
     monkeypatch.setattr(codes_top_k, "LEAST_COMPARED_ROWS", 200)
     monkeypatch.setattr(codes_top_k, "COMPARED_SCORES", 200)
     rows = kind(1500)
