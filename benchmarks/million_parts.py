@@ -13,7 +13,7 @@ from benchmarks.memory import LIMIT_BYTES, inside
 from benchmarks.processor import processor_s
 from benchmarks.recombined import USERS
 from benchmarks.servers import project
-from benchmarks.wire import counted
+from benchmarks.wire import Link, counted
 
 CLIENTS = (1, 16, 64)
 TOP_N = 10
@@ -108,7 +108,7 @@ def traffic(url: str, _args: argparse.Namespace) -> dict[str, Any]:
 def distant(url: str, _args: argparse.Namespace) -> dict[str, Any]:
     """One client, and a database that is not next door."""
     with (
-        counted(url, round_trip_s=ROUND_TRIP_S) as (proxied, _counter),
+        counted(url, link=Link(ROUND_TRIP_S)) as (proxied, _counter),
         project(proxied, **PGVECTOR) as server,
     ):
         closed_loop(server.port, user, clients=1, requests=100)

@@ -47,7 +47,7 @@ LIMIT_HEADER = (
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     with bench_server() as server:
-        urls = {rows: _table(server, rows) for rows in args.rows}
+        urls = {rows: table_with_skills(server, rows) for rows in args.rows}
         print(HEADER, flush=True)
         for rows, url in urls.items():
             for ranking in RANKINGS:
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _table(server: Any, rows: int) -> str:
+def table_with_skills(server: Any, rows: int) -> str:
     """The usual table of benchmarks, with skill ids."""
     url = table_of(server, rows)
     with closing(Database(url, pool_size=1)) as database:

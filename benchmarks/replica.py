@@ -1,4 +1,4 @@
-"""`python -m benchmarks.replica`: the replica beside the stream, for one client.
+"""`python -m benchmarks.replica`: the replica beside the stream.
 
 Both services run over the same table, and take turns. The floor is the stream's COPY
 into a callback that discards the bytes.
@@ -15,78 +15,106 @@ from pathlib import Path
 
 from benchmarks.load import Load, closed_loop
 from benchmarks.measure import FLOOR, floor, known_user
-from benchmarks.servers import STARTED_WITHIN_S, project
-from benchmarks.tables import USERS, bench_server, table_of
-from benchmarks.wire import counted
+from benchmarks.rankings import table_with_skills
+from benchmarks.servers import STARTED_WITHIN_S, Running, project
+from benchmarks.tables import DATA, USERS, bench_server, table_of
+from benchmarks.wire import Counter, Link, counted
 
 BACKENDS = ("stream", "replica")
-HEAD = "| jobs | backend | p50 ms | p95 ms | bytes a request | RssAnon MB | fill s |"
+HEAD = (
+    "| jobs | backend | clients | p50 ms | p95 ms | per second | bytes a request"
+    " | round trips a request | RssAnon MB | fill s |"
+)
+SECONDS = 3.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--rounds", type=int, default=3)
-    args = parser.parse_args(argv)
-    print(f"{HEAD}\n{'| --- ' * 7}|")
+    args = _parse(argv)
+    link = Link(args.round_trip_ms / 1000, args.megabits * 125_000)
+    print(f"{HEAD}\n{'| --- ' * 10}|")
     with bench_server() as server:
         for rows in args.rows:
-            _measure(table_of(server, rows), rows, args.rounds)
+            table = table_of if args.rank_by == "similarity" else table_with_skills
+            plan = Plan(rows, args.rank_by, args.clients, args.rounds, link)
+            _measure(table(server, rows), plan)
     return 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    rows: int
+    rank_by: str
+    clients: Sequence[int]
+    rounds: int
+    link: Link
 
 
 @dataclass
 class Measured:
-    """What one backend costs: a request's bytes, MB that cannot be reclaimed, seconds
-    until the replica is complete.
-    """
+    """What one backend costs with some number of clients."""
 
     load: Load = field(default_factory=Load)
-    request_bytes: float | None = None
+    received_bytes: int = 0
+    round_trips: int = 0
     anon_mb: float | None = None
     filled_s: float | None = None
 
-    def row(self, rows: int, name: str) -> str:
-        load = self.load
+    def row(self, rows: int, name: str, clients: int) -> str:
+        load, requests = self.load, len(self.load.latencies_s)
         figures = (
             f"{load.percentile_ms(50):.1f}",
             f"{load.percentile_ms(95):.1f}",
-            "" if self.request_bytes is None else f"{self.request_bytes:,.0f}",
+            f"{load.per_second:.1f}",
+            f"{self.received_bytes / requests:,.0f}" if self.received_bytes else "",
+            f"{self.round_trips / requests:.2f}" if self.round_trips else "",
             "" if self.anon_mb is None else f"{self.anon_mb:.1f}",
             "" if self.filled_s is None else f"{self.filled_s:.1f}",
         )
-        return f"| {rows:,} | {name} | {' | '.join(figures)} |"
+        return f"| {rows:,} | {name} | {clients} | {' | '.join(figures)} |"
 
 
-def _measure(url: str, rows: int, rounds: int) -> None:
-    found = {backend: Measured() for backend in (*BACKENDS, FLOOR)}
+def _measure(url: str, plan: Plan) -> None:
+    floors = Measured()
+    found = {(b, c): Measured() for b in BACKENDS for c in plan.clients}
     with ExitStack() as stack:
-        servers, counters = {}, {}
+        servers: dict[str, tuple[Running, Counter]] = {}
         for backend in BACKENDS:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            proxied, counters[backend] = stack.enter_context(counted(url))
+            proxied, counter = stack.enter_context(counted(url, link=plan.link))
+            settings = {
+                "SEARCH_BACKEND": backend,
+                "RANK_BY": plan.rank_by,
+                "CACHE_DIR": folder,
+                "SKILL_CACHE_DIR": str(DATA / f"skills-{plan.rows}"),
+                "REQUEST_TIMEOUT_S": "120",
+            }
             start = time.perf_counter()
-            servers[backend] = stack.enter_context(
-                project(proxied, SEARCH_BACKEND=backend, CACHE_DIR=folder)
-            )
+            running = stack.enter_context(project(proxied, **settings))
+            servers[backend] = running, counter
             if backend == "replica":
                 _wait_until_filled(Path(folder))
-                found[backend].filled_s = time.perf_counter() - start
+                filled_s = time.perf_counter() - start
+                found[backend, plan.clients[0]].filled_s = filled_s
             # The service remembers the embeddings of recent users.
-            closed_loop(servers[backend].port, known_user, clients=16, requests=USERS)
-        for _ in range(rounds):
-            found[FLOOR].load.merge(floor(url, seconds=1.0))
-            for backend, running in servers.items():
-                before = counters[backend].received
-                load = closed_loop(running.port, known_user, clients=1, seconds=3.0)
-                if set(load.statuses) != {200}:
-                    raise RuntimeError(f"{backend} answered {load.statuses}")
-                found[backend].load.merge(load)
-                bytes_read = counters[backend].received - before
-                found[backend].request_bytes = bytes_read / len(load.latencies_s)
-                found[backend].anon_mb = running.memory().anon_mb
-    for name, measured in found.items():
-        print(measured.row(rows, name), flush=True)
+            closed_loop(running.port, known_user, clients=16, requests=USERS // 10)
+        for _ in range(plan.rounds):
+            floors.load.merge(floor(url, seconds=1.0))
+            for (backend, clients), measured in found.items():
+                _slice(*servers[backend], measured, clients)
+    print(floors.row(plan.rows, FLOOR, 1), flush=True)
+    for (backend, clients), measured in found.items():
+        print(measured.row(plan.rows, backend, clients), flush=True)
+
+
+def _slice(server: Running, counter: Counter, measured: Measured, clients: int) -> None:
+    received, sent = counter.received, counter.messages
+    load = closed_loop(server.port, known_user, clients=clients, seconds=SECONDS)
+    if set(load.statuses) != {200}:
+        raise RuntimeError(f"the service answered {load.statuses}")
+    measured.load.merge(load)
+    measured.received_bytes += counter.received - received
+    measured.round_trips += counter.messages - sent
+    measured.anon_mb = server.memory().anon_mb
 
 
 def _wait_until_filled(folder: Path) -> None:
@@ -96,6 +124,19 @@ def _wait_until_filled(folder: Path) -> None:
             return
         time.sleep(0.05)
     raise TimeoutError("the replica was not filled")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rank-by", default="similarity")
+    parser.add_argument("--round-trip-ms", type=float, default=0.0)
+    parser.add_argument(
+        "--megabits", type=float, default=0.0, help="per second; 0: no limit"
+    )
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

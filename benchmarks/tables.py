@@ -52,14 +52,14 @@ def table_of(server: Any, rows: int) -> str:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
             if cursor.fetchone() is None:
                 cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-    _migrate(url)
+    migrate_table(url)
     with closing(psycopg2.connect(url)) as connection, connection:
         _fill(connection, rows)
     _settle(url)
     return url
 
 
-def _migrate(url: str) -> None:
+def migrate_table(url: str) -> None:
     command = [sys.executable, str(ROOT / "scripts" / "migrate.py")]
     environment = os.environ | {"DATABASE_URL": url}
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)

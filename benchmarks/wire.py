@@ -1,4 +1,4 @@
-"""A proxy before the database that counts bytes and can add latency."""
+"""A proxy before the database that counts bytes, and can be as slow as a network."""
 
 import socket
 import threading
@@ -12,25 +12,36 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 @dataclass
 class Counter:
-    """Bytes received from the database, over all connections."""
+    """Bytes received from the database, and messages sent to it: round trips."""
 
     received: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True)
+class Link:
+    """Sent bytes arrive `round_trip_s` later; each connection receives so many bytes a
+    second, 0 for any number.
+    """
+
+    round_trip_s: float = 0.0
+    bytes_per_s: float = 0.0
+
+
+NO_DELAY = Link()
 
 
 @contextmanager
 def counted(
-    database_url: str, *, round_trip_s: float = 0.0
+    database_url: str, *, link: Link = NO_DELAY
 ) -> Iterator[tuple[str, Counter]]:
-    """A connection string through a proxy, and its counter.
-
-    Sent bytes arrive `round_trip_s` later; received bytes at once.
-    """
+    """A connection string through a proxy, and its counter."""
     upstream = _socket_path(database_url)
     counter = Counter()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(
             target=_accept,
-            args=(listener, upstream, counter, round_trip_s),
+            args=(listener, upstream, counter, link),
             daemon=True,
         ).start()
         port = listener.getsockname()[1]
@@ -43,7 +54,7 @@ def _socket_path(database_url: str) -> str:
 
 
 def _accept(
-    listener: socket.socket, upstream: str, counter: Counter, round_trip_s: float
+    listener: socket.socket, upstream: str, counter: Counter, link: Link
 ) -> None:
     with suppress(OSError):  # the listener was closed: the measurement is over
         while True:
@@ -52,20 +63,34 @@ def _accept(
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = socket.socket(socket.AF_UNIX)
             server.connect(upstream)
-            for pump in (
-                (client, server, Counter(), round_trip_s),
-                (server, client, counter, 0.0),
-            ):
-                threading.Thread(target=_pump, args=pump, daemon=True).start()
+            for pump, ends in ((_send, (client, server)), (_receive, (server, client))):
+                threading.Thread(
+                    target=pump, args=(*ends, counter, link), daemon=True
+                ).start()
 
 
-def _pump(
-    source: socket.socket, target: socket.socket, counter: Counter, delay_s: float
+def _send(
+    source: socket.socket, target: socket.socket, counter: Counter, link: Link
 ) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 20):
+            counter.messages += 1
+            if link.round_trip_s:
+                time.sleep(link.round_trip_s)
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def _receive(
+    source: socket.socket, target: socket.socket, counter: Counter, link: Link
+) -> None:
+    free_at = 0.0
+    with suppress(OSError):
+        while data := source.recv(1 << 16 if link.bytes_per_s else 1 << 20):
             counter.received += len(data)
-            if delay_s:
-                time.sleep(delay_s)
+            if link.bytes_per_s:
+                free_at = max(free_at, time.perf_counter())
+                free_at += len(data) / link.bytes_per_s
+                time.sleep(max(0.0, free_at - time.perf_counter()))
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)

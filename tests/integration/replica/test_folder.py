@@ -54,7 +54,9 @@ def test_a_restart_reads_what_changed_and_nothing_else(
     assert generation(folder) == before
 
 
-@pytest.mark.parametrize("part", ["ids", "codes", "exact", "dead", "json"])
+@pytest.mark.parametrize(
+    "part", ["ids", "codes", "exact", "entries", "skills", "dead", "json"]
+)
 def test_damaged_files_are_made_anew(filled: Exercise, folder: Path, part: str) -> None:
     run(filled.url, "DELETE FROM skill_job1 WHERE job_id % 5 = 0")
     with started(filled.url, folder) as exercise:
