@@ -43,7 +43,7 @@ def _lines(found: Examination) -> Iterator[str]:
     yield from _figures(found)
     if found.traffic is not None:
         yield f"traffic: {_traffic(found.traffic)}"
-        if found.traffic.should_switch:
+        if found.traffic.advised is not None:
             yield f"advice: {_advice(found.traffic)}"
     if found.limits is not None:
         superuser = ", a superuser" if found.limits.is_superuser else ""
@@ -83,10 +83,18 @@ def _traffic(traffic: EgressEstimate) -> str:
 
 
 def _advice(traffic: EgressEstimate) -> str:
+    figures = f"{traffic.jobs} jobs, and {traffic.usd_per_month:.0f} USD a month; with"
+    disk_mb = max(1, round(traffic.replica_disk_bytes / MEGABYTE))
+    if traffic.advised == "replica":
+        return (
+            f"{figures} SEARCH_BACKEND=replica a recommendation moves"
+            f" {traffic.bytes_with_replica / 1000:.0f} KB and the disk at CACHE_DIR"
+            f" holds {disk_mb} MB, see docs/replica.md"
+        )
     return (
-        f"{traffic.jobs} jobs, and {traffic.usd_per_month:.0f} USD a month; with"
-        f" SEARCH_BACKEND=pgvector a recommendation moves"
-        f" {traffic.bytes_with_pgvector / 1000:.0f} KB, see docs/pgvector.md"
+        f"{figures} SEARCH_BACKEND=pgvector a recommendation moves"
+        f" {traffic.bytes_with_pgvector / 1000:.0f} KB, see docs/pgvector.md; the disk"
+        f" at CACHE_DIR has no room for the {disk_mb} MB of SEARCH_BACKEND=replica"
     )
 
 
@@ -95,7 +103,7 @@ def _json(found: Examination) -> str:
     if found.traffic is not None:
         seen["traffic"]["bytes_per_month"] = found.traffic.bytes_per_month
         seen["traffic"]["usd_per_month"] = found.traffic.usd_per_month
-        seen["traffic"]["should_switch"] = found.traffic.should_switch
+        seen["traffic"]["advised"] = found.traffic.advised
     return json.dumps(seen, indent=2)
 
 

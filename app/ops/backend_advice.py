@@ -1,7 +1,10 @@
 """Advice on SEARCH_BACKEND, from a deployment's own figures. Part of the doctor."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
@@ -14,24 +17,32 @@ GIGABYTE = 1_000_000_000
 # A scan of this many jobs takes a quarter of a second of two processors, see
 # benchmarks/RESULTS.md: a few requests per second delay one another.
 MANY_JOBS = 100_000
-# Above this cost of traffic, the set-up in docs/pgvector.md pays off.
+# Above this cost of traffic, another backend pays off.
 EXPENSIVE_USD_PER_MONTH = 10.0
 
 # Ten results, one more to detect the end, and one for a possible tie.
 CANDIDATE_BYTES = 1_572
 CANDIDATES_READ = 12
 
+# The files of a replica, and twice as many while void rows are taken out of them.
+REPLICA_BYTES_PER_JOB = 2_000
+COPIES = 2
+
+OtherBackend = Literal["replica", "pgvector"]
+
 
 @dataclass(frozen=True)
 class EgressEstimate:
     """The traffic that recommendations cause between database and service.
 
-    An upper bound: concurrent requests share a scan.
+    An upper bound: concurrent requests share a scan. `free_disk_bytes`: at CACHE_DIR.
     """
 
     jobs: int
     bytes_per_recommendation: int
+    bytes_with_replica: int
     bytes_with_pgvector: int
+    free_disk_bytes: int
     requests_per_day: int
     usd_per_gigabyte: float
 
@@ -44,12 +55,27 @@ class EgressEstimate:
         return self.bytes_per_month / GIGABYTE * self.usd_per_gigabyte
 
     @property
-    def should_switch(self) -> bool:
-        """Whether SEARCH_BACKEND=pgvector is recommended."""
-        is_less = self.bytes_with_pgvector < self.bytes_per_recommendation
-        return is_less and (
-            self.jobs >= MANY_JOBS or self.usd_per_month >= EXPENSIVE_USD_PER_MONTH
-        )
+    def replica_disk_bytes(self) -> int:
+        """The disk that the files of a replica need."""
+        return COPIES * self.jobs * REPLICA_BYTES_PER_JOB
+
+    @property
+    def advised(self) -> OtherBackend | None:
+        """The backend to switch to: the replica if the disk has room for it."""
+        if self.jobs < MANY_JOBS and self.usd_per_month < EXPENSIVE_USD_PER_MONTH:
+            return None
+        has_room = self.replica_disk_bytes <= self.free_disk_bytes
+        other = self.bytes_with_replica if has_room else self.bytes_with_pgvector
+        if other >= self.bytes_per_recommendation:
+            return None
+        return "replica" if has_room else "pgvector"
+
+
+def free_disk_bytes(folder: Path) -> int:
+    """The free space where a folder is, or would be."""
+    while not folder.exists():
+        folder = folder.absolute().parent
+    return shutil.disk_usage(folder).free
 
 
 def missing_for_vectors(

@@ -11,6 +11,7 @@ from psycopg2.sql import SQL, Identifier
 from app.commands.build_vector_index import main as build_vector_index
 from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
+from app.ops.doctor import examination
 from tests.support.doctor import EMBED, MODEL_DIR, REPAIR, findings, look
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_pending_jobs, add_user, admit
@@ -191,16 +192,29 @@ def test_few_jobs_and_little_traffic_need_no_other_backend(
     assert "advice:" not in look(capsys)[1]
 
 
-def test_traffic_that_costs_more_than_an_index_is_a_reason_to_switch(
-    capsys: pytest.CaptureFixture[str], database_url: str
+def test_traffic_that_costs_more_than_another_backend_is_a_reason_to_switch(
+    capsys: pytest.CaptureFixture[str],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for number in range(30):
         add_job(database_url, number, "python")
     # 30 jobs are 47 KB: at a million requests a day 1.5 TB a month.
-    out = look(capsys, "--requests-per-day=1000000", "--egress-price=0.1")[1]
-    (advice,) = [line for line in out.splitlines() if line.startswith("advice:")]
+    options = ("--requests-per-day=1000000", "--egress-price=0.1")
+    advice = advice_of(look(capsys, *options)[1])
     assert advice.startswith("advice: 30 jobs, and 1")
+    assert "SEARCH_BACKEND=replica a recommendation moves 4 KB" in advice
+    monkeypatch.setattr(examination, "free_disk_bytes", lambda _: 119_999)
+    advice = advice_of(look(capsys, *options)[1])
     assert "SEARCH_BACKEND=pgvector a recommendation moves 23 KB" in advice
+    for backend in ("replica", "pgvector"):
+        monkeypatch.setenv("SEARCH_BACKEND", backend)
+        assert "advice:" not in look(capsys, *options)[1]
+
+
+def advice_of(out: str) -> str:
+    (advice,) = [line for line in out.splitlines() if line.startswith("advice:")]
+    return advice
 
 
 def test_missing_parts_of_pgvector_are_found_step_by_step(

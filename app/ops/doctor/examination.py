@@ -20,6 +20,7 @@ from app.ops.backend_advice import (
     CANDIDATE_BYTES,
     CANDIDATES_READ,
     EgressEstimate,
+    free_disk_bytes,
 )
 from app.ops.doctor import access, rows, schema
 from app.ops.doctor.finding import MIGRATE_COMMAND, REPAIR_COMMAND, Finding
@@ -165,11 +166,13 @@ class _Doctor:
         rest = TOP_N * text + REQUEST_OVERHEAD_BYTES
         with_pgvector = CANDIDATES_READ * CANDIDATE_BYTES + rest
         streamed = jobs.embedded * record_bytes(dimension) + rest
-        is_pgvector = self._settings.search_backend == "pgvector"
+        now = {"stream": streamed, "replica": rest, "pgvector": with_pgvector}
         return EgressEstimate(
             jobs.embedded,
-            with_pgvector if is_pgvector else streamed,
+            now[self._settings.search_backend],
+            rest,
             with_pgvector,
+            free_disk_bytes(self._settings.cache_dir),
             self._scope.requests_per_day,
             self._scope.usd_per_gigabyte,
         )
