@@ -43,13 +43,13 @@ CHECKED_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ReplicaManifest:
-    """What the files of one generation hold.
+    """The contents of the files of one generation.
 
-    `identity`: of the table, as `storage.changes` has it. Rows are as the snapshot
-    `since` saw them, or later, up to `newest`: who reads again what `since` did not see
-    has them as they are. `dimension`: of the vectors, 0 before the first. `after`: how
-    far the first fill has come, while it is not `complete`. `checksums`: of each part's
-    sound bytes.
+    `identity`: the table's, see `storage.changes`. Rows are those of the snapshot
+    `since`, or later ones up to `newest`; with the changes that `since` did not see
+    they are complete. `dimension`: of the vectors, 0 before the first. `after`: the
+    last id of the first fill while it is not `complete`. `checksums`: of the valid
+    bytes of each part.
     """
 
     identity: str
@@ -104,7 +104,7 @@ class ReplicaFiles:
         return manifest if is_sound else None
 
     def commit(self, manifest: ReplicaManifest) -> None:
-        """Make these rows valid. They must be on the disk already."""
+        """Make these rows valid. They must already be on the disk."""
         found = asdict(manifest)
         draft = self._manifest.with_suffix(".tmp")
         with draft.open("w") as file:
@@ -136,8 +136,8 @@ class ReplicaFiles:
     def is_sound(
         self, manifest: ReplicaManifest, *, known: ReplicaManifest | None = None
     ) -> bool:
-        """Whether the bytes are those that were written. Reads all of them, or those
-        beyond what is `known` to be sound.
+        """Whether the bytes match the checksums. Reads all, or those beyond the
+        `known` valid ones.
         """
         try:
             return all(
@@ -266,7 +266,9 @@ def _checksum(found: Mapping[str, object]) -> int:
 
 
 def _checksum_of_file(path: Path, start: int, end: int, checksum: int) -> int:
-    """That of the bytes before `start`, continued. Raises EOFError where some lack."""
+    """Continue the checksum of the bytes before `start`. Raises EOFError if the file
+    is too short.
+    """
     buffer = memoryview(bytearray(CHECKED_BYTES))
     with path.open("rb", buffering=0) as file:
         file.seek(start)

@@ -1,8 +1,8 @@
-"""Writes a replica's files from the database: all rows once, then what changes.
+"""Writes a replica's files from the database: first all rows, then the changes.
 
-Slices of a fill have snapshots of their own, so that none keeps the database from
-cleaning up, and a stop costs one slice. The manifest keeps the first one's as `since`:
-what changed while the fill ran is read again.
+Each slice of a fill has its own snapshot, so that none keeps the database from
+cleaning up, and a stop costs one slice. The manifest's `since` is the snapshot of the
+first slice: changes during the fill are read again.
 """
 
 import threading
@@ -42,11 +42,11 @@ CHANGES_SLICE_ROWS = 1024
 SLICE_TIMEOUT_S = 60.0
 # Encoded at once: 0.8 MB in float64, and some such arrays.
 FILL_BUFFER_BYTES = 400_000
-# Dead rows are read by each search: a quarter of the rows, and not a handful.
+# Each search reads void rows: at most a quarter of all, or this number.
 MOST_DEAD_SHARE = 4
 FEWEST_DEAD = 4096
 COPIED_ROWS = 256
-# A look passes over what changed within so many transactions before and is known.
+# A look reads the index of changes from `since`: at most so many transactions.
 MOST_XIDS_BEHIND = 10_000
 
 
@@ -55,7 +55,7 @@ class TableChangedError(Exception):
 
 
 class ReplicaFilling:
-    """The work of the single writer. Raises TableChangedError, AppError and OSError."""
+    """The writer's work. Raises TableChangedError, AppError and OSError."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ReplicaFilling:
     def bring_up_to_date(
         self, manifest: ReplicaManifest | None, jobs: EntityTable, state: TableState
     ) -> ReplicaManifest:
-        """Update the files. The manifest has every row, unless `stop` was set."""
+        """Update the files. The manifest has every row unless `stop` was set."""
         if manifest is None:
             self._files.remove_others(None)
             manifest = self._begin(jobs, state)
@@ -121,7 +121,7 @@ class ReplicaFilling:
     def _take_changes(
         self, manifest: ReplicaManifest, jobs: EntityTable
     ) -> ReplicaManifest:
-        """The same files, with what `since` did not see, slice by slice."""
+        """Append the changes that `since` did not see, slice by slice."""
         since, first, after = XidSnapshot(manifest.since), None, None
         before = manifest
         while not self._stop.is_set():
@@ -187,9 +187,9 @@ class ReplicaFilling:
     ) -> TableState:
         state = look(transaction, jobs, version=self._version, since=BEFORE_ALL, most=0)
         if state.fault is not None or state.identity != manifest.identity:
-            raise TableChangedError(state.fault or "its table is another one by now")
+            raise TableChangedError(state.fault or "the table was replaced")
         if not state.can_continue(XidSnapshot(manifest.since)):
-            raise TableChangedError("deletions since are forgotten")
+            raise TableChangedError("the database has forgotten deletions since")
         return state
 
     def _read(
@@ -209,5 +209,5 @@ class ReplicaFilling:
         return manifest
 
     def _is_old(self, state: TableState, since: XidSnapshot) -> bool:
-        """Whether looks for what changed since would pass over many ids."""
+        """Whether a look would read many known changes."""
         return state.snapshot.xmin - since.xmin > MOST_XIDS_BEHIND

@@ -1,8 +1,8 @@
-"""Keeps the files of a replica: fills them, takes changes over, hands out their rows.
+"""Fills the files of a replica, adds changes to them, and publishes their rows.
 
-One process of those that share a folder writes: the one that has its lock. The others
-read what it has committed. A pass of the keeper ends with a view of sound files, or
-with none, and then the full scan answers.
+Of the processes that share a folder, the one that holds its lock writes. The others
+read what it has committed. A pass ends with a view of valid files, or without a view;
+then the full scan answers.
 """
 
 import fcntl
@@ -29,21 +29,21 @@ from app.storage.entity import EntityTable
 
 log = logging.getLogger(__name__)
 
-# Requests wake the keeper when they need it. Without any it looks so often, long before
-# deleted jobs are forgotten.
+# Requests wake the keeper when they need it. Without requests it makes a pass at this
+# interval, long before the database forgets deleted jobs.
 IDLE_S = 600.0
-# Requests that come together are taken over together.
+# Collects the changes of concurrent requests into one pass.
 GATHERED_S = 0.2
-# How often it looks whether another process has committed, or wants something.
+# The interval of checks whether another process has committed, or needs the writer.
 LOOKED_AT_FILES_S = 1.0
-# After an error, or while there is nothing to search in: the table cannot be followed,
-# the disk is full, the database away, a migration missing.
+# After an error, or without a view: the table cannot be followed, the disk is full, the
+# database is away, or a migration is missing.
 AFTER_ERROR_S = 15.0
 LOOK_TIMEOUT_S = 30.0
 
 
 class ReplicaKeeper:
-    """Runs passes, in a thread of its own once it is started."""
+    """Runs passes, after `start` in its own thread."""
 
     def __init__(
         self, database: Database, views: ViewStore, folder: Path, *, version: str
@@ -51,7 +51,7 @@ class ReplicaKeeper:
         self._database = database
         self._views = views
         self._files = ReplicaFiles(folder)
-        # Touched by who needs the writer, in another process.
+        # Touched by other processes that need the writer.
         self._wanted = folder / "wanted"
         self._version = version
         self._stop = threading.Event()
@@ -59,7 +59,7 @@ class ReplicaKeeper:
             database, self._files, version=version, stop=self._stop
         )
         self._lock: int | None = None
-        # What is known to be sound, and what the last view is of.
+        # The last manifest with verified files, and that of the last view.
         self._sound: ReplicaManifest | None = None
         self._published: ReplicaManifest | None = None
         self._told = ""
@@ -69,7 +69,7 @@ class ReplicaKeeper:
         self._thread.start()
 
     def close(self, *, timeout_s: float = 5.0) -> None:
-        """Let a slice that is being written finish."""
+        """Stop after the current slice."""
         self._stop.set()
         self._views.wake_keeper()
         if self._thread.is_alive():
@@ -79,12 +79,12 @@ class ReplicaKeeper:
             self._lock = None
 
     def run_once(self) -> None:
-        """One pass. Raises AppError, and OSError where the files cannot be used."""
+        """One pass. Raises AppError, and OSError if the files cannot be used."""
         self._files.folder.mkdir(parents=True, exist_ok=True)
         is_writer = self._has_lock()
         if not is_writer:
             self._wanted.touch()
-        # Before the look: the database of now sees all that was committed by then.
+        # Before the look, which then sees everything that the manifest contains.
         manifest = self._files.manifest()
         with self._database.snapshot(Deadline.after(LOOK_TIMEOUT_S)) as transaction:
             jobs = Catalogue.read(transaction).jobs
@@ -97,7 +97,7 @@ class ReplicaKeeper:
         try:
             self._pass(manifest, jobs, state, is_writer=is_writer)
         except (TableChangedError, IdTooWideError) as error:
-            self._give_up(f"The replica is made anew: {error}.")
+            self._give_up(f"The replica is rebuilt: {error}.")
             if is_writer:
                 self._files.remove_others(None)
 
@@ -121,7 +121,7 @@ class ReplicaKeeper:
     def _is_usable(
         self, manifest: ReplicaManifest, jobs: EntityTable, state: TableState
     ) -> bool:
-        """Whether files are those of this table as it was some time ago."""
+        """Whether the files belong to an earlier state of this table."""
         is_same = (
             manifest.identity == state.identity
             and manifest.version == self._version
@@ -140,7 +140,7 @@ class ReplicaKeeper:
         try:
             view = ReplicaView.of(self._files, manifest)
         except FileNotFoundError:
-            # The writer has made others since: they are read in the next pass.
+            # The writer has replaced them: the next pass reads the new ones.
             self._views.wake_keeper()
             return
         self._views.publish(view)
@@ -153,7 +153,7 @@ class ReplicaKeeper:
         self._tell(sentence)
 
     def _tell(self, sentence: str) -> None:
-        """Once: the same again and again would fill the log."""
+        """Log a sentence once: repeating it would fill the log."""
         if sentence != self._told and not self._stop.is_set():
             log.warning("%s", sentence)
         self._told = sentence
@@ -176,8 +176,8 @@ class ReplicaKeeper:
             self._wait(Deadline.after(wait_s), can_wake=wait_s == IDLE_S)
 
     def _wait(self, deadline: Deadline, *, can_wake: bool) -> None:
-        """Until the next pass: at once where another process has done something, or,
-        while there is a replica to keep, where a request needs it.
+        """Wait for the next pass: until another process has done something, or, with
+        `can_wake`, until a request needs the keeper.
         """
         stamps = self._stamps()
         while not self._stop.is_set() and deadline.remaining_s() > 0:
@@ -187,14 +187,14 @@ class ReplicaKeeper:
                 return
 
     def _stamps(self) -> tuple[int, ...]:
-        """When the manifest was written, and when the writer was wanted: in the writer
-        that counts, in others only what it has committed.
+        """When the manifest was written and, for the writer, when another process
+        needed it.
         """
         wanted = mtime_ns(self._wanted) if self._lock is not None else 0
         return self._files.stamp(), wanted
 
     def _try_once(self) -> float:
-        """How long to wait until the next pass."""
+        """Make a pass. Returns the seconds until the next one."""
         try:
             self.run_once()
         except AppError as error:
@@ -206,10 +206,10 @@ class ReplicaKeeper:
                 " 2 KB for each job."
             )
         except Exception:
-            # Whatever it is, requests go on: by the full scan.
+            # Requests continue with the full scan.
             log.exception("The replica failed.")
             self._views.withdraw()
         else:
-            # Without a replica each request would wake the keeper, in vain.
+            # Without a view every request would wake the keeper in vain.
             return IDLE_S if self._views.latest() else AFTER_ERROR_S
         return AFTER_ERROR_S

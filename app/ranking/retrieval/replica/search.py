@@ -112,7 +112,7 @@ class ReplicaSearch:
                 self._views.withdraw(view)
                 return None
             if not view.newest.is_seen_by(state.snapshot):
-                # Somebody with a later snapshot was faster: one before may do.
+                # A request with a later snapshot was faster; try an earlier view.
                 continue
             if len(state.changed) > MOST_CHANGES:
                 self._views.wake_keeper()

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from app.ranking.retrieval.replica.view import ReplicaView
 
-# Requests that overlap may have an earlier snapshot than one that has caught up.
+# Overlapping requests may have earlier snapshots than the newest view.
 KEPT_VIEWS = 4
-# A view without changes is kept for so long: those of one moment share it.
+# A view without changes replaces the last one only after this time: concurrent requests
+# share a view.
 KEPT_S = 1.0
-# Changes that a view holds in memory, 1.5 KB each; from then on the keeper takes over.
+# The maximum number of changes in memory, 1.5 KB each; from TAKEN_OVER on the keeper
+# writes them to the files.
 MOST_FRESH = 512
 TAKEN_OVER = 64
 
@@ -31,8 +33,8 @@ class ViewStore:
             return list(reversed(self._views))
 
     def publish(self, view: ReplicaView) -> None:
-        """One that the keeper has made of its files. Those of files before are let go:
-        they would keep their room on the disk.
+        """Add a view of the keeper's files. Views of earlier files are removed, because
+        they would keep these on the disk.
         """
         with self._lock:
             generation = view.manifest.generation
@@ -41,8 +43,8 @@ class ViewStore:
             self._views.append(view)
 
     def offer(self, view: ReplicaView, *, has_changes: bool) -> None:
-        """One that a request has brought up to date. The next start from it, unless
-        it is behind another one, or grows too large to be kept.
+        """Add a view that a request has brought up to date. The next requests start
+        from it, unless it is older than another view or too large.
         """
         if len(view.changed) >= TAKEN_OVER:
             self.wake_keeper()
@@ -62,7 +64,7 @@ class ViewStore:
             self._offered_at = now
 
     def withdraw(self, view: ReplicaView | None = None) -> None:
-        """No views, or none of this table any more: it is another one by now."""
+        """Remove all views, or those of this view's table, which was replaced."""
         with self._lock:
             identity = None if view is None else view.manifest.identity
             kept = [v for v in self._views if view and v.manifest.identity != identity]
