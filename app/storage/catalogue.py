@@ -57,6 +57,7 @@ class Catalogue:
         """
         types: defaultdict[str, dict[str, str]] = defaultdict(dict)
         names: dict[str, tuple[str, str]] = {}
+        transaction.ahead(QUERIES["vectors"])
         for entity, schema, table, column, type_name in transaction.rows(
             QUERIES["columns"]
         ):
@@ -71,8 +72,9 @@ class Catalogue:
             )
             for name in ENTITIES
         }  # fmt: skip
-        vectors = transaction.rows(QUERIES["vectors"])
-        return cls(found["jobs"], found["users"], vectors[0][0] if vectors else None)
+        vectors = transaction.row(QUERIES["vectors"])
+        schema = None if vectors is None else vectors["nspname"]
+        return cls(found["jobs"], found["users"], schema)
 
     def require_vectors(self) -> str:
         """The schema of pgvector.
