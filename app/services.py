@@ -30,6 +30,7 @@ from app.ranking.retrieval.base import Retrieval
 from app.ranking.retrieval.full_scan import FullScan
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
+from app.storage.feedback import FeedbackStore
 from app.storage.filterable_columns import FilterableColumns
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Services:
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
         self.columns = FilterableColumns(self._database, settings.filterable_columns)
         self._writer = _writer(settings, self._database)
+        self.feedback = FeedbackStore(self._writer)
         self._backfill = ServiceBackfill(
             self._writer, model, activity, passages=PassageEncoder(model)
         )

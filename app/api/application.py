@@ -24,6 +24,7 @@ from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMidd
 from app.api.openapi import TAGS, describe_settings, operation_id
 from app.api.requests import MAX_USERS
 from app.api.routes.columns import build_columns_router
+from app.api.routes.feedback import build_feedback_router
 from app.api.routes.health import build_health_router
 from app.api.routes.jobs import build_jobs_router
 from app.api.routes.recommend import build_recommend_router
@@ -124,6 +125,11 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     app.include_router(
         build_jobs_router(
             services.queue, defaults, timeout_s=timeout_s, needs_key=needs_key
+        )
+    )
+    app.include_router(
+        build_feedback_router(
+            services.feedback, timeout_s=timeout_s, needs_key=needs_key
         )
     )
     describe_settings(app, services.columns, defaults)

@@ -49,6 +49,7 @@ TAGS: list[Schema] = [
         "name": "recommendations",
         "description": "Rank jobs for people, and the reverse.",
     },
+    {"name": "feedback", "description": "What users did with jobs."},
     {"name": "health", "description": "For hosts and monitoring."},
 ]
 

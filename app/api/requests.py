@@ -12,12 +12,14 @@ from pydantic import (
 )
 
 from app.query.cursor import MAX_LENGTH
+from app.query.feedback import EventName
 from app.query.numbers import EXACT_IN_A_FLOAT
 from app.ranking.registry import RANKINGS
 
 DEFAULT_TOP_N = 10
 MAX_EXCLUDED = 1000
 MAX_USERS = 64
+MAX_EVENTS_PER_REQUEST = 500
 
 
 def _whole(value: object) -> object:
@@ -154,3 +156,28 @@ class CandidatesRequest(BaseModel):
     job_id: Integer64 | TextId
     top_n: Whole = Field(DEFAULT_TOP_N, ge=1)
     rank_by: RankBy = "skills"
+
+
+class FeedbackRequest(BaseModel):
+    """What a user did with a job. Repeating a request changes nothing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+    user_id: Integer64 | TextId = Field(examples=[42])
+    job_id: Integer64 | TextId = Field(examples=[7])
+    event: EventName = Field(
+        description="A job that was `applied` for or `dismissed` is not recommended to"
+        " this user again. `saved` and `opened` are stored.",
+        examples=["dismissed"],
+    )
+    undo: bool = Field(False, description="Take the event back.")
+
+
+class FeedbackBatchRequest(BaseModel):
+    """Several events. Of those with the same ids and event the last one counts."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+    events: list[FeedbackRequest] = Field(
+        min_length=1, max_length=MAX_EVENTS_PER_REQUEST
+    )

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "serve": Command("app.__main__", "start the service"),
     "recommend-all": Command("app.commands.recommend_all", "recommend to every user"),
+    "feedback": Command("app.commands.feedback", "export and erase a user's events"),
     "doctor": Command("app.commands.doctor", "check a deployment"),
 }
 

@@ -16,7 +16,7 @@ OLDEST_SERVER = 140_000
 TABLES = (
     "job_state", "user_state", "new_job", "new_user", "skill", "skill_vocabulary",
     "synonym", "claim", "resplit", "failure", "identity", "entity", "job_embedding",
-    "recommendation", "recommendation_run", "migration",
+    "recommendation", "recommendation_run", "feedback", "migration",
 )  # fmt: skip
 INDEXES = (
     "job_state_unfinished_idx", "user_state_unfinished_idx", "job_state_changed_idx",

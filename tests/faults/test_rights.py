@@ -156,11 +156,17 @@ def reader(url: str, tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
-def test_f76_the_services_role_reads_two_tables_and_writes_nothing(
+def test_f76_the_services_role_reads_two_tables_and_writes_only_feedback(
     reader: Service, url: str
 ) -> None:
     assert reader.recommend(user_id=1).json()["recommendations"][0]["job_id"] == 1
     assert reader.client.get("/readyz").status_code == 200
+    event = {"user_id": 1, "job_id": 1, "event": "saved"}
+    for undo, stored in ((False, 1), (True, 0)):
+        given = reader.client.post("/api/feedback", json={**event, "undo": undo})
+        assert given.status_code == 200, given.text
+        mine = reader.client.get("/api/users/1/feedback").json()["feedback"]
+        assert len(mine) == stored
     for forbidden in (
         "UPDATE skill_job1 SET skills = ''",
         "UPDATE skill_job1 SET embedding = NULL",
@@ -170,6 +176,9 @@ def test_f76_the_services_role_reads_two_tables_and_writes_nothing(
         "UPDATE users SET skills = ''",
         "INSERT INTO users (skills) VALUES ('x')",
         "DELETE FROM users",
+        "UPDATE recommender.feedback SET user_id = ''",
+        "TRUNCATE recommender.feedback",
+        "DELETE FROM recommender.recommendation",
         "SELECT * FROM payroll",
         "CREATE TABLE mine (x int)",
         "ALTER TABLE users ADD COLUMN x int",

@@ -36,7 +36,8 @@ class AnyTextConvertor(Convertor[str]):
         return value
 
 
-register_url_convertor("any_text", AnyTextConvertor())
+ANY_TEXT = "any_text"
+register_url_convertor(ANY_TEXT, AnyTextConvertor())
 
 
 def build_jobs_router(

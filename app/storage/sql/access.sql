@@ -3,7 +3,8 @@
 SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'recommender';
 
 -- name: lacking
--- The rights that this role needs and lacks; rights to write only if it embeds rows.
+-- The rights that this role needs and lacks. It writes feedback; rights to write anything
+-- else only if it embeds rows.
 WITH needed AS (
     SELECT c.oid, 'SELECT' AS action, NULL::text AS attname FROM pg_class AS c
     WHERE c.relnamespace = to_regnamespace('recommender') AND c.relkind = 'r'
@@ -12,6 +13,10 @@ WITH needed AS (
     CROSS JOIN unnest('{INSERT,UPDATE,DELETE}'::text[]) AS action
     WHERE c.relnamespace = to_regnamespace('recommender') AND c.relkind = 'r'
         AND %(writes)s
+    UNION ALL
+    SELECT c.oid, action, NULL FROM pg_class AS c
+    CROSS JOIN unnest('{INSERT,DELETE}'::text[]) AS action
+    WHERE c.oid = to_regclass('recommender.feedback') AND NOT %(writes)s
     UNION ALL
     SELECT e.relation, 'SELECT', a.attname FROM recommender.entity AS e
     JOIN pg_attribute AS a ON a.attrelid = e.relation AND NOT a.attisdropped

@@ -1,0 +1,197 @@
+"""Feedback in Postgres: the events of users, in `recommender.feedback`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg2.sql import SQL, Composable
+
+from app.deadline import Deadline
+from app.errors import (
+    AppError,
+    InvalidInputError,
+    JobNotFoundError,
+    UserNotFoundError,
+)
+from app.query.feedback import EventName, FeedbackChange, StoredFeedback
+from app.query.ids import Id
+from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.transaction import Escaped, Transaction
+from app.storage.sql import load
+
+QUERIES = load("feedback")
+
+# Events of one user: rankings read them with each request of that user.
+MAX_EVENTS = 10_000
+
+# The ids as text, and the event.
+_Key = tuple[str, str, EventName]
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """The ids of a change as the tables hold them, None where there is no row."""
+
+    user: str | None
+    job: str | None
+    events: int
+
+
+class FeedbackStore:
+    """Stores and reads feedback, each call in a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        """`database`: one that takes writes."""
+        self._database = database
+
+    def record(
+        self, changes: Sequence[FeedbackChange], deadline: Deadline
+    ) -> list[AppError | None]:
+        """As `record_feedback`: all changes without an error of their own, or none."""
+        with self._database.write(deadline) as transaction:
+            return record_feedback(transaction, changes)
+
+    def of_user(self, user_id: Id, deadline: Deadline) -> list[StoredFeedback]:
+        """As `feedback_of`."""
+        with self._database.snapshot(deadline) as transaction:
+            return feedback_of(transaction, user_id)
+
+
+def record_feedback(
+    transaction: Transaction, changes: Sequence[FeedbackChange]
+) -> list[AppError | None]:
+    """Store events and take others back: for each change its error, or None.
+
+    Repeating a change changes nothing. Of changes of the same event the last one
+    counts. An event can be taken back after its user or its job was deleted.
+    """
+    catalogue = Catalogue.read(transaction)
+    parsed = [_parsed(transaction, catalogue, change) for change in changes]
+    pairs = [pair for pair in parsed if isinstance(pair, tuple)]
+    found = iter(_ids(transaction, catalogue, pairs))
+    final: dict[_Key, bool] = {}
+    errors: list[AppError | None] = []
+    for change, pair in zip(changes, parsed, strict=True):
+        if isinstance(pair, AppError):
+            errors.append(pair)
+            continue
+        ids = next(found)
+        errors.append(None if change.undo else _error(ids))
+        if errors[-1] is None:
+            user, job = ids.user or str(pair[0]), ids.job or str(pair[1])
+            final[user, job, change.event] = change.undo
+    for name, undo in (("store", False), ("undo", True)):
+        _write(transaction, name, [key for key in final if final[key] is undo])
+    return errors
+
+
+def feedback_of(transaction: Transaction, user_id: Id) -> list[StoredFeedback]:
+    """The events of a user, newest first.
+
+    Raises UserNotFoundError for an unknown user without events.
+    """
+    catalogue = Catalogue.read(transaction)
+    user, is_known = _user(transaction, catalogue, user_id)
+    events = _stored(catalogue, transaction.rows(QUERIES["of_user"], {"user": user}))
+    if not events and not is_known:
+        raise _unknown_user()
+    return events
+
+
+def erase_feedback(transaction: Transaction, user_id: Id) -> list[StoredFeedback]:
+    """Delete all events of a user, who may be deleted already, and return them."""
+    catalogue = Catalogue.read(transaction)
+    user, _ = _user(transaction, catalogue, user_id)
+    events = _stored(catalogue, transaction.rows(QUERIES["erase"], {"user": user}))
+    return sorted(events, key=lambda event: event.at, reverse=True)
+
+
+def _parsed(
+    transaction: Transaction, catalogue: Catalogue, change: FeedbackChange
+) -> tuple[Id, Id] | AppError:
+    """The ids in the types of their columns; an error if no row can have one."""
+    user = catalogue.user_id.parse(change.user_id)
+    if user is None or not transaction.holdable([user]):
+        return _unknown_user()
+    job = catalogue.job_id.parse(change.job_id)
+    if job is None or not transaction.holdable([job]):
+        return _unknown_job()
+    return user, job
+
+
+def _ids(
+    transaction: Transaction, catalogue: Catalogue, pairs: Sequence[tuple[Id, Id]]
+) -> list[_Ids]:
+    if not pairs:
+        return []
+    given: dict[str, object] = {
+        "users": [user for user, _ in pairs],
+        "jobs": [job for _, job in pairs],
+        "most": MAX_EVENTS,
+    }
+    return [_Ids(*row) for row in transaction.rows(_format("ids", catalogue), given)]
+
+
+def _error(ids: _Ids) -> AppError | None:
+    if ids.user is None:
+        return _unknown_user()
+    if ids.job is None:
+        return _unknown_job()
+    if ids.events >= MAX_EVENTS:
+        return InvalidInputError(
+            f"This user has {MAX_EVENTS} events, the maximum; take some back first."
+        )
+    return None
+
+
+def _unknown_user() -> UserNotFoundError:
+    return UserNotFoundError("No user has this user_id.")
+
+
+def _unknown_job() -> JobNotFoundError:
+    return JobNotFoundError("No job has this job_id.")
+
+
+def _write(transaction: Transaction, name: str, keys: Sequence[_Key]) -> None:
+    if not keys:
+        return
+    # In one order everywhere, so that two writers never wait for one another.
+    users, jobs, events = zip(*sorted(keys), strict=True)
+    transaction.execute(
+        QUERIES[name],
+        {"users": list(users), "jobs": list(jobs), "events": list(events)},
+    )
+
+
+def _user(
+    transaction: Transaction, catalogue: Catalogue, user_id: Id
+) -> tuple[str, bool]:
+    """The id of a user as text, and whether the user exists."""
+    parsed = catalogue.user_id.parse(user_id)
+    if parsed is None or not transaction.holdable([parsed]):
+        raise _unknown_user()
+    rows = transaction.rows(_format("user", catalogue), {"user": parsed})
+    return (rows[0][0], True) if rows else (str(parsed), False)
+
+
+def _stored(
+    catalogue: Catalogue, rows: Iterable[tuple[str, EventName, object]]
+) -> list[StoredFeedback]:
+    """The events. A job whose id is not of today's type keeps its id as text."""
+    parse = catalogue.job_id.parse
+    return [
+        StoredFeedback(job if (id_ := parse(job)) is None else id_, event, at)  # type: ignore[arg-type]  # as the driver returns it
+        for job, event, at in rows
+    ]
+
+
+def _format(query: str, catalogue: Catalogue) -> Composable:
+    types: Mapping[str, Composable] = {
+        "user_type": SQL(catalogue.user_id.cast),
+        "job_type": SQL(catalogue.job_id.cast),
+    }
+    return QUERIES[query].format(
+        users=Escaped(catalogue.users.identifier),
+        jobs=Escaped(catalogue.jobs.identifier),
+        **types,
+    )

@@ -1,0 +1,55 @@
+-- name: ids
+-- The ids of users and of jobs as their tables hold them, NULL where there is none; and
+-- how many events the user has, counted up to a limit.
+WITH asked AS (
+    SELECT * FROM unnest(%(users)s::{user_type}[], %(jobs)s::{job_type}[])
+        WITH ORDINALITY AS given (user_id, job_id, number)
+), person AS (
+    SELECT
+        one.user_id,
+        (SELECT t.user_id::text FROM {users} AS t WHERE t.user_id = one.user_id LIMIT 1)
+            AS stored_id
+    FROM (SELECT DISTINCT user_id FROM asked) AS one
+), counted AS (
+    SELECT person.*, (
+        SELECT count(*) FROM (
+            SELECT FROM recommender.feedback AS f
+            WHERE f.user_id = person.stored_id LIMIT %(most)s
+        ) AS counted_rows
+    ) AS events
+    FROM person
+)
+SELECT
+    counted.stored_id,
+    (SELECT t.job_id::text FROM {jobs} AS t WHERE t.job_id = asked.job_id LIMIT 1),
+    counted.events
+FROM asked JOIN counted ON counted.user_id = asked.user_id
+ORDER BY asked.number;
+
+-- name: store
+INSERT INTO recommender.feedback (user_id, job_id, event)
+SELECT * FROM unnest(
+    %(users)s::text[], %(jobs)s::text[], %(events)s::recommender.feedback_event[])
+ON CONFLICT DO NOTHING;
+
+-- name: undo
+DELETE FROM recommender.feedback AS f
+USING unnest(
+    %(users)s::text[], %(jobs)s::text[], %(events)s::recommender.feedback_event[])
+    AS given (user_id, job_id, event)
+WHERE f.user_id = given.user_id AND f.job_id = given.job_id AND f.event = given.event;
+
+-- name: user
+-- The id of a user as the table holds it. In parentheses: a cast binds tighter than the
+-- sign of the least bigint.
+SELECT t.user_id::text FROM {users} AS t
+WHERE t.user_id = (%(user)s)::{user_type} LIMIT 1;
+
+-- name: of_user
+SELECT job_id, event::text, at FROM recommender.feedback
+WHERE user_id = %(user)s
+ORDER BY at DESC, job_id, event;
+
+-- name: erase
+DELETE FROM recommender.feedback WHERE user_id = %(user)s
+RETURNING job_id, event::text, at;

@@ -1,0 +1,5 @@
+"""Run `app.commands.feedback`; `--help` describes it."""
+
+from _run import run
+
+run("feedback")
