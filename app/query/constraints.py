@@ -5,7 +5,8 @@ turns into SQL; `app.ranking.top_k.bounds` applies the constraints of each query
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 Scalar = str | int | float | bool | None
@@ -71,6 +72,10 @@ class Constraints:
     exclude: frozenset[int | str] = frozenset()
     min_score: float | None = None
     after: CursorPosition | None = None
+
+    def without(self, ids: Sequence[int | str]) -> "Constraints":
+        """These constraints, with more excluded ids."""
+        return replace(self, exclude=self.exclude.union(ids)) if ids else self
 
 
 NO_CONSTRAINTS = Constraints()

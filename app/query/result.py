@@ -125,7 +125,8 @@ class Result:
 
     `analyzed`: the number of rows compared. `pending`: rows with a text but without an
     embedding yet. `message`: one sentence for the client, if any. `next_cursor`: the
-    cursor of the next page; None on the last one.
+    cursor of the next page; None on the last one. `left_out`: the number of jobs left
+    out because of the user's feedback.
     """
 
     hits: Sequence[Hit]
@@ -134,6 +135,7 @@ class Result:
     pending: int = 0
     message: str | None = None
     next_cursor: str | None = None
+    left_out: int = 0
 
 
 Outcome = Result | AppError

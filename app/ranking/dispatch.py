@@ -10,7 +10,7 @@ from app.query.query import Query
 from app.query.result import Outcome, Result
 from app.ranking.base import Ranking
 from app.ranking.registry import RANKINGS
-from app.ranking.relevance import with_relevance
+from app.ranking.relevance import with_reason, with_relevance
 
 QueryBatcher: TypeAlias = Batcher[Query, Result]
 
@@ -40,11 +40,11 @@ class Dispatcher:
         """The outcome of each query; all have one key. Raises as `Ranking.rank`."""
         key = queries[0].key
         outcomes = self._rankings[key.ranking].rank(key, queries, scope)
-        thresholds = RANKINGS[key.ranking].thresholds
-        if thresholds is None or key.explain_only or key.source == "job":
+        if key.explain_only or key.source == "job":
             return outcomes
+        thresholds = RANKINGS[key.ranking].thresholds
         return [
-            with_relevance(outcome, query, thresholds)
+            with_relevance(with_reason(outcome, query), query, thresholds)
             if isinstance(outcome, Result)
             else outcome
             for query, outcome in zip(queries, outcomes, strict=True)

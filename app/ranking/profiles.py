@@ -21,12 +21,14 @@ NO_SKILLS = "This user has no skills to match."
 class CosineQuery:
     """A text to encode, or a stored embedding: (dimension,) float32.
 
-    `query_hash`: the hash for its cursors. `own_id`: the id of its own row.
+    `query_hash`: the hash for its cursors. `own_id`: the id of its own row. `left_out`:
+    the jobs that are left out because of the user's feedback.
     """
 
     vector: str | NDArray[np.float32]
     query_hash: bytes = b""
     own_id: Id | None = None
+    left_out: Sequence[Id] = ()
 
 
 # A prepared query, its error, or a message that explains an empty result.
@@ -61,6 +63,7 @@ def _prepare(
     query: Query, key: Id | None, found: Mapping[Id, User], version: str
 ) -> Prepared:
     vector: str | NDArray[np.float32]
+    left_out: Sequence[Id] = ()
     if query.text is not None:
         text = vector = query.text
     elif key is None or key not in found:
@@ -71,6 +74,7 @@ def _prepare(
             return NO_SKILLS
         text = user.skills
         vector = text if user.embedding is None else user.embedding
+        left_out = user.left_out
     query_hash = cursor.query_hash(
         query.key.ranking, version, key, text, query.key.filters
     )
@@ -78,4 +82,4 @@ def _prepare(
         cursor.check(query.constraints.after, query_hash)
     except InvalidInputError as error:
         return error
-    return CosineQuery(vector, query_hash)
+    return CosineQuery(vector, query_hash, left_out=left_out)

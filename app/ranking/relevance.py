@@ -9,6 +9,9 @@ from app.query.query import Query
 from app.query.result import Relevance, Result
 
 ONLY_WEAK = "These are weaker matches only: none of them is close to what was asked."
+NO_OTHER_JOB = (
+    "No other job fits: those that the user applied to or dismissed are left out."
+)
 NOTHING_IN_COMMON = "No job has any of these skills, or one like them."
 
 
@@ -28,8 +31,14 @@ class Thresholds:
         return "possible" if score >= self.possible else "weak"
 
 
-def with_relevance(result: Result, query: Query, thresholds: Thresholds) -> Result:
-    """The result with the relevance of each hit, and a remark where none is close."""
+def with_relevance(
+    result: Result, query: Query, thresholds: Thresholds | None
+) -> Result:
+    """The result with the relevance of each hit, and a remark where none is close;
+    unchanged without thresholds.
+    """
+    if thresholds is None:
+        return result
     hits = [
         hit
         if hit.match_score is None
@@ -42,6 +51,13 @@ def with_relevance(result: Result, query: Query, thresholds: Thresholds) -> Resu
     if not hits and result.analyzed and _is_open(query):
         message = message or NOTHING_IN_COMMON
     return replace(result, hits=hits, message=message)
+
+
+def with_reason(result: Result, query: Query) -> Result:
+    """The result, with a remark where only feedback left nothing of it."""
+    if result.hits or result.message or not (result.left_out and _is_open(query)):
+        return result
+    return replace(result, message=NO_OTHER_JOB)
 
 
 def _is_open(query: Query) -> bool:

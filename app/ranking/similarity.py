@@ -69,7 +69,9 @@ class SimilarityRanking:
                     transaction,
                     catalogue,
                     SearchRequest(
-                        key, [_with_lookahead(queries[n]) for n in valid], vectors
+                        key,
+                        [_to_search(queries[n], each) for n, each in valid.items()],
+                        vectors,
                     ),
                     scope,
                 )
@@ -133,9 +135,12 @@ class SimilarityRanking:
         return {id_: Job(user.skills, None) for id_, user in users.items()}
 
 
-def _with_lookahead(query: Query) -> Query:
-    """One more row than requested, to detect a next page or replace the job itself."""
-    return replace(query, top_k=query.top_k + 1)
+def _to_search(query: Query, prepared: CosineQuery) -> Query:
+    """Without the jobs that are left out, and with one more row than requested: to
+    detect a next page, or to replace the job itself.
+    """
+    constraints = query.constraints.without(prepared.left_out)
+    return replace(query, top_k=query.top_k + 1, constraints=constraints)
 
 
 def _pages(
@@ -174,10 +179,17 @@ def _outcome(
     if isinstance(prepared, str):
         return replace(none, message=prepared)
     assert page is not None  # noqa: S101  (whatever has a vector was searched)
+    left_out = len(prepared.left_out)
     hits = [
         Hit(id_, texts[id_].skills, scored.score, columns=texts[id_].columns)
         for id_, scored in zip(page.ids, page.ranked, strict=True)
         # Without rows that share their id with another row.
         if id_ in texts
     ]
-    return replace(none, hits=hits, analyzed=analyzed, next_cursor=page.next_cursor)
+    return replace(
+        none,
+        hits=hits,
+        analyzed=analyzed,
+        next_cursor=page.next_cursor,
+        left_out=left_out,
+    )

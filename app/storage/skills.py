@@ -1,7 +1,8 @@
 """Skills in Postgres: the vocabulary, and the skill ids of jobs and users."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,17 @@ class Position:
 
 @dataclass(frozen=True)
 class SkilledRow:
-    """A job or a user: the text, its skill ids, its embedding of this version."""
+    """A job or a user: the text, its skill ids, its embedding of this version.
+
+    `left_out`: as in `users.User`.
+    """
 
     id: Id
     skills: str | None
     skill_ids: NDArray[np.int32] | None  # (n,)
     embedding: NDArray[np.float32] | None  # (dimension,)
     columns: Mapping[str, object] | None = None
+    left_out: Sequence[str] = ()
 
 
 def vocabulary_state(transaction: Transaction) -> VocabularyState:
@@ -240,8 +245,10 @@ def skilled_rows(
     """The rows with these ids; none whose id another row has as well."""
     if not ids:
         return {}
-    name = "job_rows" if table.name == "jobs" else "user_rows"
-    query = _format(name, table, version, columns=selected(table.columns))
+    if table.name == "jobs":
+        query = _format("job_rows", table, version, columns=selected(table.columns))
+    else:
+        query = _format("user_rows", table, version, left_out=users.left_out(table))
     rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
     found = {row[0]: _skilled_row(table, *row) for row in rows}
     return without_doubled(found, (row[0] for row in rows))
@@ -268,15 +275,17 @@ def _skilled_row(
     skills: str | None,
     skill_ids: memoryview | None,
     embedding: memoryview | None,
-    *values: object,
+    *values: Any,
 ) -> SkilledRow:
-    return SkilledRow(
+    row = SkilledRow(
         id_,
         skills,
         None if skill_ids is None else int32_from_bytes(skill_ids),
         None if embedding is None else from_bytes(embedding),
-        public(table.columns, values),
     )
+    if table.name == "jobs":
+        return replace(row, columns=public(table.columns, values))
+    return replace(row, left_out=values[0] or ())
 
 
 def _version(version: str) -> dict[str, Composable]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg2.sql import Composed
 
 from app.query.ids import Id
 from app.storage.codec import from_bytes, points_somewhere, squared_norms
@@ -14,14 +15,18 @@ from app.storage.entity import EntityTable, without_doubled
 from app.storage.sql import load
 
 QUERIES = load("users")
+FEEDBACK_QUERIES = load("feedback")
 
 
 @dataclass(frozen=True)
 class User:
-    """A user's text, and its embedding if a valid one is stored."""
+    """A user's text, its embedding if a valid one is stored, and the jobs that are left
+    out: those that the user applied to or dismissed, as text.
+    """
 
     skills: str | None
     embedding: NDArray[np.float32] | None  # (dimension,), as stored
+    left_out: Sequence[str] = ()
 
 
 def users_by_id(
@@ -35,10 +40,20 @@ def users_by_id(
 
     `ids`: as returned by `IdColumn.parse`.
     """
-    query = users.format(QUERIES["by_id"], version=version)
+    query = users.format(QUERIES["by_id"], version=version, left_out=left_out(users))
     rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
-    found = {id_: User(skills, _sound(stored)) for id_, skills, stored in rows}
+    found = {
+        id_: User(skills, _sound(stored), jobs or ())
+        for id_, skills, stored, jobs in rows
+    }
     return without_doubled(found, (row[0] for row in rows))
+
+
+def left_out(users: EntityTable) -> Composed:
+    """A part of statements that read users `t`: the ids of the jobs that are left out,
+    as an array of text; NULL if there are none.
+    """
+    return users.format(FEEDBACK_QUERIES["left_out"])
 
 
 def count_users(transaction: Transaction, users: EntityTable) -> int:

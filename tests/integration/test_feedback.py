@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -261,6 +262,40 @@ def test_a_batch_over_http_answers_each_event(url: str, service: Service) -> Non
         404, "No user has this user_id.",
     )  # fmt: skip
     assert run(url, EVENTS) == [("7", "1", "saved"), ("7", "2", "opened")]
+
+
+def test_64_clients_never_get_what_they_dismissed(url: str, service: Service) -> None:
+    run(
+        url,
+        "INSERT INTO users SELECT n, 'skill 1' FROM generate_series(100, 163) AS n;"
+        " INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
+        " SELECT n, 'skill', embedding, embedding_version"
+        " FROM skill_job1, generate_series(100, 199) AS n WHERE job_id = 1",
+    )
+
+    def dismisses(user: int) -> None:
+        gone: set[int] = set()
+        for _ in range(5):
+            answer = service.recommend(user_id=user, top_n=5)
+            assert answer.status_code == 200, answer.text
+            shown = {job["job_id"] for job in answer.json()["recommendations"]}
+            assert len(shown) == 5
+            assert not shown & gone
+            job = min(shown)
+            event = {"user_id": user, "job_id": job, "event": "dismissed"}
+            assert feedback(service, **event).status_code == 200
+            gone.add(job)
+
+    with ThreadPoolExecutor(64) as clients:
+        list(clients.map(dismisses, range(100, 164)))
+    users = {"user_ids": list(range(100, 164)), "top_n": 100}
+    answer = service.client.post("/api/recommend/batch", json=users)
+    for each in answer.json()["results"]:
+        shown = {job["job_id"] for job in each["recommendations"]}
+        stored = service.client.get(f"/api/users/{each['user_id']}/feedback").json()
+        assert len(stored["feedback"]) == 5
+        assert not shown & {event["job_id"] for event in stored["feedback"]}
+        assert len(shown) == 103 - 5
 
 
 @pytest.mark.parametrize(

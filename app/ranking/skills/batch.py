@@ -107,6 +107,7 @@ class SkillBatch:
                 timings,
                 pending,
                 next_cursor=found.next_cursor(n),
+                left_out=len(each.left_out),
             )
             for n, each in enumerate(prepared)
         ]

@@ -38,6 +38,8 @@ class SkillQuery:
     # What the page before ranked by, how much each skill counts for one: new counts
     # must not reorder what is half read.
     state: RankingState | None = None
+    # The jobs that are left out because of the user's feedback.
+    left_out: Sequence[Id] = ()
 
     @property
     def skills(self) -> Sequence[Skill]:
@@ -88,7 +90,8 @@ def prepare(
     query_hash = cursor.query_hash(
         query.key.ranking, version, id_, text, query.key.filters
     )
-    prepared = SkillQuery(text, read, embedding, query_hash)
+    left_out = () if row is None else row.left_out
+    prepared = SkillQuery(text, read, embedding, query_hash, left_out=left_out)
     try:
         return _continued(prepared, query.constraints.after, is_state)
     except InvalidInputError as error:

@@ -193,7 +193,7 @@ class SkillSearch:
             vectors=wanted,
             columns=columns,
             sizes=list(windows.values()),
-            bounds=[self._bounds(batch.queries[n]) for n in windows],
+            bounds=[self._bounds(batch.queries[n], batch.asked[n]) for n in windows],
             length_penalty=length_penalty_of(self._key),
             factors=[batch.asked[n].read.factors for n in windows],
         )
@@ -205,9 +205,10 @@ class SkillSearch:
             [None if state is None else state.values for state in states],
         )
 
-    def _bounds(self, query: Query) -> Bounds:
+    def _bounds(self, query: Query, asked: SkillQuery) -> Bounds:
         """A row that has nothing of what is asked for is never recommended."""
-        bounds = Bounds.of(query.constraints, self._target.id_column)
+        constraints = query.constraints.without(asked.left_out)
+        bounds = Bounds.of(constraints, self._target.id_column)
         return replace(bounds, least=max(bounds.least, LEAST_SCORE))
 
     def _scan(self, group: ScanGroup, found: SkillPages) -> RunningTop:

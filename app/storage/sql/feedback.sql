@@ -53,3 +53,9 @@ ORDER BY at DESC, job_id, event;
 -- name: erase
 DELETE FROM recommender.feedback WHERE user_id = %(user)s
 RETURNING job_id, event::text, at;
+
+-- name: left_out
+-- A part of statements that read users: the jobs that are not to be recommended again,
+-- NULL if there are none.
+(SELECT array_agg(f.job_id) FROM recommender.feedback AS f
+    WHERE f.user_id = t.{key}::text AND f.event IN ('applied', 'dismissed'));

@@ -165,7 +165,8 @@ WHERE {key} = ANY (%(ids)s::{id_type}[]);
 SELECT
     t.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids,
     CASE WHEN s.embedding_version = {version} AND octet_length(s.embedding) = {length}
-        THEN s.embedding END
+        THEN s.embedding END,
+    {left_out}
 FROM {table} AS t
 LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
 WHERE t.{key} = ANY (%(ids)s::{id_type}[]);

@@ -4,7 +4,8 @@
 SELECT
     t.{key}::{id_type}, recommender.as_text(t.skills),
     CASE WHEN s.embedding_version = {version} AND octet_length(s.embedding) = {length}
-        THEN encode(s.embedding, 'base64') END
+        THEN encode(s.embedding, 'base64') END,
+    {left_out}
 FROM {table} AS t
 LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
 WHERE t.{key} = ANY (%(ids)s::{id_type}[]);

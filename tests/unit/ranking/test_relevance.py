@@ -11,9 +11,11 @@ from app.query.result import Hit, Outcome, Result, Timings
 from app.ranking.dispatch import Dispatcher
 from app.ranking.registry import RANKINGS
 from app.ranking.relevance import (
+    NO_OTHER_JOB,
     NOTHING_IN_COMMON,
     ONLY_WEAK,
     Thresholds,
+    with_reason,
     with_relevance,
 )
 from tests.support.queries import job_query, profile_query
@@ -99,3 +101,23 @@ def test_thresholds_stand_in_their_order() -> None:
     rated = [e.thresholds for e in RANKINGS.values() if e.thresholds is not None]
     assert rated
     assert all(0 < each.possible < each.strong < 1 for each in rated)
+
+
+def test_an_answer_that_only_feedback_left_empty_says_so() -> None:
+    empty = replace(result(), left_out=3)
+    explained = with_reason(empty, QUERY)
+    assert explained.message == NO_OTHER_JOB
+    assert with_relevance(explained, QUERY, THRESHOLDS) == explained
+    filtered = replace(QUERY, constraints=Constraints(min_score=0.5))
+    for found, query in (
+        (empty, filtered),
+        (result(), QUERY),
+        (replace(result(0.3), left_out=3), QUERY),
+        (replace(empty, message="said before"), QUERY),
+    ):
+        assert with_reason(found, query) == found
+
+
+def test_without_thresholds_a_result_stays_as_it_is() -> None:
+    assert with_relevance(result(0.7), QUERY, None) == result(0.7)
+    assert with_relevance(result(), QUERY, None).message is None
