@@ -45,6 +45,21 @@ export async function similarJobs(jobId, topN, signal) {
   return json(await call(path, { signal }));
 }
 
+/** Store events of users, or take them back. Throws the first error among them. */
+export async function giveFeedback(events) {
+  const { results } = await json(await call("api/feedback/batch", { body: { events } }));
+  const refused = results.find((result) => !result.success);
+  if (refused) {
+    throw new ApiError("Not stored", refused.detail, { status: 404 });
+  }
+}
+
+/** The events of a user, newest first. */
+export async function feedbackOf(user) {
+  const answer = await json(await call(`api/users/${encodeURIComponent(user)}/feedback`, {}));
+  return answer.feedback;
+}
+
 /** The filterable columns; null if the service has no such route. */
 export async function columns(signal) {
   try {

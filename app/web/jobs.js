@@ -3,6 +3,7 @@
 import { addressOf, setAddress } from "./address.js";
 import { ApiError, columns as fetchColumns, recommend } from "./api.js";
 import { announce, byId, el, keepFocus } from "./dom.js";
+import { Feedback } from "./feedback.js";
 import { createFilters } from "./filters.js";
 import { plural } from "./format.js";
 import { createNotice } from "./notice.js";
@@ -29,6 +30,7 @@ export class JobsView {
   #columns = null; // not loaded yet
   #timer = null;
   #request = null; // the AbortController of the request in flight
+  #feedback = null; // of the user whose jobs are shown
   #shown = null; // {key, body, jobs, cursor} of the search whose jobs are shown
 
   constructor() {
@@ -76,6 +78,7 @@ export class JobsView {
     }
     await this.#ask(body, this.#notice, (answer) => {
       this.#shown = { key, body, jobs: answer.recommendations };
+      this.#feedback = body.user_id ? new Feedback(body.user_id) : null;
       this.#draw();
       byId("summary").textContent = summary(answer);
       byId("problem").replaceChildren(...messages(answer, this.#filters));
@@ -175,6 +178,7 @@ export class JobsView {
     const choice = { rankBy: this.#shown.body.rank_by, columns: this.#columns ?? [] };
     const cards = jobs.map((job) => {
       const card = jobCard(job, choice);
+      this.#feedback?.attach(card, job);
       (job.relevance === "weak" ? this.#weakerList : this.#list).append(card);
       return card;
     });
