@@ -7,11 +7,23 @@ CREATE TABLE IF NOT EXISTS recommender.migration (
     applied_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
 
--- Which tables of the team are served. A rename is followed.
+-- Which tables of the team are served. A rename is followed. `parts`: the partitions when
+-- all rows were last compared with their states.
 CREATE TABLE IF NOT EXISTS recommender.entity (
     name TEXT PRIMARY KEY CHECK (name IN ('jobs', 'users')),
     relation REGCLASS NOT NULL,
-    is_filled BOOLEAN NOT NULL DEFAULT false
+    is_filled BOOLEAN NOT NULL DEFAULT false,
+    parts TEXT
+);
+
+-- A table's partitions and their files; NULL for a plain table. ATTACH, DETACH, DROP and
+-- TRUNCATE of a partition change them, and fire no trigger of the table.
+CREATE OR REPLACE FUNCTION recommender.parts_of(served REGCLASS) RETURNS TEXT
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN (
+    SELECT string_agg(format('%s:%s', p.relid::oid, pg_relation_filenode(p.relid)), ' '
+                      ORDER BY p.relid::oid)
+    FROM pg_partition_tree(served) AS p WHERE p.isleaf AND p.relid <> served
 );
 
 -- --- which database this is -----------------------------------------------------
@@ -254,6 +266,11 @@ CREATE OR REPLACE FUNCTION recommender.as_text(value JSON) RETURNS TEXT
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN recommender.as_text(value::jsonb);
 
+-- Tells a text from the one that something was made of.
+CREATE OR REPLACE FUNCTION recommender.text_hash(value TEXT) RETURNS BIGINT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.hashtextextended(value COLLATE pg_catalog."C", 0);
+
 -- --- keys -----------------------------------------------------------------------
 
 -- The type of our key of a table's rows: integers of any size become bigint, and texts
@@ -333,10 +350,12 @@ BEGIN
         SELECT FROM recommender.job_state AS s WHERE s.job_id = id AND s.state = 'gone'
             AND s.changed = pg_current_xact_id()
     );
-    INSERT INTO recommender.job_state AS s (job_id, state)
-    VALUES (id, recommender.state_of(skills, embedding, embedding_version))
+    INSERT INTO recommender.job_state AS s (job_id, state, text_hash)
+    VALUES (id, recommender.state_of(skills, embedding, embedding_version),
+            recommender.text_hash(skills))
     ON CONFLICT (job_id) DO UPDATE SET
-        state = excluded.state, skill_ids = NULL, has_vector = false, tries = 0,
+        state = excluded.state, text_hash = excluded.text_hash,
+        skill_ids = NULL, has_vector = false, tries = 0,
         changed = excluded.changed, stored_at = NULL,
         copies = CASE WHEN s.state = 'gone' THEN 1
                       WHEN is_new THEN s.copies + 1 ELSE s.copies END;
@@ -367,6 +386,7 @@ BEGIN
     UPDATE recommender.job_state AS s SET
         state = CASE WHEN s.state = 'quarantined' AND found_state <> 'embedded'
             THEN s.state ELSE found_state END,
+        text_hash = recommender.text_hash(skills),
         has_vector = false, changed = pg_current_xact_id()
     WHERE s.job_id = id AND NOT (s.state = found_state AND s.changed = pg_current_xact_id()
                  AND NOT s.has_vector);
@@ -606,17 +626,19 @@ BEGIN
         EXECUTE format(
             'WITH seen AS (SELECT job_id, max(recommender.state_of('
             'recommender.as_text(skills), embedding, embedding_version)) AS state,'
+            ' max(recommender.text_hash(recommender.as_text(skills))) AS text_hash,'
             ' count(*) AS copies FROM %1$s WHERE job_id = ANY ($1::%2$s[])'
             ' GROUP BY job_id), known AS ('
             'UPDATE recommender.job_state AS s SET'
             ' state = coalesce(seen.state, ''gone''), copies = coalesce(seen.copies, 1),'
-            ' skill_ids = NULL, has_vector = false, tries = 0,'
+            ' text_hash = seen.text_hash, skill_ids = NULL, has_vector = false,'
+            ' tries = 0,'
             ' changed = pg_current_xact_id(),'
             ' stored_at = CASE WHEN seen.state IS NULL THEN clock_timestamp() END'
             ' FROM unnest($1::%2$s[]) AS noted (job_id) LEFT JOIN seen USING (job_id)'
             ' WHERE s.job_id = noted.job_id RETURNING s.job_id)'
-            ' INSERT INTO recommender.job_state (job_id, state, copies)'
-            ' SELECT job_id, state, copies FROM seen'
+            ' INSERT INTO recommender.job_state (job_id, state, text_hash, copies)'
+            ' SELECT job_id, state, text_hash, copies FROM seen'
             ' WHERE job_id NOT IN (SELECT job_id FROM known)'
             ' ON CONFLICT DO NOTHING', served, type)
         USING ids;
@@ -778,9 +800,11 @@ DECLARE
 BEGIN
     IF wanted = 'jobs' THEN
         EXECUTE format(
-            'INSERT INTO recommender.job_state (job_id, state, copies)'
+            'INSERT INTO recommender.job_state (job_id, state, text_hash, copies)'
             ' SELECT job_id, max(recommender.state_of(recommender.as_text(skills),'
-            ' embedding, embedding_version)), count(*) FROM %s WHERE job_id IS NOT NULL'
+            ' embedding, embedding_version)),'
+            ' max(recommender.text_hash(recommender.as_text(skills))), count(*)'
+            ' FROM %s WHERE job_id IS NOT NULL'
             ' GROUP BY job_id ON CONFLICT DO NOTHING', served);
         EXECUTE format(
             'UPDATE recommender.job_state AS s SET state = ''gone'', skill_ids = NULL,'
@@ -788,16 +812,35 @@ BEGIN
             ' stored_at = clock_timestamp() WHERE state <> ''gone'''
             ' AND s.changed < pg_snapshot_xmin(pg_current_snapshot())'
             ' AND NOT EXISTS (SELECT FROM %s AS t WHERE t.job_id = s.job_id)', served);
+        -- What was made of a text that was edited is void. A row that an editor has locked
+        -- keeps its embedding until it is embedded again.
+        EXECUTE format(
+            'WITH edited AS (UPDATE recommender.job_state AS s SET state = ''pending'','
+            ' text_hash = NULL, skill_ids = NULL, has_vector = false, tries = 0,'
+            ' changed = pg_current_xact_id() FROM %1$s AS t WHERE t.job_id = s.job_id'
+            ' AND s.state = ''embedded'' AND s.copies = 1'
+            ' AND s.changed < pg_snapshot_xmin(pg_current_snapshot())'
+            ' AND s.text_hash IS DISTINCT FROM recommender.text_hash('
+            'recommender.as_text(t.skills)) RETURNING s.job_id), forgotten AS ('
+            'DELETE FROM recommender.job_embedding WHERE job_id IN ('
+            'SELECT job_id FROM edited)), free AS ('
+            'SELECT t.job_id FROM %1$s AS t JOIN edited ON edited.job_id = t.job_id'
+            ' FOR NO KEY UPDATE OF t SKIP LOCKED) UPDATE %1$s AS t'
+            ' SET embedding = NULL, embedding_version = NULL FROM free'
+            ' WHERE t.job_id = free.job_id', served);
         EXECUTE format(
             'UPDATE recommender.job_state AS s SET state = seen.state,'
-            ' has_vector = false, changed = pg_current_xact_id(), copies = seen.copies,'
+            ' text_hash = seen.text_hash, has_vector = false,'
+            ' changed = pg_current_xact_id(), copies = seen.copies,'
             ' skill_ids = CASE WHEN s.copies = seen.copies THEN s.skill_ids END'
             ' FROM (SELECT job_id, count(*) AS copies, max(recommender.state_of('
-            'recommender.as_text(skills), embedding, embedding_version)) AS state'
+            'recommender.as_text(skills), embedding, embedding_version)) AS state,'
+            ' max(recommender.text_hash(recommender.as_text(skills))) AS text_hash'
             ' FROM %s GROUP BY job_id) AS seen WHERE seen.job_id = s.job_id'
             ' AND s.changed < pg_snapshot_xmin(pg_current_snapshot())'
             ' AND (s.copies <> seen.copies OR s.state <> seen.state'
-            ' AND NOT (s.state = ''quarantined'' AND seen.state <> ''embedded''))', served);
+            ' AND NOT (s.state = ''quarantined'' AND seen.state <> ''embedded'')'
+            ' AND NOT (s.state = ''pending'' AND seen.state = ''embedded''))', served);
     ELSE
         EXECUTE format(
             'INSERT INTO recommender.user_state (user_id, state)'
@@ -809,7 +852,14 @@ BEGIN
             'SELECT FROM %s AS t WHERE t.user_id = s.user_id'
             ' AND recommender.as_text(t.skills) COLLATE "default"'
             ' ~ ''[^[:space:]]'')', served);
+        EXECUTE format(
+            'UPDATE recommender.user_state AS s SET state = ''pending'','
+            ' skill_ids = NULL, embedding = NULL, embedding_version = NULL, tries = 0,'
+            ' stored_at = NULL FROM %s AS t WHERE t.user_id = s.user_id'
+            ' AND s.state = ''embedded'' AND s.text_hash IS DISTINCT FROM'
+            ' recommender.text_hash(recommender.as_text(t.skills))', served);
     END IF;
-    UPDATE recommender.entity SET is_filled = true WHERE name = wanted;
+    UPDATE recommender.entity SET is_filled = true, parts = recommender.parts_of(relation)
+    WHERE name = wanted;
 END
 $$;

@@ -85,18 +85,21 @@ BEGIN
 
     -- `changed`: who remembers the xmin of an earlier snapshot finds every later change
     -- by the index. `copies`: rows with this id. `tries`: how often lately an embedding
-    -- was stored for this text. `stored_at`: when; or when it was gone.
+    -- was stored for this text. `stored_at`: when; or when it was gone. `text_hash`: of the
+    -- text that was embedded, which shows an edit that no trigger saw.
     EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.job_state ('
         ' job_id %s PRIMARY KEY, skill_ids BYTEA,'
         ' changed XID8 NOT NULL DEFAULT pg_current_xact_id(),'
         ' state recommender.row_state NOT NULL,'
         ' copies INTEGER NOT NULL DEFAULT 1, tries SMALLINT NOT NULL DEFAULT 0,'
-        ' has_vector BOOLEAN NOT NULL DEFAULT false, stored_at TIMESTAMPTZ)', job_key);
+        ' has_vector BOOLEAN NOT NULL DEFAULT false, stored_at TIMESTAMPTZ,'
+        ' text_hash BIGINT)', job_key);
     -- No row for a user without a text.
     EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.user_state ('
         ' user_id %s PRIMARY KEY, skill_ids BYTEA, embedding BYTEA,'
         ' embedding_version TEXT, state recommender.row_state NOT NULL,'
-        ' tries SMALLINT NOT NULL DEFAULT 0, stored_at TIMESTAMPTZ)', user_key);
+        ' tries SMALLINT NOT NULL DEFAULT 0, stored_at TIMESTAMPTZ,'
+        ' text_hash BIGINT)', user_key);
     ALTER TABLE recommender.user_state ALTER COLUMN embedding SET STORAGE MAIN;
     -- Of other models than the guide's, by their version.
     EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.job_embedding ('

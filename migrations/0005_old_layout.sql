@@ -31,18 +31,20 @@ BEGIN
                    greatest(max(skill_id), 1)) FROM recommender.skill;
 
     EXECUTE format(
-        'INSERT INTO recommender.job_state (job_id, state, copies, skill_ids)'
+        'INSERT INTO recommender.job_state (job_id, state, text_hash, copies, skill_ids)'
         ' SELECT job_id, max(recommender.state_of(recommender.as_text(skills), embedding,'
-        ' embedding_version)), count(*),'
+        ' embedding_version)), max(recommender.text_hash(recommender.as_text(skills))),'
+        ' count(*),'
         ' CASE WHEN count(*) = 1 THEN (array_agg(skill_ids))[1] END'
         ' FROM %s WHERE job_id IS NOT NULL GROUP BY job_id ON CONFLICT DO NOTHING', jobs);
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = users
                AND attname = 'skill_ids' AND NOT attisdropped) THEN
         EXECUTE format(
             'INSERT INTO recommender.user_state'
-            ' (user_id, state, embedding, embedding_version, skill_ids)'
+            ' (user_id, state, text_hash, embedding, embedding_version, skill_ids)'
             ' SELECT DISTINCT ON (user_id) user_id, recommender.state_of('
-            'recommender.as_text(skills), embedding, embedding_version), embedding,'
+            'recommender.as_text(skills), embedding, embedding_version),'
+            ' recommender.text_hash(recommender.as_text(skills)), embedding,'
             ' embedding_version, skill_ids FROM %s WHERE user_id IS NOT NULL'
             ' AND recommender.as_text(skills) COLLATE "default" ~ ''[^[:space:]]'''
             ' ON CONFLICT DO NOTHING', users);

@@ -32,7 +32,7 @@ FUNCTIONS = (
     "user_written", "users_truncated", "keep_own_row", "adopt", "use_model",
     "reconcile", "is_job_key", "is_user_key", "as_skill_key", "set_skill_keys",
     "synonyms_changed", "synonyms_truncated", "admit", "admit_rows", "empty_notes",
-    "use_split",
+    "use_split", "text_hash", "parts_of",
 )  # fmt: skip
 
 

@@ -108,8 +108,9 @@ def test_f96_an_index_that_was_broken_off_is_built_anew(empty_url: str) -> None:
 def test_a_dropped_trigger_is_restored_and_missed_changes_are_found(
     database: Database, database_url: str
 ) -> None:
-    add_pending_jobs(database_url, ["a", "b", "c"])
-    add_user(database_url, 1, "x")
+    add_pending_jobs(database_url, ["a", "b", "c", "d"])
+    for user, text in enumerate("xyz", start=1):
+        add_user(database_url, user, text)
     fill(database, HashEncoder())
     run(database_url, "DROP TRIGGER recommender_written ON skill_job1")
     run(database_url, "ALTER TABLE users DISABLE TRIGGER ALL")
@@ -117,14 +118,65 @@ def test_a_dropped_trigger_is_restored_and_missed_changes_are_found(
         database_url,
         "DELETE FROM skill_job1 WHERE job_id = 1;"
         " UPDATE skill_job1 SET embedding = NULL WHERE job_id = 2;"
+        " UPDATE skill_job1 SET skills = 'edited' WHERE job_id = 3;"
         " INSERT INTO skill_job1 (job_id, skills) VALUES (9, 'new');"
-        " INSERT INTO users (user_id, skills) VALUES (2, 'y');"
+        " INSERT INTO users (user_id, skills) VALUES (4, 'new');"
+        " UPDATE users SET skills = 'edited' WHERE user_id = 2;"
         " DELETE FROM users WHERE user_id = 1",
     )
     assert list(migrate.migrate(database_url)) == []
-    assert total_of(all_work(database, HashEncoder()).run()) == Progress(embedded=3)
-    assert skills_of(database_url) == [["b"], ["c"], ["new"]]
-    assert skills_of(database_url, "user_state", "user_id") == [["y"]]
+    # Nobody is recommended for a text that is not there any more.
+    query = "SELECT job_id FROM skill_job1 WHERE embedding IS NULL ORDER BY 1"
+    assert run(database_url, query) == [(2,), (3,), (9,)]
+    assert skills_of(database_url, "user_state", "user_id") == [None, ["z"], None]
+    assert total_of(all_work(database, HashEncoder()).run()) == Progress(embedded=5)
+    assert skills_of(database_url) == [["b"], ["edited"], ["d"], ["new"]]
+    assert skills_of(database_url, "user_state", "user_id") == [
+        ["edited"],
+        ["z"],
+        ["new"],
+    ]
+
+
+def test_f95_a_comparison_of_all_rows_waits_for_no_editor(
+    database: Database, database_url: str
+) -> None:
+    add_pending_jobs(database_url, ["a", "b"])
+    fill(database, HashEncoder())
+    run(
+        database_url,
+        "ALTER TABLE skill_job1 DISABLE TRIGGER recommender_written;"
+        " UPDATE skill_job1 SET skills = skills || '2';"
+        " ALTER TABLE skill_job1 ENABLE ALWAYS TRIGGER recommender_written",
+    )
+    with closing(psycopg2.connect(database_url)) as editor, editor.cursor() as cursor:
+        cursor.execute("SELECT FROM skill_job1 WHERE job_id = 2 FOR UPDATE")
+        compare = "SET lock_timeout = '1s'; SELECT recommender.reconcile('jobs')"
+        run(database_url, compare)
+        run(database_url, compare)  # what waits now is not taken for embedded
+        editor.rollback()
+    assert total_of(all_work(database, HashEncoder()).run()) == Progress(embedded=2)
+    assert skills_of(database_url) == [["a2"], ["b2"]]
+    version = "SELECT count(*) FROM skill_job1 WHERE embedding_version IS NOT NULL"
+    assert run(database_url, version) == [(2,)]
+
+
+def test_a_comparison_of_all_rows_leaves_what_is_right(
+    database: Database, database_url: str
+) -> None:
+    add_pending_jobs(database_url, ["a", " ", None, "c"])
+    add_user(database_url, 1, "x")
+    fill(database, HashEncoder())
+    run(database_url, "UPDATE skill_job1 SET skills = 'd' WHERE job_id = 4")
+    ours = (
+        "SELECT xmin::text, ctid::text FROM recommender.job_state UNION ALL"
+        " SELECT xmin::text, ctid::text FROM recommender.user_state UNION ALL"
+        " SELECT xmin::text, ctid::text FROM skill_job1 ORDER BY 1, 2"
+    )
+    before = run(database_url, ours)
+    for entity in ("jobs", "users"):
+        run(database_url, "SELECT recommender.reconcile(%s)", [entity])
+    assert run(database_url, ours) == before
 
 
 # --- settings of the database -----------------------------------------------------

@@ -96,6 +96,7 @@ WITH fresh AS (
 ), stored AS (
     UPDATE recommender.job_state AS s
     SET skill_ids = free.skill_ids, state = 'embedded', changed = pg_current_xact_id(),
+        text_hash = recommender.text_hash(free.skills),
         has_vector = s.has_vector AND free.embedding IS NULL,
         tries = CASE WHEN s.stored_at > clock_timestamp() - {tries_last}
             THEN least(s.tries + 1, 100) ELSE 1 END,
@@ -119,6 +120,7 @@ WITH fresh AS (
 ), stored AS (
     UPDATE recommender.user_state AS s
     SET skill_ids = fresh.skill_ids, state = 'embedded',
+        text_hash = recommender.text_hash(fresh.skills),
         embedding = coalesce(fresh.embedding, s.embedding),
         embedding_version = %(version)s, stored_at = clock_timestamp()
     FROM fresh
