@@ -18,6 +18,8 @@ OTHER_SCHEMES = ("mysql", "mariadb", "sqlite", "mongodb", "redis", "mssql", "ora
 # As in libpq: up to the first @, unless a / comes before.
 USER_INFO = re.compile(r"[^@/]*@")
 QUERY = re.compile(r"\?(?=[^@/]*=)")
+# libpq's own keywords are in small letters.
+VARIABLE = re.compile(r"(?:(?:export|set)\s+\w+|[A-Z_][A-Z0-9_]*)\s*=")
 ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 PLACEHOLDER = re.compile(
     r"\[?(?:YOUR[-_ ]?PASSWORD|PASSWORD)\]|<[^<>]*password[^<>]*>", re.IGNORECASE
@@ -85,7 +87,7 @@ def _wrapping(dsn: str) -> Iterator[str]:
         yield "it is in quotes; remove them"
     if dsn.startswith("psql "):
         yield "it begins with the command psql; remove it"
-    if re.match(r"(?:export\s+)?[A-Z_]+=", dsn):
+    if VARIABLE.match(dsn):
         yield "it begins with the name of the variable; remove everything up to the ="
     if any(sign in dsn for sign in "\n\r\t\0"):
         yield "it contains a line break or a tab; remove it"
