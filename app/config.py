@@ -84,6 +84,12 @@ class ModelSettings(BaseModel):
         """The parsed value of MODEL."""
         return ModelSource.parse(self.model)
 
+    def folder_of(self, version: str) -> Path:
+        """The folder of a model that a database may be switched to."""
+        if version == self.model_source.name:
+            return self.model_dir
+        return self.model_dir.parent / version
+
     @field_validator("model")
     @classmethod
     def _model_is_a_name(cls, value: str) -> str:

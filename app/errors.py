@@ -97,6 +97,10 @@ class ModelUnavailableError(UnavailableError):
     retry_after_s = 30
 
 
+class ModelSwitchedError(UnavailableError):
+    """The database answers by another model since; ask again with that one."""
+
+
 class SkillCacheError(UnavailableError):
     """The vocabulary's local files cannot be written; the message names the folder."""
 

@@ -11,8 +11,8 @@ from app.batching.sliced_encoder import SlicedEncoder
 from app.config import Settings
 from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
-from app.encoder.lazy import DeterministicEncoder, LazyEncoder
-from app.encoder.passages import PassageEncoder
+from app.encoder.current import CurrentModel
+from app.encoder.lazy import DeterministicEncoder
 from app.ops.metrics import Telemetry
 from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness, Tables
 from app.query.query import Query
@@ -25,12 +25,14 @@ from app.ranking.dispatch import (
     QueryQueue,
     searches_index,
 )
+from app.ranking.follower import ModelFollower, ServedModel
 from app.ranking.registry import build_rankings, check_rank_by
 from app.ranking.retrieval.base import Retrieval
 from app.ranking.retrieval.full_scan import FullScan
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.feedback import FeedbackStore
+from app.storage.connection.model_snapshots import ModelSnapshots
 from app.storage.filterable_columns import FilterableColumns
 
 if TYPE_CHECKING:
@@ -63,34 +65,32 @@ class Services:
         self._database = Database(
             settings.database_url.get_secret_value(), pool_size=settings.db_pool_size
         )
-        model = LazyEncoder(settings.model_dir, settings.model_source.name)
+        name = settings.model_source.name
+        model = CurrentModel(settings.folder_of, name)
         activity = IdleTracker()
-        self._replica = _replica(settings, self._database)
-        context = _context(
-            settings, self._database, model, self._replica, self.telemetry
-        )
-        self.queue = _queue(settings, context, activity)
+
+        def build(version: str) -> ServedModel:
+            return _served(settings, self._database, model, self.telemetry, version)
+
+        self._follower = ModelFollower(self._database, build, name)
+        self.queue = _queue(settings, activity.observed(self._follower.run))
         _watch(self.telemetry, self._database, model, self.queue)
         self.readiness = _readiness(settings, self._database, model, self.telemetry)
         self.columns = FilterableColumns(self._database, settings.filterable_columns)
         self._writer = _writer(settings, self._database)
         self.feedback = FeedbackStore(self._writer)
-        self._backfill = ServiceBackfill(
-            self._writer, model, activity, passages=PassageEncoder(model)
-        )
+        self._backfill = ServiceBackfill(self._writer, model, activity)
 
     def start(self) -> None:
         """Start the background threads."""
-        if self._replica:
-            self._replica.start()
+        self._follower.start()
         if self._embeds:
             self._backfill.start()
 
     def close(self) -> None:
         """Finish the running work and close the connections."""
         self.queue.close()
-        if self._replica:
-            self._replica.close()
+        self._follower.close()
         if self._embeds:
             self._backfill.close()
         self._database.close()
@@ -98,31 +98,31 @@ class Services:
             self._writer.close()
 
 
-def _context(
+def _served(
     settings: Settings,
     database: Database,
-    model: LazyEncoder,
-    replica: "Replica | None",
+    model: CurrentModel,
     telemetry: Telemetry,
-) -> RankingContext:
-    encoder: Encoder = DeterministicEncoder(model)
+    version: str,
+) -> ServedModel:
+    """The rankings by one model."""
+    encoder: Encoder = DeterministicEncoder(model.use(version))
     if settings.query_cache_size:
         encoder = CachedEncoder(encoder, entries=settings.query_cache_size)
-    return RankingContext(
-        database,
+    replica = _replica(settings, database, version)
+    context = RankingContext(
+        ModelSnapshots(database, version),
         SlicedEncoder(encoder),
-        replica or _retrieval(settings),
+        replica or _retrieval(settings, version),
         settings.skill_cache_dir,
         job_columns=settings.filterable_columns,
         observer=telemetry,
         entry_source=replica,
     )
+    return ServedModel(version, Dispatcher(build_rankings(context)), replica)
 
 
-def _queue(
-    settings: Settings, context: RankingContext, activity: IdleTracker
-) -> QueryQueue:
-    run = activity.observed(Dispatcher(build_rankings(context)).run)
+def _queue(settings: Settings, run: RunBatch[Query, Result]) -> QueryQueue:
     scans: QueryBatcher = Batcher(
         run,
         threads=settings.scan_workers,
@@ -173,7 +173,7 @@ def _writer(settings: Settings, database: Database) -> Database:
     return Database(primary(dsn), pool_size=1)
 
 
-def _replica(settings: Settings, database: Database) -> "Replica | None":
+def _replica(settings: Settings, database: Database, version: str) -> "Replica | None":
     if settings.search_backend != "replica":
         return None
     # Imported on demand: only this backend needs it.
@@ -182,13 +182,12 @@ def _replica(settings: Settings, database: Database) -> "Replica | None":
     return Replica(
         database,
         settings.cache_dir / "replica",
-        version=settings.model_source.name,
+        version=version,
         scan_chunk_rows=settings.scan_chunk_rows,
     )
 
 
-def _retrieval(settings: Settings) -> Retrieval:
-    version = settings.model_source.name
+def _retrieval(settings: Settings, version: str) -> Retrieval:
     if settings.search_backend == "pgvector":
         # Imported on demand: it takes 0.2 MB.
         from app.ranking.retrieval.pgvector import PgvectorSearch  # noqa: PLC0415
@@ -198,7 +197,7 @@ def _retrieval(settings: Settings) -> Retrieval:
 
 
 def _readiness(
-    settings: Settings, database: Database, model: LazyEncoder, telemetry: Telemetry
+    settings: Settings, database: Database, model: CurrentModel, telemetry: Telemetry
 ) -> SharedReadiness:
     def report(readiness: Readiness | None) -> None:
         if readiness is None:
@@ -220,7 +219,7 @@ def _readiness(
 
 
 def _watch(
-    telemetry: Telemetry, database: Database, model: LazyEncoder, queue: QueryQueue
+    telemetry: Telemetry, database: Database, model: CurrentModel, queue: QueryQueue
 ) -> None:
     pool = database.pool
     telemetry.watch("pool_size", "Maximum connections.", lambda: pool.size)
@@ -230,5 +229,5 @@ def _watch(
     )
     telemetry.watch("queue_depth", "Queries in the queue.", lambda: queue.waiting)
     telemetry.watch(
-        "model_loaded", "1 when the model is in memory.", lambda: model.loaded
+        "model_loaded", "1 when the model is in memory.", lambda: model.current.loaded
     )

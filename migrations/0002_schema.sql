@@ -46,17 +46,41 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $$;
 
--- One row. `database` is renewed in a copy. `embedding_version`: the model whose
--- embeddings count. A deleted job is remembered until `forgotten`: who has not looked
+-- One row. `database` is renewed in a copy. `embedding_version`: the model by which
+-- every process answers and embeds; NULL until one has begun. A deleted job is remembered until `forgotten`: who has not looked
 -- since then must read everything.
 CREATE TABLE IF NOT EXISTS recommender.identity (
     only_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
     database UUID NOT NULL DEFAULT gen_random_uuid(),
     place TEXT NOT NULL DEFAULT recommender.place(),
-    embedding_version TEXT NOT NULL DEFAULT 'all-MiniLM-L6-v2',
+    embedding_version TEXT,
     forgotten XID8 NOT NULL DEFAULT pg_current_xact_id()
 );
 INSERT INTO recommender.identity DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+-- The models that have embedded rows here, and the length of their vectors. Embeddings of
+-- the guide's model, all-MiniLM-L6-v2, are in the columns `embedding` of the team's jobs,
+-- of user_state and of skill; those of any other in job_embedding, user_embedding and
+-- skill_embedding.
+CREATE TABLE IF NOT EXISTS recommender.model (
+    version TEXT PRIMARY KEY,
+    dimension INTEGER NOT NULL CHECK (dimension > 0)
+);
+
+CREATE OR REPLACE FUNCTION recommender.model_in_use() RETURNS TEXT
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN coalesce(
+    (SELECT i.embedding_version FROM recommender.identity AS i), 'all-MiniLM-L6-v2');
+
+-- Called at the start of a batch: its snapshot must be one of its model.
+CREATE OR REPLACE FUNCTION recommender.check_model(version TEXT) RETURNS VOID
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT i.embedding_version FROM recommender.identity AS i) <> version THEN
+        RAISE EXCEPTION 'the model in use is another one' USING ERRCODE = 'RM001';
+    END IF;
+END
+$$;
 
 -- --- the vocabulary -------------------------------------------------------------
 
@@ -70,6 +94,18 @@ CREATE TABLE IF NOT EXISTS recommender.skill (
 );
 ALTER TABLE recommender.skill ALTER COLUMN embedding SET STORAGE MAIN;
 CREATE INDEX IF NOT EXISTS skill_revision_idx ON recommender.skill (revision, skill_id);
+
+-- By the text: an id of another database may be that of another skill.
+CREATE TABLE IF NOT EXISTS recommender.skill_embedding (
+    skill TEXT COLLATE "C",
+    embedding_version TEXT,
+    embedding BYTEA NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (skill, embedding_version)
+);
+ALTER TABLE recommender.skill_embedding ALTER COLUMN embedding SET STORAGE MAIN;
+CREATE INDEX IF NOT EXISTS skill_embedding_revision_idx
+ON recommender.skill_embedding (embedding_version, revision);
 
 -- One row. `revision` counts the writes; `vocabulary` changes when a skill was removed,
 -- and in a copy of the database. The counts are statistics, like those of ANALYZE: at
@@ -120,6 +156,12 @@ $$;
 CREATE OR REPLACE TRIGGER next_revision BEFORE INSERT OR UPDATE ON recommender.skill
     FOR EACH STATEMENT EXECUTE FUNCTION recommender.next_revision();
 CREATE OR REPLACE TRIGGER set_revision BEFORE INSERT OR UPDATE ON recommender.skill
+    FOR EACH ROW EXECUTE FUNCTION recommender.set_revision();
+CREATE OR REPLACE TRIGGER next_revision BEFORE INSERT OR UPDATE
+    ON recommender.skill_embedding
+    FOR EACH STATEMENT EXECUTE FUNCTION recommender.next_revision();
+CREATE OR REPLACE TRIGGER set_revision BEFORE INSERT OR UPDATE
+    ON recommender.skill_embedding
     FOR EACH ROW EXECUTE FUNCTION recommender.set_revision();
 CREATE OR REPLACE TRIGGER new_vocabulary BEFORE DELETE OR TRUNCATE ON recommender.skill
     FOR EACH STATEMENT EXECUTE FUNCTION recommender.new_vocabulary();
@@ -310,24 +352,44 @@ BEGIN
 END
 $$;
 
--- What an embedding beside a text is worth to the model in use. Embeddings without a
--- version are those of the guide's own script, of the default model.
+-- What an embedding beside a text is worth to the guide's model. Embeddings without a
+-- version are those of the guide's own script.
 CREATE OR REPLACE FUNCTION recommender.state_of(
     skills TEXT, embedding BYTEA, embedding_version TEXT
 ) RETURNS recommender.row_state
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN octet_length(embedding) = 1536
-        AND coalesce(embedding_version, 'all-MiniLM-L6-v2')
-            = (SELECT i.embedding_version FROM recommender.identity AS i)
+        AND coalesce(embedding_version, 'all-MiniLM-L6-v2') = 'all-MiniLM-L6-v2'
         THEN 'embedded'::recommender.row_state
     -- A collation that is not deterministic takes no regular expression.
     WHEN NOT coalesce(skills, '') COLLATE pg_catalog."default" ~ '[^[:space:]]' THEN 'blank'
     WHEN embedding IS NULL THEN 'pending'
-    WHEN coalesce(embedding_version, 'all-MiniLM-L6-v2')
-        <> (SELECT i.embedding_version FROM recommender.identity AS i) THEN 'stale'
+    WHEN embedding_version <> 'all-MiniLM-L6-v2' THEN 'stale'
     ELSE 'malformed'
 END;
+
+-- What a job's embeddings are worth to the model in use; without an id, of a text that
+-- no other model has embedded.
+CREATE OR REPLACE FUNCTION recommender.job_state_of(
+    id ANYELEMENT, skills TEXT, embedding BYTEA, embedding_version TEXT
+) RETURNS recommender.row_state
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    by_guide CONSTANT recommender.row_state :=
+        recommender.state_of(skills, embedding, embedding_version);
+    model CONSTANT TEXT := recommender.model_in_use();
+BEGIN
+    IF model = 'all-MiniLM-L6-v2' THEN
+        RETURN by_guide;
+    ELSIF EXISTS (SELECT FROM recommender.job_embedding AS e
+                  WHERE e.job_id = id AND e.embedding_version = model) THEN
+        RETURN 'embedded';
+    END IF;
+    RETURN CASE WHEN by_guide IN ('embedded', 'malformed') THEN 'stale'
+        ELSE by_guide END;
+END
+$$;
 
 -- A job appeared, or its text changed: whatever was made from another text is void. A
 -- job that has no state and no embedding is only noted: nothing ranks it yet.
@@ -351,8 +413,9 @@ BEGIN
             AND s.changed = pg_current_xact_id()
     );
     INSERT INTO recommender.job_state AS s (job_id, state, text_hash)
-    VALUES (id, recommender.state_of(skills, embedding, embedding_version),
-            recommender.text_hash(skills))
+    VALUES (id, recommender.job_state_of(
+        nullif(id, id), skills, embedding, embedding_version),
+        recommender.text_hash(skills))
     ON CONFLICT (job_id) DO UPDATE SET
         state = excluded.state, text_hash = excluded.text_hash,
         skill_ids = NULL, has_vector = false, tries = 0,
@@ -360,12 +423,13 @@ BEGIN
         copies = CASE WHEN s.state = 'gone' THEN 1
                       WHEN is_new THEN s.copies + 1 ELSE s.copies END;
     DELETE FROM recommender.failure AS f WHERE f.entity = 'jobs' AND f.row_id = id::text;
+    -- After the state, as a worker does: or the two could wait for one another.
     DELETE FROM recommender.job_embedding AS e WHERE e.job_id = id;
     RETURN was_gone_now;
 END
 $$;
 
--- Its embedding changed and its text did not.
+-- Its embedding changed and its text did not: nothing to a model that has its own.
 CREATE OR REPLACE FUNCTION recommender.record_job_embedding(
     id ANYELEMENT, skills TEXT, embedding BYTEA, embedding_version TEXT
 ) RETURNS VOID
@@ -379,6 +443,8 @@ BEGIN
     ) THEN
         PERFORM recommender.record_job_text(
             id, skills, embedding, embedding_version, true);
+        RETURN;
+    ELSIF recommender.model_in_use() <> 'all-MiniLM-L6-v2' THEN
         RETURN;
     END IF;
     -- Nothing to do where the backfill's own statement has recorded it. What is in
@@ -511,6 +577,8 @@ CREATE OR REPLACE FUNCTION recommender.record_user(
     id ANYELEMENT, skills TEXT
 ) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    has_state BOOLEAN;
 BEGIN
     DELETE FROM recommender.failure AS f WHERE f.entity = 'users' AND f.row_id = id::text;
     IF coalesce(skills, '') COLLATE pg_catalog."default" ~ '[^[:space:]]' THEN
@@ -521,7 +589,9 @@ BEGIN
     ELSE
         DELETE FROM recommender.user_state AS s WHERE s.user_id = id;
     END IF;
-    IF NOT FOUND THEN
+    has_state := FOUND;
+    DELETE FROM recommender.user_embedding AS e WHERE e.user_id = id;
+    IF NOT has_state THEN
         INSERT INTO recommender.new_user VALUES (id::text);
     END IF;
 END
@@ -568,7 +638,7 @@ $$;
 CREATE OR REPLACE FUNCTION recommender.users_truncated() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    TRUNCATE recommender.user_state;
+    TRUNCATE recommender.user_state, recommender.user_embedding;
     DELETE FROM recommender.failure WHERE entity = 'users';
     RETURN NULL;
 END
@@ -624,8 +694,9 @@ BEGIN
     DELETE FROM recommender.failure AS f WHERE f.entity = wanted AND f.row_id = ANY (ids);
     IF wanted = 'jobs' THEN
         EXECUTE format(
-            'WITH seen AS (SELECT job_id, max(recommender.state_of('
-            'recommender.as_text(skills), embedding, embedding_version)) AS state,'
+            'WITH seen AS (SELECT job_id, max(recommender.job_state_of('
+            'nullif(job_id, job_id), recommender.as_text(skills), embedding,'
+            ' embedding_version)) AS state,'
             ' max(recommender.text_hash(recommender.as_text(skills))) AS text_hash,'
             ' count(*) AS copies FROM %1$s WHERE job_id = ANY ($1::%2$s[])'
             ' GROUP BY job_id), known AS ('
@@ -641,6 +712,9 @@ BEGIN
             ' SELECT job_id, state, text_hash, copies FROM seen'
             ' WHERE job_id NOT IN (SELECT job_id FROM known)'
             ' ON CONFLICT DO NOTHING', served, type)
+        USING ids;
+        EXECUTE format('DELETE FROM recommender.job_embedding'
+                       ' WHERE job_id = ANY ($1::%s[])', type)
         USING ids;
         RETURN;
     END IF;
@@ -659,6 +733,9 @@ BEGIN
         ' SELECT user_id, ''pending'' FROM seen'
         ' WHERE user_id NOT IN (SELECT user_id FROM known)'
         ' ON CONFLICT DO NOTHING', served, type)
+    USING ids;
+    EXECUTE format('DELETE FROM recommender.user_embedding'
+                   ' WHERE user_id = ANY ($1::%s[])', type)
     USING ids;
 END
 $$;
@@ -714,7 +791,8 @@ BEGIN
         SELECT * FROM (VALUES
             ('migration', 'name'), ('entity', 'name'), ('identity', 'only_row'),
             ('skill_vocabulary', 'only_row'), ('resplit', 'resplit_id'),
-            ('synonym', 'form,canonical')
+            ('synonym', 'form,canonical'), ('model', 'version'),
+            ('skill_embedding', 'skill,embedding_version')
         ) AS listed (name, keys)
     LOOP
         EXECUTE format(
@@ -749,26 +827,78 @@ BEGIN
 END
 $$;
 
--- Called by who embeds. Another model than the one before: what that one made is stale.
-CREATE OR REPLACE FUNCTION recommender.use_model(version TEXT) RETURNS VOID
+-- Called by who embeds: the first model stays the one in use, until a switch.
+CREATE OR REPLACE FUNCTION recommender.use_model(version TEXT, dimension INTEGER)
+RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM recommender.add_model(version, dimension);
     UPDATE recommender.identity SET embedding_version = version
-    WHERE embedding_version <> version;
-    IF NOT FOUND THEN
-        RETURN;
+    WHERE embedding_version IS NULL;
+    IF FOUND THEN
+        PERFORM recommender.compare_states();
     END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION recommender.add_model(new_version TEXT, new_dimension INTEGER)
+RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known CONSTANT INTEGER := (
+        SELECT m.dimension FROM recommender.model AS m WHERE m.version = new_version);
+BEGIN
+    IF known IS NULL THEN
+        INSERT INTO recommender.model VALUES (new_version, new_dimension)
+        ON CONFLICT DO NOTHING;
+    ELSIF known <> new_dimension THEN
+        RAISE EXCEPTION 'embeddings of % have % dimensions here, and not %',
+            new_version, known, new_dimension USING ERRCODE = 'RM002';
+    END IF;
+END
+$$;
+
+-- From now on every process answers by this model. Nobody stores an embedding while it
+-- runs: the lock is that of `lock_vocabulary`.
+CREATE OR REPLACE FUNCTION recommender.switch_model(version TEXT) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM recommender.skill_vocabulary FOR NO KEY UPDATE;
+    UPDATE recommender.identity SET embedding_version = version
+    WHERE embedding_version IS DISTINCT FROM version;
+    PERFORM recommender.compare_states();
+END
+$$;
+
+-- Which rows the model in use has embedded. Writes those only that change.
+CREATE OR REPLACE FUNCTION recommender.compare_states() RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    model CONSTANT TEXT := recommender.model_in_use();
+    has_job CONSTANT TEXT := CASE model WHEN 'all-MiniLM-L6-v2' THEN format(
+        'EXISTS (SELECT FROM %s AS t WHERE t.job_id = s.job_id AND recommender.state_of('
+        'recommender.as_text(t.skills), t.embedding, t.embedding_version) = ''embedded'')',
+        (SELECT relation FROM recommender.entity WHERE name = 'jobs'))
+        ELSE 'EXISTS (SELECT FROM recommender.job_embedding AS e'
+        ' WHERE e.job_id = s.job_id AND e.embedding_version = $1)' END;
+    has_user CONSTANT TEXT := CASE model WHEN 'all-MiniLM-L6-v2'
+        THEN '(s.embedding_version = $1 AND octet_length(s.embedding) = 1536) IS TRUE'
+        ELSE 'EXISTS (SELECT FROM recommender.user_embedding AS e'
+        ' WHERE e.user_id = s.user_id AND e.embedding_version = $1)' END;
+BEGIN
     EXECUTE format(
-        'UPDATE recommender.job_state AS s SET state = recommender.state_of('
-        'recommender.as_text(t.skills), t.embedding, t.embedding_version),'
+        'UPDATE recommender.job_state AS s SET state = (CASE WHEN s.state = ''embedded'''
+        ' THEN ''stale'' ELSE ''embedded'' END)::recommender.row_state,'
         ' has_vector = false, tries = 0, changed = pg_current_xact_id()'
-        ' FROM %s AS t WHERE t.job_id = s.job_id'
-        ' AND s.state IN (''embedded'', ''stale'', ''malformed'')',
-        (SELECT relation FROM recommender.entity WHERE name = 'jobs'));
-    UPDATE recommender.user_state AS s SET state = CASE
-        WHEN s.embedding_version = version THEN 'embedded'::recommender.row_state
-        ELSE 'stale' END
-    WHERE s.state IN ('embedded', 'stale');
+        ' WHERE s.state IN (''embedded'', ''stale'', ''malformed'', ''pending'')'
+        ' AND (s.state = ''embedded'') <> %s', has_job)
+    USING model;
+    EXECUTE format(
+        'UPDATE recommender.user_state AS s SET state = (CASE WHEN s.state = ''embedded'''
+        ' THEN ''stale'' ELSE ''embedded'' END)::recommender.row_state'
+        ' WHERE s.state IN (''embedded'', ''stale'', ''pending'')'
+        ' AND (s.state = ''embedded'') <> %s', has_user)
+    USING model;
 END
 $$;
 
@@ -801,8 +931,8 @@ BEGIN
     IF wanted = 'jobs' THEN
         EXECUTE format(
             'INSERT INTO recommender.job_state (job_id, state, text_hash, copies)'
-            ' SELECT job_id, max(recommender.state_of(recommender.as_text(skills),'
-            ' embedding, embedding_version)),'
+            ' SELECT job_id, max(recommender.job_state_of(job_id,'
+            ' recommender.as_text(skills), embedding, embedding_version)),'
             ' max(recommender.text_hash(recommender.as_text(skills))), count(*)'
             ' FROM %s WHERE job_id IS NOT NULL'
             ' GROUP BY job_id ON CONFLICT DO NOTHING', served);
@@ -833,8 +963,8 @@ BEGIN
             ' text_hash = seen.text_hash, has_vector = false,'
             ' changed = pg_current_xact_id(), copies = seen.copies,'
             ' skill_ids = CASE WHEN s.copies = seen.copies THEN s.skill_ids END'
-            ' FROM (SELECT job_id, count(*) AS copies, max(recommender.state_of('
-            'recommender.as_text(skills), embedding, embedding_version)) AS state,'
+            ' FROM (SELECT job_id, count(*) AS copies, max(recommender.job_state_of('
+            'job_id, recommender.as_text(skills), embedding, embedding_version)) AS state,'
             ' max(recommender.text_hash(recommender.as_text(skills))) AS text_hash'
             ' FROM %s GROUP BY job_id) AS seen WHERE seen.job_id = s.job_id'
             ' AND s.changed < pg_snapshot_xmin(pg_current_snapshot())'
@@ -853,11 +983,13 @@ BEGIN
             ' AND recommender.as_text(t.skills) COLLATE "default"'
             ' ~ ''[^[:space:]]'')', served);
         EXECUTE format(
-            'UPDATE recommender.user_state AS s SET state = ''pending'','
+            'WITH edited AS (UPDATE recommender.user_state AS s SET state = ''pending'','
             ' skill_ids = NULL, embedding = NULL, embedding_version = NULL, tries = 0,'
             ' stored_at = NULL FROM %s AS t WHERE t.user_id = s.user_id'
             ' AND s.state = ''embedded'' AND s.text_hash IS DISTINCT FROM'
-            ' recommender.text_hash(recommender.as_text(t.skills))', served);
+            ' recommender.text_hash(recommender.as_text(t.skills)) RETURNING s.user_id)'
+            ' DELETE FROM recommender.user_embedding'
+            ' WHERE user_id IN (SELECT user_id FROM edited)', served);
     END IF;
     UPDATE recommender.entity SET is_filled = true, parts = recommender.parts_of(relation)
     WHERE name = wanted;

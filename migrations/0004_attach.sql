@@ -28,6 +28,8 @@ BEGIN
         DELETE FROM recommender.failure WHERE entity = part.name;
         EXECUTE format('DELETE FROM recommender.%I',
                        CASE part.name WHEN 'jobs' THEN 'new_job' ELSE 'new_user' END);
+        EXECUTE format('DROP TABLE IF EXISTS recommender.%I',
+            CASE part.name WHEN 'jobs' THEN 'job_embedding' ELSE 'user_embedding' END);
         DROP TABLE IF EXISTS recommender.job_vector;
         DELETE FROM recommender.migration WHERE name = '1000_job_vector';
         UPDATE recommender.entity SET relation = part.new_relation, is_filled = false
@@ -51,7 +53,9 @@ BEGIN
         EXECUTE format('DROP TABLE recommender.%I CASCADE', part.state_table);
         EXECUTE format('DELETE FROM recommender.%I',
                        CASE part.entity WHEN 'jobs' THEN 'new_job' ELSE 'new_user' END);
-        DROP TABLE IF EXISTS recommender.job_embedding, recommender.recommendation,
+        EXECUTE format('DROP TABLE IF EXISTS recommender.%I',
+            CASE part.entity WHEN 'jobs' THEN 'job_embedding' ELSE 'user_embedding' END);
+        DROP TABLE IF EXISTS recommender.recommendation,
             recommender.recommendation_run, recommender.job_vector CASCADE;
         DELETE FROM recommender.migration WHERE name = '1000_job_vector';
         UPDATE recommender.entity SET is_filled = false WHERE name = part.entity;
@@ -102,9 +106,17 @@ BEGIN
         ' text_hash BIGINT)', user_key);
     ALTER TABLE recommender.user_state ALTER COLUMN embedding SET STORAGE MAIN;
     -- Of other models than the guide's, by their version.
-    EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.job_embedding ('
-        ' job_id %s, embedding_version TEXT, embedding BYTEA NOT NULL,'
-        ' PRIMARY KEY (job_id, embedding_version))', job_key);
+    FOR part IN
+        SELECT * FROM (VALUES
+            ('job_embedding', 'job_id', job_key), ('user_embedding', 'user_id', user_key)
+        ) AS listed (name, key, type)
+    LOOP
+        EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.%I ('
+            ' %I %s, embedding_version TEXT, embedding BYTEA NOT NULL,'
+            ' PRIMARY KEY (%2$I, embedding_version))', part.name, part.key, part.type);
+        EXECUTE format('ALTER TABLE recommender.%I ALTER COLUMN embedding'
+                       ' SET STORAGE MAIN', part.name);
+    END LOOP;
     -- What scripts/recommend_all.py writes.
     EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.recommendation ('
         ' user_id %s NOT NULL, rank INTEGER NOT NULL, job_id %s NOT NULL,'
@@ -131,7 +143,9 @@ BEGIN
 
     FOR part IN
         SELECT * FROM (VALUES
-            ('job_state', 'job_id'), ('user_state', 'user_id')
+            ('job_state', 'job_id'), ('user_state', 'user_id'),
+            ('job_embedding', 'job_id,embedding_version'),
+            ('user_embedding', 'user_id,embedding_version')
         ) AS listed (name, key)
     LOOP
         EXECUTE format(

@@ -57,6 +57,7 @@ BEGIN
             ('job_recommender', 'USAGE ON SCHEMA recommender'),
             ('job_recommender', 'SELECT ON ALL TABLES IN SCHEMA recommender'),
             ('job_recommender', 'EXECUTE ON FUNCTION recommender.place()'),
+            ('job_recommender', 'EXECUTE ON FUNCTION recommender.check_model(text)'),
             ('job_recommender',
              'EXECUTE ON FUNCTION recommender.key_type(regclass, text)'),
             ('job_recommender_worker', read_jobs),

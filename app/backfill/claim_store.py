@@ -41,6 +41,10 @@ class SplitTexts:
     state: SplitState
 
 
+# Of a model beside the one in use: skills are split for that one.
+NO_SPLIT = SplitTexts({}, SplitState(0, 0))
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows in one's hands, until the claim expires or is released."""
@@ -69,7 +73,10 @@ class ClaimStore:
         lease_s: float,
         patience_s: float,
         stop: threading.Event,
+        beside: bool = False,
     ) -> None:
+        """`beside`: the model is not the one in use."""
+        self._beside = beside
         self._database = database
         self._entity = entity
         self._version = version
@@ -182,7 +189,13 @@ class ClaimStore:
         encoded: Encoded,
         split: SplitTexts,
     ) -> Stored:
-        # Nobody removes a skill between the look-up and the commit.
+        if self._beside:
+            made = zip(encoded.rows, encoded.embeddings, strict=True)
+            return claims.store(
+                transaction, [Made(row, one, None) for row, one in made]
+            )
+        # Nobody removes a skill, or switches the model, between the look-up and the
+        # commit.
         state = lock_vocabulary(transaction)
         stored = claims.store(transaction, self._made(transaction, encoded, split.keys))
         if state != split.state or state.version not in (0, SPLIT_VERSION):
@@ -253,4 +266,6 @@ class ClaimStore:
     ) -> Tried:
         with self._database.write(Deadline.after(timeout_s)) as transaction:
             table = Catalogue.read(transaction).entity(self._entity)
-            return action(transaction, Claims(table, self._version, self._lease_s))
+            return action(
+                transaction, Claims(table, self._version, self._lease_s, self._beside)
+            )

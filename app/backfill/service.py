@@ -11,10 +11,11 @@ from contextlib import suppress
 
 from app.backfill.vectors import VectorFilling
 from app.backfill.vocabulary import VocabularyKeeper
-from app.backfill.watch import Work
+from app.backfill.watch import ModelWork, Work
 from app.backfill.worker import Backfill
 from app.batching.activity import IdleTracker
-from app.encoder import Encoder
+from app.encoder.current import CurrentModel
+from app.encoder.passages import PassageEncoder
 from app.errors import AppError
 from app.storage.connection.database import Database
 from app.storage.entity import ENTITIES
@@ -46,50 +47,48 @@ class ServiceBackfill:
     """Makes what waits while requests leave time for it."""
 
     def __init__(
-        self,
-        database: Database,
-        encoder: Encoder,
-        activity: IdleTracker,
-        *,
-        passages: Encoder,
+        self, database: Database, model: CurrentModel, activity: IdleTracker
     ) -> None:
-        """`encoder` is for users' texts and for skills, `passages` for jobs' texts."""
+        self._database = database
+        self._model = model
         self._activity = activity
         self._stop = threading.Event()
+        self._work = ModelWork(database, self._build, model.current.version)
+        self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
+
+    def _build(self, version: str) -> Work:
+        encoder = self._model.use(version)
         vocabulary = VocabularyKeeper(
-            database,
+            self._database,
             encoder,
             slice_skills=1,
             stays_up=True,
             stop=self._stop,
             throttle=self._throttle,
         )
-        self._work = Work(
-            [
-                Backfill(
-                    database,
-                    passages if entity == "jobs" else encoder,
-                    vocabulary=vocabulary,
-                    entity=entity,
-                    batch_size=SERVICE_ROWS,
-                    slice_rows=1,
-                    patience_s=0.0,
-                    stop=self._stop,
-                    throttle=self._throttle,
-                )
-                for entity in ENTITIES
-            ],
-            vocabulary,
-            VectorFilling(
-                database,
-                version=encoder.version,
-                stop=self._stop,
-                batch_rows=VECTOR_ROWS,
+        backfills = [
+            Backfill(
+                self._database,
+                PassageEncoder(encoder) if entity == "jobs" else encoder,
+                vocabulary=vocabulary,
+                entity=entity,
+                batch_size=SERVICE_ROWS,
+                slice_rows=1,
                 patience_s=0.0,
+                stop=self._stop,
                 throttle=self._throttle,
-            ),
+            )
+            for entity in ENTITIES
+        ]
+        vectors = VectorFilling(
+            self._database,
+            version=version,
+            stop=self._stop,
+            batch_rows=VECTOR_ROWS,
+            patience_s=0.0,
+            throttle=self._throttle,
         )
-        self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
+        return Work(backfills, vocabulary, vectors)
 
     def start(self) -> None:
         self._thread.start()
@@ -116,9 +115,10 @@ class ServiceBackfill:
                 self._stop.wait(IDLE_POLL_S)
 
     def _turn(self) -> None:
-        if not self._work.any_waiting():
+        work = self._work.current()
+        if not work.any_waiting():
             return
-        rows = sum(done.embedded + done.split for done in self._work.run())
+        rows = sum(done.embedded + done.split for done in work.run())
         if rows:
             log.info("%d rows embedded and split.", rows)
 

@@ -16,7 +16,7 @@ from app.backfill.isolation import encode_rows
 from app.backfill.patience import Tried, retry_with_backoff, statement_deadline
 from app.encoder import Encoder
 from app.ranking.skills.parse import SPLIT_VERSION
-from app.storage import coverage, resplit, skills
+from app.storage import coverage, models, resplit, skills
 from app.storage.claims import TextRow
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
@@ -86,18 +86,21 @@ class VocabularyKeeper:
 
     def renew(self) -> Iterator[int]:
         """Embed the skills that another model made, or none: how many each page. First
-        of all, a database that is a copy is noticed, and a model that is another one.
+        of all, a database that is a copy is noticed, and a model that is the first one.
         """
         self._write(coverage.adopt)
         if not self._is_announced:
-            # Once: another model that comes later stays.
-            version = self._encoder.version
-            self._write(lambda tx: coverage.use_model(tx, version))
+            model = self._encoder
+            self._write(lambda tx: models.use_model(tx, model.version, model.dimension))
         if not self._is_announced or self._read(_is_split_by_older):
             # Again where an older version was started beside this one; never by that
             # one, so that the two do not undo one another.
             self._write(lambda tx: resplit.use_split(tx, SPLIT_VERSION))
         self._is_announced = True
+        yield from self.embed_stale()
+
+    def embed_stale(self) -> Iterator[int]:
+        """Embed the skills that this model has not embedded: how many each page."""
         while stale := self._stale():
             yield self.learn(stale)
             if self._stop.is_set():

@@ -5,17 +5,21 @@ its own. A NOTIFY would let the team's transactions commit one after the other.
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.backfill.vectors import VectorFilling
 from app.backfill.vocabulary import VocabularyKeeper
 from app.backfill.worker import Backfill, Progress
+from app.deadline import Deadline
 from app.errors import UnavailableError
+from app.storage.connection.database import Database
+from app.storage.models import model_in_use
 
 log = logging.getLogger(__name__)
 
 WATCH_POLL_S = 1.0
+MODEL_LOOK_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,32 @@ class Work:
         self.vocabulary.finish(jobs=jobs)
 
 
-def watch(work: Work, stop: threading.Event) -> Iterator[Progress]:
+class ModelWork:
+    """The work for the model in use: another one after a switch."""
+
+    def __init__(
+        self, database: Database, build: Callable[[str], Work], version: str
+    ) -> None:
+        """`version`: the model of a database that no model has begun."""
+        self._database = database
+        self._build = build
+        self._version = version
+        self._current: tuple[str, Work] | None = None
+
+    def current(self) -> Work:
+        """The work now; asked by one indexed look. Raises AppError."""
+        with self._database.snapshot(Deadline.after(MODEL_LOOK_S)) as transaction:
+            version = model_in_use(transaction) or self._version
+        if self._current is None or self._current[0] != version:
+            self._current = version, self._build(version)
+        return self._current[1]
+
+
+def watch(works: Callable[[], Work], stop: threading.Event) -> Iterator[Progress]:
     """Do what waits, and then whatever appears, until `stop`."""
     while not stop.is_set():
         try:
+            work = works()
             is_waiting = work.any_waiting()
         except UnavailableError as error:
             log.warning("%s", error)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from app.backfill.claim_store import Batch, ClaimStore, SplitTexts
+from app.backfill.claim_store import NO_SPLIT, Batch, ClaimStore, SplitTexts
 from app.backfill.isolation import Encoded, RowFailure, encode_rows
 from app.backfill.resplit import Resplit
 from app.backfill.vocabulary import VocabularyKeeper
@@ -81,22 +81,23 @@ class Backfill:
         batch_size: int,
         entity: EntityName = "jobs",
         vocabulary: VocabularyKeeper | None = None,
+        beside: bool = False,
         slice_rows: int = SLICE_ROWS,
         lease_s: float = LEASE_S,
         patience_s: float = PATIENCE_S,
         stop: threading.Event | None = None,
         throttle: Callable[[float], None] = _at_once,
     ) -> None:
-        """`vocabulary`: where its rows' skills are added; None for one of its own."""
+        """`vocabulary`: where its rows' skills are added; None for one of its own.
+        `beside`: the model is not the one in use; a `run` passes once over the rows,
+        for embeddings alone.
+        """
         self.entity = entity
+        self._beside = beside
         self._stop = stop or threading.Event()
         self._encoder = encoder
         self._vocabulary = vocabulary or VocabularyKeeper(
-            database,
-            encoder,
-            patience_s=patience_s,
-            stop=self._stop,
-            throttle=throttle,
+            database, encoder, patience_s=patience_s, stop=self._stop, throttle=throttle
         )
         self._batch_size = batch_size
         self._slice_rows = slice_rows
@@ -109,6 +110,7 @@ class Backfill:
             lease_s=lease_s,
             patience_s=patience_s,
             stop=self._stop,
+            beside=beside,
         )
         self._resplit = Resplit(
             self._store, self._vocabulary, stop=self._stop, throttle=throttle
@@ -124,6 +126,14 @@ class Backfill:
     def remaining(self) -> int:
         """How many rows wait; those in quarantine do not. An index answers."""
         return self._store.waiting()
+
+    def missing(self) -> int:
+        """How many rows a model beside the one in use has not embedded."""
+        return self._store.transact(lambda tx, claims: claims.count_missing(tx))
+
+    def others_hold_rows(self) -> bool:
+        """Whether workers, or workers not dead for long, have rows claimed."""
+        return self._store.others_hold_rows()
 
     def any_waiting(self) -> bool:
         """Whether there is something to do; asked without a write or a scan."""
@@ -173,7 +183,7 @@ class Backfill:
         """
         size = self._batch_size if left is None else min(left, self._batch_size)
         batch = self._store.take(after=self._after, limit=size)
-        if batch is None and self._after is not None:
+        if batch is None and self._after is not None and not self._beside:
             batch = self._store.take(after=None, limit=size)
         self._after = batch.rows[-1].id if batch else None
         self._renewed_at = time.monotonic()
@@ -182,7 +192,7 @@ class Backfill:
     def _finish(self, batch: Batch) -> Progress:
         try:
             encoded = self._encode(batch)
-            texts = self._store.split(encoded.rows)
+            texts = NO_SPLIT if self._beside else self._store.split(encoded.rows)
             skills = self._learn(batch, texts)
             result = self._store.store(batch, encoded, texts)
         except BaseException:
@@ -240,6 +250,8 @@ class Backfill:
         """Count the failures of rows that are not in quarantine yet, put those that
         fail for ever into it, and say how many these were.
         """
+        if self._beside:
+            return 0
         known = {refusal.row for refusal in refusals}
         lost = [row for row in lost if row not in known]
         for row in lost:

@@ -14,20 +14,18 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 import app.commands.blas_threads  # noqa: F401  (before NumPy)
 from app.backfill import Backfill, Progress
-from app.backfill.vectors import VectorFilling
 from app.backfill.vocabulary import VocabularyKeeper
-from app.backfill.watch import Work, watch
-from app.backfill.worker import PATIENCE_S
+from app.backfill.watch import ModelWork, Work, watch
 from app.commands.embed_options import parse
 from app.commands.embed_vectors import fill_vectors
+from app.commands.embed_work import build_encoder, build_work, slice_rows
 from app.commands.progress import shown, summary
 from app.commands.stop import Stop
 from app.config import ScriptSettings, read_settings
-from app.encoder.lazy import LazyEncoder
-from app.encoder.passages import PassageEncoder, PromptedEncoder
 from app.errors import AppError
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
@@ -46,14 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Replicas are read-only.
         dsn = primary(settings.database_url.get_secret_value())
         with stop, closing(Database(dsn, pool_size=1)) as database:
-            work = _work(args, database, _encoder(args, settings), stop.event)
+            works = ModelWork(
+                database,
+                partial(_work, args, settings, database, stop.event),
+                settings.model_source.name,
+            )
+            work = works.current()
             if args.failures:
                 return _list_failures(work.backfills)
             if args.dry_run:
                 return _count(work)
             if args.prune_skills:
                 return _prune(work.vocabulary)
-            return _embed(args, work, stop)
+            return _embed(args, works, stop)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2
@@ -61,42 +64,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.status
 
 
-def _encoder(args: argparse.Namespace, settings: ScriptSettings) -> PromptedEncoder:
-    name = settings.model_source.name
-    if args.encoder == "numpy" or args.failures or args.dry_run:
-        return LazyEncoder(settings.model_dir, name)
-    # Imported on demand: it needs torch, which small hosts do not have.
-    from app.encoder.reference import ReferenceEncoder  # noqa: PLC0415
-
-    return ReferenceEncoder(settings.model_dir, device=args.device, name=name)
-
-
 def _work(
     args: argparse.Namespace,
+    settings: ScriptSettings,
     database: Database,
-    encoder: PromptedEncoder,
     stop: threading.Event,
+    version: str,
 ) -> Work:
-    # sentence-transformers sorts texts by length: more texts at once are faster.
-    slice_rows = args.batch_size if args.encoder == "sentence-transformers" else 16
-    vocabulary = VocabularyKeeper(
-        database, encoder, stays_up=args.watch, patience_s=PATIENCE_S, stop=stop
+    only_looks = args.failures or args.dry_run
+    encoder = build_encoder(
+        settings, version, "numpy" if only_looks else args.encoder, device=args.device
     )
-    backfills = [
-        Backfill(
-            database,
-            PassageEncoder(encoder) if entity == "jobs" else encoder,
-            vocabulary=vocabulary,
-            entity=entity,
-            batch_size=args.batch_size,
-            slice_rows=slice_rows,
-            lease_s=args.lease_s,
-            stop=stop,
-        )
-        for entity in ONLY.get(args.what, ENTITIES)
-    ]
-    vectors = VectorFilling(database, version=encoder.version, stop=stop)
-    return Work(backfills, vocabulary, vectors if args.what != "users" else None)
+    return build_work(
+        database,
+        encoder,
+        entities=ONLY.get(args.what, ENTITIES),
+        batch_size=args.batch_size,
+        slice_rows=slice_rows(args.encoder, args.batch_size),
+        lease_s=args.lease_s,
+        stays_up=args.watch,
+        stop=stop,
+    )
 
 
 def _list_failures(backfills: Sequence[Backfill]) -> int:
@@ -126,7 +114,8 @@ def _prune(vocabulary: VocabularyKeeper) -> int:
     return 0
 
 
-def _embed(args: argparse.Namespace, work: Work, stop: Stop) -> int:
+def _embed(args: argparse.Namespace, works: ModelWork, stop: Stop) -> int:
+    work = works.current()
     if args.retry_failures:
         freed = sum(backfill.retry_failures() for backfill in work.backfills)
         print(f"{freed} rows released from quarantine.")
@@ -134,15 +123,15 @@ def _embed(args: argparse.Namespace, work: Work, stop: Stop) -> int:
     for backfill in work.backfills:
         backfill.remaining()
     if args.watch:
-        _watch(work, stop.event)
+        _watch(works, stop.event)
     else:
         _run(args.limit, work, stop.event)
     return stop.status or _left(work)
 
 
-def _watch(work: Work, stop: threading.Event) -> None:
+def _watch(works: ModelWork, stop: threading.Event) -> None:
     print("Watching for new texts; Ctrl-C stops it.", flush=True)
-    for done in watch(work, stop):
+    for done in watch(works.current, stop):
         print(
             f"{done.embedded} embedded, {done.split} with skills only,"
             f" {done.changed} skipped, {done.quarantined} quarantined,"

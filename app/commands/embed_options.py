@@ -15,7 +15,7 @@ def parse(
     )
     _add_modes(parser)
     _add_choices(parser, whats)
-    _add_encoders(parser)
+    add_encoders(parser)
     return parser.parse_args(argv)
 
 
@@ -51,10 +51,15 @@ def _add_choices(parser: argparse.ArgumentParser, whats: Sequence[str]) -> None:
         default="all",
         help="the rows to embed (default: %(default)s)",
     )
-    parser.add_argument("--batch-size", type=_positive, default=128, metavar="ROWS")
+    parser.add_argument("--batch-size", type=positive, default=128, metavar="ROWS")
     parser.add_argument(
-        "--limit", type=_positive, metavar="ROWS", help="stop after these"
+        "--limit", type=positive, metavar="ROWS", help="stop after these"
     )
+    add_lease(parser)
+
+
+def add_lease(parser: argparse.ArgumentParser) -> None:
+    """Add how long a claim lasts."""
     parser.add_argument(
         "--lease-s",
         type=float,
@@ -65,7 +70,8 @@ def _add_choices(parser: argparse.ArgumentParser, whats: Sequence[str]) -> None:
     )
 
 
-def _add_encoders(parser: argparse.ArgumentParser) -> None:
+def add_encoders(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of an encoder and of its device."""
     parser.add_argument(
         "--encoder",
         choices=["numpy", "sentence-transformers"],
@@ -77,7 +83,8 @@ def _add_encoders(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Parse an integer from 1 on."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

@@ -41,6 +41,8 @@ from app.ranking.retrieval.full_scan import FullScan
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
+from app.storage.connection.model_snapshots import ModelSnapshots
+from app.storage.models import model_in_use
 from app.storage.recommendations import (
     StoredRecommendation,
     count_users_after,
@@ -93,7 +95,8 @@ def _recommend(args: argparse.Namespace, settings: Settings, database: Database)
     )
     with database.snapshot(_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
-    encoder = LazyEncoder(settings.model_dir, settings.model_source.name)
+        version = model_in_use(transaction) or settings.model_source.name
+    encoder = LazyEncoder(settings.folder_of(version), version)
     target = _target(args, database, catalogue, f"{template} {encoder.version}")
     after = target.open()
     with database.snapshot(_deadline()) as transaction:
@@ -164,7 +167,7 @@ def _dispatcher(
     settings: Settings, database: Database, encoder: LazyEncoder
 ) -> Dispatcher:
     context = RankingContext(
-        database,
+        ModelSnapshots(database, encoder.version),
         encoder,
         FullScan(version=encoder.version, scan_chunk_rows=settings.scan_chunk_rows),
         settings.skill_cache_dir,

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from app.deadline import Deadline
+from app.encoder.current import CurrentModel
 from app.encoder.lazy import LazyEncoder
 from app.errors import DeadlineExceededError
 from app.ops.row_counts import Counts, RowCounts
 from app.storage.catalogue import Catalogue, check_served
 from app.storage.connection.database import Database
+from app.storage.models import model_in_use
 
 Checked = TypeVar("Checked")
 
@@ -39,7 +41,7 @@ class ReadinessCheck:
     def __init__(
         self,
         database: Database,
-        encoder: LazyEncoder,
+        model: CurrentModel,
         *,
         job_columns: Sequence[str] = (),
         needs_vectors: bool = False,
@@ -49,14 +51,13 @@ class ReadinessCheck:
         self._tables = tables
         self._needs_vectors = needs_vectors
         self._database = database
-        self._encoder = encoder
+        self._model = model
         self._job_columns = job_columns
-        self._files_verified = False
+        self._verified: set[str] = set()
         self._counts = RowCounts(database)
 
     def __call__(self, deadline: Deadline) -> Readiness:
         """Raises the error that a request would raise now."""
-        self._check_files()
         with self._database.snapshot(deadline) as transaction:
             catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
             if self._needs_vectors:
@@ -66,17 +67,20 @@ class ReadinessCheck:
                 jobs_table=self._tables.jobs,
                 users_table=self._tables.users,
             )
+            version = model_in_use(transaction)
+        encoder = self._model.of(version or self._model.current.version)
+        self._check_files(encoder)
         return Readiness(
             counts=self._counts(),
-            model=self._encoder.version,
-            model_loaded=self._encoder.loaded,
+            model=encoder.version,
+            model_loaded=encoder.loaded,
         )
 
-    def _check_files(self) -> None:
+    def _check_files(self, encoder: LazyEncoder) -> None:
         # Only once: it reads the model's files, 90 MB of MiniLM.
-        if not self._files_verified and not self._encoder.loaded:
-            self._encoder.verify_files()
-        self._files_verified = True
+        if encoder.version not in self._verified and not encoder.loaded:
+            encoder.verify_files()
+        self._verified.add(encoder.version)
 
 
 class SingleFlight(Generic[Checked]):

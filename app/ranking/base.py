@@ -10,7 +10,7 @@ from app.encoder import Encoder
 from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Outcome
 from app.ranking.retrieval.base import EntrySource, Retrieval
-from app.storage.connection.database import Database
+from app.storage.connection.model_snapshots import Snapshots
 
 
 class Ranking(Protocol):
@@ -33,7 +33,7 @@ class RankingContext:
     `entry_source`: a local copy of the jobs, where there is one.
     """
 
-    database: Database
+    database: Snapshots
     encoder: Encoder
     retrieval: Retrieval
     skill_cache_dir: Path

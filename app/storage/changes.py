@@ -14,7 +14,7 @@ from app.query.ids import Id
 from app.storage.catalogue import MIGRATE
 from app.storage.codec import int32_to_bytes
 from app.storage.connection.transaction import Sink, Transaction
-from app.storage.entity import EntityTable
+from app.storage.entity import UNNAMED_BYTES, EntityTable
 from app.storage.skills import NO_SKILL
 from app.storage.sql import load
 
@@ -195,6 +195,9 @@ def _stream_rows(
         QUERIES["stream_rows"],
         version=version,
         some=some,
+        nothing=QUERIES["nothing"].format(
+            version=Literal(version), length=Literal(UNNAMED_BYTES)
+        ),
         is_alone=Literal(IS_ALONE),
         has_embedding=Literal(HAS_EMBEDDING),
         has_skills=Literal(HAS_SKILLS),

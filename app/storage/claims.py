@@ -16,8 +16,8 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from app.query.ids import Id
 from app.storage.codec import int32_to_bytes, to_bytes
-from app.storage.connection.transaction import Transaction
-from app.storage.entity import EntityTable
+from app.storage.connection.transaction import NOTHING, Transaction
+from app.storage.entity import UNNAMED_VERSION, EntityTable
 from app.storage.sql import load
 
 QUERIES = load("claims")
@@ -28,6 +28,10 @@ MOST_TRIES = 3
 # away what is stored.
 MOST_STORES = 8
 TRIES_LAST = SQL("interval '1 hour'")
+
+OWN_EMBEDDING = SQL(
+    ", embedding = coalesce(free.embedding, s.embedding), embedding_version = {}"
+)
 
 # Noted rows that get a state before a claim: some 0.3 s.
 ADMITTED_ROWS = 5_000
@@ -80,11 +84,15 @@ class Stored:
 
 @dataclass(frozen=True)
 class Claims:
-    """Statements about claims on one table, for the embeddings of one model."""
+    """Statements about claims on one table, for the embeddings of one model.
+
+    `beside`: the model is not the one in use, and the states of rows are left alone.
+    """
 
     table: EntityTable
     version: str
     lease_s: float
+    beside: bool = False
 
     def take(
         self,
@@ -110,12 +118,14 @@ class Claims:
                 SQL(self.table.id_column.cast),
             )
         query = self._format(
-            "take",
+            "take_beside" if self.beside else "take",
             after=beyond,
             # The row of a user is only read.
             locked=SQL("t, s" if self.table.name == "jobs" else "s"),
             most_stores=Literal(MOST_STORES),
             tries_last=TRIES_LAST,
+            is_in_use=self._part("is_in_use"),
+            is_missing=self._part("is_missing"),
         )
         parameters: dict[str, object] = {
             "limit": limit,
@@ -136,6 +146,12 @@ class Claims:
     def any_claimed(self, transaction: Transaction) -> bool:
         """Whether rows are in anybody's hands, or were in those of a dead worker."""
         return bool(transaction.rows(self._format("any_claimed"))[0][0])
+
+    def count_missing(self, transaction: Transaction) -> int:
+        """How many rows this model has not embedded. Reads the table."""
+        query = self._format("count_missing", is_missing=self._part("is_missing"))
+        count: int = transaction.rows(query)[0][0]
+        return count
 
     def hold(self, transaction: Transaction, claim: uuid.UUID) -> bool:
         """Whether the claim is still there; then nobody takes it before the end of the
@@ -164,13 +180,15 @@ class Claims:
             "version": self.version,
             "locked": self._lock_states(transaction, rows),
         }
-        query = self._format(f"store_{self.table.name}", tries_last=TRIES_LAST)
-        stored, not_persisted = transaction.rows(query, parameters)[0]
-        transaction.execute(self._format("forgive"), {"ids": stored})
+        stored, not_persisted = transaction.rows(self._store(), parameters)[0]
+        if not self.beside:
+            transaction.execute(self._format("forgive"), {"ids": stored})
         return Stored(frozenset(stored), frozenset(not_persisted))
 
     def add_failure(self, transaction: Transaction, row: TextRow, reason: str) -> None:
         """Put a row into quarantine, unless its text is another one by now."""
+        if self.beside:
+            return
         parameters: dict[str, object] = {
             "id": row.id,
             "text": row.skills,
@@ -193,5 +211,26 @@ class Claims:
         ids: dict[str, object] = {"ids": [row.id for row in rows]}
         return [id_ for (id_,) in transaction.rows(self._format("lock_states"), ids)]
 
+    def _store(self) -> Composable:
+        name, in_column = self.table.name, self.version == UNNAMED_VERSION
+        write = f"write_{name}_in_column" if in_column else "write_in_table"
+        own: Composable = NOTHING
+        if name == "users" and in_column and not self.beside:
+            write, own = "write_nothing", OWN_EMBEDDING.format(Literal(self.version))
+        return self._format(
+            "store_beside" if self.beside else f"store_{name}",
+            tries_last=TRIES_LAST,
+            is_in_use=self._part("is_in_use"),
+            free=self._part(f"free_{name}"),
+            write=self._part(write),
+            own=own,
+        )
+
+    def _part(self, query: str) -> Composable:
+        return self.table.format(QUERIES[query], version=self.version)
+
     def _format(self, query: str, **parts: Composable) -> Composable:
+        if self.beside:
+            # Claims of its own: the rows may be claimed for the model in use as well.
+            parts["entity"] = Literal(f"{self.table.name} {self.version}")
         return self.table.format(QUERIES[query], version=self.version, **parts)

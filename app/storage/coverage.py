@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from app.errors import ConfigError
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import EntityTable
 from app.storage.sql import load
@@ -76,29 +75,6 @@ def any_waiting(transaction: Transaction, table: EntityTable) -> bool:
 def forget_deleted(transaction: Transaction, *, age_s: float) -> None:
     """Delete the states of jobs that were deleted at least `age_s` seconds ago."""
     transaction.execute(QUERIES["forget_deleted"], {"age_s": age_s})
-
-
-def use_model(transaction: Transaction, version: str) -> None:
-    """Make this the current version; if it changes, all rows become stale.
-
-    Raises ConfigError for a name that the team's column cannot hold.
-    """
-    check_version(transaction, version)
-    transaction.rows(QUERIES["use_model"], {"version": version})
-
-
-def check_version(transaction: Transaction, version: str) -> None:
-    """Check that the table of jobs can hold this model's name.
-
-    Raises ConfigError if it cannot; the guide's column takes 20 characters.
-    """
-    for table, limit in transaction.rows(QUERIES["version_limit"]):
-        if limit is not None and len(version) > limit:
-            raise ConfigError(
-                f"The name of the model {version} has {len(version)} characters, and"
-                f" embedding_version of {table} takes {limit}; widen it, which rewrites"
-                f" no row: ALTER TABLE {table} ALTER embedding_version TYPE text;"
-            )
 
 
 def adopt(transaction: Transaction) -> None:

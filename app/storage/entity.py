@@ -18,8 +18,14 @@ ENTITIES: Sequence[EntityName] = ("jobs", "users")
 KEYS: Mapping[EntityName, str] = {"jobs": "job_id", "users": "user_id"}
 STATES: Mapping[EntityName, str] = {"jobs": "job_state", "users": "user_state"}
 NOTES: Mapping[EntityName, str] = {"jobs": "new_job", "users": "new_user"}
+# Of other models than the guide's.
+EMBEDDINGS: Mapping[EntityName, str] = {
+    "jobs": "job_embedding",
+    "users": "user_embedding",
+}
 
-# The guide's own script writes embeddings without a version, always of this model:
+# The guide's model: its embeddings are in the columns `embedding` of the team's jobs,
+# of user_state and of skill. The guide's own script writes them without a version, and
 # those rows stay valid.
 UNNAMED_VERSION = "all-MiniLM-L6-v2"
 # The length of its embeddings: `encoder.spec.MINILM_SPEC` and state_of() of migration
@@ -55,6 +61,37 @@ class EntityTable:
         parts = (part.replace('"', '""') for part in (self.schema, self.table))
         return ".".join(f'"{part}"' for part in parts)
 
+    def embeddings(self, version: str) -> Identifier:
+        """The table with the embeddings of this model: `key`, `embedding` and
+        `embedding_version`.
+        """
+        if version != UNNAMED_VERSION:
+            return Identifier("recommender", EMBEDDINGS[self.name])
+        if self.name == "jobs":
+            return self.identifier
+        return Identifier("recommender", STATES[self.name])
+
+    def matching(self, conditions: Composed, version: str) -> Composed:
+        """Conditions on this table, for a statement on `embeddings`."""
+        if not conditions.seq or self.embeddings(version) == self.identifier:
+            return conditions
+        return SQL(" AND EXISTS (SELECT FROM {table} WHERE {table}.{key} = {of}.{key}"
+                   "{conditions})").format(
+            table=self.identifier,
+            key=Identifier(self.key),
+            of=self.embeddings(version),
+            conditions=conditions,
+        )  # fmt: skip
+
+    def _stored(self, version: str) -> Composable:
+        """The sound embedding of a row of this table, called `t`; or NULL."""
+        condition = sound(version, may_be_unnamed=self.name == "jobs")
+        if self.embeddings(version) == self.identifier:
+            return SQL("CASE WHEN {} THEN embedding END").format(condition)
+        return SQL(
+            "(SELECT e.embedding FROM {} AS e WHERE e.{key} = t.{key} AND {})"
+        ).format(self.embeddings(version), condition, key=Identifier(self.key))
+
     def format(
         self, query: SQL, *, version: str = UNNAMED_VERSION, **parts: Composable
     ) -> Composed:
@@ -68,8 +105,9 @@ class EntityTable:
             "id_type": SQL(self.id_column.cast),
             "entity": Literal(self.name),
             "version": Literal(version),
-            "length": Literal(UNNAMED_BYTES),
-            "current": _current(version),
+            "embeddings": self.embeddings(version),
+            "sound": sound(version, may_be_unnamed=self.name == "jobs"),
+            "stored": self._stored(version),
             # Jobs that share an id are excluded until one of them is deleted.
             "is_single": SQL("s.copies = 1" if self.name == "jobs" else "true"),
             **parts,
@@ -79,15 +117,21 @@ class EntityTable:
         return query.format(**filled)
 
 
-def _current(version: str) -> Composable:
-    """A condition for embeddings of this version.
+def sound(version: str, *, may_be_unnamed: bool = False) -> Composable:
+    """A condition for embeddings of this version, where `EntityTable.embeddings` has
+    them. Others than the guide's are written by us alone, and sound.
 
     Without coalesce(): a condition of columns alone can be sent to another server.
+    octet_length reads the length from the tuple without fetching the value.
     """
     named = SQL("embedding_version = {}").format(Literal(version))
     if version != UNNAMED_VERSION:
         return named
-    return SQL("(embedding_version IS NULL OR {})").format(named)
+    if may_be_unnamed:
+        named = SQL("(embedding_version IS NULL OR {})").format(named)
+    return SQL("{} AND octet_length(embedding) = {}").format(
+        named, Literal(UNNAMED_BYTES)
+    )
 
 
 def without_doubled(found: dict[Id, Row], ids: Iterable[Id]) -> dict[Id, Row]:

@@ -15,12 +15,14 @@ OLDEST_SERVER = 140_000
 # In the schema recommender.
 TABLES = (
     "job_state", "user_state", "new_job", "new_user", "skill", "skill_vocabulary",
-    "synonym", "claim", "resplit", "failure", "identity", "entity", "job_embedding",
-    "recommendation", "recommendation_run", "feedback", "migration",
+    "synonym", "claim", "resplit", "failure", "identity", "entity", "model",
+    "job_embedding", "user_embedding", "skill_embedding", "recommendation",
+    "recommendation_run", "feedback", "migration",
 )  # fmt: skip
 INDEXES = (
     "job_state_unfinished_idx", "user_state_unfinished_idx", "job_state_changed_idx",
     "job_state_doubled_idx", "job_state_gone_idx", "skill_revision_idx",
+    "skill_embedding_revision_idx",
 )  # fmt: skip
 # Of migrations/pgvector.
 VECTOR_OBJECTS = ("job_state_vectorless_idx", "forget_vector")
@@ -32,7 +34,8 @@ FUNCTIONS = (
     "user_written", "users_truncated", "keep_own_row", "adopt", "use_model",
     "reconcile", "is_job_key", "is_user_key", "as_skill_key", "set_skill_keys",
     "synonyms_changed", "synonyms_truncated", "admit", "admit_rows", "empty_notes",
-    "use_split", "text_hash", "parts_of",
+    "use_split", "text_hash", "parts_of", "model_in_use", "check_model",
+    "job_state_of", "add_model", "switch_model", "compare_states",
 )  # fmt: skip
 
 
@@ -79,7 +82,7 @@ class DatabaseIdentity:
     """Whether the database is a copy that was not adopted, and its model's version."""
 
     is_copy: bool
-    embedding_version: str
+    embedding_version: str | None
 
 
 @dataclass(frozen=True)

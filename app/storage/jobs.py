@@ -43,7 +43,7 @@ def stream_embeddings(
     `conditions.where_clause`.
     """
     query = jobs.format(QUERIES["stream_embeddings"], version=version)
-    transaction.copy_out(query + matching, sink)
+    transaction.copy_out(query + jobs.matching(matching, version), sink)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg2.sql import SQL, Composable, Literal
+from psycopg2.sql import Composable, Literal
 
 from app.storage.codec import int32_from_bytes
 from app.storage.connection.transaction import Transaction
@@ -26,12 +26,13 @@ LOOKED_UP_ROWS = 1000
 
 @dataclass(frozen=True)
 class SampledRow:
-    """A row with its embedding and skill ids; `embedding` holds the stored bytes."""
+    """A row with its embedding and skill ids; `embedding` holds the stored bytes, none
+    if they are not sound.
+    """
 
     id: str
     text: str
     embedding: bytes
-    version: str
     skill_ids: Sequence[int] | None
 
 
@@ -53,20 +54,19 @@ class Sampler:
         """Whether rows can be found by id without reading a large table."""
         return self._is_indexed or self._row_pages <= SAMPLED_PAGES
 
-    def embedded(self, rows: int) -> list[SampledRow]:
-        """A sample of embedded rows."""
-        found = self._rows("embedded", self._state_pages, rows)
+    def embedded(self, rows: int, *, version: str) -> list[SampledRow]:
+        """A sample of rows that this model, the one in use, has embedded."""
+        found = self._rows("embedded", self._state_pages, rows, version=version)
         return [
             SampledRow(
                 id_,
                 text or "",
                 bytes(embedding or b""),
-                version,
                 None
                 if skill_ids is None
                 else int32_from_bytes(bytes(skill_ids)).tolist(),
             )
-            for id_, text, embedding, version, skill_ids in found
+            for id_, text, embedding, skill_ids in found
         ]
 
     def without_row(self) -> list[str]:
@@ -112,17 +112,16 @@ class Sampler:
     def _ids(self, query: str, pages: int) -> list[str]:
         return [id_ for (id_,) in self._rows(query, pages, LOOKED_UP_ROWS)]
 
-    def _rows(self, query: str, pages: int, rows: int) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, query: str, pages: int, rows: int, *, version: str = UNNAMED_VERSION
+    ) -> list[tuple[Any, ...]]:
         given: dict[str, object] = {"percent": _percent(pages), "rows": rows}
-        return self._transaction.rows(self._format(query), given)
+        return self._transaction.rows(self._format(query, version), given)
 
-    def _format(self, query: str) -> Composable:
-        column = "t.{}" if self._table.name == "jobs" else "s.{}"
+    def _format(self, query: str, version: str = UNNAMED_VERSION) -> Composable:
         return self._table.format(
             QUERIES[query],
-            embedding=SQL(column.format("embedding")),
-            embedding_version=SQL(column.format("embedding_version")),
-            unnamed=Literal(UNNAMED_VERSION),
+            version=version,
             quoted_state=Literal(f"recommender.{STATES[self._table.name]}"),
         )
 

@@ -20,7 +20,7 @@ from app.storage.codec import (
 from app.storage.columns import public
 from app.storage.conditions import selected, where_clause
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
-from app.storage.entity import UNNAMED_BYTES, EntityTable, without_doubled
+from app.storage.entity import UNNAMED_VERSION, EntityTable, sound, without_doubled
 from app.storage.jobs import stream_embeddings
 from app.storage.resplit import SplitState
 from app.storage.sql import load
@@ -95,7 +95,7 @@ def stream_skills(
         revision=Literal(after.revision),
         skill_id=Literal(after.skill_id),
         limit=Literal(limit),
-        **_version(version),
+        **_embedded(version),
     )
     transaction.copy_out(query, sink)
 
@@ -104,7 +104,7 @@ def skill_texts(
     transaction: Transaction, *, after: Position, limit: int, version: str
 ) -> list[tuple[int, str]]:
     """(id, skill) of those that `stream_skills` streams."""
-    query = QUERIES["skill_texts"].format(**_version(version))
+    query = QUERIES["skill_texts"].format(**_embedded(version))
     position = {"revision": after.revision, "skill_id": after.skill_id}
     return [
         (id_, skill)
@@ -112,9 +112,10 @@ def skill_texts(
     ]
 
 
-def revision_of(transaction: Transaction, skill_id: int) -> int:
-    """The revision in which this skill was written last."""
-    rows = transaction.rows(QUERIES["revision_of"], {"skill_id": skill_id})
+def revision_of(transaction: Transaction, skill_id: int, *, version: str) -> int:
+    """The revision in which this skill's embedding was written last."""
+    query = QUERIES["revision_of"].format(**_embedded(version))
+    rows = transaction.rows(query, {"skill_id": skill_id})
     revision: int = rows[0][0]
     return revision
 
@@ -125,7 +126,7 @@ def known_skills(
     """The ids of those skills that the vocabulary has with a sound embedding."""
     if not skills:
         return {}
-    query = QUERIES["skill_ids"].format(**_version(version))
+    query = QUERIES["skill_ids"].format(**_embedded(version))
     asked = {transaction.held(skill): skill for skill in skills}
     found = transaction.rows(query, {"skills": list(asked)})
     return {asked[skill]: id_ for skill, id_ in found}
@@ -140,7 +141,7 @@ def skill_names(transaction: Transaction, ids: Sequence[int]) -> dict[int, str]:
 
 def count_stale_skills(transaction: Transaction, *, version: str) -> int:
     """Skills that have no sound embedding of this version."""
-    query = QUERIES["count_stale_skills"].format(**_version(version))
+    query = QUERIES["count_stale_skills"].format(**_embedded(version))
     count: int = transaction.rows(query)[0][0]
     return count
 
@@ -149,7 +150,7 @@ def next_stale_skills(
     transaction: Transaction, *, limit: int, version: str
 ) -> list[str]:
     """Some of the skills that have no sound embedding of this version."""
-    query = QUERIES["next_stale_skills"].format(**_version(version))
+    query = QUERIES["next_stale_skills"].format(**_embedded(version))
     return [skill for (skill,) in transaction.rows(query, {"limit": limit})]
 
 
@@ -164,15 +165,19 @@ def store_skills(
     # In one order everywhere, so that two writers never wait for one another.
     rows = dict(zip(map(transaction.held, skills), embeddings, strict=True))
     order = sorted(rows)
-    transaction.execute(
-        QUERIES["store_skills"].format(version=Literal(version)),
-        {"skills": order, "embeddings": [to_bytes(rows[key]) for key in order]},
-    )
+    parameters = {"skills": order, "embeddings": [to_bytes(rows[key]) for key in order]}
+    query = "store_skills"
+    if version != UNNAMED_VERSION:
+        transaction.execute(QUERIES["add_skills"], {"skills": order})
+        query = "store_skill_embeddings"
+    transaction.execute(QUERIES[query].format(version=Literal(version)), parameters)
 
 
 def remove_skills_except(transaction: Transaction, used: Sequence[int]) -> int:
     """Delete the other skills; returns how many there were."""
-    return transaction.execute(QUERIES["remove_skills"], {"used": list(used)})
+    removed = transaction.execute(QUERIES["remove_skills"], {"used": list(used)})
+    transaction.execute(QUERIES["remove_orphans"])
+    return removed
 
 
 def stream_skill_ids(
@@ -210,12 +215,13 @@ def stream_entries(
     and matches, as COPY BINARY. Zeros stand for an embedding that is absent, or of
     another model, and NO_SKILL for skill ids that are still to be found.
     """
+    place = "in_column" if version == UNNAMED_VERSION else "in_table"
+    conditions = where_clause(filters, table.columns)
     query = table.format(
         QUERIES[f"stream_{'job' if table.name == 'jobs' else 'user'}_entries"],
         version=version,
-        filters=where_clause(filters, table.columns),
+        own_embeddings=_format(place, table, version, filters=conditions),
         has_skill_ids=QUERIES["has_skill_ids"],
-        has_embedding=table.format(QUERIES["has_embedding"], version=version),
         no_embedding=Literal(bytes(4 * dimension)),
         no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )
@@ -288,8 +294,11 @@ def _skilled_row(
     return replace(row, left_out=values[0] or ())
 
 
-def _version(version: str) -> dict[str, Composable]:
-    return {"version": Literal(version), "length": Literal(UNNAMED_BYTES)}
+def _embedded(version: str) -> dict[str, Composable]:
+    """The skills with embeddings of this model, and the condition for sound ones."""
+    in_column = version == UNNAMED_VERSION
+    embedded = SQL("recommender.skill") if in_column else QUERIES["embedded_skills"]
+    return {"embedded": embedded, "sound": sound(version)}
 
 
 def _format(

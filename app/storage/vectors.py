@@ -11,6 +11,7 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 from app.query.ids import Id, IdColumn
 from app.storage.catalogue import Catalogue
 from app.storage.codec import points_somewhere, squared_norms
+from app.storage.conditions import EVERY_ROW
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.coverage import CachedCount
 from app.storage.entity import EntityTable
@@ -90,11 +91,11 @@ class VectorQuery:
     jobs: EntityTable
     schema: str
     version: str
-    matching: Composable | None = None
+    matching: Composed | None = None
 
     @classmethod
     def of(
-        cls, catalogue: Catalogue, version: str, matching: Composable | None = None
+        cls, catalogue: Catalogue, version: str, matching: Composed | None = None
     ) -> "VectorQuery":
         """Raises SchemaError where migrations/pgvector was not applied."""
         return cls(catalogue.jobs, catalogue.require_vectors(), version, matching)
@@ -111,7 +112,7 @@ class VectorQuery:
             version=self.version,
             vectors=Identifier(self.schema),
             vectorless=vectorless,
-            matching=self.matching or NOTHING,
+            matching=self.jobs.matching(self.matching or EVERY_ROW, self.version),
             # As NumPy orders the bytes that come.
             bytewise=SQL(' COLLATE "C"') if self.job_id.kind == "text" else NOTHING,
             **parts,

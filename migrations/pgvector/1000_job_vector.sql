@@ -21,9 +21,11 @@ BEGIN
     -- which no index holds, for an embedding that points nowhere.
     EXECUTE (SELECT format(
         'CREATE TABLE IF NOT EXISTS recommender.job_vector ('
-        ' job_id %s PRIMARY KEY, vector %s.halfvec(384))',
+        ' job_id %s PRIMARY KEY, vector %s.halfvec(%s))',
         recommender.key_type(jobs.relation, 'job_id'),
-        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'vector'))
+        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'vector'),
+        coalesce((SELECT m.dimension FROM recommender.model AS m
+                  WHERE m.version = recommender.model_in_use()), 384))
         FROM recommender.entity AS jobs WHERE jobs.name = 'jobs');
     -- In the row: an exact scan that fetches a million vectors from elsewhere takes
     -- several times as long.

@@ -409,29 +409,3 @@ def test_skills_are_not_removed_by_the_half_of_a_stream(
     with pytest.raises(DatabaseUnavailableError):
         VocabularyKeeper(database, HashEncoder()).remove_unused()
     assert run(database_url, "SELECT count(*) FROM recommender.skill") == [(50,)]
-
-
-# --- another model ------------------------------------------------------------
-
-
-class OtherEncoder(HashEncoder):
-    version = "another-model"
-
-
-def test_another_model_makes_all_anew_and_a_worker_of_the_one_before_rests(
-    database: Database, database_url: str
-) -> None:
-    add_pending_jobs(database_url, ["sql, go", "rust", None])
-    add_user(database_url, 1, "sql")
-    first = all_work(database, HashEncoder())
-    list(first.run())
-    second = all_work(database, OtherEncoder())
-    assert total_of(second.run()) == Progress(embedded=3)
-    versions = "SELECT DISTINCT embedding_version FROM {}"
-    for table in ("skill_job1", "recommender.user_state", "recommender.skill"):
-        found = {version for (version,) in run(database_url, versions.format(table))}
-        assert found - {None} == {"another-model"}
-    run(database_url, "UPDATE skill_job1 SET skills = 'c' WHERE job_id = 1")
-    assert list(first.backfills[0].run()) == []
-    assert total_of(second.run()) == Progress(embedded=1)
-    assert skills_of(database_url) == [["c"], ["rust"], None]

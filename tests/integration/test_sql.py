@@ -93,6 +93,7 @@ def test_the_rows_to_claim_are_found_by_the_same_index(
         query = table.format(
             load("claims")["take"],
             after=SQL("true"),
+            is_in_use=table.format(load("claims")["is_in_use"]),
             locked=SQL(locked),
             most_stores=SQL("8"),
             tries_last=SQL("interval '1 hour'"),

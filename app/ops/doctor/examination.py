@@ -32,6 +32,7 @@ from app.storage.coverage import Coverage
 from app.storage.entity import EntityTable
 from app.storage.inspection import Limits, TableSize
 from app.storage.jobs import record_bytes
+from app.storage.models import model_in_use
 from app.storage.samples import Sampler
 
 # Greetings, catalogue and the user's row: measured once, roughly, over TCP.
@@ -85,7 +86,7 @@ class _Doctor:
 
     def examine(self) -> Examination:
         """The story: what the service stands on, then the rows."""
-        encoder = self._encoder()
+        encoder = self._encoder(self._settings.model_source.name)
         limits = self._ask("the server", inspection.limits)
         seen = Examination(())
         if limits is not None:
@@ -95,10 +96,9 @@ class _Doctor:
                 seen = self._look(encoder)
         return replace(seen, findings=list(self._found.values()), limits=limits)
 
-    def _encoder(self) -> LazyEncoder | None:
+    def _encoder(self, name: str) -> LazyEncoder | None:
         """None, and a finding, without files that fit."""
-        name = self._settings.model_source.name
-        encoder = LazyEncoder(self._settings.model_dir, name)
+        encoder = LazyEncoder(self._settings.folder_of(name), name)
         try:
             encoder.verify_files()
         except ModelUnavailableError as error:
@@ -124,6 +124,9 @@ class _Doctor:
         catalogue = self._ask("the tables", Catalogue.read)
         if catalogue is None:
             return Examination(())
+        in_use = self._ask("the model", model_in_use)
+        if in_use not in (None, settings.model_source.name):
+            encoder = self._encoder(str(in_use))
         jobs = self._rows(catalogue.jobs, encoder)
         users = self._rows(catalogue.users, encoder)
         dimension = (encoder or MINILM).dimension
@@ -152,7 +155,7 @@ class _Doctor:
             made_by = PassageEncoder(encoder) if table.name == "jobs" else encoder
             some = self._ask(
                 f"some random {table.name}",
-                lambda tx: rows.RandomRows.read(tx, table),
+                lambda tx: rows.RandomRows.read(tx, table, version=made_by.version),
             )
             self._add(some.findings(table, made_by) if some else ())
         return counted

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from app.config import Settings
 from app.encoder.checkpoint import MINILM
-from app.errors import ConfigError, SchemaError
+from app.errors import SchemaError
 from app.ops.backend_advice import missing_for_vectors
 from app.ops.doctor.finding import (
-    EMBED,
     MIGRATE_COMMAND,
     REPAIR_COMMAND,
     REPAIR_VECTORS,
@@ -16,7 +15,6 @@ from app.ops.doctor.finding import (
 from app.storage import inspection
 from app.storage.catalogue import Catalogue, check_tables
 from app.storage.connection.transaction import Transaction
-from app.storage.coverage import check_version
 from app.storage.inspection import (
     FUNCTIONS,
     INDEXES,
@@ -143,17 +141,11 @@ def identity_findings(
             MIGRATE_COMMAND,
         )
     name = settings.model_source.name
-    try:
-        check_version(transaction, name)
-    except ConfigError as error:
-        sentence, _, statement = str(error).partition(": ")
-        yield Finding(f"{sentence}.", statement)
-        return
-    if found.embedding_version != name:
+    if found.embedding_version not in (None, name):
         yield Finding(
             f"The rows are embedded with {found.embedding_version}, and MODEL names"
             f" {name}.",
-            EMBED,
+            f"MODEL={found.embedding_version}",
         )
 
 

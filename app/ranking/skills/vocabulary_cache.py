@@ -144,7 +144,10 @@ class VocabularyCache:
         if writer.read_rows < VOCABULARY_SLICE_ROWS:
             end = Position(state.revision, np.iinfo(np.int32).max)
             return replace(progress, revision=state.revision, position=end)
-        last = Position(revision_of(transaction, writer.last_id), writer.last_id)
+        last = Position(
+            revision_of(transaction, writer.last_id, version=self._version),
+            writer.last_id,
+        )
         return replace(progress, position=last)
 
     @contextmanager

@@ -1,11 +1,10 @@
 """Transactions with a deadline; translates the driver's errors into ours."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from psycopg2 import errorcodes
 from psycopg2.extensions import (
     TRANSACTION_STATUS_ACTIVE,
     TRANSACTION_STATUS_IDLE,
@@ -16,15 +15,14 @@ from psycopg2.sql import SQL, Literal
 
 from app.deadline import Deadline
 from app.errors import (
-    AppError,
     CommitUnknownError,
     ConnectionLostError,
-    DatabaseUnavailableError,
-    DeadlineExceededError,
-    RowRejectedError,
-    SchemaError,
     UnavailableError,
-    UntranslatableError,
+)
+from app.storage.connection.driver_errors import (
+    is_lost,
+    translate,
+    translate_refusal,
 )
 from app.storage.connection.dsn import check_dsn
 from app.storage.connection.pool import ConnectionPool
@@ -45,21 +43,14 @@ SETTINGS = (
 )
 BEGIN_SNAPSHOT = SQL("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;" + SETTINGS)
 BEGIN_WRITE = SQL("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;" + SETTINGS)
+# A DO block has no result that COPY would stumble over.
+CHECK_MODEL = SQL(
+    "; SET LOCAL recommender.model = {}; DO $$BEGIN PERFORM recommender.check_model("
+    "current_setting('recommender.model')); END$$"
+)
 XID = SQL("SELECT pg_current_xact_id_if_assigned()::text")
 STATUS = SQL("SELECT pg_xact_status(%(xid)s::text::xid8)")
 PAUSE_S = 0.05
-
-# Transient errors. By SQLSTATE class: credentials that a pooler has not received yet,
-# conflicts with other transactions, insufficient memory, disk or connections. Of class
-# 55 (object not in the required state) only those that last as long as another lock.
-TRANSIENT_CLASSES = frozenset({"28", "40", "53"})
-TRANSIENT = frozenset({errorcodes.OBJECT_IN_USE, errorcodes.LOCK_NOT_AVAILABLE})
-PERMANENT = frozenset(
-    {
-        errorcodes.TRANSACTION_INTEGRITY_CONSTRAINT_VIOLATION,
-        errorcodes.CONFIGURATION_LIMIT_EXCEEDED,
-    }
-)
 
 
 class Database:
@@ -72,13 +63,16 @@ class Database:
         self._watchdog = Watchdog()
 
     @contextmanager
-    def snapshot(self, deadline: Deadline) -> Iterator[Transaction]:
+    def snapshot(
+        self, deadline: Deadline, *, model: str | None = None
+    ) -> Iterator[Transaction]:
         """A read-only transaction on one snapshot of the database.
 
-        Raises only subclasses of AppError: DatabaseUnavailableError and its subclasses,
+        Raises ModelSwitchedError if another model than `model` is in use there, and
+        only subclasses of AppError: DatabaseUnavailableError and its subclasses,
         DeadlineExceededError, SchemaError.
         """
-        with self._transaction(BEGIN_SNAPSHOT, deadline) as transaction:
+        with self._transaction(BEGIN_SNAPSHOT, deadline, model=model) as transaction:
             yield transaction
 
     @contextmanager
@@ -101,7 +95,9 @@ class Database:
         self.pool.close()
 
     @contextmanager
-    def _transaction(self, start: SQL, deadline: Deadline) -> Iterator[Transaction]:
+    def _transaction(
+        self, start: SQL, deadline: Deadline, *, model: str | None = None
+    ) -> Iterator[Transaction]:
         deadline.check("waiting for the database")
         with connection_errors(), self.pool.connection(deadline) as lent:
             timeout_ms = max(1, int(deadline.remaining_s() * 1000))
@@ -112,11 +108,13 @@ class Database:
             ):
                 try:
                     begin = start.format(timeout_ms=Literal(timeout_ms))
+                    if model is not None:
+                        begin += CHECK_MODEL.format(Literal(model))
                     transaction = Transaction(cur, begin)
                     yield transaction
                     _commit(transaction, cur, is_write=start is BEGIN_WRITE)
                 except psycopg2.Error as error:
-                    raise _translate(error, broken=bool(lent.closed)) from error
+                    raise translate(error, broken=bool(lent.closed)) from error
 
     def _was_committed(self, xid: str, deadline: Deadline) -> bool:
         """Whether a transaction was committed.
@@ -160,18 +158,10 @@ def _commit(transaction: Transaction, cur: Cursor, *, is_write: bool) -> None:
     try:
         cur.execute("COMMIT")
     except psycopg2.Error as error:
-        if not _is_lost(error, broken=bool(cur.connection.closed)):
+        if not is_lost(error, broken=bool(cur.connection.closed)):
             raise
         if xid is not None:
             raise _CommitBrokenError(xid) from error
-
-
-def _is_lost(error: psycopg2.Error, *, broken: bool) -> bool:
-    """Whether an error concerns the connection, not the statement."""
-    code = error.pgcode
-    if code == errorcodes.QUERY_CANCELED:
-        return broken
-    return broken or not code or code[:2] in ("08", "57")
 
 
 @contextmanager
@@ -180,7 +170,7 @@ def connection_errors() -> Iterator[None]:
     try:
         yield
     except psycopg2.Error as error:
-        raise _translate_refusal(error) from error
+        raise translate_refusal(error) from error
 
 
 @contextmanager
@@ -209,90 +199,3 @@ def _leave_transaction(lent: Connection) -> None:
                 cur.execute("ROLLBACK")
     except psycopg2.Error:
         lent.close()
-
-
-def _translate(error: psycopg2.Error, *, broken: bool) -> AppError:
-    """The AppError for an error of a statement."""
-    code = error.pgcode or ""
-    if code == errorcodes.QUERY_CANCELED:
-        return DeadlineExceededError(
-            "The database cancelled the query at its statement timeout;"
-            " try again in a moment."
-        )
-    if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
-        return SchemaError(
-            f"The database lacks a {_missing(code)} that the service needs;"
-            " run `python scripts/migrate.py`."
-        )
-    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
-        return SchemaError(
-            "The database role lacks a privilege, or row-level security hides rows from"
-            " it; run `python scripts/migrate.py` and see the README on roles."
-        )
-    if _is_lost(error, broken=broken):
-        return ConnectionLostError(
-            "The database closed the connection during the request;"
-            " try again in a moment."
-        )
-    return _rejected(code)
-
-
-def _rejected(code: str) -> AppError:
-    if code in TRANSIENT or (code[:2] in TRANSIENT_CLASSES and code not in PERMANENT):
-        return DatabaseUnavailableError(
-            f"The database could not run the query now (SQLSTATE {code});"
-            " try again in a moment."
-        )
-    if code == errorcodes.CHARACTER_NOT_IN_REPERTOIRE:
-        return SchemaError(NOT_UTF8)
-    if code == errorcodes.UNTRANSLATABLE_CHARACTER:
-        return UntranslatableError("The database's encoding lacks a character of it.")
-    blames_row = code[:2] in ROW_FAULTS or code == errorcodes.RAISE_EXCEPTION
-    kind = RowRejectedError if blames_row else AppError
-    return kind(f"The database rejected a statement (SQLSTATE {code}).")
-
-
-# SQLSTATE classes caused by a row's data: data exceptions, constraints, view checks.
-# Other errors, for example a full disk, would occur with any row.
-ROW_FAULTS = ("22", "23", "44")
-
-
-NOT_UTF8 = (
-    "The database holds a text that is not UTF-8, which its encoding SQL_ASCII allows;"
-    " correct it, or restore a dump into a database with the encoding UTF8."
-)
-
-
-def _missing(code: str) -> str:
-    return "table" if code == errorcodes.UNDEFINED_TABLE else "column"
-
-
-def _translate_refusal(error: psycopg2.Error) -> AppError:
-    """The AppError for a failed connection attempt.
-
-    libpq reports no SQLSTATE here, so this searches its English message. The message
-    names host, user and address, and stays in the exception's cause.
-    """
-    text = str(error)
-    for phrases, sentence in REFUSALS:
-        if any(phrase in text for phrase in phrases):
-            return DatabaseUnavailableError(sentence)
-    return DatabaseUnavailableError(
-        "The database cannot be reached; try again in a moment."
-    )
-
-
-REFUSALS: Sequence[tuple[Sequence[str], str]] = (
-    (
-        ("authentication failed", "no password supplied", "no pg_hba.conf entry"),
-        "The database refused the service's credentials; check DATABASE_URL.",
-    ),
-    (
-        ("too many", "remaining connection slots", "no more connections", "max client"),
-        "The database has no free connection; lower DB_POOL_SIZE or raise its limit.",
-    ),
-    (
-        ("does not exist",),
-        "The database or role named in DATABASE_URL does not exist.",
-    ),
-)

@@ -47,7 +47,7 @@ SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure
 FROM pg_proc AS p
 WHERE p.pronamespace = to_regnamespace('recommender')
     AND NOT has_function_privilege(p.oid, 'EXECUTE')
-    AND (%(writes)s OR p.proname IN ('as_text', 'place', 'key_type'))
+    AND (%(writes)s OR p.proname IN ('as_text', 'place', 'key_type', 'check_model'))
 ORDER BY 1;
 
 -- name: member

@@ -16,6 +16,7 @@ SELECT
         c.oid, pg_relation_filenode(c.oid),
         to_regclass('recommender.job_state')::oid,
         pg_relation_filenode(to_regclass('recommender.job_state')),
+        pg_relation_filenode(to_regclass('recommender.job_embedding')),
         (SELECT string_agg(a.attnum || ':' || a.atttypid, ' ' ORDER BY a.attname)
          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND NOT a.attisdropped
              AND a.attname IN ('job_id', 'embedding', 'embedding_version')),
@@ -65,21 +66,23 @@ LIMIT {most};
 -- name: stream_rows
 -- What the rankings compare of some jobs: records as those of `stream_job_entries`, of
 -- each of several rows with one id, and with the row's flags before its skill ids.
-SELECT t.id, 0::int2, coalesce(t.embedding, decode(repeat('00', {length}), 'hex')),
+SELECT t.id, 0::int2, coalesce(t.embedding, {nothing}),
     set_byte('\x00000000'::bytea, 0,
         CASE WHEN coalesce(s.copies, 1) = 1 THEN {is_alone} ELSE 0 END
         + CASE WHEN t.embedding IS NULL THEN 0 ELSE {has_embedding} END
         + CASE WHEN {has_skill_ids} THEN {has_skills} ELSE 0 END)
     || CASE WHEN {has_skill_ids} THEN s.skill_ids ELSE {no_skill_ids} END
 FROM (
-    SELECT {key}::{id_type} AS id,
-        CASE WHEN {current} AND octet_length(embedding) = {length}
-            THEN embedding END AS embedding
-    FROM {table}
-    WHERE {some}
+    SELECT {key}::{id_type} AS id, {stored} AS embedding FROM {table} AS t WHERE {some}
 ) AS t
 LEFT JOIN {state} AS s ON s.{key} = t.id
 WHERE t.embedding IS NOT NULL OR {has_skill_ids};
+
+-- name: nothing
+-- A part of others: zeros in place of an embedding.
+decode(repeat('00', coalesce((
+    SELECT 4 * m.dimension FROM recommender.model AS m WHERE m.version = {version}
+), {length})), 'hex')
 
 -- name: end_of_slice
 -- The last id of the next slice; none where fewer rows are left. Its name in ORDER BY is

@@ -27,8 +27,7 @@ WITH next AS (
     WHERE (s.state IN ('pending', 'stale', 'malformed', 'quarantined')
             OR s.state = 'embedded' AND s.skill_ids IS NULL)
         AND s.state <> 'quarantined' AND {is_single}
-        AND {version} = (SELECT i.embedding_version FROM recommender.identity AS i)
-        AND {after}
+        AND {is_in_use} AND {after}
         AND s.{key}::text NOT IN (
             SELECT unnest(row_ids) FROM recommender.claim WHERE entity = {entity}
         )
@@ -42,6 +41,36 @@ WITH next AS (
     FROM next HAVING count(*) > 0
 )
 SELECT id::{id_type}, skills, is_embedded, is_tried FROM next ORDER BY next.id;
+
+-- name: take_beside
+-- Claim the next rows that a model beside the one in use has not embedded.
+WITH next AS (
+    SELECT s.{key} AS id, recommender.as_text(t.skills) AS skills
+    FROM {state} AS s
+    JOIN {table} AS t ON t.{key} = s.{key}
+    WHERE {is_missing} AND {after}
+        AND s.{key}::text NOT IN (
+            SELECT unnest(row_ids) FROM recommender.claim WHERE entity = {entity}
+        )
+    ORDER BY s.{key}
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE OF {locked} SKIP LOCKED
+), claim AS (
+    INSERT INTO recommender.claim (claim_id, entity, row_ids, expires_at)
+    SELECT %(claim)s::uuid, {entity}, array_agg(id::text),
+        clock_timestamp() + make_interval(secs => %(lease_s)s)
+    FROM next HAVING count(*) > 0
+)
+SELECT id::{id_type}, skills FROM next ORDER BY next.id;
+
+-- name: is_missing
+-- A part of others.
+s.state IN ('embedded', 'stale', 'malformed', 'pending') AND {is_single}
+    AND {stored} IS NULL
+
+-- name: count_missing
+SELECT count(*) FROM {state} AS s JOIN {table} AS t ON t.{key} = s.{key}
+WHERE {is_missing};
 
 -- name: renew
 -- The full time again.
@@ -80,20 +109,8 @@ WITH fresh AS (
         %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
         %(skill_ids)s::bytea[]
     ) AS fresh (id, skills, embedding, skill_ids)
-    WHERE fresh.id::text = ANY (%(locked)s)
-), free AS (
-    SELECT fresh.* FROM {table} AS t
-    JOIN fresh ON t.{key} = fresh.id
-        AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
-    FOR NO KEY UPDATE OF t SKIP LOCKED
-), written AS (
-    UPDATE {table} AS t
-    SET embedding = free.embedding, embedding_version = %(version)s
-    FROM free
-    WHERE t.{key} = free.id AND free.embedding IS NOT NULL
-        AND recommender.as_text(t.skills) COLLATE "C" = free.skills COLLATE "C"
-    RETURNING t.{key} AS id, t.embedding = free.embedding AS is_kept
-), stored AS (
+    WHERE fresh.id::text = ANY (%(locked)s) AND {is_in_use}
+), free AS ({free}), {write}, stored AS (
     UPDATE recommender.job_state AS s
     SET skill_ids = free.skill_ids, state = 'embedded', changed = pg_current_xact_id(),
         text_hash = recommender.text_hash(free.skills),
@@ -110,29 +127,99 @@ SELECT
     array(SELECT id::text FROM free EXCEPT SELECT id::text FROM stored);
 
 -- name: store_users
--- The same for users, whose row is only read.
+-- The same for users, whose row is only read. The guide's model has its embedding in the
+-- row that is written anyway.
+WITH fresh AS (
+    SELECT * FROM unnest(
+        %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
+        %(skill_ids)s::bytea[]
+    ) AS fresh (id, skills, embedding, skill_ids)
+    WHERE fresh.id::text = ANY (%(locked)s) AND {is_in_use}
+), free AS ({free}), {write}, stored AS (
+    UPDATE recommender.user_state AS s
+    SET skill_ids = free.skill_ids, state = 'embedded',
+        text_hash = recommender.text_hash(free.skills),
+        stored_at = clock_timestamp(){own}
+    FROM free
+    WHERE s.user_id = free.id
+    RETURNING s.user_id AS id
+)
+SELECT array(SELECT id::text FROM stored), array[]::text[];
+
+-- name: store_beside
+-- Embeddings of a model that is not the one in use: states say nothing about them.
 WITH fresh AS (
     SELECT * FROM unnest(
         %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
         %(skill_ids)s::bytea[]
     ) AS fresh (id, skills, embedding, skill_ids)
     WHERE fresh.id::text = ANY (%(locked)s)
-), stored AS (
-    UPDATE recommender.user_state AS s
-    SET skill_ids = fresh.skill_ids, state = 'embedded',
-        text_hash = recommender.text_hash(fresh.skills),
-        embedding = coalesce(fresh.embedding, s.embedding),
-        embedding_version = %(version)s, stored_at = clock_timestamp()
-    FROM fresh
-    WHERE s.user_id = fresh.id
-        AND EXISTS (
-            SELECT 1 FROM {table} AS t
-            WHERE t.{key} = fresh.id
-                AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
-        )
-    RETURNING s.user_id AS id
+), free AS ({free}), {write}
+SELECT
+    array(SELECT id::text FROM written WHERE is_kept),
+    array(SELECT id::text FROM free EXCEPT SELECT id::text FROM written WHERE is_kept);
+
+-- name: is_in_use
+-- A part of others: nobody has switched to another model.
+NOT EXISTS (
+    SELECT FROM recommender.identity AS i WHERE i.embedding_version <> {version}
 )
-SELECT array(SELECT id::text FROM stored), array[]::text[];
+
+-- name: free_jobs
+-- A part of others: rows that still hold the text, locked.
+SELECT fresh.* FROM {table} AS t
+JOIN fresh ON t.{key} = fresh.id
+    AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
+FOR NO KEY UPDATE OF t SKIP LOCKED
+
+-- name: free_users
+SELECT fresh.* FROM fresh
+WHERE EXISTS (
+    SELECT FROM {table} AS t
+    WHERE t.{key} = fresh.id
+        AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
+)
+
+-- name: write_jobs_in_column
+-- A part of others, for the guide's model.
+written AS (
+    UPDATE {table} AS t
+    SET embedding = free.embedding, embedding_version = {version}
+    FROM free
+    WHERE t.{key} = free.id AND free.embedding IS NOT NULL
+        AND recommender.as_text(t.skills) COLLATE "C" = free.skills COLLATE "C"
+    RETURNING t.{key} AS id, t.embedding = free.embedding AS is_kept
+)
+
+-- name: write_users_in_column
+written AS (
+    UPDATE recommender.user_state AS s
+    SET embedding = free.embedding, embedding_version = {version}
+    FROM free WHERE s.user_id = free.id AND free.embedding IS NOT NULL
+    RETURNING s.user_id AS id, true AS is_kept
+)
+
+-- name: write_nothing
+written AS (SELECT NULL)
+
+-- name: write_in_table
+-- For any other model. Of two rows with one id, the first.
+renewed AS (
+    UPDATE {embeddings} AS e SET embedding = free.embedding
+    FROM free
+    WHERE e.{key} = free.id AND e.embedding_version = {version}
+        AND free.embedding IS NOT NULL
+    RETURNING e.{key} AS id
+), added AS (
+    INSERT INTO {embeddings} ({key}, embedding_version, embedding)
+    SELECT DISTINCT ON (free.id) free.id, {version}, free.embedding
+    FROM free
+    WHERE free.embedding IS NOT NULL AND free.id NOT IN (SELECT id FROM renewed)
+    ON CONFLICT ({key}, embedding_version) DO NOTHING
+    RETURNING {key} AS id
+), written AS (
+    SELECT id, true AS is_kept FROM renewed UNION ALL SELECT id, true FROM added
+)
 
 -- name: forgive
 -- Rows that were stored are not in quarantine any more.

@@ -20,10 +20,15 @@ WITH wanted AS (
     FROM (VALUES
         ('migration', 'a_keep_own_row', true), ('entity', 'a_keep_own_row', true),
         ('identity', 'a_keep_own_row', true), ('synonym', 'a_keep_own_row', true),
+        ('model', 'a_keep_own_row', true), ('skill_embedding', 'a_keep_own_row', true),
+        ('job_embedding', 'a_keep_own_row', true),
+        ('user_embedding', 'a_keep_own_row', true),
         ('skill_vocabulary', 'a_keep_own_row', true),
         ('job_state', 'a_keep_own_row', true), ('user_state', 'a_keep_own_row', true),
         ('skill', 'a_keep_own_row', false), ('skill', 'next_revision', false),
         ('skill', 'set_revision', false), ('skill', 'new_vocabulary', false),
+        ('skill_embedding', 'next_revision', false),
+        ('skill_embedding', 'set_revision', false),
         ('synonym', 'a_as_key', false), ('synonym', 'inserted', false),
         ('synonym', 'updated', false), ('synonym', 'deleted', false),
         ('synonym', 'truncated', false)

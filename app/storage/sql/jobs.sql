@@ -1,14 +1,11 @@
 -- name: stream_embeddings
--- COPY BINARY records of every embedding of a version. octet_length reads the length
--- from the tuple without fetching the value. The spare int2 (its 4 bytes of length and 2
+-- COPY BINARY records of every embedding of a version. The spare int2 (its 4 bytes of length and 2
 -- of value) makes every record a multiple of eight bytes with the floats on an
 -- eight-byte boundary, so that BLAS reads them in place; without it each batch would
 -- be copied first.
 SELECT {key}::{id_type}, 0::int2, embedding
-FROM {table}
-WHERE {key} IS NOT NULL
-    AND {current}
-    AND octet_length(embedding) = {length};
+FROM {embeddings}
+WHERE {key} IS NOT NULL AND {sound};
 
 -- name: by_id
 -- The columns of a job in a response, as a JSON object in their order.

@@ -14,10 +14,8 @@ SELECT
 FROM recommender.entity AS e WHERE e.name = {entity};
 
 -- name: embedded
--- Random embedded rows, with their embeddings, versions and skill ids.
-SELECT
-    s.{key}::text, recommender.as_text(t.skills), {embedding},
-    coalesce({embedding_version}, {unnamed}), s.skill_ids
+-- Random embedded rows, with their embeddings, if they are sound, and skill ids.
+SELECT s.{key}::text, recommender.as_text(t.skills), {stored}, s.skill_ids
 FROM (
     SELECT * FROM {state} AS s TABLESAMPLE SYSTEM (%(percent)s)
     WHERE state = 'embedded' AND {is_single}

@@ -19,42 +19,36 @@ SELECT split_version, synonyms FROM recommender.skill_vocabulary FOR NO KEY UPDA
 -- The same record as that of a job's embedding; in the order of writing, so that a
 -- reader that was broken off can go on.
 SELECT skill_id::int8, 0::int2, embedding
-FROM recommender.skill
-WHERE (revision, skill_id) > ({revision}, {skill_id})
-    AND embedding_version = {version} AND octet_length(embedding) = {length}
+FROM {embedded}
+WHERE (revision, skill_id) > ({revision}, {skill_id}) AND {sound}
 ORDER BY revision, skill_id
 LIMIT {limit};
 
 -- name: skill_texts
 -- The texts of those that `stream_skills` streams.
 SELECT skill_id, skill
-FROM recommender.skill
-WHERE (revision, skill_id) > (%(revision)s, %(skill_id)s)
-    AND embedding_version = {version} AND octet_length(embedding) = {length}
+FROM {embedded}
+WHERE (revision, skill_id) > (%(revision)s, %(skill_id)s) AND {sound}
 ORDER BY revision, skill_id
 LIMIT %(limit)s;
 
 -- name: revision_of
-SELECT revision FROM recommender.skill WHERE skill_id = %(skill_id)s;
+SELECT revision FROM {embedded} WHERE skill_id = %(skill_id)s AND {sound};
 
 -- name: skill_ids
 -- Those that have a sound embedding.
-SELECT skill, skill_id FROM recommender.skill
-WHERE skill = ANY (%(skills)s)
-    AND embedding_version = {version} AND octet_length(embedding) = {length};
+SELECT skill, skill_id FROM {embedded} WHERE skill = ANY (%(skills)s) AND {sound};
 
 -- name: skill_names
 SELECT skill_id, skill FROM recommender.skill WHERE skill_id = ANY (%(ids)s);
 
 -- name: count_stale_skills
 SELECT count(*) FROM recommender.skill
-WHERE (embedding_version = {version} AND octet_length(embedding) = {length})
-    IS NOT TRUE;
+WHERE skill_id NOT IN (SELECT skill_id FROM {embedded} WHERE {sound});
 
 -- name: next_stale_skills
 SELECT skill FROM recommender.skill
-WHERE (embedding_version = {version} AND octet_length(embedding) = {length})
-    IS NOT TRUE
+WHERE skill_id NOT IN (SELECT skill_id FROM {embedded} WHERE {sound})
 ORDER BY skill_id
 LIMIT %(limit)s;
 
@@ -75,8 +69,43 @@ SELECT new.skill, new.embedding, {version}
 FROM new WHERE new.skill NOT IN (SELECT skill FROM renewed)
 ON CONFLICT (skill) DO NOTHING;
 
+-- name: add_skills
+-- For a model whose embeddings are not in the same table.
+INSERT INTO recommender.skill (skill)
+SELECT new.skill FROM unnest(%(skills)s::text[]) AS new (skill)
+WHERE new.skill NOT IN (
+    SELECT s.skill FROM recommender.skill AS s WHERE s.skill = ANY (%(skills)s)
+)
+ON CONFLICT (skill) DO NOTHING;
+
+-- name: store_skill_embeddings
+-- Theirs.
+WITH new AS (
+    SELECT * FROM unnest(%(skills)s::text[], %(embeddings)s::bytea[])
+        AS new (skill, embedding)
+), renewed AS (
+    UPDATE recommender.skill_embedding AS e SET embedding = new.embedding
+    FROM new WHERE e.skill = new.skill AND e.embedding_version = {version}
+    RETURNING e.skill
+)
+INSERT INTO recommender.skill_embedding (skill, embedding_version, embedding)
+SELECT new.skill, {version}, new.embedding
+FROM new WHERE new.skill NOT IN (SELECT skill FROM renewed)
+ON CONFLICT (skill, embedding_version) DO NOTHING;
+
+-- name: embedded_skills
+-- A part of others: the skills with the embeddings of other models.
+(
+    SELECT s.skill_id, s.skill, e.embedding, e.embedding_version, e.revision
+    FROM recommender.skill AS s JOIN recommender.skill_embedding AS e USING (skill)
+) AS embedded
+
 -- name: remove_skills
 DELETE FROM recommender.skill WHERE NOT skill_id = ANY (%(used)s);
+
+-- name: remove_orphans
+DELETE FROM recommender.skill_embedding AS e
+WHERE NOT EXISTS (SELECT FROM recommender.skill AS s WHERE s.skill = e.skill);
 
 -- name: counts
 SELECT jobs_counted, job_counts FROM recommender.skill_vocabulary;
@@ -116,32 +145,38 @@ WHERE s.{key} = ANY (%(ids)s::{id_type}[]) AND {has_skill_ids};
 -- subquery, because columns of the team's may be called as ours.
 SELECT t.id, 0::int2, coalesce(t.embedding, {no_embedding}),
     coalesce(CASE WHEN {has_skill_ids} THEN s.skill_ids END, {no_skill_ids})
-FROM (
-    SELECT {key}::{id_type} AS id,
-        CASE WHEN {current} AND octet_length(embedding) = {length}
-            THEN embedding END AS embedding
-    FROM {table}
-    WHERE {key} IS NOT NULL{filters}
-) AS t
+FROM ({own_embeddings}) AS t
 LEFT JOIN {state} AS s ON s.{key} = t.id
 WHERE (t.embedding IS NOT NULL OR {has_skill_ids})
     AND (s.copies = 1 OR s.copies IS NULL);
 
+-- name: in_column
+-- A part of others: the jobs with the embeddings of the guide's model.
+SELECT {key}::{id_type} AS id, {stored} AS embedding FROM {table} AS t
+WHERE {key} IS NOT NULL{filters}
+
+-- name: in_table
+-- A part of others: those of other models. A join: to look each up takes five times as
+-- long.
+SELECT t.id, e.embedding
+FROM (
+    SELECT {key}::{id_type} AS id FROM {table} WHERE {key} IS NOT NULL{filters}
+) AS t
+LEFT JOIN {embeddings} AS e ON e.{key} = t.id AND {sound}
+
 -- name: stream_user_entries
--- Of every user likewise, from our own table.
+-- Of every user likewise, from our own tables.
 SELECT s.{key}::{id_type}, 0::int2,
-    coalesce(CASE WHEN {has_embedding} THEN s.embedding END, {no_embedding}),
+    coalesce(e.embedding, {no_embedding}),
     coalesce(CASE WHEN {has_skill_ids} THEN s.skill_ids END, {no_skill_ids})
 FROM {state} AS s
-WHERE ({has_embedding} OR {has_skill_ids}) AND s.state <> 'gone';
+LEFT JOIN (SELECT {key} AS id, embedding FROM {embeddings} WHERE {sound}) AS e
+    ON e.id = s.{key}
+WHERE (e.embedding IS NOT NULL OR {has_skill_ids}) AND s.state <> 'gone';
 
 -- name: has_skill_ids
 -- A part of others: the row's skills are known, and there are some.
 octet_length(s.skill_ids) > 0 AND mod(octet_length(s.skill_ids), 4) = 0
-
--- name: has_embedding
--- A part of others, of a table that is ours.
-s.embedding_version = {version} AND octet_length(s.embedding) = {length}
 
 -- name: matching
 -- For filters, which are on the team's table.
@@ -154,18 +189,15 @@ AND EXISTS (
 -- may be called as ours.
 SELECT
     {key}::{id_type}, recommender.as_text(skills),
-    (SELECT s.skill_ids FROM recommender.job_state AS s WHERE s.job_id = {table}.{key}),
-    CASE WHEN {current} AND octet_length(embedding) = {length}
-        THEN embedding END{columns}
-FROM {table}
+    (SELECT s.skill_ids FROM recommender.job_state AS s WHERE s.job_id = t.{key}),
+    {stored}{columns}
+FROM {table} AS t
 WHERE {key} = ANY (%(ids)s::{id_type}[]);
 
 -- name: user_rows
 -- Users likewise.
 SELECT
-    t.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids,
-    CASE WHEN s.embedding_version = {version} AND octet_length(s.embedding) = {length}
-        THEN s.embedding END,
+    t.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids, {stored},
     {left_out}
 FROM {table} AS t
 LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}

@@ -80,18 +80,6 @@ UPDATE recommender.identity
 SET forgotten = greatest(forgotten, (SELECT max(changed) FROM forgotten))
 WHERE EXISTS (SELECT FROM forgotten);
 
--- name: use_model
--- What another model made is stale from now on.
-SELECT recommender.use_model(%(version)s);
-
 -- name: adopt
 -- Notice that this database is a copy of another one.
 SELECT recommender.adopt();
-
--- name: version_limit
--- How many characters of a model's name the table of jobs takes; NULL for any number.
-SELECT e.relation::text, nullif(a.atttypmod, -1) - 4
-FROM recommender.entity AS e
-JOIN pg_attribute AS a ON a.attrelid = e.relation AND a.attname = 'embedding_version'
-    AND NOT a.attisdropped
-WHERE e.name = 'jobs';

@@ -3,18 +3,14 @@
 -- the bytes that the driver would receive for a BYTEA.
 SELECT
     t.{key}::{id_type}, recommender.as_text(t.skills),
-    CASE WHEN s.embedding_version = {version} AND octet_length(s.embedding) = {length}
-        THEN encode(s.embedding, 'base64') END,
+    encode({stored}, 'base64'),
     {left_out}
 FROM {table} AS t
-LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
 WHERE t.{key} = ANY (%(ids)s::{id_type}[]);
 
 -- name: stream_embeddings
--- As `stream_embeddings` of the jobs, from our state table.
-SELECT user_id::{id_type}, 0::int2, embedding
-FROM recommender.user_state
-WHERE embedding_version = {version} AND octet_length(embedding) = {length};
+-- As `stream_embeddings` of the jobs, from a table of ours.
+SELECT {key}::{id_type}, 0::int2, embedding FROM {embeddings} WHERE {sound};
 
 -- name: count
 -- The number of users; for a large table, the estimate of the statistics.

@@ -21,11 +21,11 @@ SET LOCAL enable_sort = on;
 SET LOCAL enable_seqscan = on
 
 -- name: vectorless
--- A condition on {table}: its embedding has no vector yet. A partial index answers.
-{table}.{key} IN (
+-- A condition on {embeddings}: the vector is not made yet. A partial index answers.
+{embeddings}.{key} IN (
     SELECT s.job_id FROM recommender.job_state AS s
     WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1
-) AND {current} AND octet_length(embedding) = {length};
+) AND {sound};
 
 -- name: candidates
 -- Per question its `size` nearest rows by half precision, and of these the ones that may
@@ -34,7 +34,8 @@ SET LOCAL enable_seqscan = on
 -- were `size` rows, and 2 where the worst of them may belong as well, and so others
 -- beyond it; -1 for rows without a vector, which come for every question. The columns of
 -- our table have names here that none of the team's has.
-SELECT {key}::{id_type}, (-1)::int2, embedding FROM {table} WHERE {vectorless}{matching}
+SELECT {key}::{id_type}, (-1)::int2, embedding FROM {embeddings}
+WHERE {vectorless}{matching}
 UNION ALL
 SELECT
     {key}::{id_type},
@@ -53,12 +54,11 @@ FROM (
         (question, query, size, wanted, slack, excluded, beyond)
     CROSS JOIN LATERAL (
         SELECT
-            {table}.{key}, embedding,
+            {embeddings}.{key}, embedding,
             own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance
         FROM recommender.job_vector AS own (own_id, own_vector)
-        JOIN {table} ON {table}.{key} = own.own_id
-        WHERE own.own_vector IS NOT NULL
-            AND {current} AND octet_length(embedding) = {length}{matching}{each}
+        JOIN {embeddings} ON {embeddings}.{key} = own.own_id
+        WHERE own.own_vector IS NOT NULL AND {sound}{matching}{each}
         ORDER BY own.own_vector OPERATOR({vectors}.<#>) asked.query
         {limited}
     ) AS job
@@ -79,10 +79,10 @@ SELECT
 -- name: count_comparable_matching
 -- The same with filters, which are on the team's table.
 SELECT
-    (SELECT count(*) FROM {table} WHERE {table}.{key} IN (
+    (SELECT count(*) FROM {embeddings} WHERE {embeddings}.{key} IN (
         SELECT v.job_id FROM recommender.job_vector AS v WHERE v.vector IS NOT NULL
     ){matching})
-    + (SELECT count(*) FROM {table} WHERE {vectorless}{matching});
+    + (SELECT count(*) FROM {embeddings} WHERE {vectorless}{matching});
 
 -- name: count_vectorless
 SELECT count(*) FROM recommender.job_state AS s
@@ -98,9 +98,8 @@ LIMIT %(limit)s
 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: embeddings_of
-SELECT {key}::{id_type}, embedding FROM {table}
-WHERE {key} = ANY (%(ids)s::{id_type}[])
-    AND {current} AND octet_length(embedding) = {length};
+SELECT {key}::{id_type}, embedding FROM {embeddings}
+WHERE {key} = ANY (%(ids)s::{id_type}[]) AND {sound};
 
 -- name: store_vectors
 -- NULL for an embedding that points nowhere: it is not looked at again.

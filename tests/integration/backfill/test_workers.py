@@ -205,7 +205,7 @@ def test_watching_embeds_new_and_changed_texts_within_two_seconds(
 ) -> None:
     stop = threading.Event()
     work = all_work(database, HashEncoder(), stays_up=True, stop=stop)
-    watching = threading.Thread(target=lambda: list(watch(work, stop)))
+    watching = threading.Thread(target=lambda: list(watch(lambda: work, stop)))
     watching.start()
     try:
         add_pending_jobs(database_url, ["new"])

@@ -116,11 +116,11 @@ def test_a_database_that_went_back_in_time_is_noticed(
 
 
 def test_another_model_has_files_of_its_own(filled: Exercise, folder: Path) -> None:
-    run(filled.url, "SELECT recommender.use_model('other')")
+    run(filled.url, "SELECT recommender.switch_model('other')")
     with started(filled.url, folder) as exercise:
         exercise.pass_once()
         assert exercise.check() is None
-        run(filled.url, "SELECT recommender.use_model('all-MiniLM-L6-v2')")
+        run(filled.url, "SELECT recommender.switch_model('all-MiniLM-L6-v2')")
         exercise.pass_once()
         assert exercise.check() is not None
 

@@ -7,7 +7,7 @@ from psycopg2 import errors
 
 from app.backfill.patience import retry_with_backoff
 from app.errors import AppError, DatabaseUnavailableError, SchemaError
-from app.storage.connection.database import _translate
+from app.storage.connection.driver_errors import translate
 
 TRANSIENT = ("40001", "40P01", "53100", "53200", "53300", "55006", "55P03", "28P01")
 PERMANENT = (
@@ -26,7 +26,7 @@ def tries_of(code: str) -> tuple[AppError, int]:
         tries += 1
         error = errors.lookup(code)()
         error.__setstate__({"pgcode": code})  # type: ignore[no-untyped-call]
-        raise _translate(error, broken=False)
+        raise translate(error, broken=False)
 
     with pytest.raises(AppError) as raised:
         retry_with_backoff(action, stop=threading.Event(), patience_s=0.5)
