@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Command] = {
     "build-vector-index": Command(
         "app.commands.build_vector_index", "build the index of pgvector"
     ),
+    "switch-model": Command("app.commands.switch_model", "switch to another model"),
     "serve": Command("app.__main__", "start the service"),
     "recommend-all": Command("app.commands.recommend_all", "recommend to every user"),
     "feedback": Command("app.commands.feedback", "export and erase a user's events"),

@@ -1,0 +1,166 @@
+"""Switch a database to another model, without a gap.
+
+First all rows and skills are embedded by the model NAME, beside the embeddings in use;
+then both models are compared on some users; then one row is written, and every process
+answers by NAME with its next request. Run it again after an interruption to continue,
+and with the name of the model before to go back: what that one has embedded is still
+there, until --drop-old. The files of NAME must be on every host (fetch_model.py).
+
+Exit status: 0 when done, 1 if rows could not be embedded, 2 for an error, 130 after
+Ctrl-C, 143 after SIGTERM.
+"""
+
+import argparse
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import closing
+
+import app.commands.blas_threads  # noqa: F401  (before NumPy)
+from app.backfill.switching import ModelSwitch, drop_old, written
+from app.backfill.watch import Work
+from app.commands.embed_options import add_encoders, add_lease, positive
+from app.commands.embed_work import build_encoder, build_work, slice_rows
+from app.commands.model_comparison import compare_models
+from app.commands.progress import shown
+from app.commands.stop import Stop
+from app.config import ModelSource, ScriptSettings, read_settings
+from app.encoder.checkpoint import verify_model
+from app.errors import AppError, ConfigError
+from app.storage.catalogue import Catalogue
+from app.storage.connection.database import Database
+from app.storage.connection.dsn import primary
+from app.storage.models import embedding_bytes, has_vectors, model_in_use
+
+MEGABYTE = 1_000_000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    stop = Stop()
+    try:
+        settings = read_settings(ScriptSettings)
+        dsn = primary(settings.database_url.get_secret_value())
+        with stop, closing(Database(dsn, pool_size=1)) as database:
+            return _switch(args, settings, database, stop) or stop.status
+    except AppError as error:
+        print(f"switch_model: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return stop.status
+
+
+def _switch(
+    args: argparse.Namespace, settings: ScriptSettings, database: Database, stop: Stop
+) -> int:
+    in_use = written(database, model_in_use)
+    verify_model(settings.folder_of(args.name), args.name)
+    if in_use is None:
+        raise ConfigError(
+            f"No row is embedded yet: set MODEL={args.name} and run `python"
+            " scripts/generate_embeddings.py`."
+        )
+    encoder = build_encoder(settings, args.name, args.encoder, device=args.device)
+    at_once = slice_rows(args.encoder, args.batch_size)
+    switch = ModelSwitch(
+        database,
+        encoder,
+        batch_size=args.batch_size,
+        slice_rows=at_once,
+        lease_s=args.lease_s,
+        stop=stop.event,
+    )
+    if in_use != args.name:
+        _fill(args, database, switch, in_use)
+        if stop.status or args.no_switch:
+            return stop.status
+        start = time.monotonic()
+        switch.switch()
+        seconds = time.monotonic() - start
+        print(f"Switched to {args.name} in {seconds:.2f} s.", flush=True)
+    work = build_work(
+        database,
+        encoder,
+        batch_size=args.batch_size,
+        slice_rows=at_once,
+        lease_s=args.lease_s,
+        stop=stop.event,
+    )
+    left = _settle(switch, work)
+    if args.drop_old and not stop.status:
+        _drop(database, stop)
+    return 1 if left else 0
+
+
+def _fill(
+    args: argparse.Namespace, database: Database, switch: ModelSwitch, in_use: str
+) -> None:
+    if written(database, has_vectors):
+        raise ConfigError(
+            "The vectors of SEARCH_BACKEND=pgvector are those of one model: remove them"
+            " first, with the statements in docs/models.md."
+        )
+    before = written(database, embedding_bytes)
+    switch.begin()
+    missing = switch.missing()
+    print(f"{missing} rows and skills to embed by {args.name}.", flush=True)
+    start = time.monotonic()
+    done = sum(shown(switch.fill(), missing, unit="row", size=int))
+    space = (written(database, embedding_bytes) - before) / MEGABYTE
+    print(f"{done} embedded in {time.monotonic() - start:.1f} s; {space:.0f} MB more.")
+    print(compare_models(database, in_use, args.name), flush=True)
+
+
+def _settle(switch: ModelSwitch, work: Work) -> int:
+    """Embed what was edited meanwhile: how many rows are left, in quarantine too."""
+    for _ in range(2):
+        switch.settle()
+        deque(work.run(), maxlen=0)
+    coverages = [backfill.coverage() for backfill in work.backfills]
+    left = sum(coverage.waiting + coverage.quarantined for coverage in coverages)
+    stale = sum(coverage.stale for coverage in coverages)
+    print(f"{left} rows left, {stale} of them stale.")
+    return left
+
+
+def _drop(database: Database, stop: Stop) -> None:
+    before = written(database, embedding_bytes)
+    jobs = written(database, Catalogue.read).jobs
+    dropped = sum(drop_old(database, jobs, stop.event))
+    table = jobs.quoted_name
+    print(
+        f"{dropped} embeddings of other models dropped; all took"
+        f" {before / MEGABYTE:.0f} MB. VACUUM lets new rows use their space, and"
+        f" VACUUM FULL {table} gives it back to the disk."
+    )
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", metavar="NAME", type=_name, help="of a fetched model")
+    parser.add_argument(
+        "--no-switch", action="store_true", help="only embed and compare"
+    )
+    parser.add_argument(
+        "--drop-old",
+        action="store_true",
+        help="then drop the embeddings of all other models",
+    )
+    parser.add_argument("--batch-size", type=positive, default=128, metavar="ROWS")
+    add_lease(parser)
+    add_encoders(parser)
+    return parser.parse_args(argv)
+
+
+def _name(text: str) -> str:
+    try:
+        return ModelSource.parse(text).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
