@@ -58,13 +58,15 @@ CREATE TABLE IF NOT EXISTS recommender.identity (
 );
 INSERT INTO recommender.identity DEFAULT VALUES ON CONFLICT DO NOTHING;
 
--- The models that have embedded rows here, and the length of their vectors. Embeddings of
+-- The models that have embedded rows here, the length of their vectors, and the median
+-- cosine of random pairs of skills, for models but the guide's. Embeddings of
 -- the guide's model, all-MiniLM-L6-v2, are in the columns `embedding` of the team's jobs,
 -- of user_state and of skill; those of any other in job_embedding, user_embedding and
 -- skill_embedding.
 CREATE TABLE IF NOT EXISTS recommender.model (
     version TEXT PRIMARY KEY,
-    dimension INTEGER NOT NULL CHECK (dimension > 0)
+    dimension INTEGER NOT NULL CHECK (dimension > 0),
+    random_similarity REAL CHECK (random_similarity < 1)
 );
 
 CREATE OR REPLACE FUNCTION recommender.model_in_use() RETURNS TEXT
@@ -849,7 +851,8 @@ DECLARE
         SELECT m.dimension FROM recommender.model AS m WHERE m.version = new_version);
 BEGIN
     IF known IS NULL THEN
-        INSERT INTO recommender.model VALUES (new_version, new_dimension)
+        INSERT INTO recommender.model (version, dimension)
+        VALUES (new_version, new_dimension)
         ON CONFLICT DO NOTHING;
     ELSIF known <> new_dimension THEN
         RAISE EXCEPTION 'embeddings of % have % dimensions here, and not %',

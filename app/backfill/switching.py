@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.backfill.patience import retry_with_backoff
 from app.backfill.vocabulary import VocabularyKeeper
 from app.backfill.worker import LEASE_S, PATIENCE_S, Backfill
@@ -18,13 +21,16 @@ from app.encoder.passages import PassageEncoder, PromptedEncoder
 from app.storage import models
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import ENTITIES, EntityTable
+from app.storage.entity import ENTITIES, UNNAMED_VERSION, EntityTable
 
-Given = TypeVar("Given")
+Written = TypeVar("Written")
 
 SWITCH_TIMEOUT_S = 300.0
 # How often it looks whether rows that others had claimed came free.
 CLAIMS_POLL_S = 0.25
+# Skills whose pairs are compared, and fewer tell too little.
+CALIBRATED_SKILLS = 1000
+FEWEST_SKILLS = 30
 # Rows whose old embedding is dropped in one transaction.
 DROPPED_ROWS = 1000
 
@@ -91,6 +97,20 @@ class ModelSwitch:
                 return
             self._stop.wait(CLAIMS_POLL_S)
 
+    def calibrate(self) -> float | None:
+        """Measure the median cosine of random pairs of skills, and store it. None for
+        the guide's model, and with too few skills.
+        """
+        version = self._encoder.version
+        vectors = self._write(
+            lambda tx: models.some_skill_vectors(tx, version, limit=CALIBRATED_SKILLS)
+        )
+        if version == UNNAMED_VERSION or len(vectors) < FEWEST_SKILLS:
+            return None
+        median = median_similarity(np.stack(vectors))
+        self._write(lambda tx: models.calibrate(tx, version, median))
+        return median
+
     def switch(self) -> None:
         """Let every process answer by this model, from one commit on."""
         self._write(lambda tx: models.switch_model(tx, self._encoder.version))
@@ -105,7 +125,7 @@ class ModelSwitch:
             for done in backfill.run(wait_for_claims=False):
                 yield done.embedded
 
-    def _write(self, action: Callable[[Transaction], Given]) -> Given:
+    def _write(self, action: Callable[[Transaction], Written]) -> Written:
         return retry_with_backoff(
             lambda: written(self._database, action),
             stop=self._stop,
@@ -113,7 +133,18 @@ class ModelSwitch:
         )
 
 
-def written(database: Database, action: Callable[[Transaction], Given]) -> Given:
+def median_similarity(vectors: NDArray[np.float32]) -> float:
+    """The median cosine of all pairs of these vectors, (n, dimension)."""
+    exact = vectors.astype(np.float64)
+    with np.errstate(all="ignore"):
+        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    # A skill that could not be encoded is a zero vector.
+    sound = exact[np.isfinite(exact).all(axis=1)]
+    cosines = (sound @ sound.T)[np.triu_indices(len(sound), 1)]
+    return float(np.median(cosines))
+
+
+def written(database: Database, action: Callable[[Transaction], Written]) -> Written:
     """Run one transaction."""
     with database.write(Deadline.after(SWITCH_TIMEOUT_S)) as transaction:
         return action(transaction)

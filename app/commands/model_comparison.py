@@ -20,7 +20,7 @@ from app.storage.users import users_by_id
 COMPARED_USERS = 100
 BEST = 10
 COMPARISON_TIMEOUT_S = 600.0
-CHUNK_ROWS = 1000
+COMPARED_CHUNK_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _best(
     if not vectors:
         return {}
     key = BatchKey()
-    found = FullScan(version=version, scan_chunk_rows=CHUNK_ROWS).search(
+    found = FullScan(version=version, scan_chunk_rows=COMPARED_CHUNK_ROWS).search(
         transaction,
         catalogue,
         SearchRequest(

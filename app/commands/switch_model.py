@@ -33,7 +33,7 @@ from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.models import embedding_bytes, has_vectors, model_in_use
 
-MEGABYTE = 1_000_000
+BYTES_PER_MB = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +73,9 @@ def _switch(
     )
     if in_use != args.name:
         _fill(args, database, switch, in_use)
+        median = switch.calibrate()
+        if median is not None:
+            print(f"Random pairs of skills have a median cosine of {median:.2f}.")
         if stop.status or args.no_switch:
             return stop.status
         start = time.monotonic()
@@ -107,21 +110,27 @@ def _fill(
     print(f"{missing} rows and skills to embed by {args.name}.", flush=True)
     start = time.monotonic()
     done = sum(shown(switch.fill(), missing, unit="row", size=int))
-    space = (written(database, embedding_bytes) - before) / MEGABYTE
+    space = (written(database, embedding_bytes) - before) / BYTES_PER_MB
     print(f"{done} embedded in {time.monotonic() - start:.1f} s; {space:.0f} MB more.")
     print(compare_models(database, in_use, args.name), flush=True)
 
 
 def _settle(switch: ModelSwitch, work: Work) -> int:
-    """Embed what was edited meanwhile: how many rows are left, in quarantine too."""
+    """Embed what was edited meanwhile. Returns how many rows the model lacks for good:
+    stale ones, and those in quarantine.
+    """
     for _ in range(2):
         switch.settle()
         deque(work.run(), maxlen=0)
-    coverages = [backfill.coverage() for backfill in work.backfills]
-    left = sum(coverage.waiting + coverage.quarantined for coverage in coverages)
-    stale = sum(coverage.stale for coverage in coverages)
-    print(f"{left} rows left, {stale} of them stale.")
-    return left
+    found = [backfill.coverage() for backfill in work.backfills]
+    stale = sum(coverage.stale for coverage in found)
+    quarantined = sum(coverage.quarantined for coverage in found)
+    pending = sum(coverage.pending for coverage in found)
+    print(
+        f"{stale} rows stale, {quarantined} in quarantine, {pending} edited just now"
+        " and waiting."
+    )
+    return stale + quarantined
 
 
 def _drop(database: Database, stop: Stop) -> None:
@@ -131,7 +140,7 @@ def _drop(database: Database, stop: Stop) -> None:
     table = jobs.quoted_name
     print(
         f"{dropped} embeddings of other models dropped; all took"
-        f" {before / MEGABYTE:.0f} MB. VACUUM lets new rows use their space, and"
+        f" {before / BYTES_PER_MB:.0f} MB. VACUUM lets new rows use their space, and"
         f" VACUUM FULL {table} gives it back to the disk."
     )
 

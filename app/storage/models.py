@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from app.query.ids import Id
+from app.storage.codec import from_bytes
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import EMBEDDINGS, UNNAMED_VERSION, EntityTable
+from app.storage.skills import embedded_skills
 from app.storage.sql import load
 
 QUERIES = load("models")
@@ -61,6 +65,20 @@ def some_users(transaction: Transaction, users: EntityTable, *, limit: int) -> l
     """Some embedded users, the same ones each time. Reads the narrow table."""
     query = users.format(QUERIES["some_users"])
     return [id_ for (id_,) in transaction.rows(query, {"limit": limit})]
+
+
+def some_skill_vectors(
+    transaction: Transaction, version: str, *, limit: int
+) -> Sequence[NDArray[np.float32]]:
+    """The embeddings of some skills by this model, the same ones each time."""
+    query = QUERIES["some_skills"].format(**embedded_skills(version))
+    rows = transaction.rows(query, {"limit": limit})
+    return [from_bytes(bytes(embedding)) for (embedding,) in rows]
+
+
+def calibrate(transaction: Transaction, version: str, median: float) -> None:
+    """Store the median cosine of random pairs of skills."""
+    _call(transaction, "calibrate", version=version, median=median)
 
 
 def embedding_bytes(transaction: Transaction) -> int:

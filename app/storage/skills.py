@@ -39,7 +39,8 @@ JOIN_IN_MEMORY = SQL("SET LOCAL work_mem = '32MB'; ")
 class VocabularyState:
     """`vocabulary` changes when skills were removed, and in a copy of the database;
     `revision` with every write, the stamp with every count of jobs; None where there
-    is none. `has_synonyms`: the team's table has rows.
+    is none. `has_synonyms`: the team's table has rows. `random_similarity`: as in
+    recommender.model.
     """
 
     vocabulary: str
@@ -47,6 +48,7 @@ class VocabularyState:
     counts_stamp: str | None = None
     # Not the cache's, but read in the same round trip.
     has_synonyms: bool = field(default=True, compare=False)
+    random_similarity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,12 @@ class SkilledRow:
     left_out: Sequence[str] = ()
 
 
-def vocabulary_state(transaction: Transaction) -> VocabularyState:
+def vocabulary_state(
+    transaction: Transaction, *, version: str = UNNAMED_VERSION
+) -> VocabularyState:
     """What a cache compares itself with."""
-    return VocabularyState(*transaction.rows(QUERIES["vocabulary"])[0])
+    query = QUERIES["vocabulary"].format(version=Literal(version))
+    return VocabularyState(*transaction.rows(query)[0])
 
 
 def lock_vocabulary(transaction: Transaction, *, alone: bool = False) -> SplitState:
@@ -95,7 +100,7 @@ def stream_skills(
         revision=Literal(after.revision),
         skill_id=Literal(after.skill_id),
         limit=Literal(limit),
-        **_embedded(version),
+        **embedded_skills(version),
     )
     transaction.copy_out(query, sink)
 
@@ -104,7 +109,7 @@ def skill_texts(
     transaction: Transaction, *, after: Position, limit: int, version: str
 ) -> list[tuple[int, str]]:
     """(id, skill) of those that `stream_skills` streams."""
-    query = QUERIES["skill_texts"].format(**_embedded(version))
+    query = QUERIES["skill_texts"].format(**embedded_skills(version))
     position = {"revision": after.revision, "skill_id": after.skill_id}
     return [
         (id_, skill)
@@ -114,7 +119,7 @@ def skill_texts(
 
 def revision_of(transaction: Transaction, skill_id: int, *, version: str) -> int:
     """The revision in which this skill's embedding was written last."""
-    query = QUERIES["revision_of"].format(**_embedded(version))
+    query = QUERIES["revision_of"].format(**embedded_skills(version))
     rows = transaction.rows(query, {"skill_id": skill_id})
     revision: int = rows[0][0]
     return revision
@@ -126,7 +131,7 @@ def known_skills(
     """The ids of those skills that the vocabulary has with a sound embedding."""
     if not skills:
         return {}
-    query = QUERIES["skill_ids"].format(**_embedded(version))
+    query = QUERIES["skill_ids"].format(**embedded_skills(version))
     asked = {transaction.held(skill): skill for skill in skills}
     found = transaction.rows(query, {"skills": list(asked)})
     return {asked[skill]: id_ for skill, id_ in found}
@@ -141,7 +146,7 @@ def skill_names(transaction: Transaction, ids: Sequence[int]) -> dict[int, str]:
 
 def count_stale_skills(transaction: Transaction, *, version: str) -> int:
     """Skills that have no sound embedding of this version."""
-    query = QUERIES["count_stale_skills"].format(**_embedded(version))
+    query = QUERIES["count_stale_skills"].format(**embedded_skills(version))
     count: int = transaction.rows(query)[0][0]
     return count
 
@@ -150,7 +155,7 @@ def next_stale_skills(
     transaction: Transaction, *, limit: int, version: str
 ) -> list[str]:
     """Some of the skills that have no sound embedding of this version."""
-    query = QUERIES["next_stale_skills"].format(**_embedded(version))
+    query = QUERIES["next_stale_skills"].format(**embedded_skills(version))
     return [skill for (skill,) in transaction.rows(query, {"limit": limit})]
 
 
@@ -294,7 +299,7 @@ def _skilled_row(
     return replace(row, left_out=values[0] or ())
 
 
-def _embedded(version: str) -> dict[str, Composable]:
+def embedded_skills(version: str) -> dict[str, Composable]:
     """The skills with embeddings of this model, and the condition for sound ones."""
     in_column = version == UNNAMED_VERSION
     embedded = SQL("recommender.skill") if in_column else QUERIES["embedded_skills"]

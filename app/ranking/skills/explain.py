@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from app.query.ids import Id
 from app.query.result import Explanation, Hit, Pair, Parts
+from app.ranking.skills.calibration import UNCALIBRATED, Calibration
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.scoring import (
@@ -32,16 +33,16 @@ def explain(
     weights: NDArray[np.float64]
     | None = None,  # (k,), of `skills`; None: equal weights
     length_penalty: float = LENGTH_PENALTY,
+    calibration: Calibration = UNCALIBRATED,
 ) -> Explanation:
     """Compare the skills of a query and a row, with vectors of unit length."""
     if not skills or not others:
         return Explanation(0.0, 0.0, missing=tuple(skills))
     # Not BLAS: the same digits as in SkillTopK, which scores many rows at once.
-    similarities = (
-        np.einsum("ij,kj->ik", other_vectors, vectors, dtype=np.float64, optimize=False)
-        .astype(np.float32)
-        .astype(np.float64)
+    exact = np.einsum(
+        "ij,kj->ik", other_vectors, vectors, dtype=np.float64, optimize=False
     )
+    similarities = calibration.of(exact).astype(np.float32).astype(np.float64)
     best = similarities.max(axis=0)
     pairs = [
         Pair(skill, others[int(at)], round(float(similarity), DECIMALS))
@@ -128,7 +129,13 @@ def explanation(
         return None
     mine = vocabulary.vectors(row.skill_ids)
     return explain(
-        names, vectors, others, mine, weights=weights, length_penalty=length_penalty
+        names,
+        vectors,
+        others,
+        mine,
+        weights=weights,
+        length_penalty=length_penalty,
+        calibration=vocabulary.calibration,
     )
 
 

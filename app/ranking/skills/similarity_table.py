@@ -31,13 +31,14 @@ class SimilarityTable:
         for start in range(0, len(todo), REFINE_ROWS):
             part = todo[start : start + REFINE_ROWS]
             # Not BLAS, whose last digits depend on the other queries.
-            self.values[part] = np.einsum(
+            exact = np.einsum(
                 "ij,kj->ik",
                 self._vocabulary.vectors(part),
                 self._vectors,
                 dtype=np.float64,
                 optimize=False,
             )
+            self.values[part] = self._vocabulary.calibration.of(exact)
         self._refined[todo] = True
 
     def nearest(self, *, least: float, listed_by: int) -> NDArray[np.float32]:

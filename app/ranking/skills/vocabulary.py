@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.ranking.skills.calibration import UNCALIBRATED, Calibration
 from app.ranking.skills.stems import word_hash
 from app.storage.skill_counts import SkillCounts
 
@@ -97,6 +98,7 @@ class Vocabulary:
     words: NDArray[Any] = field(  # SKILL_WORD
         default_factory=lambda: np.zeros(0, SKILL_WORD), repr=False
     )
+    calibration: Calibration = UNCALIBRATED
     # The cached rarity of queries' skills, by a digest of their vectors. It ends with
     # this object, because a newer vocabulary has other counts.
     rarities: dict[bytes, float] = field(
@@ -113,10 +115,11 @@ class Vocabulary:
         grid = grid_of(queries.shape[1])
         lost -= np.rint(lost * grid) / grid
         rounding = float(np.linalg.norm(lost, axis=1).max(initial=0.0))
-        return rounding + self.error * (1 + rounding) + SCALING_ERROR
+        error = rounding + self.error * (1 + rounding) + SCALING_ERROR
+        return error * self.calibration.slope
 
     def similarities(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Similarities of every skill with each query: (rows + 1, k) float32.
+        """Calibrated similarities of every skill and query: (rows + 1, k) float32.
 
         `queries`: (k, dimension) of unit length. The last row, for unknown ids, is
         zero. The result is independent of the other queries to the last bit.
@@ -136,6 +139,7 @@ class Vocabulary:
                 wide[: len(block)], transposed, out=table[start : start + len(block)]
             )
         table[:-1] *= (self.codes["scale"] / grid)[:, None]
+        table[:-1] = self.calibration.of(table[:-1])
         return table
 
     def known(self, skill_ids: NDArray[np.int32]) -> NDArray[np.int32]:

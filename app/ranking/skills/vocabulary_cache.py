@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import SkillCacheError
+from app.ranking.skills.calibration import Calibration
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.skills.vocabulary_files import FilesProgress, VocabularyFiles, Writer
 from app.storage.connection.transaction import Transaction
@@ -59,7 +60,7 @@ class VocabularyCache:
 
         Raises SkillCacheError if the folder cannot be used.
         """
-        state = state or vocabulary_state(transaction)
+        state = state or vocabulary_state(transaction, version=self._version)
         with self._lock:
             if self._vocabulary is None or not self._is_current(state):
                 try:
@@ -74,6 +75,9 @@ class VocabularyCache:
             assert self._vocabulary is not None  # noqa: S101  (set by _update)
             if self._counts_stamp != state.counts_stamp:
                 self._count(transaction, state)
+            if self._vocabulary.calibration.median != state.random_similarity:
+                calibration = Calibration(state.random_similarity)
+                self._vocabulary = replace(self._vocabulary, calibration=calibration)
             return self._vocabulary
 
     def _is_current(self, state: VocabularyState) -> bool:
@@ -96,8 +100,10 @@ class VocabularyCache:
                 progress = self._read_slice(transaction, state, writer, progress)
                 writer.sync()
                 files.set_progress(progress)
-        counts = None if self._vocabulary is None else self._vocabulary.counts
-        self._vocabulary = replace(files.mapped(progress), counts=counts)
+        new, old = files.mapped(progress), self._vocabulary
+        if old is not None:
+            new = replace(new, counts=old.counts, calibration=old.calibration)
+        self._vocabulary = new
         self._progress = progress
 
     def _count(self, transaction: Transaction, state: VocabularyState) -> None:

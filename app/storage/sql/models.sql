@@ -22,6 +22,14 @@ SELECT to_regclass('recommender.job_vector') IS NOT NULL;
 SELECT user_id::{id_type} FROM recommender.user_state WHERE state = 'embedded'
 ORDER BY hashtext(user_id::text), user_id LIMIT %(limit)s;
 
+-- name: some_skills
+-- The same ones each time.
+SELECT embedding FROM {embedded} WHERE {sound}
+ORDER BY hashtext(skill), skill LIMIT %(limit)s;
+
+-- name: calibrate
+UPDATE recommender.model SET random_similarity = %(median)s WHERE version = %(version)s;
+
 -- name: bytes
 -- All that holds embeddings, with indexes.
 SELECT sum(pg_total_relation_size(relation))::bigint FROM (

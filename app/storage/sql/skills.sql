@@ -4,7 +4,8 @@
 SELECT
     md5(vocabulary::text || recommender.place())::uuid::text, revision,
     CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END,
-    EXISTS (SELECT FROM recommender.synonym)
+    EXISTS (SELECT FROM recommender.synonym),
+    (SELECT m.random_similarity FROM recommender.model AS m WHERE m.version = {version})
 FROM recommender.skill_vocabulary;
 
 -- name: lock_vocabulary
