@@ -31,6 +31,8 @@ CLAIMS_POLL_S = 0.25
 # Skills whose pairs are compared, and fewer tell too little.
 CALIBRATED_SKILLS = 1000
 FEWEST_SKILLS = 30
+# Beyond it the digits of float32 would decide.
+GREATEST_MEDIAN = 0.99
 # Rows whose old embedding is dropped in one transaction.
 DROPPED_ROWS = 1000
 
@@ -99,7 +101,7 @@ class ModelSwitch:
 
     def calibrate(self) -> float | None:
         """Measure the median cosine of random pairs of skills, and store it. None for
-        the guide's model, and with too few skills.
+        the guide's model, with too few skills, and where all are nearly equal.
         """
         version = self._encoder.version
         vectors = self._write(
@@ -108,6 +110,8 @@ class ModelSwitch:
         if version == UNNAMED_VERSION or len(vectors) < FEWEST_SKILLS:
             return None
         median = median_similarity(np.stack(vectors))
+        if median > GREATEST_MEDIAN:
+            return None
         self._write(lambda tx: models.calibrate(tx, version, median))
         return median
 
