@@ -31,8 +31,8 @@ from app.ranking.retrieval.base import Retrieval
 from app.ranking.retrieval.full_scan import FullScan
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
-from app.storage.feedback import FeedbackStore
 from app.storage.connection.model_snapshots import ModelSnapshots
+from app.storage.feedback import FeedbackStore
 from app.storage.filterable_columns import FilterableColumns
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from app.storage.columns import public
 from app.storage.conditions import selected, where_clause
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.entity import UNNAMED_VERSION, EntityTable, sound, without_doubled
-from app.storage.jobs import stream_embeddings
 from app.storage.resplit import SplitState
 from app.storage.sql import load
 
@@ -231,23 +230,6 @@ def stream_entries(
         no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )
     transaction.copy_out(query, sink, settings=JOIN_IN_MEMORY)
-
-
-def stream_entity_embeddings(
-    transaction: Transaction,
-    sink: Sink,
-    table: EntityTable,
-    *,
-    version: str,
-    filters: Sequence[Condition] = (),
-) -> None:
-    """Stream the embeddings of jobs or users as `jobs.stream_embeddings` does."""
-    if table.name == "users":
-        query = table.format(users.QUERIES["stream_embeddings"], version=version)
-        transaction.copy_out(query, sink)
-        return
-    matching = where_clause(filters, table.columns)
-    stream_embeddings(transaction, sink, jobs=table, version=version, matching=matching)
 
 
 def skilled_rows(

@@ -15,8 +15,8 @@ from app.storage.catalogue import Catalogue
 from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Sink, Transaction
 from app.storage.copy.embeddings import RecordReader
+from app.storage.entity_embeddings import stream_entity_embeddings
 from app.storage.jobs import record_bytes, stream_embeddings
-from app.storage.skills import stream_entity_embeddings
 
 
 class FullScan:

@@ -72,7 +72,7 @@ class SkillBatch:
         self._target = self._jobs if key.target == "jobs" else self._users
         if entry_source is not None and not key.explain_only:
             entry_source.look_ahead(transaction, key)
-        state = vocabulary_state(transaction)
+        state = vocabulary_state(transaction, version=encoder.version)
         self._vocabulary = cache.refresh(transaction, state)
         self._lookup = StoredSkills(
             transaction, version=encoder.version, has_synonyms=state.has_synonyms
