@@ -12,6 +12,7 @@ Ctrl-C, 143 after SIGTERM.
 
 import argparse
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ from app.storage.connection.dsn import primary
 from app.storage.models import embedding_bytes, has_vectors, model_in_use
 
 BYTES_PER_MB = 1_000_000
+# Between two looks at rows that other workers hold.
+SETTLE_PAUSE_S = 0.25
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,7 +93,7 @@ def _switch(
         lease_s=args.lease_s,
         stop=stop.event,
     )
-    left = _settle(switch, work)
+    left = _settle(switch, work, stop.event, patience_s=args.lease_s + SETTLE_PAUSE_S)
     if args.drop_old and not stop.status:
         _drop(database, stop)
     return 1 if left else 0
@@ -115,15 +118,21 @@ def _fill(
     print(compare_models(database, in_use, args.name), flush=True)
 
 
-def _settle(switch: ModelSwitch, work: Work) -> int:
+def _settle(
+    switch: ModelSwitch, work: Work, stop: threading.Event, *, patience_s: float
+) -> int:
     """Embed what was edited meanwhile. Returns how many rows the model lacks for good:
     stale ones, and those in quarantine.
     """
-    for _ in range(2):
+    # Another worker may hold a row, and a dead one holds it for the length of a lease.
+    give_up_at = time.monotonic() + patience_s
+    while True:
         switch.settle()
         deque(work.run(), maxlen=0)
-    found = [backfill.coverage() for backfill in work.backfills]
-    stale = sum(coverage.stale for coverage in found)
+        found = [backfill.coverage() for backfill in work.backfills]
+        stale = sum(coverage.stale for coverage in found)
+        if not stale or time.monotonic() > give_up_at or stop.wait(SETTLE_PAUSE_S):
+            break
     quarantined = sum(coverage.quarantined for coverage in found)
     pending = sum(coverage.pending for coverage in found)
     print(
