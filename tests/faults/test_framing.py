@@ -211,4 +211,4 @@ def test_f123_the_stock_client_of_java_posts(service: Service, java: Path) -> No
     ).stdout.splitlines()
     assert [line[:3] for line in answered] == ["422"] * 3
     assert all("has an unknown field" in line for line in answered[:2])
-    assert answered[2].endswith('"The request is not valid: the body is not JSON."}')
+    assert '"The request is not valid: the body is not JSON."' in answered[2]
