@@ -13,7 +13,7 @@ from app.commands.migrate import main as migrate
 from app.storage.connection.dsn import primary
 from benchmarks.load import closed_loop
 from tests.support.postgres import run
-from tests.support.replicas import Replicated, running_replicas
+from tests.support.replicas import Programs, Replicated, running_replicas
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import Service, running_service
 from tests.support.waiting import wait_until
@@ -25,9 +25,11 @@ WHERE = "SELECT client_port FROM pg_stat_activity WHERE application_name = %s"
 
 
 @pytest.fixture
-def replicated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicated]:
+def replicated(
+    debian_postgres: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Replicated]:
     """Three embedded jobs and user 1, inserted through the string with both hosts."""
-    with running_replicas() as both:
+    with running_replicas(Programs.of_debian(debian_postgres)) as both:
         monkeypatch.setenv("DATABASE_URL", both.url)
         assert migrate([]) == 0
         add_pending_jobs(both.primary.url, ["welding", "nursing", "baking bread"])

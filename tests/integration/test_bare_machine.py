@@ -22,6 +22,7 @@ FILES = [
     "tests/browser/test_access.py",
     "tests/faults/test_framing.py::test_f123_the_stock_client_of_java_posts",
     "tests/integration/test_typescript_client.py::test_it_is_built_and_answered_by_a_running_service",
+    "tests/integration/test_debian_postgres.py",
     "tests/acceptance/test_oracle.py",
     "tests/unit/test_samples.py",
 ]

@@ -20,9 +20,13 @@ from tests.support.skills import all_work, skills_of
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def programs(debian_postgres: Path) -> Programs:
+    return Programs.of_debian(debian_postgres)
+
+
+@pytest.fixture(scope="module")
+def server(programs: Programs) -> Iterator[str]:
     """The connection string of a server for this module."""
-    programs = Programs.of_debian()
     # Not the folder of the tests: it is closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="debian-", dir="/tmp"))
     if programs.user:
@@ -122,7 +126,7 @@ def test_f95_writes_are_part_of_a_two_phase_commit(url: str) -> None:
 
 
 def test_f92_a_dump_is_restored_whole_with_its_triggers(
-    url: str, server: str, tmp_path: Path
+    url: str, server: str, programs: Programs, tmp_path: Path
 ) -> None:
     list(migrate(url))
     run(url, "INSERT INTO skill_job1 (job_id, skills) VALUES (1, 'sql, go')")
@@ -130,7 +134,6 @@ def test_f92_a_dump_is_restored_whole_with_its_triggers(
     made(url)
     run(url, "INSERT INTO skill_job1 (job_id, skills) VALUES (2, 'waits')")
     dump = tempfile.mkdtemp(prefix="dump-", dir="/tmp")
-    programs = Programs.of_debian()
     if programs.user:
         shutil.chown(dump, programs.user)
     file = f"{dump}/dump"

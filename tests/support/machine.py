@@ -97,6 +97,14 @@ def find_node() -> Path | None:
     return Path(program) if major.isdecimal() and int(major) >= MIN_NODE else None
 
 
+def find_debian_postgres() -> Path | None:
+    """The folder of the programs of Debian's PostgreSQL, of its newest version."""
+    if not shutil.which("pg_ctlcluster"):
+        return None
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return found[-1].parent if found else None
+
+
 def find_real_data() -> Path | None:
     named = os.environ.get("REAL_DATA_DIR")
     return Path(named) if named else None
@@ -144,13 +152,20 @@ NEEDS = (
         lambda: _apt("nodejs npm"),
     ),
     Need(
+        "debian_postgres",
+        "Debian's PostgreSQL",
+        "apt-get install postgresql",
+        find_debian_postgres,
+        lambda: _apt("postgresql"),
+    ),
+    Need(
         "real_data",
         "the real data",
         "REAL_DATA_DIR names its folder: tests/README.md",
         find_real_data,
     ),
 )
-PGBOUNCER, CHROMIUM, JAVA, NODE, REAL_DATA = NEEDS
+PGBOUNCER, CHROMIUM, JAVA, NODE, DEBIAN_POSTGRES, REAL_DATA = NEEDS
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +190,12 @@ def java() -> Path:
 def node() -> Path:
     """The path of Node."""
     return NODE.demand()
+
+
+@pytest.fixture(scope="session")
+def debian_postgres() -> Path:
+    """The folder of the programs of Debian's PostgreSQL."""
+    return DEBIAN_POSTGRES.demand()
 
 
 @pytest.fixture(scope="session")

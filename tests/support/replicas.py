@@ -15,7 +15,6 @@ from tests.support.postgres import Server, run
 from tests.support.service import free_port
 from tests.support.waiting import wait_until
 
-DEBIANS = "/usr/lib/postgresql/*/bin"
 ARRIVES_WITHIN_S = 20.0
 
 
@@ -27,10 +26,8 @@ class Programs:
     user: str | None
 
     @classmethod
-    def of_debian(cls) -> "Programs":
-        found = sorted(Path("/").glob(DEBIANS.removeprefix("/")))
-        assert found, "install it: apt-get install postgresql"
-        return cls(found[-1], "postgres" if os.geteuid() == 0 else None)
+    def of_debian(cls, folder: Path) -> "Programs":
+        return cls(folder, "postgres" if os.geteuid() == 0 else None)
 
     @classmethod
     def of(cls, server: Server) -> "Programs":
@@ -123,9 +120,8 @@ class Replicated:
 
 
 @contextmanager
-def running_replicas(programs: Programs | None = None) -> Iterator[Replicated]:
-    """An empty database `postgres` on both; with Debian's programs by default."""
-    programs = programs or Programs.of_debian()
+def running_replicas(programs: Programs) -> Iterator[Replicated]:
+    """An empty database `postgres` on both."""
     with ExitStack() as stack:
         # Not pytest's folder, which other users cannot read.
         folder = Path(tempfile.mkdtemp(prefix="replicas-", dir="/tmp"))
