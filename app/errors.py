@@ -2,10 +2,33 @@
 
 Only `app.api` knows HTTP; it reads `status` as a plain number. `str(error)` is one
 sentence for a person: it names the thing and the number, never a secret, a connection
-string or a user's text.
+string or a user's text. `command_line` names the commands that mend them.
 """
 
+from pathlib import Path
 from typing import ClassVar
+
+PROGRAM = "job-recommender"
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+# The scripts that are not named like their command.
+SCRIPT_NAMES = {
+    "embed": "generate_embeddings",
+    "import": "import_csv",
+    "model": "fetch_model",
+    "try": "run_local",
+}
+
+
+def command_line(name: str) -> str:
+    """How the command `name` is started here, without options.
+
+    `job-recommender migrate` where the package is installed, and
+    `python scripts/migrate.py` in a checkout, which need not be installed.
+    """
+    script = SCRIPT_NAMES.get(name, name.replace("-", "_"))
+    if (SCRIPTS / f"{script}.py").is_file():
+        return f"python scripts/{script}.py"
+    return f"{PROGRAM} {name}"
 
 
 class AppError(Exception):

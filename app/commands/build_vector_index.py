@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from app.config import ScriptSettings, read_settings
-from app.errors import ConfigError
+from app.errors import ConfigError, command_line
 from app.storage.connection.dsn import primary
 from app.storage.sql import load
 
@@ -68,7 +68,7 @@ def _build(args: argparse.Namespace, building: Connection, watching: Connection)
     name = Literal(INDEX)
     schemas = _rows(building, SCHEMA)
     if not schemas:
-        print("Run first: python scripts/migrate.py --with pgvector", file=sys.stderr)
+        print(f"Run first: {command_line('migrate')} --with pgvector", file=sys.stderr)
         return 1
     found = _rows(building, VALID.format(name))
     if found and found[0][0] and not args.rebuild:

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app import __version__
-
-PROGRAM = "job-recommender"
+from app.errors import PROGRAM
 
 
 @dataclass(frozen=True)

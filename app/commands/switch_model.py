@@ -28,7 +28,7 @@ from app.commands.progress import shown
 from app.commands.stop import Stop
 from app.config import ModelSource, ScriptSettings, read_settings
 from app.encoder.checkpoint import verify_model
-from app.errors import AppError, ConfigError
+from app.errors import AppError, ConfigError, command_line
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
@@ -61,8 +61,8 @@ def _switch(
     verify_model(settings.folder_of(args.name), args.name)
     if in_use is None:
         raise ConfigError(
-            f"No row is embedded yet: set MODEL={args.name} and run `python"
-            " scripts/generate_embeddings.py`."
+            f"No row is embedded yet: set MODEL={args.name} and run"
+            f" `{command_line('embed')}`."
         )
     encoder = build_encoder(settings, args.name, args.encoder, device=args.device)
     at_once = slice_rows(args.encoder, args.batch_size)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from app.errors import command_line
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.vector_filling import has_index, vectorless_jobs
@@ -85,17 +86,17 @@ def missing_for_vectors(
     if catalogue.vectors is None:
         yield (
             "SEARCH_BACKEND=pgvector needs the table recommender.job_vector.",
-            "python scripts/migrate.py --with pgvector",
+            f"{command_line('migrate')} --with pgvector",
         )
         return
     rows = VectorQuery.of(catalogue, version)
     if count := vectorless_jobs(transaction, rows):
         yield (
             f"{count} jobs have no vector yet; every request reads their embeddings.",
-            "python scripts/generate_embeddings.py --what=jobs",
+            f"{command_line('embed')} --what=jobs",
         )
     if not has_index(transaction):
         yield (
             "The vectors have no index: every request compares all jobs.",
-            "python scripts/build_vector_index.py",
+            command_line("build-vector-index"),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg2.sql import Literal
 
-from app.errors import SchemaError
+from app.errors import SchemaError, command_line
 from app.query.ids import IdColumn
 from app.storage.columns import JobColumn, filterable_columns
 from app.storage.connection.transaction import Transaction
@@ -19,7 +19,7 @@ NEEDED: Mapping[EntityName, Sequence[str]] = {
     "jobs": ("job_id", "skills", "embedding", "embedding_version"),
     "users": ("user_id", "skills"),
 }
-MIGRATE = "run `python scripts/migrate.py`"
+MIGRATE = f"run `{command_line('migrate')}`"
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,10 @@ class Catalogue:
         if self.vectors is None:
             raise SchemaError(
                 "SEARCH_BACKEND=pgvector needs the table recommender.job_vector, which"
-                " is not there; run `python scripts/migrate.py --with pgvector` and"
-                " `python scripts/build_vector_index.py`, or set SEARCH_BACKEND=stream."
+                " is not there; run"
+                f" `{command_line('migrate')} --with pgvector` and"
+                f" `{command_line('build-vector-index')}`,"
+                " or set SEARCH_BACKEND=stream."
             )
         return self.vectors
 

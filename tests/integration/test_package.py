@@ -10,7 +10,7 @@ import pytest
 
 from app import __version__
 from app.commands.program import COMMANDS
-from tests.support.postgres import Server, run
+from tests.support.postgres import Server, fresh_database, run
 from tests.support.service import ROOT, running_service
 
 PORT = ("--port", "{port}")
@@ -101,6 +101,17 @@ def test_it_names_its_version_and_its_commands(installed: Path, tmp_path: Path) 
         ended = call(installed, tmp_path, name, "--help")
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.startswith(f"usage: job-recommender {name}"), ended.stdout
+
+
+def test_messages_name_commands_that_are_there(
+    installed: Path, postgres: Server, tmp_path: Path
+) -> None:
+    """A package has no scripts."""
+    with fresh_database(postgres, template="template1") as url:
+        ended = call(installed, tmp_path, "doctor", DATABASE_URL=url)
+    assert ended.returncode == 1
+    assert "job-recommender migrate" in ended.stdout
+    assert "scripts/" not in ended.stdout + ended.stderr
 
 
 def test_an_unknown_command_is_refused(installed: Path, tmp_path: Path) -> None:

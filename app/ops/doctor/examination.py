@@ -15,6 +15,7 @@ from app.errors import (
     ModelUnavailableError,
     SchemaError,
     UnavailableError,
+    command_line,
 )
 from app.ops.backend_advice import (
     CANDIDATE_BYTES,
@@ -102,7 +103,7 @@ class _Doctor:
         try:
             encoder.verify_files()
         except ModelUnavailableError as error:
-            self._add([Finding(str(error), "make model")])
+            self._add([Finding(str(error), command_line("model"))])
             return None
         return encoder
 
@@ -201,7 +202,7 @@ class _Doctor:
                 f"A look at {what} took more than {timeout_s:g} s: the database is"
                 " busy, or a table is locked."
             )
-            more = f"python scripts/doctor.py --timeout={3 * timeout_s:g}"
+            more = f"{command_line('doctor')} --timeout={3 * timeout_s:g}"
             self._add([Finding(problem, more)])
         except UnavailableError:
             raise

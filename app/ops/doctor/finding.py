@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-MIGRATE_COMMAND = "python scripts/migrate.py"
+from app.errors import command_line
+
+MIGRATE_COMMAND = command_line("migrate")
 # Also what is recorded as applied, and a comparison of all rows with their states.
-REPAIR_COMMAND = "python scripts/migrate.py --again"
-REPAIR_VECTORS = "python scripts/migrate.py --with pgvector --again"
-EMBED = "python scripts/generate_embeddings.py"
+REPAIR_COMMAND = f"{MIGRATE_COMMAND} --again"
+REPAIR_VECTORS = f"{MIGRATE_COMMAND} --with pgvector --again"
+EMBED = command_line("embed")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from app.errors import (
     RowRejectedError,
     SchemaError,
     UntranslatableError,
+    command_line,
 )
 
 # Transient errors. By SQLSTATE class: credentials that a pooler has not received yet,
@@ -64,12 +65,12 @@ def translate(error: psycopg2.Error, *, broken: bool) -> AppError:
     if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
         return SchemaError(
             f"The database lacks a {_missing(code)} that the service needs;"
-            " run `python scripts/migrate.py`."
+            f" run `{command_line('migrate')}`."
         )
     if code == errorcodes.INSUFFICIENT_PRIVILEGE:
         return SchemaError(
             "The database role lacks a privilege, or row-level security hides rows from"
-            " it; run `python scripts/migrate.py` and see the README on roles."
+            f" it; run `{command_line('migrate')}` and see docs/database.md on roles."
         )
     if is_lost(error, broken=broken):
         return ConnectionLostError(

@@ -32,7 +32,7 @@ SELECT
             SELECT count(*) FROM pg_trigger AS t
             WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
                 AND t.tgname IN ('recommender_written', 'recommender_truncated')
-        ) THEN 'its changes are not recorded; run `python scripts/migrate.py`'
+        ) THEN 'triggers of ours are not there: the doctor names them'
         WHEN i.embedding_version <> {version} THEN 'its embeddings are of another model'
         WHEN NOT EXISTS (
             SELECT FROM pg_attribute AS a
