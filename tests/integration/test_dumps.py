@@ -1,9 +1,8 @@
 """Dumps, copies of single tables and pg_upgrade: all restores, and answers stay."""
 
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from tests.support.doctor import MODEL_DIR, findings
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.queries import profile_query, results
 from tests.support.ranking import rank, ranking_over
-from tests.support.replicas import Node, Programs
-from tests.support.service import free_port
+from tests.support.replicas import Node, Programs, folder_for
 
 COPIED = "This database is a copy of another one: caches and replicas take it for"
 
@@ -123,18 +121,6 @@ def answers(url: str, user: object) -> list[object]:
                 found += result.hits
     assert found
     return found
-
-
-@contextmanager
-def folder_for(programs: Programs) -> Iterator[Path]:
-    """Not the folder of the tests: it is closed to other users."""
-    folder = Path(tempfile.mkdtemp(prefix="dump-", dir="/tmp"))
-    if programs.user:
-        shutil.chown(folder, programs.user)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # How it is dumped, and what restores it into an empty database.
@@ -320,8 +306,8 @@ def test_f92_pg_upgrade_from_the_version_before(
         Programs(POSTGRES_VERSIONS[version], user) for version in (16, 18)
     )
     with folder_for(old_programs) as folder:
-        old = cluster(old_programs, folder / "old")
-        new = cluster(new_programs, folder / "new")
+        old = Node.made(old_programs, folder / "old")
+        new = Node.made(new_programs, folder / "new")
         try:
             old.start()
             before = make(team, old.url, monkeypatch)
@@ -342,11 +328,3 @@ def test_f92_pg_upgrade_from_the_version_before(
         finally:
             old.kill()
             new.kill()
-
-
-def cluster(programs: Programs, data: Path) -> Node:
-    programs.run(
-        "initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "-k", "-E", "UTF8",
-        "--locale=C",
-    )  # fmt: skip
-    return Node(programs, data, free_port())

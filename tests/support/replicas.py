@@ -68,6 +68,20 @@ class Node:
             host="127.0.0.1", port=self.port, user="postgres", dbname="postgres"
         )
 
+    @classmethod
+    def made(cls, programs: Programs, data: Path) -> "Node":
+        """A new server, not started, that pg_upgrade accepts."""
+        programs.run(
+            "initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "-k",
+            "-E", "UTF8", "--locale=C",
+        )  # fmt: skip
+        return cls(programs, data, free_port())
+
+    def configure(self, **options: str) -> None:
+        """Append these to its configuration, for the next start."""
+        with (self.data / "postgresql.auto.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in options.items())
+
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.data.parent}"
         self._pg_ctl("-l", str(self.data / "log"), "-o", options, "-w", "start")
@@ -120,16 +134,23 @@ class Replicated:
 
 
 @contextmanager
+def folder_for(programs: Programs) -> Iterator[Path]:
+    """Not the folder of the tests: it is closed to other users."""
+    folder = Path(tempfile.mkdtemp(prefix="servers-", dir="/tmp"))
+    if programs.user:
+        shutil.chown(folder, programs.user)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def running_replicas(programs: Programs) -> Iterator[Replicated]:
     """An empty database `postgres` on both."""
     with ExitStack() as stack:
-        # Not pytest's folder, which other users cannot read.
-        folder = Path(tempfile.mkdtemp(prefix="replicas-", dir="/tmp"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        if programs.user:
-            shutil.chown(folder, programs.user)
-        primary = Node(programs, folder / "primary", free_port())
-        programs.run("initdb", "-D", str(primary.data), "-A", "trust", "-U", "postgres")
+        folder = stack.enter_context(folder_for(programs))
+        primary = Node.made(programs, folder / "primary")
         stack.callback(primary.kill)
         primary.start()
         replica = Node(programs, folder / "replica", free_port())
