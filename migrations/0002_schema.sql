@@ -652,13 +652,15 @@ $$;
 -- of them is void. An editor's open transaction may hold a state that this would write:
 -- such a row is put back, well before Postgres would look for a deadlock, whose victim
 -- could be the editor.
-CREATE OR REPLACE FUNCTION recommender.admit(wanted TEXT, most INTEGER) RETURNS VOID
+DROP FUNCTION IF EXISTS recommender.admit(TEXT, INTEGER);
+CREATE FUNCTION recommender.admit(wanted TEXT, most INTEGER) RETURNS INTEGER
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
 DECLARE
     notes CONSTANT REGCLASS := CASE wanted WHEN 'jobs' THEN 'recommender.new_job'
         ELSE 'recommender.new_user' END;
     ids TEXT[];
     id TEXT;
+    admitted INTEGER := 0;
 BEGIN
     EXECUTE format(
         'WITH taken AS (DELETE FROM %s WHERE ctid = ANY (ARRAY('
@@ -667,20 +669,23 @@ BEGIN
     INTO ids USING most;
     IF ids IS NULL THEN
         PERFORM recommender.empty_notes(notes);
-        RETURN;
+        RETURN 0;
     END IF;
     BEGIN
         PERFORM recommender.admit_rows(wanted, ids);
+        admitted := cardinality(ids);
     EXCEPTION WHEN lock_not_available THEN
         FOREACH id IN ARRAY ids[:50] LOOP
             BEGIN
                 PERFORM recommender.admit_rows(wanted, ARRAY[id]);
+                admitted := admitted + 1;
             EXCEPTION WHEN lock_not_available THEN
                 EXECUTE format('INSERT INTO %s VALUES ($1)', notes) USING id;
             END;
         END LOOP;
         EXECUTE format('INSERT INTO %s SELECT unnest($1)', notes) USING ids[51:];
     END;
+    RETURN admitted;
 END
 $$;
 

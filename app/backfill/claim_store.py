@@ -109,16 +109,25 @@ class ClaimStore:
             return any_due(transaction, table, SPLIT_VERSION)
 
     def take(self, *, after: Id | None, limit: int) -> Batch | None:
-        """Claim rows beyond `after`, in the order of their ids."""
+        """Claim rows beyond `after`, in the order of their ids.
+
+        Noted rows get their states some thousand at a time, and blank texts none that
+        waits: None only when no noted row is left.
+        """
 
         # A new claim each time: should the answer to a COMMIT get lost, the rows of
         # the old one come free when it expires.
-        def take(transaction: Transaction, claims: Claims) -> Batch | None:
+        def take(transaction: Transaction, claims: Claims) -> tuple[Batch, int]:
             claim = uuid.uuid4()
-            rows = claims.take(transaction, claim, after=after, limit=limit)
-            return Batch(claim, rows) if rows else None
+            taken = claims.take(transaction, claim, after=after, limit=limit)
+            return Batch(claim, taken.rows), taken.admitted
 
-        return self.transact(take)
+        while True:
+            batch, admitted = self.transact(take)
+            if batch.rows:
+                return batch
+            if not admitted or self._stop.is_set():
+                return None
 
     def others_hold_rows(self) -> bool:
         """Whether living workers, or workers not dead for long, have rows claimed."""

@@ -50,6 +50,16 @@ class TextRow:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """The rows of a new claim, and how many noted rows got a state before: then more
+    may be noted, though no row waits yet.
+    """
+
+    rows: Sequence[TextRow]
+    admitted: int
+
+
+@dataclass(frozen=True)
 class Made:
     """What was made of a row: `embedding` (dimension,), None where it has one;
     `skill_ids`, None where they could not be found out.
@@ -101,7 +111,7 @@ class Claims:
         *,
         after: Id | None,
         limit: int,
-    ) -> list[TextRow]:
+    ) -> Taken:
         """Claim the next rows beyond `after`, in the order of their ids.
 
         No row that is claimed, in quarantine, or locked by an editor. Without such
@@ -109,7 +119,8 @@ class Claims:
         """
         transaction.rows(QUERIES["one_at_a_time"])
         transaction.execute(QUERIES["drop_expired"])
-        transaction.rows(self._format("admit"), {"most": ADMITTED_ROWS})
+        admit = self._format("admit")
+        ((admitted,),) = transaction.rows(admit, {"most": ADMITTED_ROWS})
         beyond: Composable = SQL("true")
         if after is not None:
             beyond = SQL("s.{} > {}::{}").format(
@@ -132,7 +143,8 @@ class Claims:
             "claim": str(claim),
             "lease_s": self.lease_s,
         }
-        return [TextRow(*row) for row in transaction.rows(query, parameters)]
+        rows = transaction.rows(query, parameters)
+        return Taken([TextRow(*row) for row in rows], admitted)
 
     def renew(self, transaction: Transaction, claim: uuid.UUID) -> bool:
         """Whether the claim was still there, and now lasts its full time again."""

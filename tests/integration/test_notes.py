@@ -5,6 +5,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from app.storage.claims import ADMITTED_ROWS
 from app.storage.codec import to_bytes
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder, direction
@@ -60,6 +61,24 @@ def test_whatever_becomes_of_a_noted_row_its_state_is_that_of_the_table(
     admit(database_url)
     assert run(database_url, STATES) == states
     assert run(database_url, NOTES) == [(0,)]
+
+
+@pytest.mark.parametrize("entity", ["jobs", "users"])
+def test_more_blank_rows_than_get_a_state_at_once_hide_no_text(
+    database: Database, database_url: str, entity: str
+) -> None:
+    table = {"jobs": "skill_job1", "users": "users"}[entity]
+    run(
+        database_url,
+        f"INSERT INTO {table} (skills) SELECT CASE WHEN n % 2 = 0 THEN ' ' END"
+        f" FROM generate_series(1, {2 * ADMITTED_ROWS}) AS n"
+        " UNION ALL SELECT 'python'",
+    )
+    work = all_work(database, HashEncoder())
+    for backfill in work.backfills:
+        embedded = sum(done.embedded for done in backfill.run())
+        assert embedded == (backfill.entity == entity)
+        assert backfill.remaining() == 0
 
 
 @pytest.mark.parametrize("text", ["b", " "])

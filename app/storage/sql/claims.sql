@@ -9,7 +9,8 @@ SELECT pg_advisory_xact_lock(hashtext('recommender.claim'), 0);
 DELETE FROM recommender.claim WHERE expires_at <= clock_timestamp();
 
 -- name: admit
--- Rows that triggers noted get a state. Alone, by the lock of `one_at_a_time`.
+-- Rows that triggers noted get a state, and their number is returned. Alone, by the lock
+-- of `one_at_a_time`.
 SELECT recommender.admit({entity}, %(most)s);
 
 -- name: take
