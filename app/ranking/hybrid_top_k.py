@@ -133,9 +133,9 @@ class HybridTopK:
             cosines, _ = self._cosines.approximate(batch.embeddings)
             return np.nan_to_num(cosines, copy=False), none
         lowest = np.empty((len(self._states), len(batch.ids)), np.float32)
-        self._coded.lowest(batch.codes, lowest)
+        spread = self._coded.lowest(batch.codes, lowest)
         share = np.float32(cosine_share(float(self._open_shares.max())))
-        return lowest, share * self._coded.spread(batch.codes)
+        return lowest, share * spread
 
     def _exact(
         self,

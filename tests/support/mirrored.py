@@ -39,6 +39,13 @@ def stored_rows(
     entries = np.zeros(len(rows.ids), ENTRY_ROW)
     entries["flags"] = rows.flags
     entries["end"] = np.append(rows.starts, len(rows.skill_ids))[1:]
+    codes = coded(rows.embeddings)
     return StoredRows(
-        rows.ids, coded(rows.embeddings), rows.embeddings, entries, rows.skill_ids, dead
+        ids=rows.ids,
+        codes=codes.integers,
+        scales=codes.scales,
+        exact=rows.embeddings,
+        entries=entries,
+        skills=rows.skill_ids,
+        dead=dead,
     )

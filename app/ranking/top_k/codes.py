@@ -12,9 +12,11 @@ from app.ranking.skills.vocabulary import encode_rows
 from app.storage.codec import points_somewhere, squared_norms
 from app.storage.copy.skill_ids import EntryChunk
 
-# Codes are widened to float32 so many rows at a time, 1.5 MB, which a processor's own
-# cache holds.
-CODED_ROWS = 1024
+# Rows at a time: what is computed of their codes, scales and errors finds them in the
+# processor's caches. Widened to float32 they take 1.5 MB; integers need no such copy,
+# and each call of the library takes some microseconds.
+WIDENED_ROWS = 1024
+INTEGER_ROWS = 4096
 # Up to so many queries integer products are faster, beyond them BLAS.
 MOST_CODED_QUERIES = 16
 
@@ -22,26 +24,35 @@ MOST_CODED_QUERIES = 16
 IntegerDots = Callable[..., Any]
 
 
-@cache
-def coded_dtype(dimension: int) -> np.dtype[Any]:
-    """The unit vector of a row is scale * codes, off by at most `error` in length: so a
-    cosine is off by at most that (Cauchy and Schwarz).
-    """
-    codes = ("codes", "i1", (dimension,))
-    filler = ("filler", "i1", (-dimension % 4,))
-    return np.dtype([codes, filler, ("scale", "<f4"), ("error", "<f4")])
+# The unit vector of a row is scale * integers, off by at most `error` in length: so a
+# cosine is off by at most that (Cauchy and Schwarz).
+CODE_SCALE = np.dtype([("scale", "<f4"), ("error", "<f4")])
 
 
-def coded(embeddings: NDArray[np.float32]) -> NDArray[np.void]:
-    """Encode (n, dimension) vectors as (n,) `coded_dtype`; zeros for a vector without
-    a direction.
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """The codes of n rows. Scales lie apart: among the integers each would be a look
+    into memory of its own.
     """
+
+    integers: NDArray[np.int8]  # (n, dimension)
+    scales: NDArray[Any]  # (n,) CODE_SCALE
+
+    def __len__(self) -> int:
+        return len(self.integers)
+
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> "Codes":
+        return Codes(self.integers[rows], self.scales[rows])
+
+
+def coded(embeddings: NDArray[np.float32]) -> Codes:
+    """Encode (n, dimension) vectors; zeros for a vector without a direction."""
     found, _ = encode_rows(embeddings)
-    rows = np.zeros(len(found), coded_dtype(embeddings.shape[1]))
     usable = points_somewhere(squared_norms(embeddings))
-    for name in ("codes", "scale", "error"):
-        rows[name][usable] = found[name][usable]
-    return rows
+    scales = np.zeros(len(found), CODE_SCALE)
+    for name in ("scale", "error"):
+        scales[name][usable] = found[name][usable]
+    return Codes(np.where(usable[:, None], found["codes"], np.int8(0)), scales)
 
 
 class CodedCosines:
@@ -56,33 +67,32 @@ class CodedCosines:
             else _IntegerProducts(queries, dots)
         )
 
-    def lowest(
-        self, rows: NDArray[Any], out: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Fill `out`, (q, n), with the least cosines of the rows, (n,) `coded_dtype`:
-        within `margin_of` the dimension, though codes are up to 1.08 long.
+    def lowest(self, rows: Codes, out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Fill `out`, (q, n), with the least cosines of the rows: within `margin_of`
+        the dimension, though codes are up to 1.08 long. Returns by how much the
+        greatest cosine of each row exceeds its least, (n,).
         """
-        for start in range(0, len(rows), CODED_ROWS):
-            part = rows[start : start + CODED_ROWS]
+        step = self._products.rows
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
             place = out[:, start : start + len(part)]
-            self._products(part["codes"], place)
-            place *= part["scale"]
-            place -= part["error"]
+            self._products(part.integers, place)
+            place *= part.scales["scale"]
+            place -= part.scales["error"]
         out -= self._products.error
-        return out
-
-    def spread(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """(n,): by how much the greatest cosine of each row exceeds its least."""
-        spread: NDArray[np.float32] = 2 * (rows["error"] + self._products.error.max())
+        spread: NDArray[np.float32] = rows.scales["error"] + self._products.error.max()
+        spread *= 2
         return spread
 
 
 class Products(Protocol):
     """Fills `out`, (q, n), with the products of the queries and codes, (n, dimension).
 
-    `error`: (q, 1), by how much a cosine may be off because of the query's rounding.
+    `rows`: the greatest n. `error`: (q, 1), by how much a cosine may be off because of
+    the query's rounding.
     """
 
+    rows: int
     error: NDArray[np.float32]
 
     def __call__(self, codes: NDArray[np.int8], out: NDArray[np.float32]) -> None: ...
@@ -92,8 +102,9 @@ class _Float32Products:
     """By BLAS, from widened codes."""
 
     def __init__(self, queries: NDArray[np.float32]) -> None:
+        self.rows = WIDENED_ROWS
         self._queries = queries
-        self._wide = np.empty((CODED_ROWS, queries.shape[1]), np.float32)
+        self._wide = np.empty((self.rows, queries.shape[1]), np.float32)
         self.error = np.zeros((len(queries), 1), np.float32)
 
     def __call__(self, codes: NDArray[np.int8], out: NDArray[np.float32]) -> None:
@@ -106,11 +117,12 @@ class _IntegerProducts:
     """By integers, exact for the codes of the queries."""
 
     def __init__(self, queries: NDArray[np.float32], dots: IntegerDots) -> None:
+        self.rows = INTEGER_ROWS
         rows = coded(queries)
-        self._codes = np.ascontiguousarray(rows["codes"])
-        self._scales = rows["scale"][:, None]
+        self._codes = rows.integers
+        self._scales = rows.scales["scale"][:, None]
         # The codes of a row are up to 1.08 long.
-        self.error = rows["error"][:, None] * np.float32(1.1)
+        self.error = rows.scales["error"][:, None] * np.float32(1.1)
         self._dots = dots
 
     def __call__(self, codes: NDArray[np.int8], out: NDArray[np.float32]) -> None:
@@ -138,10 +150,10 @@ class CodedEntryChunk(EntryChunk):
     """Rows whose embeddings are read only where they are candidates.
 
     `embeddings`: those of all rows. `numbers`: (n,), which of them are of this chunk.
-    `codes`: (n,) `coded_dtype`, of this chunk.
+    `codes`: of this chunk.
     """
 
-    codes: NDArray[Any]
+    codes: Codes
     numbers: NDArray[np.intp]
 
     def embeddings_at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -120,7 +120,8 @@ def _note(rows: list[Row], has_embeddings: bool, chunk: SkillIdChunk) -> None:
     if isinstance(chunk, CodedEntryChunk):
         # Codes are those of the same rows.
         codes = coded(chunk.embeddings_at(numbers))
-        assert codes.tobytes() == chunk.codes.tobytes()
+        assert np.array_equal(codes.integers, chunk.codes.integers)
+        assert np.array_equal(codes.scales, chunk.codes.scales)
     lists = np.split(chunk.skill_ids, chunk.starts[1:])
     rows += zip(
         chunk.ids.tolist(), [own.tolist() for own in lists], vectors, strict=True

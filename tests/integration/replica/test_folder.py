@@ -55,7 +55,7 @@ def test_a_restart_reads_what_changed_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "part", ["ids", "codes", "exact", "entries", "skills", "dead", "json"]
+    "part", ["ids", "codes", "scales", "exact", "entries", "skills", "dead", "json"]
 )
 def test_damaged_files_are_made_anew(filled: Exercise, folder: Path, part: str) -> None:
     run(filled.url, "DELETE FROM skill_job1 WHERE job_id % 5 = 0")

@@ -14,6 +14,9 @@ from app.storage.copy.embeddings import EmbeddingChunk
 # Rows compared at a time, for one query: their scores take 1 MB.
 COMPARED_SCORES = 1 << 18
 LEAST_COMPARED_ROWS = 1024
+# The best of the first rows are the threshold for all others: without one, the best of
+# each part have to be selected among its rows.
+FIRST_ROWS = 1 << 14
 
 
 class CodesTopK(CosineTopK):
@@ -22,26 +25,29 @@ class CodesTopK(CosineTopK):
     def take(self, view: ReplicaView, check: Callable[[], None]) -> None:
         """Process all rows; `check` is called before each part and may raise."""
         check()
-        self._take_stored(view.stored, check)
+        self.take_stored(view.stored, check)
         if view.fresh is not None:
             self.update(EmbeddingChunk(view.fresh.ids, view.fresh.embeddings))
 
-    def _take_stored(self, stored: StoredRows, check: Callable[[], None]) -> None:
+    def take_stored(self, stored: StoredRows, check: Callable[[], None]) -> None:
+        """Likewise, the rows of the files alone."""
         cosines = CodedCosines(self._cosines.queries)
         queries = len(self._cosines.queries)
         fitting = COMPARED_SCORES // queries // LEAST_COMPARED_ROWS
         step = LEAST_COMPARED_ROWS * max(1, fitting)
-        scores = np.empty((queries, min(step, len(stored.ids))), np.float32)
-        for start in range(0, len(stored.ids), step):
+        total = len(stored.ids)
+        scores = np.empty((queries, min(step, total)), np.float32)
+        first = min(step, FIRST_ROWS)
+        for start in (0, *range(first, total, step)):
             if start:
                 check()
-            end = min(start + step, len(stored.ids))
-            rows = stored.codes[start:end]
-            found = cosines.lowest(rows, scores[:, : end - start])
+            end = min(start + step if start else first, total)
+            found = scores[:, : end - start]
+            spread = cosines.lowest(stored.coded[start:end], found)
             chosen = stored.chosen(start, end, COMPARABLE)
             self.analyzed += int(chosen.sum())
             found[:, ~chosen] = np.nan
-            self._rank(stored, start, found, cosines.spread(rows))
+            self._rank(stored, start, found, spread)
 
     def _rank(
         self,

@@ -62,7 +62,7 @@ def _stored(stored: StoredRows, numbers: NDArray[np.intp]) -> EntryChunk:
         stored.ids[some],
         *stored.skill_ids(numbers),
         stored.exact,
-        codes=stored.codes[some],
+        codes=stored.coded[some],
         numbers=numbers,
     )
 

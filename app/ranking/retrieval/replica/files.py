@@ -1,10 +1,10 @@
 """The files of a replica: rows that are only added to, and a manifest of what counts.
 
-`ids`, `codes`, `exact` and `entries` have one record per row, `skills` the skill ids of
-all rows one after the other, `dead` the numbers of rows that are void. The manifest
-counts the valid records of each file, with checksums. It is written last, by renaming:
-after a crash the manifest before is valid, and what lies beyond it is overwritten. A
-new generation of files replaces all of them.
+`ids`, `codes`, `scales`, `exact` and `entries` have one record per row, `skills` the
+skill ids of all rows one after the other, `dead` the numbers of rows that are void. The
+manifest counts the valid records of each file, with checksums. It is written last, by
+renaming: after a crash the manifest before is valid, and what lies beyond it is
+overwritten. A new generation of files replaces all of them.
 """
 
 import json
@@ -26,14 +26,16 @@ from app.ranking.retrieval.replica.records import (
     ENTRY_ROW,
     SKILL_ID,
     MirroredRows,
+    codes_dtype,
     exact_dtype,
     id_dtype,
 )
-from app.ranking.top_k.codes import coded, coded_dtype
+from app.ranking.top_k.codes import CODE_SCALE, coded
 
-REPLICA_FORMAT = 3
-FILE_PARTS = ("ids", "codes", "exact", "entries", "skills", "dead")
+REPLICA_FORMAT = 4
+FILE_PARTS = ("ids", "codes", "scales", "exact", "entries", "skills", "dead")
 RECORDS: Mapping[str, np.dtype[Any]] = {
+    "scales": CODE_SCALE,
     "entries": ENTRY_ROW,
     "skills": SKILL_ID,
     "dead": DEAD_ROW,
@@ -82,7 +84,7 @@ class ReplicaManifest:
             return id_dtype(self.kind, self.id_width)
         if part in RECORDS:
             return RECORDS[part]
-        return (coded_dtype if part == "codes" else exact_dtype)(self.dimension)
+        return (codes_dtype if part == "codes" else exact_dtype)(self.dimension)
 
 
 class ReplicaFiles:
@@ -211,10 +213,12 @@ class Appender:
         ends = np.append(rows.starts[1:], len(rows.skill_ids))
         entries["end"] = ends[: len(entries)] + self.manifest.skills
         entries["flags"] = rows.flags
+        codes = coded(rows.embeddings)
         self._write(
             {
                 "ids": rows.ids.astype(ids),
-                "codes": coded(rows.embeddings),
+                "codes": codes.integers,
+                "scales": codes.scales,
                 "exact": np.ascontiguousarray(rows.embeddings),
                 "entries": entries,
                 "skills": rows.skill_ids.astype(SKILL_ID),

@@ -29,6 +29,10 @@ def exact_dtype(dimension: int) -> np.dtype[Any]:
     return np.dtype(("<f4", (dimension,)))
 
 
+def codes_dtype(dimension: int) -> np.dtype[Any]:
+    return np.dtype(("i1", (dimension,)))
+
+
 def id_dtype(kind: Kind, width: int) -> np.dtype[Any]:
     """Of a file of ids, `width` bytes each; those of integers and uuids are given."""
     return np.dtype("<i8" if kind == "integer" else f"S{width}")

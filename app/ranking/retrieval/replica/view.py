@@ -15,6 +15,7 @@ from app.ranking.retrieval.replica.files import (
 )
 from app.ranking.retrieval.replica.records import MirroredRows
 from app.ranking.skills.skill_scores import rows_at
+from app.ranking.top_k.codes import Codes
 from app.storage.changes import XidSnapshot
 
 # Rows per step of a look-up of ids.
@@ -26,7 +27,8 @@ class StoredRows:
     """The mapped rows of the files. `dead`: the sorted numbers of void rows."""
 
     ids: NDArray[Any]  # (n,)
-    codes: NDArray[Any]  # (n,) coded_dtype
+    codes: NDArray[np.int8]  # (n, dimension)
+    scales: NDArray[Any]  # (n,) CODE_SCALE
     exact: NDArray[np.float32]  # (n, dimension)
     entries: NDArray[Any]  # (n,) ENTRY_ROW
     skills: NDArray[np.int32]  # (m,)
@@ -37,6 +39,10 @@ class StoredRows:
         """Raises FileNotFoundError where a writer has replaced the files just now."""
         mapped = {part: files.mapped(manifest, part) for part in FILE_PARTS}
         return cls(**{**mapped, "dead": np.unique(mapped["dead"])})
+
+    @property
+    def coded(self) -> Codes:
+        return Codes(self.codes, self.scales)
 
     def chosen(self, start: int, end: int, flag: int) -> NDArray[np.bool_]:
         """(end - start,): which rows from `start` to `end` have the flag and live."""

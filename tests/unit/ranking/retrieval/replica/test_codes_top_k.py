@@ -64,9 +64,9 @@ def tied(count: int) -> NDArray[np.float32]:
 def along_errors(count: int) -> NDArray[np.float32]:
     """As far off their codes, in the direction of a query, as a bound allows."""
     rows = coded(random_rows(count))
-    steps = rows["scale"][:, None] * 0.499 * np.sign(random_rows(1))
-    found: NDArray[np.float32] = rows["scale"][:, None] * rows["codes"] + steps
-    return found
+    scale = rows.scales["scale"][:, None]
+    steps = scale * 0.499 * np.sign(random_rows(1))
+    return (scale * rows.integers + steps).astype(np.float32)
 
 
 Kind = Callable[[int], NDArray[np.float32]]
@@ -85,12 +85,13 @@ def test_no_cosine_is_further_from_its_code_than_its_error(kind: Kind) -> None:
     vectors = kind(500).astype(np.float64)
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = coded(kind(500))
-    lost = units - rows["scale"][:, None].astype(np.float64) * rows["codes"]
+    lost = units - rows.scales["scale"][:, None].astype(np.float64) * rows.integers
+    error = rows.scales["error"]
     # The worst query is the error itself.
     worst = np.linalg.norm(lost, axis=1)
-    assert (worst <= rows["error"]).all()
-    assert (worst >= rows["error"] * (1 - 1e-5) - 1e-12).all()
-    assert (rows["error"] < 0.08).all()
+    assert (worst <= error).all()
+    assert (worst >= error * (1 - 1e-5) - 1e-12).all()
+    assert (error < 0.08).all()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -103,10 +104,12 @@ def test_answers_are_those_of_the_full_scan(
     most_coded: int,
 ) -> None:
     # Several parts, of several blocks each.
-    monkeypatch.setattr(codes, "CODED_ROWS", 64)
+    monkeypatch.setattr(codes, "WIDENED_ROWS", 64)
+    monkeypatch.setattr(codes, "INTEGER_ROWS", 64)
     monkeypatch.setattr(codes, "MOST_CODED_QUERIES", most_coded)
     monkeypatch.setattr(codes_top_k, "LEAST_COMPARED_ROWS", 200)
     monkeypatch.setattr(codes_top_k, "COMPARED_SCORES", 200)
+    monkeypatch.setattr(codes_top_k, "FIRST_ROWS", 70)
     rows = kind(1500)
     asked = np.concatenate([random_rows(queries - queries // 3), kind(queries // 3)])
     sizes = [(1, 10, 100, 2000)[n % 4] for n in range(queries)]
