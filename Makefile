@@ -7,7 +7,7 @@ WORKERS ?= 2
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs lock audit soak clean help
+.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-replica bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs lock audit soak clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -75,6 +75,10 @@ bench: $(VENV)/dev model ## Benchmark against the guide's designs, about twenty 
 bench-quick: $(VENV)/dev model ## A shorter benchmark of about a minute, into .data/bench
 	$(BIN)/python -m benchmarks.run --quick
 
+bench-replica: $(VENV)/bench model ## Benchmark the replica beside stream, pgvector, the guide's designs and FAISS, about ten minutes
+	$(BIN)/python -m benchmarks.replica --backends stream replica pgvector ram fetch_all batches --clients 1 64
+	$(BIN)/python -m benchmarks.scans
+
 bench-million: $(VENV)/dev model ## Benchmark pgvector with 1,000,000 jobs, about an hour and 8 GB of disk; needs REAL_DATA_DIR
 	$(BIN)/python -m benchmarks.million $(ARGS)
 
@@ -101,6 +105,10 @@ $(VENV)/run: requirements-serve.txt requirements-run.txt
 
 $(VENV)/dev: requirements.txt requirements-otel.txt requirements-dev.txt $(VENV)/run
 	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/bench: requirements-bench.txt $(VENV)/dev
+	$(PIP) -r requirements-bench.txt
 	@touch $@
 
 $(VENV)/mutants: requirements-mutants.txt $(VENV)/dev

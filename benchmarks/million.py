@@ -5,22 +5,18 @@ stream. Writes benchmarks/million.json and benchmarks/MILLION.md.
 import argparse
 import json
 import os
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from app.backfill.vectors import VectorFilling
-from app.storage.connection.database import Database
 from benchmarks.million_parts import (
     distant,
     latency,
     limited,
     recall,
+    replica,
     row,
     stream,
     traffic,
@@ -28,6 +24,7 @@ from benchmarks.million_parts import (
 from benchmarks.million_report import page
 from benchmarks.recombined import NEAR_REPEATS, migrate, million_server, table
 from benchmarks.servers import ROOT
+from benchmarks.vector_index import build_index, fill_vectors
 
 RESULTS = ROOT / "benchmarks" / "million.json"
 STREAM_REQUESTS = 5
@@ -60,19 +57,10 @@ def _build(url: str, args: argparse.Namespace) -> dict[str, Any]:
     """Migrate, fill, build: what is done already takes no time."""
     migrate(url, "--with", "pgvector")
     start = time.monotonic()
-    with closing(Database(url, pool_size=1)) as database:
-        filling = VectorFilling(
-            database, version="all-MiniLM-L6-v2", stop=threading.Event()
-        )
-        filled = sum(filling.run())
+    filled = fill_vectors(url)
     fill_s = time.monotonic() - start
     start = time.monotonic()
-    command = [sys.executable, str(ROOT / "scripts" / "build_vector_index.py")]
-    subprocess.run(
-        [*command, "--memory", "3GB", *args.build],
-        env=os.environ | {"DATABASE_URL": url},
-        check=True,
-    )
+    build_index(url, ["--memory", "3GB", *args.build])
     sizes = row(
         url,
         "SELECT pg_relation_size('recommender.job_vector_hnsw_idx'),"
@@ -106,6 +94,7 @@ PARTS = {
     "distant": distant,
     "recall": recall,
     "stream": stream,
+    "replica": replica,
 }
 
 

@@ -1,7 +1,10 @@
 """What is measured of a table of `benchmarks.million`: each part gives its figures."""
 
 import argparse
+import tempfile
+import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -12,7 +15,9 @@ from benchmarks.load import closed_loop
 from benchmarks.memory import LIMIT_BYTES, inside
 from benchmarks.processor import processor_s
 from benchmarks.recombined import USERS
-from benchmarks.servers import project
+from benchmarks.replica import wait_until_filled
+from benchmarks.servers import Running, project
+from benchmarks.tables import DATA
 from benchmarks.wire import Link, counted
 
 CLIENTS = (1, 16, 64)
@@ -22,6 +27,8 @@ ROUND_TRIP_S = 0.002
 # A stream of a million jobs takes seconds, and many clients wait for one another.
 PATIENT = {"REQUEST_TIMEOUT_S": "300"}
 PGVECTOR = {"SEARCH_BACKEND": "pgvector"}
+# The whole host of Render's Starter.
+HOST_BYTES = 512 * 1024**2
 
 
 def user(number: int) -> dict[str, Any]:
@@ -32,16 +39,40 @@ def latency(url: str, args: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with project(url, **PGVECTOR) as server:
         closed_loop(server.port, user, clients=16, requests=USERS)
-        for clients in CLIENTS:
-            before = processor_s(server, url)
-            load = closed_loop(server.port, user, clients=clients, seconds=args.seconds)
-            spent = [
-                1000 * (after - start) / len(load.latencies_s)
-                for start, after in zip(before, processor_s(server, url), strict=True)
-            ]
-            found[str(clients)] = load.summary() | {"processor_ms": spent}
-        found["anon_mb"] = server.memory().anon_mb
+        found |= _loads(server, url, args)
     found["huge_pages"] = row(url, "SHOW huge_pages_status")[0]
+    return found
+
+
+def _loads(server: Running, url: str, args: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for clients in CLIENTS:
+        before = processor_s(server, url)
+        load = closed_loop(server.port, user, clients=clients, seconds=args.seconds)
+        spent = [
+            1000 * (after - start) / len(load.latencies_s)
+            for start, after in zip(before, processor_s(server, url), strict=True)
+        ]
+        found[str(clients)] = load.summary() | {"processor_ms": spent}
+    found["anon_mb"] = server.memory().anon_mb
+    return found
+
+
+def replica(url: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Filled once, then asked; and again over its files, by a service in 512 MB."""
+    found: dict[str, Any] = {}
+    DATA.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=DATA) as folder:
+        settings = PATIENT | {"SEARCH_BACKEND": "replica", "CACHE_DIR": folder}
+        start = time.monotonic()
+        with project(url, **settings) as server:
+            wait_until_filled(Path(folder))
+            found["filled_s"] = time.monotonic() - start
+            closed_loop(server.port, user, clients=16, requests=USERS)
+            found |= _loads(server, url, args)
+        files = Path(folder).rglob("*")
+        found["files_mb"] = sum(file.stat().st_size for file in files) / 1e6
+        found["limited"] = _limited(url, args, HOST_BYTES, settings)
     return found
 
 
@@ -118,12 +149,18 @@ def distant(url: str, _args: argparse.Namespace) -> dict[str, Any]:
 
 def limited(url: str, args: argparse.Namespace) -> dict[str, Any]:
     """The same load, the service in a cgroup with 110 MB, page cache included."""
+    return _limited(url, args, LIMIT_BYTES, PGVECTOR)
+
+
+def _limited(
+    url: str, args: argparse.Namespace, limit_bytes: int, settings: dict[str, str]
+) -> dict[str, Any]:
     try:
         with limited_group(
-            "job-recommender-million", memory_bytes=LIMIT_BYTES
+            "job-recommender-million", memory_bytes=limit_bytes
         ) as group:
             drop_caches()
-            with project(url, wrapper=inside(group), **PGVECTOR) as server:
+            with project(url, wrapper=inside(group), **settings) as server:
                 closed_loop(server.port, user, clients=16, requests=USERS)
                 load = closed_loop(server.port, user, clients=16, seconds=args.seconds)
                 anon_mb = server.memory().anon_mb

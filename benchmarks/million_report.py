@@ -60,6 +60,23 @@ def _latency(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "huge pages for Postgres", part["huge_pages"]
 
 
+def _replica(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for clients in ("1", "16", "64"):
+        yield f"the replica, {clients} clients", _times(part[clients])
+    yield (
+        "… its files, and the time to fill them",
+        (f"{part['files_mb']:,.0f} MB, {part['filled_s']:.0f} s"),
+    )
+    yield "… memory that cannot be reclaimed", f"{part['anon_mb']:.1f} MB"
+    if "not_measured" not in part["limited"]:
+        inside = part["limited"]
+        yield "… 16 clients, the service in 512 MB", _times(inside)
+        yield (
+            "… … not reclaimable, killed",
+            f"{inside['anon_mb']:.1f} MB, {inside['oom_kills']} times",
+        )
+
+
 def _limited(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "not_measured" in part:
         return
@@ -111,4 +128,5 @@ LINES = {
     "distant": _distant,
     "recall": _recall,
     "stream": _stream,
+    "replica": _replica,
 }

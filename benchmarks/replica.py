@@ -1,6 +1,6 @@
-"""`python -m benchmarks.replica`: the replica beside the stream.
+"""`python -m benchmarks.replica`: the replica beside the stream, and others if asked.
 
-Both services run over the same table, and take turns. The floor is the stream's COPY
+The services run over the same table, and take turns. The floor is the stream's COPY
 into a callback that discards the bytes.
 """
 
@@ -16,11 +16,15 @@ from pathlib import Path
 from benchmarks.load import Load, closed_loop
 from benchmarks.measure import FLOOR, floor, known_user
 from benchmarks.rankings import table_with_skills
-from benchmarks.servers import STARTED_WITHIN_S, Running, project
+from benchmarks.recombined import migrate
+from benchmarks.servers import GUIDE_DESIGNS, STARTED_WITHIN_S, Running, guide, project
 from benchmarks.tables import DATA, USERS, bench_server, table_of
+from benchmarks.vector_index import build_index, fill_vectors
 from benchmarks.wire import Counter, Link, counted
 
-BACKENDS = ("stream", "replica")
+BACKENDS = ("stream", "replica", "pgvector")
+# Those that the guide describes serve one request at a time.
+DESIGNS = (*BACKENDS, *GUIDE_DESIGNS)
 HEAD = (
     "| jobs | backend | clients | p50 ms | p95 ms | per second | bytes a request"
     " | round trips a request | RssAnon MB | fill s |"
@@ -35,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with bench_server() as server:
         for rows in args.rows:
             table = table_of if args.rank_by == "similarity" else table_with_skills
-            plan = Plan(rows, args.rank_by, args.clients, args.rounds, link)
+            plan = Plan(
+                rows, args.backends, args.rank_by, args.clients, args.rounds, link
+            )
             _measure(table(server, rows), plan)
     return 0
 
@@ -43,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 @dataclass(frozen=True)
 class Plan:
     rows: int
+    backends: Sequence[str]
     rank_by: str
     clients: Sequence[int]
     rounds: int
@@ -75,12 +82,26 @@ class Measured:
 
 def _measure(url: str, plan: Plan) -> None:
     floors = Measured()
-    found = {(b, c): Measured() for b in BACKENDS for c in plan.clients}
+    found = {
+        (backend, clients): Measured()
+        for backend in plan.backends
+        for clients in plan.clients
+        if clients == 1 or backend in BACKENDS
+    }
+    if "pgvector" in plan.backends:
+        migrate(url, "--with", "pgvector")
+        fill_vectors(url)
+        build_index(url)
     with ExitStack() as stack:
         servers: dict[str, tuple[Running, Counter]] = {}
-        for backend in BACKENDS:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        for backend in plan.backends:
             proxied, counter = stack.enter_context(counted(url, link=plan.link))
+            if backend in GUIDE_DESIGNS:
+                server = stack.enter_context(guide(backend, proxied))
+                closed_loop(server.port, known_user, clients=1, requests=2)
+                servers[backend] = server, counter
+                continue
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
             settings = {
                 "SEARCH_BACKEND": backend,
                 "RANK_BY": plan.rank_by,
@@ -92,7 +113,7 @@ def _measure(url: str, plan: Plan) -> None:
             running = stack.enter_context(project(proxied, **settings))
             servers[backend] = running, counter
             if backend == "replica":
-                _wait_until_filled(Path(folder))
+                wait_until_filled(Path(folder))
                 filled_s = time.perf_counter() - start
                 found[backend, plan.clients[0]].filled_s = filled_s
             # The service remembers the embeddings of recent users.
@@ -117,7 +138,8 @@ def _slice(server: Running, counter: Counter, measured: Measured, clients: int) 
     measured.anon_mb = server.memory().anon_mb
 
 
-def _wait_until_filled(folder: Path) -> None:
+def wait_until_filled(folder: Path) -> None:
+    """Wait until the replica in this CACHE_DIR is complete."""
     path, deadline = folder / "replica" / "manifest.json", time.monotonic()
     while time.monotonic() < deadline + STARTED_WITHIN_S:
         if path.exists() and json.loads(path.read_text())["complete"]:
@@ -129,6 +151,9 @@ def _wait_until_filled(folder: Path) -> None:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument(
+        "--backends", nargs="+", choices=DESIGNS, default=["stream", "replica"]
+    )
     parser.add_argument("--clients", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rank-by", default="similarity")

@@ -1,21 +1,16 @@
 """`python -m benchmarks.replica_soak`: writers beside the replica, each answer checked.
 
 Readers compare the replica with the stream in one snapshot: the best jobs, how many
-were compared, and the skill ids. Then a process that keeps the files is killed again
-and again, and what a new one makes of them is compared likewise.
+were compared, and the skill ids. `benchmarks.replica_kill` kills the service instead.
 """
 
 import argparse
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,6 +59,7 @@ CHANGES: Mapping[str, tuple[int, str]] = {
         WHERE job_id %% 2 = 0"""),
     "truncate": (1, "TRUNCATE skill_job1"),
 }  # fmt: skip
+NO_PAUSE = nullcontext()
 SOME = "SELECT job_id FROM skill_job1 WHERE random() < 0.003"
 
 
@@ -81,33 +77,25 @@ class Seen:
             if wrong:
                 self.wrong.append(wrong)
 
+    def report(self, title: str) -> int:
+        """Print what was seen. Returns the exit status."""
+        counts = ", ".join(f"{n} {what}" for what, n in sorted(self.counts.items()))
+        print(f"{title}: {counts}; {len(self.wrong)} wrong")
+        for sentence in self.wrong[:10]:
+            print(sentence)
+        return 1 if self.wrong else 0
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
-    if args.keep:
-        _keep(args.keep[0], Path(args.keep[1]))
-        return 0
+    seen = Seen()
     with bench_server() as server, tempfile.TemporaryDirectory() as folder:
-        url = _table(server)
-        seen = Seen()
-        _soak(url, Path(folder) / "soak", seen, args)
-        print(f"{args.minutes:g} minutes, {args.readers} readers: {_listed(seen)}")
-        wrong = list(seen.wrong)
-        seen = Seen()
-        _kill(url, Path(folder) / "kill", seen, args.kills)
-        print(f"{args.kills} kills: {_listed(seen)}")
-    for sentence in [*wrong, *seen.wrong][:10]:
-        print(sentence)
-    return 1 if wrong or seen.wrong else 0
+        _soak(empty_table(server, "replica_soak"), Path(folder), seen, args)
+    return seen.report(f"{args.minutes:g} minutes, {args.readers} readers")
 
 
-def _listed(seen: Seen) -> str:
-    counts = ", ".join(f"{count} {what}" for what, count in sorted(seen.counts.items()))
-    return f"{counts}; {len(seen.wrong)} wrong"
-
-
-def _table(server: Any) -> str:
-    name = "replica_soak"
+def empty_table(server: Any, name: str) -> str:
+    """The connection string of a new database of this name, migrated."""
     with closing(psycopg2.connect(server.get_uri("postgres"))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -124,7 +112,7 @@ def _soak(url: str, folder: Path, seen: Seen, args: argparse.Namespace) -> None:
         replica = Replica(database, folder, version=VERSION, scan_chunk_rows=1000)
         replica.start()
         threads = [
-            threading.Thread(target=_write, args=(url, seed, stop, seen))
+            threading.Thread(target=write, args=(url, seed, stop, seen))
             for seed in range(2)
         ]
         threads += [
@@ -140,27 +128,39 @@ def _soak(url: str, folder: Path, seen: Seen, args: argparse.Namespace) -> None:
         replica.close()
 
 
-def _write(url: str, seed: int, stop: threading.Event, seen: Seen) -> None:
+def write(
+    url: str,
+    seed: int,
+    stop: threading.Event,
+    seen: Seen,
+    pause: AbstractContextManager[object] = NO_PAUSE,
+) -> None:
+    """Change jobs at random until `stop`; holds `pause` for each statement."""
     vectors = np.random.default_rng(seed)
     shares = np.array([share for share, _ in CHANGES.values()])
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         while not stop.is_set():
-            cursor.execute("SELECT count(*) FROM skill_job1")
-            (row,) = cursor.fetchall()
-            if row[0] < JOBS // 2:
-                _refill(cursor, vectors)
             name = str(vectors.choice(list(CHANGES), p=shares / shares.sum()))
-            skills = vectors.integers(1, 500, 4).astype("<i4").tobytes()
-            try:
-                cursor.execute(
-                    CHANGES[name][1].replace("{some}", SOME),
-                    {"vector": _vector(vectors), "skills": skills},
-                )
-            except psycopg2.errors.DeadlockDetected:
-                name = "deadlock of the writers"
-            seen.add(name)
+            with pause:
+                seen.add(_change(cursor, name, vectors))
             stop.wait(vectors.uniform(0, 0.1))
+
+
+def _change(cursor: Any, name: str, vectors: np.random.Generator) -> str:
+    cursor.execute("SELECT count(*) FROM skill_job1")
+    (row,) = cursor.fetchall()
+    if row[0] < JOBS // 2:
+        _refill(cursor, vectors)
+    skills = vectors.integers(1, 500, 4).astype("<i4").tobytes()
+    try:
+        cursor.execute(
+            CHANGES[name][1].replace("{some}", SOME),
+            {"vector": _vector(vectors), "skills": skills},
+        )
+    except psycopg2.errors.DeadlockDetected:
+        return "deadlock of the writers"
+    return name
 
 
 def _refill(cursor: Any, vectors: np.random.Generator) -> None:
@@ -225,53 +225,10 @@ def _note(rows: Counter[bytes], chunk: SkillIdChunk) -> None:
         rows[id_.tobytes() + own.tobytes()] += 1
 
 
-def _kill(url: str, folder: Path, seen: Seen, kills: int) -> None:
-    """Kill the keeper's process at random instants while jobs change."""
-    stop = threading.Event()
-    writer = threading.Thread(target=_write, args=(url, 7, stop, seen))
-    writer.start()
-    instants = np.random.default_rng(5)
-    with closing(Database(url, pool_size=2)) as database:
-        for number in range(kills):
-            command = [sys.executable, "-m", "benchmarks.replica_soak", "--keep"]
-            process = subprocess.Popen([*command, url, str(folder)])
-            _wait_until_kept(folder, process)
-            time.sleep(instants.uniform(0, 0.5))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            replica = Replica(database, folder, version=VERSION, scan_chunk_rows=1000)
-            replica.keeper.run_once()
-            for _ in range(3):
-                _compare(database, replica, np.random.default_rng(number), seen)
-            replica.close()
-    stop.set()
-    writer.join()
-
-
-def _wait_until_kept(folder: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Until the process has the files in its hands."""
-    started = folder / "started"
-    started.unlink(missing_ok=True)
-    while not started.exists() and process.poll() is None:
-        time.sleep(0.01)
-
-
-def _keep(url: str, folder: Path) -> None:
-    """Keep the files, pass after pass, until killed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "started").write_text(str(os.getpid()))
-    with closing(Database(url, pool_size=2)) as database:
-        replica = Replica(database, folder, version=VERSION, scan_chunk_rows=1000)
-        while True:
-            replica.keeper.run_once()
-
-
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--readers", type=int, default=8)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--keep", nargs=2, metavar=("URL", "FOLDER"), help="internal")
     return parser.parse_args(argv)
 
 
