@@ -129,7 +129,7 @@ def test_absent_model_files_are_found(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
-    assert list(findings(capsys).values()) == ["make model"]
+    assert list(findings(capsys).values()) == ["python scripts/fetch_model.py"]
 
 
 def test_tables_that_the_outside_can_read_are_found_and_the_command_closes_them(
