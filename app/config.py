@@ -105,13 +105,15 @@ class ScriptSettings(ModelSettings):
     jobs_table: str = ""
     users_table: str = ""
     job_columns: str = ""
+    # A column of the jobs table; empty: a job has the skills of its text alone.
+    title_column: str = ""
 
     @property
     def filterable_columns(self) -> Sequence[str]:
         """Columns of the jobs table that answers show and filters accept."""
         return _items(self.job_columns)
 
-    @field_validator("job_columns")
+    @field_validator("job_columns", "title_column")
     @classmethod
     def _columns_are_others(cls, value: str) -> str:
         names = _items(value)

@@ -14,7 +14,7 @@ from app.encoder.cached import CachedEncoder
 from app.encoder.current import CurrentModel
 from app.encoder.lazy import DeterministicEncoder
 from app.ops.metrics import Telemetry
-from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness, Tables
+from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness
 from app.query.query import Query
 from app.query.result import Result
 from app.ranking.base import RankingContext
@@ -29,6 +29,7 @@ from app.ranking.follower import ModelFollower, ServedModel
 from app.ranking.registry import build_rankings, check_rank_by
 from app.ranking.retrieval.base import Retrieval
 from app.ranking.retrieval.full_scan import FullScan
+from app.storage.catalogue import ServedTables
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.connection.model_snapshots import ModelSnapshots
@@ -211,7 +212,9 @@ def _readiness(
             model,
             job_columns=settings.filterable_columns,
             needs_vectors=settings.search_backend == "pgvector",
-            tables=Tables(settings.jobs_table, settings.users_table),
+            tables=ServedTables(
+                settings.jobs_table, settings.users_table, settings.title_column
+            ),
         ),
         timeout_s=probe_timeout_s(settings),
         on_checked=report,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from app.ranking.skills.parse import Skill, skill_key, split_skills
+from app.ranking.skills.parse import Skill, skill_key, split_skills, with_title
 from app.ranking.skills.stems import words_of
 from app.ranking.skills.synonyms import as_spelled_out, built_in
 from evaluation.datasets import Dataset
@@ -37,13 +37,8 @@ class Entries:
 
 def entries_of(data: Dataset, *, with_titles: bool) -> Entries:
     """A row without any skill is taken for one skill as a whole."""
-    lists = [keys_of(row) for row in data.rows]
-    if with_titles and data.titles:
-        titles = [skill_key(title) for title in data.titles]
-        lists = [
-            list(dict.fromkeys([*own, title]))
-            for own, title in zip(lists, titles, strict=True)
-        ]
+    titles = data.titles if with_titles and data.titles else [None] * len(data.rows)
+    lists = [keys_of(*each) for each in zip(data.rows, titles, strict=True)]
     keys = sorted({key for own in lists for key in own})
     place = {key: n for n, key in enumerate(keys)}
     sizes = np.array([len(own) for own in lists], np.intp)
@@ -53,14 +48,15 @@ def entries_of(data: Dataset, *, with_titles: bool) -> Entries:
     return Entries(keys, ids, sizes, starts)
 
 
-def skills_of(text: str) -> list[Skill]:
+def skills_of(text: str, title: str | None = None) -> list[Skill]:
     """The skills of a text as the service splits it, by the built-in synonyms."""
-    return built_in().canonical(as_spelled_out(split_skills(text)))
+    skills = with_title(split_skills(text), title)
+    return built_in().canonical(as_spelled_out(skills))
 
 
-def keys_of(text: str) -> list[str]:
+def keys_of(text: str, title: str | None = None) -> list[str]:
     """The skills of a row or a question, or all of it where there is none."""
-    return [skill.key for skill in skills_of(text)] or [skill_key(text)]
+    return [skill.key for skill in skills_of(text, title)] or [skill_key(text)]
 
 
 class SkillMatches:

@@ -129,7 +129,11 @@ class ListedSkills:
         self._keys = keys
         self._ids = {key: n for n, key in enumerate(keys)}
 
-    def split(self, texts: Sequence[str | None]) -> list[list[Skill]]:
+    def split(
+        self,
+        texts: Sequence[str | None],
+        titles: Sequence[str | None] = (),  # noqa: ARG002  (of rows, not of questions)
+    ) -> list[list[Skill]]:
         """As `SkillLookup.split`."""
         return [skills_of(text or "") for text in texts]
 

@@ -2,12 +2,14 @@
 -- Repeatable: it reads the catalogue and changes nothing.
 
 -- Another table than skill_job1 or users: SET recommender.jobs_table = 'hiring.postings';
--- before this file, and recommender.users_table likewise.
+-- before this file, and recommender.users_table likewise. A column of the jobs with their
+-- titles: SET recommender.title_column = 'title';
 DO $$
 DECLARE
     entity record;
     given text;
     relation oid;
+    title CONSTANT text := nullif(current_setting('recommender.title_column', true), '');
     others text[];
     doubled text;
     problems text[] := '{}';
@@ -49,6 +51,11 @@ BEGIN
                 CASE WHEN relation IS NULL THEN ', which is not on the search path'
                      ELSE ' beside ' || relation::regclass END,
                 entity.setting, entity.setting, others[1]);
+        ELSIF relation IS NULL AND entity.setting = 'JOBS_TABLE' AND title IS NOT NULL THEN
+            problems := problems || format(
+                'TITLE_COLUMN names the column %s, and there is no table of jobs yet;'
+                ' create it with this column, or migrate without TITLE_COLUMN first.',
+                title);
         END IF;
         CONTINUE WHEN relation IS NULL;
 
@@ -74,6 +81,9 @@ BEGIN
                 FROM pg_class c WHERE c.oid = relation
                 UNION ALL
                 SELECT CASE
+                    WHEN a.attname IS NULL AND needed.is_title THEN format(
+                        'has no column %s, which TITLE_COLUMN names; correct it.',
+                        needed.name)
                     WHEN a.attname IS NULL THEN format(
                         'has no column %s; add it: a stored generated column can give'
                         ' another one this name (docs/tables.md).', needed.name)
@@ -86,12 +96,16 @@ BEGIN
                         array_to_string(needed.types, ', '))
                 END
                 FROM (VALUES
-                    (entity.key, '{smallint,integer,bigint,uuid,text,character varying}'),
+                    (entity.key, '{smallint,integer,bigint,uuid,text,character varying}',
+                     false),
                     ('skills', '{text,character varying,character,citext,text[],'
-                     'character varying[],citext[],jsonb,json}')
-                ) AS listed (name, list)
+                     'character varying[],citext[],jsonb,json}', false),
+                    (CASE entity.setting WHEN 'JOBS_TABLE' THEN title END,
+                     '{text,character varying,character,citext}', true)
+                ) AS listed (name, list, is_title)
                 CROSS JOIN LATERAL (
-                    SELECT listed.name, listed.list::text[] AS types
+                    SELECT listed.name, listed.list::text[] AS types, listed.is_title
+                    WHERE listed.name IS NOT NULL
                 ) AS needed
                 LEFT JOIN pg_attribute a ON a.attrelid = relation
                     AND a.attname = needed.name AND NOT a.attisdropped

@@ -979,6 +979,11 @@ BEGIN
             ' AND (s.copies <> seen.copies OR s.state <> seen.state'
             ' AND NOT (s.state = ''quarantined'' AND seen.state <> ''embedded'')'
             ' AND NOT (s.state = ''pending'' AND seen.state = ''embedded''))', served);
+        -- Nothing here tells an old title from a new one. Rows that have it are not written.
+        INSERT INTO recommender.resplit (entity)
+        SELECT e.name FROM recommender.entity AS e
+        WHERE e.name = 'jobs' AND e.title_column IS NOT NULL AND EXISTS (
+            SELECT FROM recommender.job_state WHERE skill_ids IS NOT NULL);
     ELSE
         EXECUTE format(
             'INSERT INTO recommender.user_state (user_id, state)'

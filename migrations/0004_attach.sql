@@ -1,6 +1,21 @@
 -- Why: triggers on the team's tables record what is to be made, and what was made is void.
 -- Repeatable: what is there is left alone; a trigger that was lost comes back.
 
+-- The title changed, which is one more of the skills: these are to be split again. The
+-- embedding is that of the text alone, and stays. Called for nothing else: the trigger
+-- has a condition.
+CREATE OR REPLACE FUNCTION recommender.job_titled() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF recommender.is_job_key(NEW.job_id) THEN
+        UPDATE recommender.job_state AS s
+        SET skill_ids = NULL, changed = pg_current_xact_id()
+        WHERE s.job_id = NEW.job_id AND s.skill_ids IS NOT NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 DO $$
 DECLARE
     jobs CONSTANT REGCLASS := to_regclass(coalesce(
@@ -9,6 +24,7 @@ DECLARE
         nullif(current_setting('recommender.users_table', true), ''), 'users'));
     job_key CONSTANT TEXT := recommender.key_type(jobs, 'job_id');
     user_key CONSTANT TEXT := recommender.key_type(users, 'user_id');
+    title CONSTANT TEXT := nullif(current_setting('recommender.title_column', true), '');
     part RECORD;
 BEGIN
     -- --- another table than before: the one before is let go ------------------------
@@ -19,9 +35,10 @@ BEGIN
         WHERE e.relation <> new.relation
     LOOP
         IF EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
-            EXECUTE format('DROP TRIGGER IF EXISTS recommender_written ON %s;'
-                           ' DROP TRIGGER IF EXISTS recommender_truncated ON %s',
-                           part.relation, part.relation);
+            EXECUTE format('DROP TRIGGER IF EXISTS recommender_written ON %1$s;'
+                           ' DROP TRIGGER IF EXISTS recommender_truncated ON %1$s;'
+                           ' DROP TRIGGER IF EXISTS recommender_titled ON %1$s',
+                           part.relation);
         END IF;
         EXECUTE format('DROP TABLE IF EXISTS recommender.%I CASCADE',
                        CASE part.name WHEN 'jobs' THEN 'job_state' ELSE 'user_state' END);
@@ -86,6 +103,21 @@ BEGIN
     INSERT INTO recommender.entity (name, relation)
     SELECT * FROM (VALUES ('jobs', jobs), ('users', users)) AS new (name, relation)
     WHERE new.name NOT IN (SELECT name FROM recommender.entity);
+
+    -- TITLE_COLUMN, by its name: a job's title is one more of its skills.
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                   WHERE attrelid = 'recommender.entity'::regclass
+                       AND attname = 'title_column') THEN
+        ALTER TABLE recommender.entity ADD COLUMN title_column TEXT;
+    END IF;
+    -- Another column of titles than before, or none: all jobs are split again. With one,
+    -- after its trigger was created (0006).
+    UPDATE recommender.entity AS e SET title_column = title
+    WHERE e.name = 'jobs' AND e.title_column IS DISTINCT FROM title;
+    IF FOUND THEN
+        EXECUTE format('DROP TRIGGER IF EXISTS recommender_titled ON %s', jobs);
+        INSERT INTO recommender.resplit (entity) SELECT 'jobs' WHERE title IS NULL;
+    END IF;
 
     -- `changed`: who remembers the xmin of an earlier snapshot finds every later change
     -- by the index. `copies`: rows with this id. `tries`: how often lately an embedding
@@ -179,8 +211,14 @@ BEGIN
             (jobs, 'recommender_written', 'INSERT OR UPDATE OR DELETE', 'ROW', 'job_written'),
             (jobs, 'recommender_truncated', 'TRUNCATE', 'STATEMENT', 'jobs_truncated'),
             (users, 'recommender_written', 'INSERT OR UPDATE OR DELETE', 'ROW', 'user_written'),
-            (users, 'recommender_truncated', 'TRUNCATE', 'STATEMENT', 'users_truncated')
+            (users, 'recommender_truncated', 'TRUNCATE', 'STATEMENT', 'users_truncated'),
+            -- A condition costs other updates less than a call. It names no operator of
+            -- an extension, whose dump could not be restored.
+            (jobs, 'recommender_titled', 'UPDATE', CASE WHEN title IS NOT NULL THEN format(
+                'ROW WHEN (OLD.%1$I::text COLLATE "C" IS DISTINCT FROM'
+                ' NEW.%1$I::text COLLATE "C")', title) END, 'job_titled')
         ) AS listed (relation, name, events, each, function)
+        WHERE listed.each IS NOT NULL
     LOOP
         CONTINUE WHEN EXISTS (
             SELECT FROM pg_trigger WHERE tgrelid = part.relation AND tgname = part.name

@@ -1,5 +1,5 @@
 -- Why: the service should run as a role that can do no more than it must: one role reads, one also fills.
--- Repeatable: columns that JOB_COLUMNS names later are granted as well.
+-- Repeatable: columns that JOB_COLUMNS or TITLE_COLUMN name later are granted as well.
 
 -- Both are groups without a login. For the service, with a password of your own:
 --   CREATE ROLE jobs_api LOGIN PASSWORD '...' IN ROLE job_recommender;
@@ -36,8 +36,10 @@ DECLARE
         SELECT string_agg(format(', %I', a.attname), '')
         FROM pg_attribute a
         WHERE a.attrelid = jobs AND NOT a.attisdropped AND a.attnum > 0
-            AND a.attname = ANY (string_to_array(
-                current_setting('recommender.job_columns', true), ','))
+            AND (a.attname = ANY (string_to_array(
+                    current_setting('recommender.job_columns', true), ','))
+                OR a.attname = (SELECT title_column FROM recommender.entity
+                                WHERE name = 'jobs'))
     ), '');
     read_jobs CONSTANT text := format(
         'SELECT (job_id, skills, embedding, embedding_version%s) ON %s', offered, jobs);

@@ -145,11 +145,15 @@ class ClaimStore:
             )
 
     def split(self, rows: Sequence[TextRow]) -> SplitTexts:
-        """The skills of the rows' texts, by the team's synonyms, too."""
+        """The skills of the rows' texts and titles, by the team's synonyms, too."""
 
         def split(transaction: Transaction, _: Claims) -> SplitTexts:
             state = split_state(transaction)
-            found = split_texts(transaction, [row.skills for row in rows])
+            found = split_texts(
+                transaction,
+                [row.skills for row in rows],
+                titles=[row.title for row in rows],
+            )
             keys = [[skill.key for skill in skills] for skills in found]
             return SplitTexts(dict(zip(rows, keys, strict=True)), state)
 

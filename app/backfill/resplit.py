@@ -1,4 +1,5 @@
-"""Splits texts again that have skill ids, after the splitter or synonyms changed.
+"""Splits texts again that have skill ids, after the splitter, synonyms or the
+column of titles changed.
 
 Only rows whose ids differ are written. It goes on where it was broken off; of several
 workers at one slice the first to store it counts.
@@ -102,12 +103,16 @@ class Resplit:
             part = resplit.next_slice(
                 transaction, claims.table, task, limit=RESPLIT_ROWS
             )
-            found = split_texts(transaction, [row.skills for row in part.rows])
+            found = split_texts(
+                transaction,
+                [row.skills for row in part.rows],
+                titles=[row.title for row in part.rows],
+            )
             keys = [[skill.key for skill in skills] for skills in found]
             wanted = list({key for row in keys for key in row})
             ids = known_skills(transaction, wanted, version=claims.version)
             changed = {
-                TextRow(row.id, row.skills, is_embedded=True): own
+                TextRow(row.id, row.skills, row.title, is_embedded=True): own
                 for row, own in zip(part.rows, keys, strict=True)
                 if [ids.get(key) for key in own] != row.skill_ids.tolist()
             }

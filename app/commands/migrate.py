@@ -21,6 +21,7 @@ from psycopg2.sql import SQL, Identifier
 from app.commands import data_folder
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
+from app.storage.catalogue import ServedTables
 from app.storage.connection.dsn import primary
 from app.storage.sql import load
 
@@ -46,13 +47,9 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class MigratedTables:
-    """The team's tables and the columns to offer, as the settings have them; an empty
-    name is the guide's table.
-    """
+class MigratedTables(ServedTables):
+    """The team's tables, and the columns to offer."""
 
-    jobs: str = ""
-    users: str = ""
     job_columns: Sequence[str] = ()
 
 
@@ -62,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = read_settings(ScriptSettings)
         dsn = primary(settings.database_url.get_secret_value())
         tables = MigratedTables(
-            settings.jobs_table, settings.users_table, settings.filterable_columns
+            settings.jobs_table,
+            settings.users_table,
+            settings.title_column,
+            settings.filterable_columns,
         )
         for name in migrate(
             dsn, extras=args.extras, tables=tables, again=args.again, say=_say
@@ -179,6 +179,7 @@ def _configure(
                 "jobs": tables.jobs,
                 "users": tables.users,
                 "job_columns": ",".join(tables.job_columns),
+                "title_column": tables.title_column,
             },
         )
 

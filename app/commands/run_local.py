@@ -27,8 +27,9 @@ HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# The sample jobs' columns besides ids and texts.
+# The sample jobs' columns besides ids and texts, and the one with their titles.
 SAMPLE_COLUMNS = "title,company,location"
+SAMPLE_TITLE = "title"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             environment = {"RANK_BY": "hybrid", **variables, "DATABASE_URL": url}
             if is_embedded:
                 environment.setdefault("JOB_COLUMNS", SAMPLE_COLUMNS)
+                environment.setdefault("TITLE_COLUMN", SAMPLE_TITLE)
             marker = data / "sample" if is_embedded else None
             _prepare(environment, sample_marker=marker)
             return _serve(environment, is_embedded=is_embedded)
@@ -107,11 +109,13 @@ def _prepare(environment: dict[str, str], *, sample_marker: Path | None) -> None
     if environment.get("SEARCH_BACKEND") == "pgvector":
         extras = ["--with", "pgvector"]
     _run(environment, "fetch_model")
-    _run(environment, "migrate", *extras)
     if sample_marker is not None and not sample_marker.exists():
+        # The sample brings the column of titles along.
+        _run(environment | {"TITLE_COLUMN": ""}, "migrate", *extras)
         _load_sample(environment, "jobs", SAMPLE_COLUMNS)
         _load_sample(environment, "users", "name")
         sample_marker.touch()
+    _run(environment, "migrate", *extras)
     # Status 1: some rows are left. Serve the others.
     _run(environment, "embed", accepted=(0, 1))
 

@@ -11,19 +11,11 @@ from app.encoder.current import CurrentModel
 from app.encoder.lazy import LazyEncoder
 from app.errors import DeadlineExceededError
 from app.ops.row_counts import Counts, RowCounts
-from app.storage.catalogue import Catalogue, check_served
+from app.storage.catalogue import THE_GUIDES, Catalogue, ServedTables, check_served
 from app.storage.connection.database import Database
 from app.storage.models import model_in_use
 
 Checked = TypeVar("Checked")
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The settings JOBS_TABLE and USERS_TABLE; empty if not set."""
-
-    jobs: str = ""
-    users: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class ReadinessCheck:
         *,
         job_columns: Sequence[str] = (),
         needs_vectors: bool = False,
-        tables: Tables = Tables(),
+        tables: ServedTables = THE_GUIDES,
     ) -> None:
         """`job_columns`: the names in JOB_COLUMNS. `needs_vectors`: with pgvector."""
         self._tables = tables
@@ -62,11 +54,7 @@ class ReadinessCheck:
             catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
             if self._needs_vectors:
                 catalogue.require_vectors()
-            check_served(
-                transaction,
-                jobs_table=self._tables.jobs,
-                users_table=self._tables.users,
-            )
+            check_served(transaction, self._tables)
             version = model_in_use(transaction)
         encoder = self._model.of(version or self._model.current.version)
         self._check_files(encoder)

@@ -57,18 +57,21 @@ class Catalogue:
         """
         types: defaultdict[str, dict[str, str]] = defaultdict(dict)
         names: dict[str, tuple[str, str]] = {}
+        titles: dict[str, str | None] = {}
         transaction.ahead(QUERIES["vectors"])
-        for entity, schema, table, column, type_name in transaction.rows(
+        for entity, schema, table, column, type_name, title in transaction.rows(
             QUERIES["columns"]
         ):
+            titles[entity] = title
             if column is not None:
                 names[entity] = schema, table
                 types[entity][column] = type_name
-        _check(names, types)
+        _check(names, types, titles)
         found = {
             name: EntityTable(
                 name, *names[name], IdColumn.of_type(types[name][KEYS[name]]),
                 filterable_columns(types[name], job_columns) if name == "jobs" else (),
+                titles[name],
             )
             for name in ENTITIES
         }  # fmt: skip
@@ -92,14 +95,26 @@ class Catalogue:
         return self.vectors
 
 
-def check_served(
-    transaction: Transaction, *, jobs_table: str = "", users_table: str = ""
-) -> None:
+@dataclass(frozen=True)
+class ServedTables:
+    """The settings JOBS_TABLE, USERS_TABLE and TITLE_COLUMN; empty if not set: the
+    guide's table, and no column.
+    """
+
+    jobs: str = ""
+    users: str = ""
+    title_column: str = ""
+
+
+THE_GUIDES = ServedTables()
+
+
+def check_served(transaction: Transaction, tables: ServedTables = THE_GUIDES) -> None:
     """Check the tables, and that every job has an id of its own.
 
     Raises SchemaError as `check_tables` does, and for two jobs with the same id.
     """
-    check_tables(transaction, jobs_table=jobs_table, users_table=users_table)
+    check_tables(transaction, tables)
     for (id_,) in transaction.rows(QUERIES["doubled"]):
         raise SchemaError(
             f"More than one job has the job_id {id_}: these rows are left out of all"
@@ -107,15 +122,13 @@ def check_served(
         )
 
 
-def check_tables(
-    transaction: Transaction, *, jobs_table: str = "", users_table: str = ""
-) -> None:
+def check_tables(transaction: Transaction, tables: ServedTables) -> None:
     """Check that the migrations were applied for these tables and types of ids.
 
-    Raises SchemaError if a setting names another table, or if the type of an id has
-    changed since then.
+    Raises SchemaError if a setting names another table or column, or if the type of an
+    id has changed since then.
     """
-    settings = {"jobs": jobs_table, "users": users_table}
+    settings = {"jobs": tables.jobs, "users": tables.users}
     for entity in ENTITIES:
         setting, table = f"{entity.upper()}_TABLE", settings[entity]
         given: dict[str, object] = {"entity": entity, "table": table}
@@ -133,14 +146,28 @@ def check_tables(
                 f"The type of {KEYS[entity]} changed since the migrations were"
                 f" applied: nothing is recorded; {MIGRATE}."
             )
+    title = tables.title_column
+    if title and transaction.rows(QUERIES["title_column"]) != [(title,)]:
+        raise SchemaError(
+            f"TITLE_COLUMN names {title}, and the migrations were not applied for this"
+            f" column; {MIGRATE}."
+        )
 
 
 def _check(
-    names: Mapping[str, tuple[str, str]], types: Mapping[str, Mapping[str, str]]
+    names: Mapping[str, tuple[str, str]],
+    types: Mapping[str, Mapping[str, str]],
+    titles: Mapping[str, str | None],
 ) -> None:
     for entity, columns in NEEDED.items():
         if entity not in names:
             raise SchemaError(f"The database has no table of {entity}; {MIGRATE}.")
+        title = titles[entity]
+        if title is not None and title not in types[entity]:
+            raise SchemaError(
+                f"The table {names[entity][1]} has no column {title} any more, which"
+                f" TITLE_COLUMN named; {MIGRATE}."
+            )
         for column in columns:
             if column not in types[entity]:
                 raise SchemaError(

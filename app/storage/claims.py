@@ -39,10 +39,13 @@ ADMITTED_ROWS = 5_000
 
 @dataclass(frozen=True)
 class TextRow:
-    """A row and the text that its embedding and its skills are made from."""
+    """A row and the text that its embedding and its skills are made from; a title is
+    one more skill.
+    """
 
     id: Id
     skills: str
+    title: str | None = None
     # Whether it has a sound embedding: then only its skills are to be split.
     is_embedded: bool = False
     # Whether it was stored MOST_STORES times lately, and waits again.
@@ -172,8 +175,8 @@ class Claims:
         return transaction.execute(QUERIES["hold"], {"claim": str(claim)}) == 1
 
     def store(self, transaction: Transaction, made: Sequence[Made]) -> Stored:
-        """Store what was made where the row still holds the text it was made from. A
-        row that somebody has locked is passed over.
+        """Store what was made where the row still holds the text and the title it was
+        made from. A row that somebody has locked is passed over.
         """
         if not made:
             return Stored()
@@ -181,6 +184,7 @@ class Claims:
         parameters: dict[str, object] = {
             "ids": [row.id for row in rows],
             "texts": [row.skills for row in rows],
+            "titles": [row.title for row in rows],
             "embeddings": [
                 None if one.embedding is None else to_bytes(one.embedding)
                 for one in made

@@ -45,6 +45,8 @@ class EntityTable:
     id_column: IdColumn
     # The columns offered by JOB_COLUMNS.
     columns: Sequence[JobColumn] = ()
+    # The column of TITLE_COLUMN; None without one.
+    title_column: str | None = None
 
     @property
     def key(self) -> str:
@@ -83,6 +85,13 @@ class EntityTable:
             conditions=conditions,
         )  # fmt: skip
 
+    @property
+    def _title(self) -> Composable:
+        """The title of a row of this table, called `t`; or NULL."""
+        if self.title_column is None:
+            return SQL("NULL::text")
+        return SQL("t.{}::text").format(Identifier(self.title_column))
+
     def _stored(self, version: str) -> Composable:
         """The sound embedding of a row of this table, called `t`; or NULL."""
         condition = sound(version, may_be_unnamed=self.name == "jobs")
@@ -108,6 +117,7 @@ class EntityTable:
             "embeddings": self.embeddings(version),
             "sound": sound(version, may_be_unnamed=self.name == "jobs"),
             "stored": self._stored(version),
+            "title": self._title,
             # Jobs that share an id are excluded until one of them is deleted.
             "is_single": SQL("s.copies = 1" if self.name == "jobs" else "true"),
             **parts,

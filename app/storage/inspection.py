@@ -35,7 +35,7 @@ FUNCTIONS = (
     "reconcile", "is_job_key", "is_user_key", "as_skill_key", "set_skill_keys",
     "synonyms_changed", "synonyms_truncated", "admit", "admit_rows", "empty_notes",
     "use_split", "text_hash", "parts_of", "model_in_use", "check_model",
-    "job_state_of", "add_model", "switch_model", "compare_states",
+    "job_state_of", "add_model", "switch_model", "compare_states", "job_titled",
 )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ class SplitRow:
 
     id: Id
     skills: str
+    title: str | None
     skill_ids: NDArray[np.int32]
 
 
@@ -113,8 +114,8 @@ def _rows(
 ) -> list[SplitRow]:
     query = table.format(QUERIES["next_rows"], wanted=wanted)
     return [
-        SplitRow(id_, skills or "", int32_from_bytes(skill_ids))
-        for id_, skills, skill_ids in transaction.rows(query, {"limit": limit})
+        SplitRow(id_, skills or "", title, int32_from_bytes(skill_ids))
+        for id_, skills, title, skill_ids in transaction.rows(query, {"limit": limit})
     ]
 
 

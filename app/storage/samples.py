@@ -32,6 +32,7 @@ class SampledRow:
 
     id: str
     text: str
+    title: str | None
     embedding: bytes
     skill_ids: Sequence[int] | None
 
@@ -61,12 +62,13 @@ class Sampler:
             SampledRow(
                 id_,
                 text or "",
+                title,
                 bytes(embedding or b""),
                 None
                 if skill_ids is None
                 else int32_from_bytes(bytes(skill_ids)).tolist(),
             )
-            for id_, text, embedding, skill_ids in found
+            for id_, text, title, embedding, skill_ids in found
         ]
 
     def without_row(self) -> list[str]:

@@ -62,7 +62,7 @@ class Position:
 class SkilledRow:
     """A job or a user: the text, its skill ids, its embedding of this version.
 
-    `left_out`: as in `users.User`.
+    `title`: one more of a job's skills. `left_out`: as in `users.User`.
     """
 
     id: Id
@@ -71,6 +71,7 @@ class SkilledRow:
     embedding: NDArray[np.float32] | None  # (dimension,)
     columns: Mapping[str, object] | None = None
     left_out: Sequence[str] = ()
+    title: str | None = None
 
 
 def vocabulary_state(
@@ -277,7 +278,8 @@ def _skilled_row(
         None if embedding is None else from_bytes(embedding),
     )
     if table.name == "jobs":
-        return replace(row, columns=public(table.columns, values))
+        title, *others = values
+        return replace(row, columns=public(table.columns, others), title=title)
     return replace(row, left_out=values[0] or ())
 
 

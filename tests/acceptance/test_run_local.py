@@ -62,6 +62,12 @@ def test_f136_it_serves_the_sample_and_stops_everything(
         ).json()
         assert answer["total_jobs_analyzed"] == 160
         assert len(answer["recommendations"]) == 3
+        by_title = httpx.post(
+            f"http://127.0.0.1:{port}/api/recommend",
+            json={"skills": "truck driver", "top_n": 1},
+            timeout=30,
+        ).json()["recommendations"][0]
+        assert [pair["job_skill"] for pair in by_title["matched"]] == ["Truck Driver"]
         below = psutil.Process(process.pid).children(recursive=True)
     finally:
         # Ctrl-C and a closed terminal go to the whole group.

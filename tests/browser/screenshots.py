@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from app.commands.migrate import MigratedTables, migrate
 from tests.browser.site import embed, load_sample
 from tests.browser.visit import (
     DESKTOP,
@@ -110,6 +111,7 @@ def main() -> int:
         running_browser(program) as browser,
     ):
         load_sample(url)
+        list(migrate(url, tables=MigratedTables(title_column="title")))
         embed(url)
         with running_service(
             url,

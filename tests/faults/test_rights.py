@@ -306,6 +306,15 @@ def test_f97_the_roles_read_the_columns_that_are_needed_and_no_other(
     assert may(url, role, "SELECT pay FROM skill_job1")
 
 
+@pytest.mark.parametrize("role", ["job_recommender", "job_recommender_worker"])
+def test_the_roles_read_the_titles_that_are_skills(url: str, role: str) -> None:
+    run(url, "ALTER TABLE skill_job1 ADD title text")
+    list(migrate.migrate(url))
+    assert not may(url, role, "SELECT title FROM skill_job1")
+    list(migrate.migrate(url, tables=migrate.MigratedTables(title_column="title")))
+    assert may(url, role, "SELECT title FROM skill_job1")
+
+
 def test_f77_strangers_of_supabases_public_api_cannot_read_users_or_embeddings(
     url: str,
 ) -> None:

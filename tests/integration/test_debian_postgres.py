@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from app.commands.migrate import migrate
+from app.commands.migrate import MigratedTables, migrate
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
@@ -69,6 +69,25 @@ def test_f82_citext_is_a_text_whose_case_counts(url: str) -> None:
     assert skills_of(url, "user_state", "user_id") == [["sql", "go"]]
     run(url, "UPDATE skill_job1 SET skills = 'Python, SQL'")
     assert run(url, "SELECT state::text FROM recommender.job_state") == [("pending",)]
+
+
+@pytest.mark.parametrize("type_", ["extensions.citext", "text COLLATE ci"])
+def test_a_title_that_its_type_calls_equal_is_another_one(url: str, type_: str) -> None:
+    run(
+        url,
+        "CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions;"
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level1',"
+        " deterministic = false);"
+        f"CREATE TABLE skill_job1 (job_id int PRIMARY KEY, title {type_}, skills text);"
+        "INSERT INTO skill_job1 VALUES (1, 'STRASSE', 'paving')",
+    )
+    list(migrate(url, tables=MigratedTables(title_column="title")))
+    made(url)
+    assert skills_of(url) == [["paving", "strasse"]]
+    # Equal to citext but for its case; to the collation, but for its accent.
+    run(url, "UPDATE skill_job1 SET title = 'Strässe' WHERE title = 'STRASSE'")
+    made(url)
+    assert skills_of(url) == [["paving", "strässe"]]
 
 
 @pytest.mark.parametrize(

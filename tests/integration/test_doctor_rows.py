@@ -91,6 +91,28 @@ def test_a_text_that_changed_while_its_trigger_was_off_is_found(
     assert findings(capsys) == {}
 
 
+def test_a_title_that_changed_while_its_trigger_was_off_is_found(
+    capsys: pytest.CaptureFixture[str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TITLE_COLUMN", "title")
+    run(url, "ALTER TABLE skill_job1 ADD title text DEFAULT 'cook'")
+    assert migrate([]) == 0
+    assert generate_embeddings([]) == 0
+    assert findings(capsys) == {}
+    run(
+        url,
+        "ALTER TABLE skill_job1 DISABLE TRIGGER recommender_titled;"
+        "UPDATE skill_job1 SET title = 'nurse' WHERE job_id = 2;"
+        "ALTER TABLE skill_job1 ENABLE ALWAYS TRIGGER recommender_titled",
+    )
+    ((problem, statement),) = findings(capsys).items()
+    assert problem == (
+        "1 of 6 random jobs have skills that are not of their text: job_id 2."
+    )
+    mend(url, statement)
+    assert findings(capsys) == {}
+
+
 @pytest.mark.parametrize("rows", ["jobs", "users"])
 @pytest.mark.parametrize("ids", ["int4send(0)", "skill_ids || skill_ids", "''"])
 def test_skill_ids_of_another_vocabulary_are_found(

@@ -108,6 +108,27 @@ def test_a_trigger_of_ours_that_is_off_is_named_and_comes_back(
     assert findings(capsys) == {}
 
 
+def test_the_trigger_of_titles_is_looked_for_where_titles_are_skills(
+    capsys: pytest.CaptureFixture[str],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(database_url, "ALTER TABLE skill_job1 ADD title text, ADD role text")
+    monkeypatch.setenv("TITLE_COLUMN", "title")
+    assert migrate([]) == 0
+    assert findings(capsys) == {}
+    run(database_url, "DROP TRIGGER recommender_titled ON skill_job1")
+    problem = (
+        "Edits of skill_job1 leave what was made of old texts behind: its trigger"
+        " recommender_titled is missing or disabled."
+    )
+    assert findings(capsys) == {problem: MIGRATE}
+    monkeypatch.setenv("TITLE_COLUMN", "role")
+    assert MIGRATE in findings(capsys).values()
+    assert migrate([]) == 0
+    assert findings(capsys) == {}
+
+
 def test_a_trigger_that_replication_passes_by_is_named(
     capsys: pytest.CaptureFixture[str], database_url: str
 ) -> None:

@@ -39,8 +39,9 @@ ODD = (
     " FOR VALUES WITH (modulus 2, remainder 0);"
     'CREATE TABLE "The team"."people 1" PARTITION OF "The team".people'
     " FOR VALUES WITH (modulus 2, remainder 1);"
-    "INSERT INTO \"The team\".postings (id, skills) VALUES (1, '{python,sql}'),"
-    " (2, '{welding,MIG}'), (3, NULL);"
+    'INSERT INTO "The team".postings (id, title, skills) VALUES'
+    " (1, 'Analyst', '{python,sql}'), (2, 'Welder', '{welding,MIG}'),"
+    " (3, 'Cook', NULL);"
     'INSERT INTO "The team".people VALUES'
     " ('11111111-1111-1111-1111-111111111111', '[\"sql\", \"python\"]'),"
     " ('22222222-2222-2222-2222-222222222222', '[\"MIG\"]')"
@@ -64,6 +65,7 @@ TEAMS = {
         (
             ("JOBS_TABLE", '"The team".postings'),
             ("USERS_TABLE", '"The team".people'),
+            ("TITLE_COLUMN", "title"),
         ),
         "11111111-1111-1111-1111-111111111111",
     ),

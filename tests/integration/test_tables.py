@@ -10,7 +10,7 @@ from app.commands import migrate
 from app.commands.import_csv import command as import_csv
 from app.deadline import Deadline
 from app.errors import SchemaError
-from app.storage.catalogue import Catalogue, check_served
+from app.storage.catalogue import Catalogue, ServedTables, check_served
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import Server, fresh_database, run
@@ -365,11 +365,11 @@ def test_a_changed_table_setting_is_reported_and_can_be_migrated_to(
         pytest.raises(SchemaError, match="JOBS_TABLE names other"),
         database.snapshot(Deadline.after(30)) as transaction,
     ):
-        check_served(transaction, jobs_table="other")
+        check_served(transaction, ServedTables(jobs="other"))
     database.close()
     database = made(url, migrate.MigratedTables(jobs="other"))
     with database.snapshot(Deadline.after(30)) as transaction:
-        check_served(transaction, jobs_table="public.other")
+        check_served(transaction, ServedTables(jobs="public.other"))
     assert best(database, "sql") == [(5, "sql")]
     run(url, "INSERT INTO skill_job1 (skills) VALUES ('go')")  # let go
     assert run(url, "SELECT job_id FROM recommender.job_state") == [(5,)]

@@ -146,6 +146,7 @@ IN_WORDS = {
     "JOBS_TABLE": "skill_job1",
     "USERS_TABLE": "users",
     "JOB_COLUMNS": "none",
+    "TITLE_COLUMN": "none",
     "API_KEYS": "open",
     "CORS_ORIGINS": "off",
 }

@@ -188,6 +188,7 @@ def test_lists_are_separated_by_commas_and_blanks_are_none() -> None:
         ("cors_origins", "https://example.org/", "each origin is a scheme and a host"),
         ("cors_origins", "example.org", "each origin is a scheme and a host"),
         ("job_columns", "city,skills", "skills is a column of the service itself"),
+        ("title_column", "skills", "skills is a column of the service itself"),
         ("job_columns", "city,city", "name each column once, 32 at most"),
         (
             "job_columns",

@@ -98,12 +98,13 @@ class RandomRows:
         seen = Counter(row.id for row in rows)
         rows = [row for row in rows if seen[row.id] == 1]
         ids = [n for row in rows for n in row.skill_ids or ()]
+        texts, titles = [row.text for row in rows], [row.title for row in rows]
         return cls(
             rows,
             samples.skills_by_id(transaction, ids),
             [
                 [transaction.held(skill.key) for skill in skills]
-                for skills in split_texts(transaction, [row.text for row in rows])
+                for skills in split_texts(transaction, texts, titles=titles)
             ],
         )
 

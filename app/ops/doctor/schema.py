@@ -13,7 +13,7 @@ from app.ops.doctor.finding import (
     Finding,
 )
 from app.storage import inspection
-from app.storage.catalogue import Catalogue, check_tables
+from app.storage.catalogue import Catalogue, ServedTables, check_tables
 from app.storage.connection.transaction import Transaction
 from app.storage.inspection import (
     FUNCTIONS,
@@ -107,11 +107,10 @@ def _unindexed(key: KeyColumn) -> Finding:
 def setting_findings(transaction: Transaction, settings: Settings) -> Iterator[Finding]:
     """Settings that name other tables or columns than there are."""
     try:
-        check_tables(
-            transaction,
-            jobs_table=settings.jobs_table,
-            users_table=settings.users_table,
+        tables = ServedTables(
+            settings.jobs_table, settings.users_table, settings.title_column
         )
+        check_tables(transaction, tables)
     except SchemaError as error:
         yield Finding(str(error), MIGRATE_COMMAND)
     yield from _columns(transaction, settings)

@@ -116,7 +116,9 @@ class SkillBatch:
         self, batch: SkillBatchQueries, found: SkillMatches
     ) -> dict[int, list[Hit]]:
         rows = {row.id: row for some in found.rows.values() for row in some}
-        split = self._lookup.split([row.skills for row in rows.values()])
+        split = self._lookup.split(
+            [row.skills for row in rows.values()], [row.title for row in rows.values()]
+        )
         written = dict(zip(rows, split, strict=True))
         return {
             n: hits(

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.ranking.skills.conjunctions import split_at_and
@@ -58,11 +58,30 @@ def split_skills(text: str) -> list[Skill]:
     for item in _items(INVISIBLE.sub("", plain_text(text))):
         for name in _names(item):
             key = skill_key(name)
-            if key not in NOT_A_SKILL and any(map(str.isalnum, key)):
+            if _is_skill(key):
                 found.setdefault(key, Skill(name, key))
             if len(found) == MAX_SKILLS:
                 return list(found.values())
     return list(found.values())
+
+
+def with_title(skills: Sequence[Skill], title: str | None) -> list[Skill]:
+    """The skills of a job, and its title as one more behind them.
+
+    Not split: "Nurse, Night Shift" is no skill "Nurse" of every night shift.
+
+    >>> [skill.name for skill in with_title(split_skills("forklift"), " Truck driver ")]
+    ['forklift', 'Truck driver']
+    """
+    name = " ".join((title or "").split())[:MAX_SKILL_CHARS].rstrip()
+    key = skill_key(name)
+    if not _is_skill(key) or any(skill.key == key for skill in skills):
+        return list(skills)
+    return [*skills, Skill(name, key)]
+
+
+def _is_skill(key: str) -> bool:
+    return key not in NOT_A_SKILL and any(map(str.isalnum, key))
 
 
 def skill_key(name: str) -> str:

@@ -31,7 +31,9 @@ CLOSING_SIGNS = ".,;:!?…)]}\"'”’"  # noqa: RUF001
 class SkillLookup(Protocol):
     """The skills of the vocabulary by text, and synonyms."""
 
-    def split(self, texts: Sequence[str | None]) -> list[list[Skill]]:
+    def split(
+        self, texts: Sequence[str | None], titles: Sequence[str | None] = ()
+    ) -> list[list[Skill]]:
         """As `split_texts`."""
         ...
 
@@ -57,9 +59,13 @@ class StoredSkills:
         self._version = version
         self._has_synonyms = has_synonyms
 
-    def split(self, texts: Sequence[str | None]) -> list[list[Skill]]:
+    def split(
+        self, texts: Sequence[str | None], titles: Sequence[str | None] = ()
+    ) -> list[list[Skill]]:
         """As `SkillLookup.split`."""
-        return split_texts(self._transaction, texts, has_synonyms=self._has_synonyms)
+        return split_texts(
+            self._transaction, texts, titles=titles, has_synonyms=self._has_synonyms
+        )
 
     def synonyms(self, keys: Iterable[str]) -> Synonyms:
         """As `SkillLookup.synonyms`."""

@@ -7,7 +7,7 @@ synonyms override the built-in ones.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from app.ranking.skills.parse import Skill, split_skills
+from app.ranking.skills.parse import Skill, split_skills, with_title
 from app.ranking.skills.stems import words_of
 from app.ranking.skills.synonyms import Meaning, Synonyms, as_spelled_out, built_in
 from app.storage.connection.transaction import Transaction
@@ -18,13 +18,18 @@ def split_texts(
     transaction: Transaction,
     texts: Sequence[str | None],
     *,
+    titles: Sequence[str | None] = (),
     has_synonyms: bool = True,
 ) -> list[list[Skill]]:
     """The skills of each text, each canonical form once, named as written.
 
-    `has_synonyms`: whether the team's table has rows, and must be read.
+    `titles`: one more skill of each text, or none at all. `has_synonyms`: whether the
+    team's table has rows, and must be read.
     """
-    written = [as_spelled_out(split_skills(text or "")) for text in texts]
+    split = [split_skills(text or "") for text in texts]
+    if titles:
+        split = [with_title(*each) for each in zip(split, titles, strict=True)]
+    written = [as_spelled_out(skills) for skills in split]
     keys = {skill.key for skills in written for skill in skills}
     synonyms = synonyms_for(transaction, keys, has_synonyms=has_synonyms)
     return [synonyms.canonical(skills) if skills else skills for skills in written]

@@ -20,7 +20,7 @@ WITH needed AS (
     UNION ALL
     SELECT e.relation, 'SELECT', a.attname FROM recommender.entity AS e
     JOIN pg_attribute AS a ON a.attrelid = e.relation AND NOT a.attisdropped
-        AND (a.attname IN ('job_id', 'user_id', 'skills')
+        AND (a.attname IN ('job_id', 'user_id', 'skills') OR a.attname = e.title_column
             OR e.name = 'jobs' AND (a.attname IN ('embedding', 'embedding_version')
                                     OR a.attname = ANY (%(columns)s)))
     UNION ALL

@@ -13,7 +13,8 @@ SELECT
             )
             SELECT b.oid FROM base AS b JOIN pg_type AS d ON d.oid = b.oid
             WHERE d.typtype <> 'd'
-        ) END, NULL)
+        ) END, NULL),
+    e.title_column
 FROM recommender.entity AS e
 LEFT JOIN pg_class AS c ON c.oid = e.relation
 LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -31,6 +32,9 @@ WHERE e.extname = 'vector' AND to_regclass('recommender.job_vector') IS NOT NULL
 -- Whether the migrations were applied for the table that a setting names.
 SELECT e.relation::oid = to_regclass(%(table)s)::oid
 FROM recommender.entity AS e WHERE e.name = %(entity)s;
+
+-- name: title_column
+SELECT title_column FROM recommender.entity WHERE name = 'jobs';
 
 -- name: has_other_keys
 -- Whether the type of the ids has changed since the state table was created.

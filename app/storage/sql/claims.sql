@@ -19,7 +19,7 @@ SELECT recommender.admit({entity}, %(most)s);
 -- page. A row that an editor has locked is about to change, and is left for later.
 WITH next AS (
     SELECT
-        s.{key} AS id, recommender.as_text(t.skills) AS skills,
+        s.{key} AS id, recommender.as_text(t.skills) AS skills, {title} AS title,
         s.state = 'embedded' AS is_embedded,
         s.tries >= {most_stores}
             AND s.stored_at > clock_timestamp() - {tries_last} AS is_tried
@@ -41,12 +41,12 @@ WITH next AS (
         clock_timestamp() + make_interval(secs => %(lease_s)s)
     FROM next HAVING count(*) > 0
 )
-SELECT id::{id_type}, skills, is_embedded, is_tried FROM next ORDER BY next.id;
+SELECT id::{id_type}, skills, title, is_embedded, is_tried FROM next ORDER BY next.id;
 
 -- name: take_beside
 -- Claim the next rows that a model beside the one in use has not embedded.
 WITH next AS (
-    SELECT s.{key} AS id, recommender.as_text(t.skills) AS skills
+    SELECT s.{key} AS id, recommender.as_text(t.skills) AS skills, {title} AS title
     FROM {state} AS s
     JOIN {table} AS t ON t.{key} = s.{key}
     WHERE {is_missing} AND {after}
@@ -62,7 +62,7 @@ WITH next AS (
         clock_timestamp() + make_interval(secs => %(lease_s)s)
     FROM next HAVING count(*) > 0
 )
-SELECT id::{id_type}, skills FROM next ORDER BY next.id;
+SELECT id::{id_type}, skills, title FROM next ORDER BY next.id;
 
 -- name: is_missing
 -- A part of others.
@@ -107,9 +107,9 @@ FOR NO KEY UPDATE SKIP LOCKED;
 -- here has one already, and only its skills were missing.
 WITH fresh AS (
     SELECT * FROM unnest(
-        %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
-        %(skill_ids)s::bytea[]
-    ) AS fresh (id, skills, embedding, skill_ids)
+        %(ids)s::{id_type}[], %(texts)s::text[], %(titles)s::text[],
+        %(embeddings)s::bytea[], %(skill_ids)s::bytea[]
+    ) AS fresh (id, skills, title, embedding, skill_ids)
     WHERE fresh.id::text = ANY (%(locked)s) AND {is_in_use}
 ), free AS ({free}), {write}, stored AS (
     UPDATE recommender.job_state AS s
@@ -132,9 +132,9 @@ SELECT
 -- row that is written anyway.
 WITH fresh AS (
     SELECT * FROM unnest(
-        %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
-        %(skill_ids)s::bytea[]
-    ) AS fresh (id, skills, embedding, skill_ids)
+        %(ids)s::{id_type}[], %(texts)s::text[], %(titles)s::text[],
+        %(embeddings)s::bytea[], %(skill_ids)s::bytea[]
+    ) AS fresh (id, skills, title, embedding, skill_ids)
     WHERE fresh.id::text = ANY (%(locked)s) AND {is_in_use}
 ), free AS ({free}), {write}, stored AS (
     UPDATE recommender.user_state AS s
@@ -151,9 +151,9 @@ SELECT array(SELECT id::text FROM stored), array[]::text[];
 -- Embeddings of a model that is not the one in use: states say nothing about them.
 WITH fresh AS (
     SELECT * FROM unnest(
-        %(ids)s::{id_type}[], %(texts)s::text[], %(embeddings)s::bytea[],
-        %(skill_ids)s::bytea[]
-    ) AS fresh (id, skills, embedding, skill_ids)
+        %(ids)s::{id_type}[], %(texts)s::text[], %(titles)s::text[],
+        %(embeddings)s::bytea[], %(skill_ids)s::bytea[]
+    ) AS fresh (id, skills, title, embedding, skill_ids)
     WHERE fresh.id::text = ANY (%(locked)s)
 ), free AS ({free}), {write}
 SELECT
@@ -167,10 +167,11 @@ NOT EXISTS (
 )
 
 -- name: free_jobs
--- A part of others: rows that still hold the text, locked.
+-- A part of others: rows that still hold the text and the title, locked.
 SELECT fresh.* FROM {table} AS t
 JOIN fresh ON t.{key} = fresh.id
     AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
+    AND {title} COLLATE "C" IS NOT DISTINCT FROM fresh.title COLLATE "C"
 FOR NO KEY UPDATE OF t SKIP LOCKED
 
 -- name: free_users

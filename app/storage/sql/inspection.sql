@@ -8,8 +8,9 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
 WITH wanted AS (
     SELECT e.relation AS served, part.relid, listed.trigger AS name, e.name AS entity
     FROM recommender.entity AS e
-    CROSS JOIN (VALUES ('recommender_written', true), ('recommender_truncated', false))
-        AS listed (trigger, is_for_rows)
+    JOIN (VALUES ('recommender_written', true), ('recommender_truncated', false),
+            ('recommender_titled', true)) AS listed (trigger, is_for_rows)
+        ON listed.trigger <> 'recommender_titled' OR e.title_column IS NOT NULL
     CROSS JOIN LATERAL (
         SELECT e.relation AS relid
         UNION SELECT p.relid FROM pg_partition_tree(e.relation) AS p

@@ -17,7 +17,8 @@ SELECT
     set_config('quote_all_identifiers', 'off', true),
     set_config('recommender.jobs_table', %(jobs)s, true),
     set_config('recommender.users_table', %(users)s, true),
-    set_config('recommender.job_columns', %(job_columns)s, true);
+    set_config('recommender.job_columns', %(job_columns)s, true),
+    set_config('recommender.title_column', %(title_column)s, true);
 
 -- name: blocker
 -- Who holds a lock on one of the tables; never what they run: it may hold texts.

@@ -17,7 +17,7 @@ WHERE entity = {entity} ORDER BY resplit_id LIMIT 100;
 -- name: next_rows
 -- Rows that are split, in the order of their ids. Others wait for a claim, and are split
 -- anew then.
-SELECT s.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids
+SELECT s.{key}::{id_type}, recommender.as_text(t.skills), {title}, s.skill_ids
 FROM {state} AS s
 JOIN {table} AS t ON t.{key} = s.{key}
 WHERE s.state = 'embedded' AND s.skill_ids IS NOT NULL AND {is_single} AND {wanted}

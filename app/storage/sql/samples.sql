@@ -15,7 +15,7 @@ FROM recommender.entity AS e WHERE e.name = {entity};
 
 -- name: embedded
 -- Random embedded rows, with their embeddings, if they are sound, and skill ids.
-SELECT s.{key}::text, recommender.as_text(t.skills), {stored}, s.skill_ids
+SELECT s.{key}::text, recommender.as_text(t.skills), {title}, {stored}, s.skill_ids
 FROM (
     SELECT * FROM {state} AS s TABLESAMPLE SYSTEM (%(percent)s)
     WHERE state = 'embedded' AND {is_single}

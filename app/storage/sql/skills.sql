@@ -191,7 +191,7 @@ AND EXISTS (
 SELECT
     {key}::{id_type}, recommender.as_text(skills),
     (SELECT s.skill_ids FROM recommender.job_state AS s WHERE s.job_id = t.{key}),
-    {stored}{columns}
+    {stored}, {title}{columns}
 FROM {table} AS t
 WHERE {key} = ANY (%(ids)s::{id_type}[]);
 

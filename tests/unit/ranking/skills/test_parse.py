@@ -13,6 +13,7 @@ from app.ranking.skills.parse import (
     MAX_SKILLS,
     skill_key,
     split_skills,
+    with_title,
 )
 
 TEXTS = st.one_of(
@@ -97,6 +98,36 @@ def test_each_skill_is_a_part_of_the_text_once_and_within_its_bounds(text: str) 
         assert 0 < len(skill.name) <= MAX_SKILL_CHARS
         assert "\0" not in skill.key
         assert skill.name in INVISIBLE.sub("", plain_text(text))
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Truck driver", ["forklift", "Truck driver"]),
+        (" Nurse,\n night shift/ICU ", ["forklift", "Nurse, night shift/ICU"]),  # whole
+        ("FORKLIFT", ["forklift"]),  # listed
+        (None, ["forklift"]),
+        (" - ", ["forklift"]),
+        ("n/a", ["forklift"]),
+        ("x" * 300, ["forklift", "x" * MAX_SKILL_CHARS]),
+    ],
+)
+def test_a_title_is_one_more_skill(title: str | None, expected: list[str]) -> None:
+    found = with_title(split_skills("forklift"), title)
+    assert [skill.name for skill in found] == expected
+
+
+@given(TEXTS, TEXTS)
+def test_a_title_adds_at_most_one_skill_that_is_compared_as_any(
+    text: str, title: str
+) -> None:
+    skills = split_skills(text)
+    found = with_title(skills, title)
+    keys = [skill.key for skill in found]
+    assert found[: len(skills)] == skills
+    assert len(keys) - len(skills) in (0, 1)
+    assert len(set(keys)) == len(keys)
+    assert all(key and skill_key(key) == key for key in keys)
 
 
 @given(TEXTS)
