@@ -66,8 +66,23 @@ class Measured:
         )
 
 
-def write_table(path: Path, header: str, lines: Sequence[str]) -> None:
-    path.write_text("\n".join([header, *lines]) + "\n")
+def page(measured: Sequence[Measured], half: str, *, seed: int) -> str:
+    """The page of one half: its plot, the hybrid's margins, and all figures."""
+    lines = [
+        f"# Rankings, {half} half",
+        "",
+        "Written by `make eval`; [table.md](table.md) explains it. In brackets 95 % of",
+        "bootstrap samples; a star: the interval leaves out 0.",
+        "",
+        f"![the metric that decides, by data and ranking]({half}.png)",
+        "",
+        AHEAD_HEADER,
+        *(one.ahead(seed=seed) for one in measured),
+        "",
+        TABLE_HEADER,
+        *(line for one in measured for line in one.lines(seed=seed)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def plot(measured: Sequence[Measured], path: Path, *, seed: int) -> None:

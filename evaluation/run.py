@@ -1,7 +1,7 @@
 """How often each way of ranking finds what is right: `make eval`.
 
-Reads the real data that REAL_DATA_DIR names and writes tables and a plot to
-docs/evaluation/. Weights are chosen on the development halves; `--half development`
+Reads the real data that REAL_DATA_DIR names and writes a page and a plot of each half
+to docs/evaluation/. Weights are chosen on the development halves; `--half development`
 looks at nothing else. A look at the held-out halves belongs into
 docs/evaluation/looks.md. Embeddings are kept in .data/evaluation, so that only the
 first run takes long.
@@ -19,7 +19,7 @@ from evaluation.datasets import Dataset, drawn, esco, surveyed
 from evaluation.encoding import RememberingEncoder
 from evaluation.measures import quality
 from evaluation.rankings import Contest
-from evaluation.report import AHEAD_HEADER, TABLE_HEADER, Measured, plot, write_table
+from evaluation.report import AHEAD_HEADER, Measured, page, plot
 from evaluation.typed import typed, typed_postings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,12 +83,9 @@ def measure(data: Dataset, encoder: RememberingEncoder) -> Measured:
 
 
 def _write(measured: Sequence[Measured], out: Path, half: str) -> None:
-    lines = [line for one in measured for line in one.lines(seed=SEED)]
-    write_table(out / f"{half}.md", TABLE_HEADER, lines)
-    ahead = [one.ahead(seed=SEED) for one in measured]
-    write_table(out / f"{half}-hybrid.md", AHEAD_HEADER, ahead)
+    (out / f"{half}.md").write_text(page(measured, half, seed=SEED))
     plot(measured, out / f"{half}.png", seed=SEED)
-    print("\n".join([AHEAD_HEADER, *ahead]))
+    print("\n".join([AHEAD_HEADER, *(one.ahead(seed=SEED) for one in measured)]))
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
