@@ -41,13 +41,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
     found: dict[str, dict[str, Hits]] = defaultdict(dict)
+    kinds: list[str] = []
     for data in datasets(Path(folder), held_out=False):
         if data.name in LABELLED:
             contest = Contest(data, encoder)
-            found["hybrid"][data.name] = hits(contest.hybrid(), data)
-            found["skills"][data.name] = hits(contest.skills(), data)
+            by_hybrid = hits(contest.hybrid(), data)
+            kinds += kind_lines(data, by_hybrid)
+            found["hybrid"][data.name] = flat(by_hybrid)
+            found["skills"][data.name] = flat(hits(contest.skills(), data))
     lines = [line for name in RATED for line in table(name, found[name])]
-    text = "\n".join([HEADER, *lines])
+    text = "\n".join([HEADER, *lines, "", KINDS_HEADER, *kinds])
     print(text)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "relevance.md").write_text(text + "\n")
@@ -61,20 +64,56 @@ HEADER = "| ranking | match_score | " + " | ".join(
 HEADER += " |\n" + "| --- " * (2 + len(LABELLED)) + "|"
 
 
-def hits(ranked: Iterable[Ranked], data: Dataset) -> Hits:
-    """The first ten of each question that have a score."""
-    found = []
+KINDS_HEADER = (
+    "| `hybrid` | kind of question | strong: right of hits | possible | weak |"
+    " weak, and the first |\n| --- | --- | --- | --- | --- | --- |"
+)
+
+
+def hits(ranked: Iterable[Ranked], data: Dataset) -> list[Hits]:
+    """For each question the first ten that have a score."""
+    found: list[Hits] = []
     for one, right in zip(ranked, data.right, strict=True):
         scores = np.round(one.scores, DECIMALS)
         seconds = np.zeros(len(scores)) if one.seconds is None else one.seconds
         order = np.lexsort((np.arange(len(scores)), -np.round(seconds, 6), -scores))
         known = set(right.tolist())
-        found += [
-            (float(scores[row]), row in known)
-            for row in order[:FIRST_PAGE].tolist()
-            if scores[row] > 0
-        ]
+        found.append(
+            [
+                (float(scores[row]), row in known)
+                for row in order[:FIRST_PAGE].tolist()
+                if scores[row] > 0
+            ]
+        )
     return found
+
+
+def flat(found: Iterable[Hits]) -> Hits:
+    """Those of all questions."""
+    return [hit for own in found for hit in own]
+
+
+def kind_lines(data: Dataset, found: Sequence[Hits]) -> list[str]:
+    """A line for each kind of question: whether a label means the same in each."""
+    lines = []
+    for kind in sorted(set(data.kinds)):
+        own = [each for each, of in zip(found, data.kinds, strict=True) if of == kind]
+        firsts = [each[:1] for each in own]
+        cells = [_share(own, "strong"), _share(own, "possible"), _share(own, "weak")]
+        cells.append(_share(firsts, "weak"))
+        lines.append(f"| {data.name} | {kind} | {' | '.join(cells)} |")
+    return lines
+
+
+def _share(found: Iterable[Hits], relevance: str) -> str:
+    thresholds = RANKINGS["hybrid"].thresholds
+    assert thresholds is not None  # noqa: S101
+    right = [
+        is_right
+        for score, is_right in flat(found)
+        if thresholds.relevance(score) == relevance
+    ]
+    return f"{np.mean(right):.2f} of {len(right)}" if right else ""
 
 
 def binned(found: Hits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
