@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.encoder.lazy import LazyEncoder
 from app.query.ids import Id, IdColumn
@@ -39,33 +40,62 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
     data = surveyed(Path(folder), held_out=args.held_out, seed=SEED)
+    lists = _lists(entries_of(data, with_titles=False))
+    shown = pages(data, encoder, lists)
     print(HEADER)
-    for name, (repeats, right) in measured(data, encoder).items():
+    for name, own in shown.items():
+        repeats = np.mean([_repeats(page, lists) for page in own])
+        right = interval(_right(own, data), seed=SEED)
         print(f"| {data.name}, {name} | {repeats:.2f} | {right} |")
+    print(compared(data, *shown.values()))
     return 0
 
 
-def measured(
-    data: Dataset, encoder: RememberingEncoder
-) -> Mapping[str, tuple[float, str]]:
-    """(repeats among ten, the share of right ones) of all rows and of distinct ones."""
+# By row, its skill ids.
+SkillLists = Mapping[Id, Collection[int]]
+Pages = Sequence[Sequence[Id]]
+
+
+def pages(
+    data: Dataset, encoder: RememberingEncoder, lists: SkillLists
+) -> Mapping[str, Pages]:
+    """The first ten of each question: of all rows, and of distinct ones."""
     entries = entries_of(data, with_titles=False)
-    lists = _lists(entries)
     shown: dict[str, list[Sequence[Id]]] = {"all rows": [], "distinct": []}
     window = first_window(FIRST_PAGE)
     method = ByAllParts(encoder)
     for ranked in served_rows(data, entries, encoder, method, size=window):
         shown["all rows"].append([row.id for row in ranked[:FIRST_PAGE]])
         shown["distinct"].append(_distinct(ranked, lists))
-    found = {}
-    for name, pages in shown.items():
-        repeats = np.mean([_repeats(page, lists) for page in pages])
-        right = [
+    return shown
+
+
+def compared(data: Dataset, before: Pages, after: Pages) -> str:
+    """What full pages gain or lose, and how many of the rows that left and came are
+    right.
+    """
+    full = [n for n, page in enumerate(after) if len(page) == FIRST_PAGE]
+    gap = interval((_right(after, data) - _right(before, data))[full], seed=SEED)
+    left: list[bool] = []
+    came: list[bool] = []
+    for n in full:
+        known = set(data.right[n].tolist())
+        left += [row in known for row in before[n] if row not in after[n]]
+        came += [row in known for row in after[n] if row not in before[n]]
+    return (
+        f"{len(full)} full pages: distinct {gap}; right are {np.mean(left):.3f} of the"
+        f" {len(left)} repeats that left and {np.mean(came):.3f} of the rows that came."
+    )
+
+
+def _right(shown: Pages, data: Dataset) -> NDArray[np.float64]:
+    """(questions,): the share of right ones among ten."""
+    return np.array(
+        [
             len(set(page) & set(rows.tolist())) / FIRST_PAGE
-            for page, rows in zip(pages, data.right, strict=True)
+            for page, rows in zip(shown, data.right, strict=True)
         ]
-        found[name] = (float(repeats), str(interval(np.array(right), seed=SEED)))
-    return found
+    )
 
 
 def _lists(entries: Entries) -> Mapping[Id, frozenset[int]]:
@@ -73,9 +103,7 @@ def _lists(entries: Entries) -> Mapping[Id, frozenset[int]]:
     return {n: frozenset(part.tolist()) for n, part in enumerate(parts)}
 
 
-def _distinct(
-    ranked: Sequence[Scored], lists: Mapping[Id, Collection[int]]
-) -> Sequence[Id]:
+def _distinct(ranked: Sequence[Scored], lists: SkillLists) -> Sequence[Id]:
     # As if these were all rows: a window that was too small would ask for more.
     asked = DistinctRequest(
         FIRST_PAGE,
@@ -90,7 +118,7 @@ def _distinct(
     return page.ids
 
 
-def _repeats(page: Sequence[Id], lists: Mapping[Id, Collection[int]]) -> int:
+def _repeats(page: Sequence[Id], lists: SkillLists) -> int:
     leaders = Leaders([])
     repeats = 0
     for id_ in page:
