@@ -1,8 +1,9 @@
 """How often forms of one skill match: `python -m evaluation.synonyms`.
 
 Pairs of the list that comes along; pairs mined by a rule from REAL_DATA_DIR, of which
-the list knows few, with and without ESCO's labels and O*NET's names as the team's own;
-and pairs that have nothing to do with one another.
+the list knows few, with and without ESCO's labels and O*NET's names as the team's own,
+and with what real postings spell out; and pairs that have nothing to do with one
+another.
 """
 
 import csv
@@ -10,11 +11,13 @@ import os
 import random
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.commands.import_synonyms import esco_rows, onet_rows
-from app.ranking.skills.parse import Skill, skill_key
+from app.ranking.skills.initials import spelled_out
+from app.ranking.skills.parse import Skill, skill_key, split_skills
 from app.ranking.skills.synonyms import BUILT_IN, Meaning, Synonyms, built_in
 
 SEED = 3
@@ -50,6 +53,8 @@ def main() -> int:
     _show("mined", mined, built_in())
     _show("mined, not in the list, after ESCO was imported", unlisted, with_esco)
     _show("the same, after O*NET was, too", unlisted, with_both)
+    spelled = _of_postings(Path(folder))
+    _show("mined, not in the list, by postings that spell them out", unlisted, spelled)
     _show("mined and shuffled", _shuffled(mined), with_both)
     return 0
 
@@ -97,6 +102,25 @@ def _of_esco(labels: Sequence[Sequence[str]]) -> Iterator[Pair]:
         pairs = [(short, long) for short in shorts for long in longs]
         pairs += [(match[2], match[1]) for match in behind]
         yield from (pair for pair in pairs if _spells(*pair))
+
+
+def _of_postings(folder: Path) -> Synonyms:
+    """As if a short form that some posting spells out, always in the same way, stood
+    for that in every posting.
+    """
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    with (folder / "jobs_real.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for skill in split_skills(row["skills"]):
+                if form := spelled_out(skill.key):
+                    found[form[0]].add(form[1])
+    meanings: dict[str, Sequence[Meaning]] = {
+        form: built_in().meanings(form) for form in built_in().forms
+    }
+    for short, longs in found.items():
+        if len(longs) == 1 and short not in meanings:
+            meanings[short] = [Meaning(longs.pop(), frozenset())]
+    return Synonyms(meanings)
 
 
 def _onet_names(folder: Path) -> set[str]:
