@@ -13,15 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from job_recommendations import Client
 
-from app.storage.codec import to_bytes
 from benchmarks.load import closed_loop
 from benchmarks.servers import MODEL_DIR, ROOT, Running, project
-from tests.support.bulk import fill_jobs
+from tests.support.bulk import fill_jobs, fill_users
 from tests.support.postgres import fresh_database, run, running_server
-from tests.support.rows import VERSION
 
 TOP_N = 10
 Answers = dict[int, list[tuple[int, float]]]
@@ -58,14 +55,7 @@ def _say(what: str, rate: float) -> None:
 
 def _fill(url: str, jobs: int, users: int) -> None:
     fill_jobs(url, jobs)
-    vectors = np.random.default_rng(7).standard_normal((users, 384)).astype("<f4")
-    run(
-        url,
-        "INSERT INTO users (user_id, skills, embedding, embedding_version)"
-        " SELECT n, 'skill ' || n, embedding, %s"
-        " FROM unnest(%s::bytea[]) WITH ORDINALITY AS new (embedding, n)",
-        (VERSION, [to_bytes(vector) for vector in vectors]),
-    )
+    fill_users(url, users)
     run(url, "VACUUM ANALYZE")
 
 

@@ -7,7 +7,8 @@ import psycopg2
 
 from app.storage.codec import to_bytes
 from tests.support.encoders import DIMENSION
-from tests.support.rows import VERSION
+from tests.support.postgres import run
+from tests.support.rows import VERSION, admit
 
 
 def fill_jobs(url: str, count: int, *, seed: int = 0, more: str = "") -> None:
@@ -24,3 +25,23 @@ def fill_jobs(url: str, count: int, *, seed: int = 0, more: str = "") -> None:
             io.StringIO("".join(lines)),
         )
     connection.close()
+
+
+def fill_users(url: str, count: int, *, seed: int = 7) -> None:
+    """Users 1 … `count` with stored embeddings, of random directions."""
+    vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION))
+    run(
+        url,
+        "INSERT INTO users (user_id, skills)"
+        " SELECT n, 'skill ' || n FROM generate_series(1, %s) AS n",
+        (count,),
+    )
+    admit(url)
+    run(
+        url,
+        "UPDATE recommender.user_state AS s"
+        " SET embedding = new.embedding, embedding_version = %s"
+        " FROM unnest(%s::bytea[]) WITH ORDINALITY AS new (embedding, user_id)"
+        " WHERE s.user_id = new.user_id",
+        (VERSION, [to_bytes(vector) for vector in vectors.astype("<f4")]),
+    )
