@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
 Id = int | str
@@ -127,6 +127,24 @@ class Column:
     type: str
 
 
+@dataclass(frozen=True)
+class Event:
+    """What a user did with a job; `at` is a time in ISO 8601."""
+
+    job_id: Id
+    event: str
+    at: str
+
+
+class Feedback(TypedDict):
+    """An event to store, or to take back."""
+
+    user_id: Id
+    job_id: Id
+    event: Literal["applied", "saved", "dismissed", "opened"]
+    undo: NotRequired[bool]
+
+
 class Options(TypedDict, total=False):
     """The number of jobs, their ranking and filters."""
 
@@ -189,7 +207,7 @@ class Client:
         """The jobs that fit a user or a skills text."""
         body = {"user_id": user_id, "skills": skills, "cursor": cursor, **options}
         body["exclude_job_ids"] = list(exclude_job_ids)
-        answer = self._call("POST", "/api/recommend", "recommendations", body)
+        answer = self._call("/api/recommend", "recommendations", body)
         return _recommendations(answer)
 
     def every_job(self, **arguments: Any) -> Iterator[Job]:
@@ -206,7 +224,7 @@ class Client:
     ) -> list[UserResult]:
         """The jobs that fit each of up to 64 users, from one scan of the table."""
         body = {"user_ids": list(user_ids), **options}
-        answer = self._call("POST", "/api/recommend/batch", "results", body)
+        answer = self._call("/api/recommend/batch", "results", body)
         # With the caller's own ids: the response may have them as strings.
         return [
             UserResult(user_id, _recommendations(one), None)
@@ -217,23 +235,33 @@ class Client:
 
     def similar_jobs(self, job_id: Id, *, top_n: int = 10) -> list[Job]:
         """The jobs most similar to a job."""
-        path = f"/api/jobs/{quote(str(job_id), safe='')}/similar?top_n={top_n}"
-        return [
-            _made(Job, one) for one in self._call("GET", path, "similar")["similar"]
-        ]
+        path = f"/api/jobs/{_quoted(job_id)}/similar?top_n={top_n}"
+        return self._list(Job, "similar", path)
 
     def candidates(
         self, job_id: Id, *, top_n: int = 10, rank_by: str = "skills"
     ) -> list[Candidate]:
         """The users who fit a job."""
         body = {"job_id": job_id, "top_n": top_n, "rank_by": rank_by}
-        answer = self._call("POST", "/api/candidates", "candidates", body)
-        return [_made(Candidate, one) for one in answer["candidates"]]
+        return self._list(Candidate, "candidates", "/api/candidates", body)
 
     def columns(self) -> list[Column]:
         """The columns that jobs show and `filters` accepts."""
-        answer = self._call("GET", "/api/columns", "columns")
-        return [_made(Column, one) for one in answer["columns"]]
+        return self._list(Column, "columns", "/api/columns")
+
+    def give_feedback(self, **event: Unpack[Feedback]) -> None:
+        """Store what a user did with a job, or take it back (`undo=True`)."""
+        self._call("/api/feedback", "success", event)
+
+    def give_feedback_batch(self, events: Sequence[Feedback]) -> list[str | None]:
+        """Store up to 500 events together. Returns each one's error message or None."""
+        body = {"events": list(events)}
+        answer = self._call("/api/feedback/batch", "results", body)
+        return [one.get("detail") for one in answer["results"]]
+
+    def list_feedback(self, user_id: Id) -> list[Event]:
+        """The events of a user, newest first."""
+        return self._list(Event, "feedback", f"/api/users/{_quoted(user_id)}/feedback")
 
     def close(self) -> None:
         """Close the open connections."""
@@ -247,13 +275,19 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _list(
+        self, kind: type[T], gives: str, path: str, body: Mapping[str, Any] = {}
+    ) -> list[T]:
+        return [_made(kind, one) for one in self._call(path, gives, body)[gives]]
+
     def _call(
-        self, method: str, path: str, gives: str, body: Mapping[str, Any] = {}
+        self, path: str, gives: str, body: Mapping[str, Any] = {}
     ) -> dict[str, Any]:
         """Send a request with retries. Returns JSON that has the field `gives`."""
         give_up_at = time.monotonic() + self._give_up_after_s
         set_ = {name: each for name, each in body.items() if each is not None}
         data = json.dumps(set_, default=str).encode() if body else None
+        method = "POST" if body else "GET"
         request = method, self._prefix + path, data, self._headers
         attempt, refusal = 0, ServiceError()
         while True:
@@ -350,6 +384,10 @@ class _Timed(io.RawIOBase):
 
     def close(self) -> None:
         """Do nothing: the client closes the socket itself or keeps it."""
+
+
+def _quoted(id_: Id) -> str:
+    return quote(str(id_), safe="")
 
 
 def _left_s(until: float) -> float:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import job_recommendations
@@ -134,6 +135,32 @@ def test_a_batch_similar_jobs_candidates_and_columns(client: Client) -> None:
     assert similar[0].job_id != 3
     assert client.candidates(3, rank_by="similarity") == []  # users without embeddings
     assert client.columns()[0] == Column("location", "text")
+
+
+def test_feedback_is_stored_read_and_taken_back(client: Client) -> None:
+    first, second, third = client.recommend(user_id=2, top_n=3).jobs
+    client.give_feedback(user_id=2, job_id=first.job_id, event="dismissed")
+    client.give_feedback(user_id=2, job_id=first.job_id, event="dismissed")
+    assert client.recommend(user_id=2, top_n=2).jobs == [second, third]
+    errors = client.give_feedback_batch(
+        [
+            {"user_id": 2, "job_id": third.job_id, "event": "saved"},
+            {"user_id": 2, "job_id": 0, "event": "saved"},
+        ]
+    )
+    assert errors == [None, "No job has this job_id."]
+    found = client.list_feedback(2)
+    assert [(event.job_id, event.event) for event in found] == [
+        (third.job_id, "saved"),
+        (first.job_id, "dismissed"),
+    ]
+    assert datetime.fromisoformat(found[0].at) >= datetime.fromisoformat(found[1].at)
+    client.give_feedback(user_id=2, job_id=first.job_id, event="dismissed", undo=True)
+    assert client.recommend(user_id=2, top_n=1).jobs == [first]
+    client.give_feedback(user_id=2, job_id=third.job_id, event="saved", undo=True)
+    assert client.list_feedback(2) == []
+    with pytest.raises(ApiError, match=r"^404: No user has this user_id\.$"):
+        client.give_feedback(user_id=77, job_id=1, event="saved")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,15 @@ export type UserResult = { user_id: number | string } & (
 );
 export type Column = { name: string; type: string };
 
+/** What a user did with a job; `undo` takes it back. */
+export type Feedback = Omit<Schemas["FeedbackRequest"], "user_id" | "job_id" | "undo"> & {
+  user_id: Id;
+  job_id: Id;
+  undo?: boolean;
+};
+export type FeedbackResult = { success: true } | Schemas["ErrorResponse"];
+export type FeedbackEvent = { job_id: number | string; event: Feedback["event"]; at: string };
+
 export interface ClientOptions {
   apiKey?: string;
   /** The time limit of one attempt, 15 s by default. */
@@ -135,6 +144,24 @@ export class Client {
   /** The columns that jobs show and `filters` accepts. */
   async columns(): Promise<Column[]> {
     return (await this.#call<{ columns: Column[] }>("/api/columns", { method: "GET" })).columns;
+  }
+
+  /** Store what a user did with a job, or take it back. */
+  async giveFeedback(event: Feedback): Promise<void> {
+    await this.#post("/api/feedback", event);
+  }
+
+  /** Store up to 500 events together; an event may have an error of its own. */
+  async giveFeedbackBatch(events: Feedback[]): Promise<FeedbackResult[]> {
+    const answer = await this.#post<{ results: FeedbackResult[] }>("/api/feedback/batch", { events });
+    return answer.results;
+  }
+
+  /** The events of a user, newest first. */
+  async listFeedback(userId: Id): Promise<FeedbackEvent[]> {
+    checkId(userId);
+    const path = `/api/users/${encodeURIComponent(String(userId))}/feedback`;
+    return (await this.#call<{ feedback: FeedbackEvent[] }>(path, { method: "GET" })).feedback;
   }
 
   #post<T>(path: string, body: object): Promise<T> {

@@ -47,6 +47,29 @@ test("explanations, filters, batches, candidates and columns are typed", async (
   assert.deepEqual(await client.columns(), [{ name: "title", type: "text" }]);
 });
 
+test("feedback is stored, read and taken back", async () => {
+  const asked = { user_id: LARGE, top_n: 1 };
+  const [job] = (await client.recommend(asked)).recommendations;
+  const dismissed = { user_id: LARGE, job_id: job!.job_id, event: "dismissed" } as const;
+  await client.giveFeedback(dismissed);
+  const [other] = (await client.recommend(asked)).recommendations;
+  assert.notEqual(other!.job_id, job!.job_id);
+  const [unknown, saved] = await client.giveFeedbackBatch([
+    { user_id: 404, job_id: 1, event: "saved" },
+    { user_id: LARGE, job_id: other!.job_id, event: "saved" },
+  ]);
+  assert.ok(!unknown!.success && unknown!.status === 404);
+  assert.deepEqual(saved, { success: true });
+  const events = await client.listFeedback(LARGE);
+  assert.deepEqual(events.map(({ job_id, event }) => [job_id, event]), [
+    [other!.job_id, "saved"],
+    [job!.job_id, "dismissed"],
+  ]);
+  assert.ok(!Number.isNaN(Date.parse(events[0]!.at)));
+  await client.giveFeedback({ ...dismissed, undo: true });
+  assert.deepEqual((await client.recommend(asked)).recommendations[0]!.job_id, job!.job_id);
+});
+
 test("an error has its status and its sentence", async () => {
   await assert.rejects(client.recommend({ user_id: 404 }), (error: ApiError) => {
     assert.deepEqual([error.status, error.detail], [404, "No user has this user_id."]);
