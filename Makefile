@@ -103,7 +103,7 @@ $(VENV)/run: requirements-serve.txt requirements-run.txt
 	$(PIP) -r requirements-run.txt
 	@touch $@
 
-$(VENV)/dev: requirements.txt requirements-otel.txt requirements-dev.txt $(VENV)/run
+$(VENV)/dev: requirements.txt requirements-otel.txt requirements-scale.txt requirements-dev.txt $(VENV)/run
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 

@@ -67,7 +67,7 @@ def start_worker(
     )
 
 
-def peak_rss_mb(process: "subprocess.Popen[str]") -> float:
+def peak_rss_mb(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> float:
     """VmHWM while the process lives; 0 when it has ended."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")

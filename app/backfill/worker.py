@@ -92,7 +92,7 @@ class Backfill:
         `beside`: the model is not the one in use; a `run` passes once over the rows,
         for embeddings alone.
         """
-        self.entity = entity
+        self.entity, self.version = entity, encoder.version
         self._beside = beside
         self._stop = stop or threading.Event()
         self._encoder = encoder

@@ -1,7 +1,8 @@
 """Embed the texts of jobs and users, and extract their skills.
 
 Several processes may run at the same time, also on different hosts. After any
-interruption, run it again to continue.
+interruption, run it again to continue. With --scheduler, the workers of a Dask cluster
+embed (docs/cluster.md).
 
 Exit status: 0 if all rows are done, 1 if rows are left or in quarantine, 2 for an
 error, 130 after Ctrl-C, 143 after SIGTERM.
@@ -12,7 +13,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -20,6 +21,8 @@ import app.commands.blas_threads  # noqa: F401  (before NumPy)
 from app.backfill import Backfill, Progress
 from app.backfill.vocabulary import VocabularyKeeper
 from app.backfill.watch import ModelWork, Work, watch
+from app.commands.cluster import Cluster, cluster_at
+from app.commands.embed_on_cluster import SharedBackfill
 from app.commands.embed_options import parse
 from app.commands.embed_vectors import fill_vectors
 from app.commands.embed_work import build_encoder, build_work, slice_rows
@@ -34,6 +37,9 @@ from app.storage.entity import ENTITIES, EntityName
 ONLY: Mapping[str, Sequence[EntityName]] = {"jobs": ("jobs",), "users": ("users",)}
 WHATS = (*ONLY, "all")
 
+# The batches of one table, at most so many rows.
+RunBatches = Callable[[Backfill, int | None], Iterator[Progress]]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv, __doc__ or "", whats=WHATS)
@@ -43,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = read_settings(ScriptSettings)
         # Replicas are read-only.
         dsn = primary(settings.database_url.get_secret_value())
-        with stop, closing(Database(dsn, pool_size=1)) as database:
+        with (
+            stop,
+            cluster_at(args.scheduler) as cluster,
+            closing(Database(dsn, pool_size=1)) as database,
+        ):
             works = ModelWork(
                 database,
                 partial(_work, args, settings, database, stop.event),
@@ -56,7 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _count(work)
             if args.prune_skills:
                 return _prune(work.vocabulary)
-            return _embed(args, works, stop)
+            run = (
+                _run_here if cluster is None else _shared(args, cluster, database, stop)
+            )
+            return _embed(args, works, stop, run=run)
     except AppError as error:
         print(f"generate_embeddings: {error}", file=sys.stderr)
         return 2
@@ -114,7 +127,28 @@ def _prune(vocabulary: VocabularyKeeper) -> int:
     return 0
 
 
-def _embed(args: argparse.Namespace, works: ModelWork, stop: Stop) -> int:
+def _run_here(backfill: Backfill, limit: int | None) -> Iterator[Progress]:
+    return backfill.run(limit=limit)
+
+
+def _shared(
+    args: argparse.Namespace, cluster: Cluster, database: Database, stop: Stop
+) -> RunBatches:
+    print(cluster.describe(), flush=True)
+    return SharedBackfill(
+        cluster,
+        database,
+        encoder=args.encoder,
+        device=args.device,
+        batch_size=args.batch_size,
+        lease_s=args.lease_s,
+        stop=stop.event,
+    ).run
+
+
+def _embed(
+    args: argparse.Namespace, works: ModelWork, stop: Stop, *, run: RunBatches
+) -> int:
     work = works.current()
     if args.retry_failures:
         freed = sum(backfill.retry_failures() for backfill in work.backfills)
@@ -125,7 +159,7 @@ def _embed(args: argparse.Namespace, works: ModelWork, stop: Stop) -> int:
     if args.watch:
         _watch(works, stop.event)
     else:
-        _run(args.limit, work, stop.event)
+        _run(args.limit, work, stop.event, run=run)
     return stop.status or _left(work)
 
 
@@ -140,13 +174,15 @@ def _watch(works: ModelWork, stop: threading.Event) -> None:
         )
 
 
-def _run(limit: int | None, work: Work, stop: threading.Event) -> None:
+def _run(
+    limit: int | None, work: Work, stop: threading.Event, *, run: RunBatches
+) -> None:
     renewed = sum(work.vocabulary.renew())
     if renewed:
         print(f"{renewed} skills embedded again.", flush=True)
     jobs = 0
     for backfill in work.backfills:
-        done = _run_one(limit, backfill)
+        done = _run_one(limit, backfill, run)
         limit = None if limit is None else max(0, limit - done.seen)
         jobs += done.embedded + done.split if backfill.entity == "jobs" else 0
     for backfill in work.backfills:
@@ -159,12 +195,12 @@ def _run(limit: int | None, work: Work, stop: threading.Event) -> None:
     work.vocabulary.finish(jobs=jobs)
 
 
-def _run_one(limit: int | None, backfill: Backfill) -> Progress:
+def _run_one(limit: int | None, backfill: Backfill, run: RunBatches) -> Progress:
     waiting = backfill.remaining()
     todo = waiting if limit is None else min(waiting, limit)
     start = time.monotonic()
     total = Progress()
-    batches = backfill.run(limit=limit)
+    batches = run(backfill, limit)
     unit = backfill.entity.removesuffix("s")
     for done in shown(batches, todo, unit=unit, size=lambda each: each.settled):
         total += done

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from app.backfill.worker import LEASE_S
+from app.commands.cluster import add_scheduler
 
 
 def parse(
@@ -37,6 +38,7 @@ def _add_modes(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only remove skills that no job and no user has",
     )
+    add_scheduler(mode.add_argument)
 
 
 def _add_choices(parser: argparse.ArgumentParser, whats: Sequence[str]) -> None:

@@ -2,7 +2,8 @@
 
 The results are those of the API. Each block of users needs one scan of the jobs. After
 an interruption, the same command continues. DATABASE_URL, MODEL_DIR, RANK_BY,
-JOB_COLUMNS and the other settings are those of the service.
+JOB_COLUMNS and the other settings are those of the service. With --scheduler, the
+workers of a Dask cluster answer the blocks (docs/cluster.md).
 
 Exit status: 0 when all users are done, 2 for an error, 130 after Ctrl-C.
 """
@@ -13,61 +14,38 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import app.commands.one_blas_thread  # noqa: F401  (before NumPy)
-from app.batching.batcher import BatchScope
+from app.commands.cluster import Cluster, add_scheduler, cluster_at
+from app.commands.cluster_worker import Origin, RecommendTask, recommend
 from app.commands.progress import shown
+from app.commands.recommend_block import (
+    BlockRecommender,
+    QueryTemplate,
+    RecommendedBlock,
+    block_deadline,
+)
 from app.commands.recommendation_targets import (
     CsvTarget,
     RecommendationTarget,
     TableTarget,
 )
 from app.config import Settings, read_settings
-from app.deadline import Deadline
 from app.encoder.lazy import LazyEncoder
-from app.errors import AppError, ConfigError, UserNotFoundError
+from app.errors import AppError, ConfigError
 from app.query.constraints import Constraints
 from app.query.filters import read_filters
 from app.query.ids import Id
-from app.query.query import BatchKey, Query
-from app.query.result import Outcome
-from app.ranking.base import RankingContext
-from app.ranking.dispatch import Dispatcher, result_of
-from app.ranking.registry import RANKINGS, build_rankings, check_rank_by
-from app.ranking.retrieval.full_scan import FullScan
+from app.query.query import BatchKey
+from app.ranking.registry import RANKINGS, check_rank_by
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
-from app.storage.connection.model_snapshots import ModelSnapshots
 from app.storage.models import model_in_use
-from app.storage.recommendations import (
-    StoredRecommendation,
-    count_users_after,
-    users_after,
-)
-
-BLOCK_TIMEOUT_S = 600.0
-
-
-@dataclass(frozen=True)
-class QueryTemplate:
-    """The query of each user, without the user."""
-
-    key: BatchKey
-    top_k: int
-    constraints: Constraints
-
-    def of(self, user_id: Id) -> Query:
-        return Query(
-            self.key,
-            self.top_k,
-            user_id,
-            constraints=self.constraints,
-            distinct=RANKINGS[self.key.ranking].is_distinct,
-        )
+from app.storage.recommendations import count_users_after, users_after
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,8 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(Settings)
         dsn = primary(settings.database_url.get_secret_value())
-        with closing(Database(dsn, pool_size=1)) as database:
-            return _recommend(args, settings, database)
+        with (
+            cluster_at(args.scheduler) as cluster,
+            closing(Database(dsn, pool_size=1)) as database,
+        ):
+            return _recommend(args, settings, database, cluster=cluster)
     except (AppError, OSError) as error:
         print(f"recommend_all: {error}", file=sys.stderr)
         return 2
@@ -85,7 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _recommend(args: argparse.Namespace, settings: Settings, database: Database) -> int:
+def _recommend(
+    args: argparse.Namespace,
+    settings: Settings,
+    database: Database,
+    *,
+    cluster: Cluster | None,
+) -> int:
     columns = settings.filterable_columns
     filters = read_filters(_json_object(args.filters), columns=columns)
     ranking = args.rank_by or check_rank_by(settings.rank_by)
@@ -93,87 +80,74 @@ def _recommend(args: argparse.Namespace, settings: Settings, database: Database)
     template = QueryTemplate(
         BatchKey(ranking, filters=filters), args.top_n, constraints
     )
-    with database.snapshot(_deadline()) as transaction:
+    with database.snapshot(block_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
         version = model_in_use(transaction) or settings.model_source.name
-    encoder = LazyEncoder(settings.folder_of(version), version)
-    target = _target(args, database, catalogue, f"{template} {encoder.version}")
+    target = _target(args, database, catalogue, f"{template} {version}")
     after = target.open()
-    with database.snapshot(_deadline()) as transaction:
+    with database.snapshot(block_deadline()) as transaction:
         total = count_users_after(transaction, catalogue, after)
     if after is not None:
         print(f"Continuing an unfinished run: {total} users left.")
     start = time.monotonic()
-    done = sum(
-        shown(
-            _blocks(
-                database,
-                catalogue,
-                _dispatcher(settings, database, encoder),
-                template,
-                target,
-                after=after,
-                size=args.block,
-            ),
-            total,
-            unit="user",
-            size=int,
-        )
-    )
+    users = _users(database, catalogue, after=after, size=args.block)
+    task = RecommendTask(Origin.of(database), template, version, tuple(columns))
+    if cluster is None:
+        blocks = _recommended_here(users, task, settings, database)
+    else:
+        blocks = _recommended_by(cluster, task, users)
+    done = sum(shown(_stored(blocks, target), total, unit="user", size=int))
     target.finish()
     seconds = time.monotonic() - start
     print(f"{done} users in {seconds:.1f} s ({done / seconds:.0f} per second).")
     return 0
 
 
-def _blocks(
-    database: Database,
-    catalogue: Catalogue,
-    dispatcher: Dispatcher,
-    template: QueryTemplate,
-    target: RecommendationTarget,
-    *,
-    after: Id | None,
-    size: int,
-) -> Iterator[int]:
-    """Recommend to one block after another. Yields the number of users of each."""
+def _users(
+    database: Database, catalogue: Catalogue, *, after: Id | None, size: int
+) -> Iterator[Sequence[Id]]:
+    """The users in order, block by block; each is read when it is needed."""
     while True:
-        with database.snapshot(_deadline()) as transaction:
+        with database.snapshot(block_deadline()) as transaction:
             users = users_after(transaction, catalogue, after, limit=size)
         if not users:
             return
-        scope = BatchScope(_deadline(), lambda: False)
-        outcomes = dispatcher.run([template.of(user) for user in users], scope)
-        rows = [
-            row
-            for user, outcome in zip(users, outcomes, strict=True)
-            for row in _rows(user, outcome)
-        ]
-        target.write(users, rows)
+        yield users
         after = users[-1]
-        yield len(users)
 
 
-def _rows(user: Id, outcome: Outcome) -> Iterator[StoredRecommendation]:
-    if isinstance(outcome, UserNotFoundError):
-        return  # deleted since the block was read
-    for rank, hit in enumerate(result_of(outcome).hits, start=1):
-        yield StoredRecommendation(
-            user, rank, hit.id, hit.similarity_score, hit.match_score
-        )
-
-
-def _dispatcher(
-    settings: Settings, database: Database, encoder: LazyEncoder
-) -> Dispatcher:
-    context = RankingContext(
-        ModelSnapshots(database, encoder.version),
+def _recommended_here(
+    users: Iterator[Sequence[Id]],
+    task: RecommendTask,
+    settings: Settings,
+    database: Database,
+) -> Iterator[RecommendedBlock]:
+    encoder = LazyEncoder(settings.folder_of(task.version), task.version)
+    here = BlockRecommender(
+        database,
         encoder,
-        FullScan(version=encoder.version, scan_chunk_rows=settings.scan_chunk_rows),
-        settings.skill_cache_dir,
-        job_columns=settings.filterable_columns,
+        task.template,
+        settings=settings,
+        job_columns=task.job_columns,
     )
-    return Dispatcher(build_rankings(context))
+    return map(here.run, users)
+
+
+def _recommended_by(
+    cluster: Cluster, task: RecommendTask, users: Iterator[Sequence[Id]]
+) -> Iterator[RecommendedBlock]:
+    print(cluster.describe(), flush=True)
+    tasks = (replace(task, users=tuple(block)) for block in users)
+    return cluster.in_order(recommend, tasks)
+
+
+def _stored(
+    blocks: Iterator[RecommendedBlock], target: RecommendationTarget
+) -> Iterator[int]:
+    """Store one block after another. Yields the number of users of each."""
+    for block in blocks:
+        target.write(block.users, block.rows)
+        yield len(block.users)
 
 
 def _target(
@@ -194,10 +168,6 @@ def _json_object(text: str) -> dict[str, Any]:
             '--filters must be a JSON object, for example {"remote": true}.'
         )
     return given
-
-
-def _deadline() -> Deadline:
-    return Deadline.after(BLOCK_TIMEOUT_S)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -225,6 +195,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--restart", action="store_true", help="start over and overwrite results"
     )
+    add_scheduler(parser.add_argument)
     return parser.parse_args(argv)
 
 

@@ -86,6 +86,12 @@ def adopt(transaction: Transaction) -> None:
     transaction.rows(QUERIES["adopt"])
 
 
+def database_id(transaction: Transaction) -> str:
+    """Tells this database from others, and from copies of it on one server."""
+    id_: str = transaction.rows(QUERIES["database_id"])[0][0]
+    return id_
+
+
 def _count(transaction: Transaction, table: EntityTable, query: str) -> int:
     noted = table.format(QUERIES["noted"])
     count: int = transaction.rows(table.format(QUERIES[query], noted=noted))[0][0]

@@ -130,6 +130,19 @@ def test_try_names_the_extra_that_it_needs(installed: Path, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [("recommend-all", "--to-table"), ("embed",)])
+def test_a_scheduler_names_the_extra_that_it_needs(
+    installed: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    address = ("--scheduler", "tcp://127.0.0.1:1")
+    ended = call(installed, tmp_path, *command, *address, DATABASE_URL="postgresql://")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.partition(": ")[2] == (
+        "--scheduler needs the packages of the extra scale: pip install"
+        " 'job-recommender[scale]', or in a checkout requirements-scale.txt.\n"
+    )
+
+
 def test_the_python_client_is_packaged_with_its_types(
     tmp_path: Path,
 ) -> None:

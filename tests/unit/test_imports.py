@@ -84,6 +84,24 @@ def test_only_the_edge_knows_http_and_only_storage_knows_the_driver(
         assert other != "scripts"
 
 
+def test_only_the_commands_of_a_cluster_know_dask() -> None:
+    """The web process never imports them: no layer below the commands does."""
+    knowing = {
+        name_of(path)
+        for path in MODULES
+        for other in imported_by(path)
+        if is_of(other, ("dask", "distributed", "tornado"))
+    }
+    assert knowing == {"app.commands.cluster", "app.commands.cluster_worker"}
+    web = [path for path in MODULES if not name_of(path).startswith("app.commands")]
+    assert not [
+        name_of(path)
+        for path in web
+        for other in imported_by(path)
+        if other.startswith("app.commands")
+    ]
+
+
 def test_the_drivers_errors_are_caught_in_one_module() -> None:
     catching = {
         name_of(path)

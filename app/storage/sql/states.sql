@@ -83,3 +83,10 @@ WHERE EXISTS (SELECT FROM forgotten);
 -- name: adopt
 -- Notice that this database is a copy of another one.
 SELECT recommender.adopt();
+
+-- name: database_id
+-- An id of our own, and the database's number on its server: a copy that was made of
+-- a template has the same id until it is adopted.
+SELECT i.database::text || '/' || d.oid::text
+FROM recommender.identity AS i, pg_database AS d
+WHERE d.datname = current_database();
