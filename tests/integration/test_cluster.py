@@ -1,5 +1,6 @@
 """The batch jobs on a Dask cluster, with a worker killed in each; and its errors."""
 
+import csv
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from app.commands.recommend_all import main as recommend_all
 from app.storage.codec import from_bytes
-from tests.integration.backfill.script import MODEL_DIR, finish
+from tests.integration.backfill.script import MODEL_DIR, count_embedded, finish
 from tests.support.bulk import fill_jobs, fill_users
 from tests.support.dask import Process, dask_scheduler, dask_worker
 from tests.support.postgres import Server, fresh_database, run
@@ -102,10 +103,13 @@ def until_both_wait(url: str, command: Command) -> None:
 
 
 def test_two_workers_recommend_as_one_process_and_one_may_be_killed(
-    url: str, scheduler: str, tmp_path: Path
+    url: str, scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    run(url, "ALTER TABLE skill_job1 ADD remote boolean")
+    run(url, "UPDATE skill_job1 SET remote = job_id % 3 = 0")
+    monkeypatch.setenv("JOB_COLUMNS", "remote")
     here, there = tmp_path / "here.csv", tmp_path / "there.csv"
-    options = ["--top-n", "5", "--block", "4"]
+    options = ["--top-n", "5", "--block", "4", "--filters", '{"remote": true}']
     assert recommend_all([*options, "--csv", str(here)]) == 0
     with two_workers(url, scheduler, tmp_path) as (killed, _):
         arguments = [*options, "--csv", str(there), "--scheduler", scheduler]
@@ -119,7 +123,10 @@ def test_two_workers_recommend_as_one_process_and_one_may_be_killed(
     assert "2 workers, 2 threads." in out
     assert f"{USERS + 1} users in " in out
     assert there.read_bytes() == here.read_bytes()
-    assert len(here.read_text().splitlines()) == 1 + 5 * (USERS + 1)
+    with here.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 5 * (USERS + 1)
+    assert {int(row["job_id"]) % 3 for row in rows} == {0}
 
 
 def embeddings(url: str) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
@@ -153,6 +160,19 @@ def test_two_workers_embed_as_one_process_and_one_may_be_killed(
     assert skills_of(url) == skills
     # The other texts of a batch change a vector by rounding.
     assert np.allclose(embeddings(url), wanted, atol=1e-6)
+
+
+def test_a_limit_holds_for_all_workers_together(
+    url: str, scheduler: str, tmp_path: Path
+) -> None:
+    run(url, "DELETE FROM skill_job1")
+    add_pending_jobs(url, [f"python {n}" for n in range(JOBS)])
+    options = ["--what=jobs", "--batch-size=2", "--limit=19"]  # of two tasks and a part
+    with two_workers(url, scheduler, tmp_path):
+        status, out, err = finish(url, *options, "--scheduler", scheduler)
+    assert status == 1, out + err
+    assert "19 jobs embedded" in out
+    assert count_embedded(url) == 19
 
 
 def test_a_lost_scheduler_is_named_and_the_run_ends_without_it(

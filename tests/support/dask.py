@@ -14,6 +14,7 @@ from tests.support.waiting import wait_until
 STARTED_WITHIN_S = 60.0
 DASK = (sys.executable, "-m", "dask")
 LOCAL = ("--host", "127.0.0.1")
+COMMANDS_OWN = ("DATABASE_URL", "JOB_COLUMNS", "SKILL_CACHE_DIR")
 
 Process = subprocess.Popen[bytes]
 
@@ -61,7 +62,8 @@ def dask_worker(
 def _running(
     log: Path, *command: str, code: Path, **environment: str
 ) -> Iterator[Process]:
-    inherited = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
+    # A worker on another host has none of the command's settings.
+    inherited = {k: v for k, v in os.environ.items() if k not in COMMANDS_OWN}
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*DASK, *command],
