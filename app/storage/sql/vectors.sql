@@ -1,11 +1,14 @@
 -- name: through_index
 -- Settings of one transaction, sent in front of the statement that they are for.
 -- `iterative`: off, or relaxed_order: what comes late is sorted in again here, and
--- strict_order would throw it away.
+-- strict_order would throw it away. Postgres takes the condition of a sound embedding
+-- for one that hardly any row meets: it would copy all jobs into memory, and compare
+-- each of the nearest with all of them.
 SET LOCAL hnsw.ef_search = {ef_search};
 SET LOCAL hnsw.iterative_scan = {iterative};
 SET LOCAL hnsw.max_scan_tuples = {max_scan_tuples};
 SET LOCAL enable_indexscan = on;
+SET LOCAL enable_material = off;
 SET LOCAL enable_hashjoin = {may_sort};
 SET LOCAL enable_mergejoin = {may_sort};
 SET LOCAL enable_sort = {may_sort};
@@ -15,6 +18,7 @@ SET LOCAL enable_seqscan = {may_sort}
 -- Only index scans give the order of the index of vectors; those of other indexes that a
 -- filter needs can be bitmaps.
 SET LOCAL enable_indexscan = off;
+SET LOCAL enable_material = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;
 SET LOCAL enable_sort = on;

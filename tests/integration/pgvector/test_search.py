@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from psycopg2.sql import SQL, Composable
 
 from app.errors import SchemaError
 from app.query.constraints import AnyOf, Constraints, CursorPosition
 from app.ranking.retrieval import index_search
 from app.ranking.top_k.heap import Scored
 from app.storage.connection.database import Database
+from app.storage.connection.transaction import Sink, Transaction
 from tests.integration.pgvector.searching import (
     STREAM,
     add_jobs,
@@ -125,6 +127,28 @@ def test_dead_rows_in_the_index_do_not_shorten_a_result(
     found = search(filled, through_index(), queries, questions)
     assert found.ranked == search(filled, STREAM, queries, questions).ranked
     assert all(len(ranked) == 10 for ranked in found.ranked)
+
+
+def test_the_jobs_of_the_nearest_vectors_are_looked_up_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, filled: Database, filled_url: str
+) -> None:
+    """Statistics let Postgres expect hardly any sound embedding."""
+    run(filled_url, "VACUUM ANALYZE")
+    plans: list[str] = []
+    copy_out = Transaction.copy_out
+
+    def explained(
+        transaction: Transaction, query: Composable, sink: Sink, *, settings: Composable
+    ) -> None:
+        statement = SQL("{}; EXPLAIN {}").format(settings, query)
+        plans.append("\n".join(line for (line,) in transaction.rows(statement)))
+        copy_out(transaction, query, sink, settings=settings)
+
+    monkeypatch.setattr(Transaction, "copy_out", explained)
+    search(filled, through_index(), nearby(1), [profile_query(10)])
+    (plan,) = plans
+    assert "job_vector_hnsw_idx" in plan
+    assert "Materialize" not in plan
 
 
 def test_an_exact_query_does_not_use_the_index(
