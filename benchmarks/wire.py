@@ -78,7 +78,7 @@ def _send(
             if link.round_trip_s:
                 time.sleep(link.round_trip_s)
             target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
+    _end(target)
 
 
 def _receive(
@@ -93,4 +93,10 @@ def _receive(
                 free_at += len(data) / link.bytes_per_s
                 time.sleep(max(0.0, free_at - time.perf_counter()))
             target.sendall(data)
+    _end(target)
+
+
+def _end(target: socket.socket) -> None:
+    """Pass the end on, also that of a client that was killed."""
+    with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
