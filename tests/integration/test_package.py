@@ -17,7 +17,8 @@ PORT = ("--port", "{port}")
 WAYS = {
     "python -m app": ("-m", "app"),
     "uvicorn": ("-m", "uvicorn", "app.main:app", *PORT),
-    "fastapi": ("-m", "fastapi", "run", "--entrypoint", "app.main:app", *PORT),
+    "fastapi run": ("-m", "fastapi", "run", "--entrypoint", "app.main:app", *PORT),
+    "fastapi dev": ("-m", "fastapi", "dev", "--entrypoint", "app.main:app", *PORT),
 }
 
 
