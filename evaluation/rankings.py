@@ -1,6 +1,6 @@
 """The rankings that `make eval` compares: each scores every row for each question."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -115,15 +115,24 @@ class Contest:
         nearest = self.titled_matches.similarities.max(axis=0)
         return [open_share(nearest[own]) for own in self.titled_matches.columns]
 
-    def soft_skills(self, weights: HybridWeights) -> Iterator[Scores]:
-        """(rows,) for each question: the skill-by-skill part of the hybrid."""
+    def soft_skills(
+        self,
+        weights: HybridWeights,
+        favours: Sequence[NDArray[np.float64]] | None = None,
+    ) -> Iterator[Scores]:
+        """(rows,) for each question: the skill-by-skill part of the hybrid.
+
+        `favours`: the factors of each question's skills.
+        """
         entries, matches = self.titled, self.titled_matches
         longest = int(entries.sizes.max())
-        for columns in matches.columns:
+        for number, columns in enumerate(matches.columns):
             credit = soft_credit(matches.best[:, columns], weights=weights)
             # The service counts with one floor, whatever ranking asks.
             near = soft_credit(matches.similarities[:, columns], weights=AS_SERVED)
             rare = np.log(1 + len(credit) / (1 + entries.listed @ near)) ** RARITY
+            if favours is not None:
+                rare = rare * favours[number]
             left = discounts(
                 len(columns), length_penalty=LENGTH_PENALTY, sizes=longest
             )[entries.sizes]

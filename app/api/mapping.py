@@ -149,13 +149,12 @@ def candidates_response(result: Result) -> CandidatesResponse:
 
 
 def _job(hit: Hit) -> Recommended:
-    # Rankings without explanations set this score on every hit.
-    assert hit.similarity_score is not None  # noqa: S101
     return Recommended(
         job_id=hit.id,
         similarity_score=hit.similarity_score,
         skills=hit.text,
         columns=hit.columns,
+        because=hit.because,
     )
 
 
@@ -165,6 +164,7 @@ def _explained_job(hit: Hit) -> ExplainedJob:
         similarity_score=hit.similarity_score,
         skills=hit.text,
         columns=hit.columns,
+        because=hit.because,
         relevance=hit.relevance,
         parts=None if hit.parts is None else ScoreParts(**asdict(hit.parts)),
         repeats=None if hit.repeats is None else list(hit.repeats),

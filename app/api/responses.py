@@ -24,14 +24,21 @@ class Recommended(BaseModel):
     """One recommended job."""
 
     job_id: PublicId
-    similarity_score: float = Field(
-        description="Cosine similarity of the texts, -1 to 1, to six decimals."
+    similarity_score: float | None = Field(
+        description="Cosine similarity of the texts, -1 to 1, to six decimals; null"
+        " while the job is pending, and for a user without a text."
     )
     skills: str | None
     columns: dict[str, Any] | None = Field(
         None,
         exclude_if=lambda columns: columns is None,
         description="The values of the columns in JOB_COLUMNS, if that is set.",
+    )
+    because: PublicId | None = Field(
+        None,
+        exclude_if=lambda because: because is None,
+        description="The job_id of the most similar job that the user saved or applied"
+        " to, if this feedback raised the job's similarity_score.",
     )
 
 
@@ -136,9 +143,6 @@ class ScoreParts(BaseModel):
 class ExplainedJob(Explained, Recommended):
     """A recommended job with its explanation."""
 
-    similarity_score: float | None = Field(  # type: ignore[assignment]  # null as well
-        description="Cosine similarity of the texts; null while the job is pending."
-    )
     relevance: Relevance | None = Field(
         None,
         exclude_if=lambda relevance: relevance is None,

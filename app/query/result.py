@@ -105,7 +105,8 @@ class Hit:
     row's skills are pending. `match_score`: None unless the ranking explains its hits.
     `repeats`: near-repeats that take no place of their own; None unless the query is
     distinct. `relevance`: None unless the ranking has thresholds. `parts`: None unless
-    the ranking is hybrid.
+    the ranking is hybrid. `because`: the liked job that is most similar, if feedback
+    raised this one's score.
     """
 
     id: Id
@@ -117,6 +118,7 @@ class Hit:
     repeats: Sequence[Id] | None = None
     relevance: Relevance | None = None
     parts: Parts | None = None
+    because: Id | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ class Result:
     `analyzed`: the number of rows compared. `pending`: rows with a text but without an
     embedding yet. `message`: one sentence for the client, if any. `next_cursor`: the
     cursor of the next page; None on the last one. `left_out`: the number of jobs left
-    out because of the user's feedback.
+    out because of the user's feedback. `lacks_profile`: nothing was compared, because
+    nothing is known of the user.
     """
 
     hits: Sequence[Hit]
@@ -136,6 +139,7 @@ class Result:
     message: str | None = None
     next_cursor: str | None = None
     left_out: int = 0
+    lacks_profile: bool = False
 
 
 Outcome = Result | AppError

@@ -186,7 +186,7 @@ class HybridTopK:
             or HybridState(
                 weights,
                 shares,
-                open_share(nearest[own[: query.read.clauses]]),
+                query.open_share(open_share(nearest[own[: query.read.clauses]])),
                 self._index.mean,
             )
             for query, state, weights, shares, own in zip(

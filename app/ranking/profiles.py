@@ -1,6 +1,6 @@
 """Prepare queries from profiles: a user's stored embedding, or a text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,18 +8,22 @@ from numpy.typing import NDArray
 
 from app.errors import AppError, InvalidInputError, UserNotFoundError
 from app.query import cursor
+from app.query.feedback import Taste
 from app.query.ids import Id
 from app.query.query import Query
+from app.ranking.taste import Pull, read_pulls
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.users import User, users_by_id
 
+AS_OF_BYTES = 8
 NO_SKILLS = "This user has no skills to match."
 
 
 @dataclass(frozen=True)
 class CosineQuery:
-    """A text to encode, or a stored embedding: (dimension,) float32.
+    """A text to encode, or a stored embedding: (dimension,) float32; and the pull of
+    the user's feedback.
 
     `query_hash`: the hash for its cursors. `own_id`: the id of its own row. `left_out`:
     the jobs that are left out because of the user's feedback.
@@ -29,6 +33,14 @@ class CosineQuery:
     query_hash: bytes = b""
     own_id: Id | None = None
     left_out: Sequence[Id] = ()
+    pull: Pull | None = None
+    is_textless: bool = False
+    as_of: int = 0
+
+    @property
+    def ranking_state(self) -> bytes:
+        """Of its cursors: feedback after the first page does not change the order."""
+        return self.as_of.to_bytes(AS_OF_BYTES) if self.as_of else b""
 
 
 # A prepared query, its error, or a message that explains an empty result.
@@ -53,33 +65,58 @@ def prepare_profiles(
         if ids
         else {}
     )
+    users = [found.get(key) if key is not None else None for key in keys]
+    tastes = [_taste(*each) for each in zip(queries, users, strict=True)]
+    pulls = read_pulls(transaction, catalogue.jobs, tastes, version=version)
     return [
-        _prepare(query, key, found, version)
-        for query, key in zip(queries, keys, strict=True)
+        _prepare(query, key, user, pull, version=version, as_of=taste.as_of)
+        for query, key, user, taste, pull in zip(
+            queries, keys, users, tastes, pulls, strict=True
+        )
     ]
 
 
+def _taste(query: Query, user: User | None) -> Taste:
+    """The user's taste as of the first page."""
+    if user is None:
+        return Taste()
+    after = query.constraints.after
+    return user.feedback.taste(
+        None if after is None else int.from_bytes(after.ranking_state[:AS_OF_BYTES])
+    )
+
+
 def _prepare(
-    query: Query, key: Id | None, found: Mapping[Id, User], version: str
+    query: Query,
+    key: Id | None,
+    user: User | None,
+    pull: Pull | None,
+    *,
+    version: str,
+    as_of: int,
 ) -> Prepared:
     vector: str | NDArray[np.float32]
     left_out: Sequence[Id] = ()
     if query.text is not None:
         text = vector = query.text
-    elif key is None or key not in found:
+    elif user is None:
         return UserNotFoundError("No user has this user_id.")
     else:
-        user = found[key]
-        if not user.skills or not user.skills.strip():
+        left_out = user.feedback.left_out
+        text = user.skills or ""
+        if text.strip():
+            vector = text if user.embedding is None else user.embedding
+        elif pull is not None and pull.profile is not None:
+            vector = pull.profile
+        else:
             return NO_SKILLS
-        text = user.skills
-        vector = text if user.embedding is None else user.embedding
-        left_out = user.left_out
+    digest = None if pull is None else pull.digest
     query_hash = cursor.query_hash(
-        query.key.ranking, version, key, text, query.key.filters
+        query.key.ranking, version, key, text, query.key.filters, digest
     )
     try:
         cursor.check(query.constraints.after, query_hash)
     except InvalidInputError as error:
         return error
-    return CosineQuery(vector, query_hash, left_out=left_out)
+    is_textless = pull is not None and vector is pull.profile
+    return CosineQuery(vector, query_hash, None, left_out, pull, is_textless, as_of)

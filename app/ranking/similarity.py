@@ -18,7 +18,12 @@ from app.query.query import BatchKey, Query
 from app.query.result import Hit, Outcome, Result, Stopwatch
 from app.ranking.base import RankingContext
 from app.ranking.item_to_item import prepare_jobs, without_itself
-from app.ranking.profiles import CosineQuery, Prepared, prepare_profiles
+from app.ranking.profiles import (
+    NO_SKILLS,
+    CosineQuery,
+    Prepared,
+    prepare_profiles,
+)
 from app.ranking.retrieval.base import SearchRequest, SearchResult
 from app.ranking.retrieval.full_scan import id_column
 from app.ranking.top_k.pages import Page, page_of
@@ -26,6 +31,7 @@ from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import CachedCount, count_unembedded
 from app.storage.jobs import Job, jobs_by_id
+from app.storage.skills import skilled_rows
 from app.storage.users import users_by_id
 
 
@@ -62,7 +68,7 @@ class SimilarityRanking:
             prepared = self._prepare(transaction, catalogue, key, queries)
             valid = {n: p for n, p in enumerate(prepared) if isinstance(p, CosineQuery)}
             with watch("encode"):
-                vectors = self._embed(list(valid.values()))
+                profiles = self._embed(list(valid.values()))
             pending = 0 if key.source == "job" else self._pending(transaction)
             with watch("scan"):
                 found = self._context.retrieval.search(
@@ -71,11 +77,12 @@ class SimilarityRanking:
                     SearchRequest(
                         key,
                         [_to_search(queries[n], each) for n, each in valid.items()],
-                        vectors,
+                        _moved(profiles, valid.values()),
                     ),
                     scope,
                 )
                 pages = _pages(catalogue, key, queries, valid, found)
+                reasons = self._reasons(transaction, catalogue, valid, profiles, pages)
                 texts = self._texts(transaction, catalogue, key, pages)
         if self._context.observer:
             self._context.observer.batch_done(
@@ -83,7 +90,14 @@ class SimilarityRanking:
             )
         none = Result((), 0, watch.timings(), pending)
         return [
-            _outcome(each, none, pages.get(n), found.analyzed, texts)
+            _outcome(
+                each,
+                none,
+                pages.get(n),
+                found.analyzed,
+                texts,
+                reasons=reasons.get(n, {}),
+            )
             for n, each in enumerate(prepared)
         ]
 
@@ -116,6 +130,31 @@ class SimilarityRanking:
         rows = [next(encoded) if isinstance(v, str) else v for v in vectors]
         return np.array(rows, np.float32).reshape(-1, self._encoder.dimension)
 
+    def _reasons(
+        self,
+        transaction: Transaction,
+        catalogue: Catalogue,
+        valid: Mapping[int, CosineQuery],
+        profiles: NDArray[np.float32],
+        pages: Mapping[int, Page],
+    ) -> Mapping[int, Mapping[Id, Id]]:
+        """By the number of the query, as `Pull.reasons`. Reads embeddings of the hits
+        only of users with feedback.
+        """
+        pulls = {n: each.pull for n, each in valid.items() if each.pull is not None}
+        ids = _ids(pages[n] for n in pulls)
+        rows = skilled_rows(
+            transaction, catalogue.jobs, list(ids), version=self._version
+        )
+        profile_of = dict(zip(valid, profiles, strict=True))
+        return {
+            n: pull.reasons(
+                None if valid[n].is_textless else profile_of[n],
+                [rows[id_] for id_ in pages[n].ids if id_ in rows],
+            )
+            for n, pull in pulls.items()
+        }
+
     def _texts(
         self,
         transaction: Transaction,
@@ -143,6 +182,17 @@ def _to_search(query: Query, prepared: CosineQuery) -> Query:
     return replace(query, top_k=query.top_k + 1, constraints=constraints)
 
 
+def _moved(
+    profiles: NDArray[np.float32], prepared: Iterable[CosineQuery]
+) -> NDArray[np.float32]:
+    """(q, dimension): the profiles after the users' feedback."""
+    rows = [
+        profile if each.pull is None else each.pull.moved(profile)
+        for profile, each in zip(profiles, prepared, strict=True)
+    ]
+    return np.array(rows, np.float32).reshape(profiles.shape)
+
+
 def _pages(
     catalogue: Catalogue,
     key: BatchKey,
@@ -158,7 +208,13 @@ def _pages(
         pages[n] = (
             without_itself(ranked, query, top_k, key, column)
             if key.source == "job"
-            else page_of(ranked, top_k, column, query.query_hash)
+            else page_of(
+                ranked,
+                top_k,
+                column,
+                query.query_hash,
+                ranking_state=query.ranking_state,
+            )
         )
     return pages
 
@@ -173,15 +229,24 @@ def _outcome(
     page: Page | None,
     analyzed: int,
     texts: Mapping[Id, Job],
+    *,
+    reasons: Mapping[Id, Id],
 ) -> Outcome:
     if isinstance(prepared, AppError):
         return prepared
     if isinstance(prepared, str):
-        return replace(none, message=prepared)
+        lacks_profile = prepared == NO_SKILLS
+        return replace(none, message=prepared, lacks_profile=lacks_profile)
     assert page is not None  # noqa: S101  (whatever has a vector was searched)
     left_out = len(prepared.left_out)
     hits = [
-        Hit(id_, texts[id_].skills, scored.score, columns=texts[id_].columns)
+        Hit(
+            id_,
+            texts[id_].skills,
+            scored.score,
+            columns=texts[id_].columns,
+            because=reasons.get(id_),
+        )
         for id_, scored in zip(page.ids, page.ranked, strict=True)
         # Without rows that share their id with another row.
         if id_ in texts

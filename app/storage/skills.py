@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Literal
 
 from app.query.constraints import Condition
+from app.query.feedback import NO_FEEDBACK, UserFeedback
 from app.query.ids import Id
 from app.storage import users
 from app.storage.codec import (
@@ -62,7 +63,7 @@ class Position:
 class SkilledRow:
     """A job or a user: the text, its skill ids, its embedding of this version.
 
-    `title`: one more of a job's skills. `left_out`: as in `users.User`.
+    `title`: one more of a job's skills. `feedback`: of a user.
     """
 
     id: Id
@@ -70,7 +71,7 @@ class SkilledRow:
     skill_ids: NDArray[np.int32] | None  # (n,)
     embedding: NDArray[np.float32] | None  # (dimension,)
     columns: Mapping[str, object] | None = None
-    left_out: Sequence[str] = ()
+    feedback: UserFeedback = NO_FEEDBACK
     title: str | None = None
 
 
@@ -242,7 +243,7 @@ def skilled_rows(
     if table.name == "jobs":
         query = _format("job_rows", table, version, columns=selected(table.columns))
     else:
-        query = _format("user_rows", table, version, left_out=users.left_out(table))
+        query = _format("user_rows", table, version, events=users.events_of(table))
     rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
     found = {row[0]: _skilled_row(table, *row) for row in rows}
     return without_doubled(found, (row[0] for row in rows))
@@ -280,7 +281,7 @@ def _skilled_row(
     if table.name == "jobs":
         title, *others = values
         return replace(row, columns=public(table.columns, others), title=title)
-    return replace(row, left_out=values[0] or ())
+    return replace(row, feedback=users.read_events(values[0]))
 
 
 def embedded_skills(version: str) -> dict[str, Composable]:

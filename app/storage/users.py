@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2.sql import Composed
 
+from app.query.feedback import NO_FEEDBACK, UserFeedback
 from app.query.ids import Id
 from app.storage.codec import from_bytes, points_somewhere, squared_norms
 from app.storage.connection.transaction import Transaction
@@ -20,13 +21,11 @@ FEEDBACK_QUERIES = load("feedback")
 
 @dataclass(frozen=True)
 class User:
-    """A user's text, its embedding if a valid one is stored, and the jobs that are left
-    out: those that the user applied to or dismissed, as text.
-    """
+    """A user's text, its embedding if a valid one is stored, and the feedback."""
 
     skills: str | None
     embedding: NDArray[np.float32] | None  # (dimension,), as stored
-    left_out: Sequence[str] = ()
+    feedback: UserFeedback = NO_FEEDBACK
 
 
 def users_by_id(
@@ -40,20 +39,26 @@ def users_by_id(
 
     `ids`: as returned by `IdColumn.parse`.
     """
-    query = users.format(QUERIES["by_id"], version=version, left_out=left_out(users))
+    query = users.format(QUERIES["by_id"], version=version, events=events_of(users))
     rows = transaction.rows(query, {"ids": transaction.holdable(ids)})
     found = {
-        id_: User(skills, _sound(stored), jobs or ())
-        for id_, skills, stored, jobs in rows
+        id_: User(skills, _sound(stored), read_events(events))
+        for id_, skills, stored, events in rows
     }
     return without_doubled(found, (row[0] for row in rows))
 
 
-def left_out(users: EntityTable) -> Composed:
-    """A part of statements that read users `t`: the ids of the jobs that are left out,
-    as an array of text; NULL if there are none.
-    """
-    return users.format(FEEDBACK_QUERIES["left_out"])
+def events_of(users: EntityTable) -> Composed:
+    """A part of statements that read users `t`: their events, for `read_events`."""
+    return users.format(FEEDBACK_QUERIES["events"])
+
+
+def read_events(stored: Sequence[str] | None) -> UserFeedback:
+    """The events of a user, as a statement returns them."""
+    if not stored:
+        return NO_FEEDBACK
+    parts = (each.split(" ", 2) for each in stored)
+    return UserFeedback(tuple((event, int(at), job) for event, at, job in parts))
 
 
 def count_users(transaction: Transaction, users: EntityTable) -> int:

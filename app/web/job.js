@@ -17,12 +17,16 @@ export function jobCard(job, { rankBy, columns }) {
     el("div", { class: "job-head" }, el("div", {}, heading, facts(job, columns)), score(job, rankBy)),
     reasons(job),
     jobText(job),
+    because(job),
     repeats(job),
     similarPanel(job, columns),
   );
 }
 
 function score(job, rankBy) {
+  if (job.similarity_score == null && !("match_score" in job)) {
+    return null; // a popular job, which was compared with nothing
+  }
   if (rankBy !== "similarity") {
     const label = rankBy === "skills" ? "Skills matched" : "Match";
     return job.match_score == null
@@ -107,6 +111,13 @@ function tag(kind, sign, label, skill, pair = null) {
     differs && !isSame && el("span", { class: "found" }, unseen(", in the job: "), bdi(pair.job_skill)),
     differs && !isSame && el("span", { class: "number" }, unseen(", similarity "), rounded(pair.similarity)),
   );
+}
+
+/** The saved job that moved this one up. */
+function because(job) {
+  return job.because == null
+    ? null
+    : el("p", { class: "hint" }, "Because you saved or applied to job ", bdi(job.because), ".");
 }
 
 /** The ids of jobs with almost the same skills. */

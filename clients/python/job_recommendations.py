@@ -83,13 +83,15 @@ class _Fit:
 @dataclass(frozen=True, kw_only=True)
 class Job(_Fit):
     """A job; `columns` are those that the service offers. `relevance`: strong, possible
-    or weak; `repeats`: jobs that list almost the same skills.
+    or weak; `repeats`: jobs that list almost the same skills; `because`: the saved job
+    that raised the score.
     """
 
     job_id: Id
     columns: Mapping[str, Any] = field(default_factory=dict)
     relevance: str | None = None
     repeats: Sequence[Id] = ()
+    because: Id | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volume
 from app.ranking.retrieval.base import Entries, EntrySource
 from app.ranking.skills.explain import hits
+from app.ranking.skills.favours import favoured
 from app.ranking.skills.idf import cached_idf_weights, multiplied
 from app.ranking.skills.methods import Method
 from app.ranking.skills.parse import Skill
@@ -31,11 +32,13 @@ from app.ranking.skills.prepare import (
     query_text,
     skill_vectors,
     split_into_scans,
+    taste_of,
 )
 from app.ranking.skills.prose import mean_vector, pieces_of
 from app.ranking.skills.reading import StoredSkills, read_texts
 from app.ranking.skills.search import SkillBatchQueries, SkillSearch
 from app.ranking.skills.vocabulary_cache import VocabularyCache
+from app.ranking.taste import read_pulls
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import count_unsplit
@@ -84,18 +87,30 @@ class SkillBatch:
         prepared = self._prepare(queries)
         asked = {n: p for n, p in enumerate(prepared) if isinstance(p, SkillQuery)}
         vectors = self._vectors([each.skills for each in asked.values()])
-        texts = self._text_vectors(asked)
-        wholes = self._whole_vectors(asked, texts)
+        profiles = self._text_vectors(asked)
+        wholes = self._whole_vectors(asked, profiles)
         encoded = time.perf_counter()
-        batch = SkillBatchQueries(queries, asked, vectors, texts, wholes)
+        batch = SkillBatchQueries(
+            queries,
+            favoured(asked, vectors, self._vocabulary),
+            vectors,
+            {n: asked[n].moved(profile) for n, profile in profiles.items()},
+            {n: asked[n].moved(whole) for n, whole in wholes.items()},
+        )
         found = self._find(batch)
         pending = count_unsplit(self._transaction, self._target)
-        explained = self._explain(batch, found)
+        explained = self._explain(batch, found, profiles)
         scanned = time.perf_counter()
         timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
         if self._observer and not self._batch_key.explain_only:
             self._observer.batch_done(len(queries), self._volume, timings)
-        none = Result((), 0, timings, message=no_skills(self._batch_key))
+        none = Result(
+            (),
+            0,
+            timings,
+            message=no_skills(self._batch_key),
+            lacks_profile=self._batch_key.source == "profile",
+        )
         return [
             each
             if isinstance(each, AppError)
@@ -113,8 +128,12 @@ class SkillBatch:
         ]
 
     def _explain(
-        self, batch: SkillBatchQueries, found: SkillMatches
+        self,
+        batch: SkillBatchQueries,
+        found: SkillMatches,
+        profiles: Mapping[int, NDArray[np.float32]],
     ) -> dict[int, list[Hit]]:
+        """The hits of each query. `profiles`: the whole texts before the feedback."""
         rows = {row.id: row for some in found.rows.values() for row in some}
         split = self._lookup.split(
             [row.skills for row in rows.values()], [row.title for row in rows.values()]
@@ -132,6 +151,9 @@ class SkillBatch:
                 length_penalty=length_penalty_of(self._batch_key),
                 page=found.pages.get(n),
                 parts=[found.parts.get((n, row.id)) for row in found.rows[n]],
+                reasons=query.reasons(
+                    profiles[n], found.rows[n], by_text=self._method.has_embeddings
+                ),
             )
             for n, query in batch.asked.items()
         }
@@ -145,7 +167,10 @@ class SkillBatch:
         ]
         rows = self._rows(side, list({key for key in keys if key is not None}))
         own = [None if key is None else rows.get(key) for key in keys]
-        texts = [query_text(*each) for each in zip(queries, own, strict=True)]
+        tastes = [taste_of(*each) for each in zip(queries, own, strict=True)]
+        version = self._encoder.version
+        pulls = read_pulls(self._transaction, self._jobs, tastes, version=version)
+        texts = [query_text(*each) for each in zip(queries, own, pulls, strict=True)]
         before = [mentioned_before(query) for query in queries]
         read = read_texts(texts, before, self._vocabulary, self._lookup)
         return [
@@ -153,10 +178,14 @@ class SkillBatch:
                 query,
                 row,
                 some,
-                version=self._encoder.version,
+                version=version,
                 is_state=self._method.is_state,
+                pull=pull,
+                as_of=taste.as_of,
             )
-            for query, row, some in zip(queries, own, read, strict=True)
+            for query, row, some, pull, taste in zip(
+                queries, own, read, pulls, tastes, strict=True
+            )
         ]
 
     def _rows(self, side: EntityTable, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
@@ -178,7 +207,9 @@ class SkillBatch:
     def _text_vectors(
         self, asked: dict[int, SkillQuery]
     ) -> dict[int, NDArray[np.float32]]:
-        """(dimension,) float32 for each whole text, by the number of the query."""
+        """(dimension,) float32 for each whole text, by the number of the query, before
+        it is moved by feedback.
+        """
         todo = [a.text for a in asked.values() if a.embedding is None]
         encoded = iter(self._encoder.encode(todo) if todo else ())
         return {
@@ -193,7 +224,9 @@ class SkillBatch:
         if not self._method.has_embeddings:
             return texts
         further = {
-            n: pieces_of(a.text)[1:] for n, a in asked.items() if a.read.is_prose
+            n: pieces_of(a.text)[1:]
+            for n, a in asked.items()
+            if a.read.is_prose and not a.is_textless
         }
         todo = [piece for pieces in further.values() for piece in pieces]
         encoded = iter(self._encoder.encode(todo) if todo else ())
@@ -246,5 +279,5 @@ class SkillBatch:
             wanted, columns = distinct_skills(group, batch.asked, batch.vectors)
             own = cached_idf_weights(self._vocabulary, wanted, columns)
             for n, counted in zip(group, own, strict=True):
-                weights[n] = multiplied(counted, batch.asked[n].read.factors)
+                weights[n] = multiplied(counted, batch.asked[n].factors)
         return SkillMatches(found, weights)

@@ -23,6 +23,8 @@ from app.ranking.top_k.heap import DECIMALS
 from app.ranking.top_k.pages import Page
 from app.storage.skills import SkilledRow
 
+NO_REASONS: Mapping[Id, Id] = {}
+
 
 def explain(
     skills: Sequence[str],
@@ -75,17 +77,16 @@ def hits(
     length_penalty: float,
     page: Page | None,
     parts: Sequence[Parts | None],
+    reasons: Mapping[Id, Id] = NO_REASONS,
 ) -> list[Hit]:
     """The hits with explanations. `written`: the skills of each row's text, by id;
-    `page`: None if the rows were not ranked; `parts`: of the score of each row.
+    `page`: None if the rows were not ranked; `parts`: of the score of each row;
+    `reasons`: as `Pull.reasons`.
     """
     mine = np.stack([vectors[skill.key] for skill in query.skills])
     names = [skill.name for skill in query.skills]
-    scores = {} if page is None else page.scores
-    repeats = {} if page is None else page.repeats
-    found = []
-    for row, own_parts in zip(rows, parts, strict=True):
-        why = explanation(
+    explained = [
+        explanation(
             names,
             mine,
             row,
@@ -94,20 +95,42 @@ def hits(
             weights=weights,
             length_penalty=length_penalty,
         )
-        score = scores.get(row.id, None if why is None else why.score)
-        found.append(
-            Hit(
-                row.id,
-                row.skills,
-                cosine(text, row.embedding),
-                why,
-                row.columns,
-                score,
-                repeats.get(row.id),
-                parts=own_parts,
-            )
+        for row in rows
+    ]
+    return [
+        _hit(
+            row,
+            cosine(text, row.embedding),
+            why,
+            page,
+            parts=own_parts,
+            because=reasons.get(row.id),
         )
-    return found
+        for row, why, own_parts in zip(rows, explained, parts, strict=True)
+    ]
+
+
+def _hit(
+    row: SkilledRow,
+    similarity: float | None,
+    why: Explanation | None,
+    page: Page | None,
+    *,
+    parts: Parts | None,
+    because: Id | None,
+) -> Hit:
+    scores = {} if page is None else page.scores
+    return Hit(
+        row.id,
+        row.skills,
+        similarity,
+        why,
+        row.columns,
+        scores.get(row.id, None if why is None else why.score),
+        None if page is None else page.repeats.get(row.id),
+        parts=parts,
+        because=because,
+    )
 
 
 def explanation(

@@ -10,6 +10,7 @@ from app.encoder import Encoder
 from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.query import cursor
 from app.query.constraints import CursorPosition
+from app.query.feedback import Taste
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Parts
@@ -18,6 +19,7 @@ from app.ranking.skills.prose import AskedSkills
 from app.ranking.skills.ranking_state import RankingState, read_state
 from app.ranking.skills.scoring import LENGTH_PENALTY
 from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.taste import Pull
 from app.ranking.top_k.pages import Page
 from app.storage.connection.transaction import Transaction
 from app.storage.skills import SkilledRow, known_skills
@@ -40,11 +42,40 @@ class SkillQuery:
     state: RankingState | None = None
     # The jobs that are left out because of the user's feedback.
     left_out: Sequence[Id] = ()
+    # What else that feedback does, of events up to `as_of`.
+    pull: Pull | None = None
+    is_textless: bool = False
+    as_of: int = 0
+    # (k,): how much more its skills count because of it; None: as before.
+    favours: NDArray[np.float64] | None = None
 
     @property
     def skills(self) -> Sequence[Skill]:
         """All that it asks for."""
         return self.read.skills
+
+    @property
+    def factors(self) -> NDArray[np.float64]:
+        """(k,): of the weights of the skills."""
+        factors = self.read.factors
+        return factors if self.favours is None else factors * self.favours
+
+    def moved(self, profile: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(dimension,): the vector of the text after the feedback."""
+        return profile if self.pull is None else self.pull.moved(profile)
+
+    def open_share(self, share: float) -> float:
+        """The open share of the text, after the feedback."""
+        more = 0.0 if self.pull is None else self.pull.share
+        return 1 - (1 - share) * (1 - more)
+
+    def reasons(
+        self, profile: NDArray[np.float32], rows: Sequence[SkilledRow], *, by_text: bool
+    ) -> Mapping[Id, Id]:
+        """As `Pull.reasons`; none where only skills count, which are the user's own."""
+        if self.pull is None or not (by_text or self.is_textless):
+            return {}
+        return self.pull.reasons(None if self.is_textless else profile, rows)
 
 
 # Whether these values can be the ranking state of a query.
@@ -58,11 +89,34 @@ def mentioned_before(query: Query) -> Sequence[int] | None:
     return None if state is None else state.mentioned
 
 
-def query_text(query: Query, row: SkilledRow | None) -> str | None:
-    """The text that a query compares; None where its row is absent."""
+def taste_of(query: Query, row: SkilledRow | None) -> Taste:
+    """The user's taste as of the first page."""
+    if row is None:
+        return Taste()
+    after = query.constraints.after
+    if after is None:
+        return row.feedback.taste()
+    state = read_state(after.ranking_state)
+    return row.feedback.taste(0 if state is None else state.as_of)
+
+
+def query_text(
+    query: Query, row: SkilledRow | None, pull: Pull | None = None
+) -> str | None:
+    """The text that a query compares, that of the liked jobs where its row has none;
+    None where the row is absent.
+    """
     if query.text is not None:
         return query.text
-    return None if row is None else row.skills or ""
+    if row is None:
+        return None
+    if pull is not None and _is_textless(row):
+        return pull.text
+    return row.skills or ""
+
+
+def _is_textless(row: SkilledRow) -> bool:
+    return not (row.skills or "").strip()
 
 
 def prepare(
@@ -72,6 +126,8 @@ def prepare(
     *,
     version: str,
     is_state: IsState,
+    pull: Pull | None = None,
+    as_of: int = 0,
 ) -> SkillQuery | AppError | None:
     """The prepared query; an error for an absent row or another query's cursor; None if
     there are no skills. `read`: what the query's text asks for.
@@ -79,7 +135,8 @@ def prepare(
     if query.text is not None:
         text, embedding = query.text, None
     elif row is not None:
-        text, embedding = row.skills or "", row.embedding
+        text = query_text(query, row, pull) or ""
+        embedding = pull.profile if pull and _is_textless(row) else row.embedding
     elif query.key.source == "job":
         return JobNotFoundError("No job has this job_id.")
     else:
@@ -87,11 +144,20 @@ def prepare(
     if not read.skills:
         return None
     id_ = None if row is None else row.id
+    digest = None if pull is None else pull.digest
     query_hash = cursor.query_hash(
-        query.key.ranking, version, id_, text, query.key.filters
+        query.key.ranking, version, id_, text, query.key.filters, digest
     )
-    left_out = () if row is None else row.left_out
-    prepared = SkillQuery(text, read, embedding, query_hash, left_out=left_out)
+    prepared = SkillQuery(
+        text,
+        read,
+        embedding,
+        query_hash,
+        left_out=() if row is None else row.feedback.left_out,
+        pull=pull,
+        is_textless=row is not None and _is_textless(row),
+        as_of=as_of,
+    )
     try:
         return _continued(prepared, query.constraints.after, is_state)
     except InvalidInputError as error:

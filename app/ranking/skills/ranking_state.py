@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from app.query.ids import Id
 
-# How many values and mentioned skills there are; the ids of rows follow them.
-STATE_HEAD = struct.Struct(">HH")
+# How many values and mentioned skills there are, and `as_of`; the values, the skills
+# and the ids of rows follow.
+STATE_HEAD = struct.Struct(">HHQ")
 BETWEEN_IDS = "\0"
 
 
@@ -18,12 +19,14 @@ BETWEEN_IDS = "\0"
 class RankingState:
     """`values`: what the scores rest on. `seen`: rows that took a place on the pages
     before, as text where they come from a cursor. `mentioned`: the ids of the skills
-    that prose mentioned on the first page.
+    that prose mentioned on the first page. `as_of`: that of the `Taste`, because
+    feedback after the first page does not change the order.
     """
 
     values: NDArray[np.float64]
     seen: Sequence[Id] = ()
     mentioned: Sequence[int] = ()
+    as_of: int = 0
 
 
 def state_bytes(state: RankingState, *, room: int = 0) -> bytes:
@@ -32,7 +35,7 @@ def state_bytes(state: RankingState, *, room: int = 0) -> bytes:
     they repeat.
     """
     mentioned = np.array(state.mentioned, "<i4")
-    data = STATE_HEAD.pack(len(state.values), len(mentioned))
+    data = STATE_HEAD.pack(len(state.values), len(mentioned), state.as_of)
     data += state.values.astype("<f8").tobytes() + mentioned.tobytes()
     kept: list[str] = []
     room -= len(data)
@@ -47,7 +50,7 @@ def state_bytes(state: RankingState, *, room: int = 0) -> bytes:
 def read_state(data: bytes) -> RankingState | None:
     """What `state_bytes` was given, or None if that cannot be."""
     try:
-        count, ids = STATE_HEAD.unpack_from(data)
+        count, ids, as_of = STATE_HEAD.unpack_from(data)
         middle = STATE_HEAD.size + 8 * count
         end = middle + 4 * ids
         values = np.frombuffer(data[STATE_HEAD.size : middle], "<f8", count=count)
@@ -56,4 +59,4 @@ def read_state(data: bytes) -> RankingState | None:
     except (struct.error, ValueError):
         return None
     seen = text.split(BETWEEN_IDS) if text else ()
-    return RankingState(values, seen, mentioned.tolist())
+    return RankingState(values, seen, mentioned.tolist(), as_of)

@@ -139,7 +139,9 @@ class SkillSearch:
         """The pages of those queries whose window was large enough, by number."""
         ranked = {n: top.result(place) for place, n in enumerate(windows)}
         states = {
-            n: RankingState(values, self._seen(asked), asked.read.mentioned)
+            n: RankingState(
+                values, self._seen(asked), asked.read.mentioned, asked.as_of
+            )
             for n, values in zip(windows, top.states, strict=True)
             for asked in [batch.asked[n]]
         }
@@ -195,7 +197,7 @@ class SkillSearch:
             sizes=list(windows.values()),
             bounds=[self._bounds(batch.queries[n], batch.asked[n]) for n in windows],
             length_penalty=length_penalty_of(self._key),
-            factors=[batch.asked[n].read.factors for n in windows],
+            factors=[batch.asked[n].factors for n in windows],
         )
         return ScanGroup(
             self._key,

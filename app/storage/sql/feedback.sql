@@ -54,8 +54,28 @@ ORDER BY at DESC, job_id, event;
 DELETE FROM recommender.feedback WHERE user_id = %(user)s
 RETURNING job_id, event::text, at;
 
--- name: left_out
--- A part of statements that read users: the jobs that are not to be recommended again,
--- NULL if there are none.
-(SELECT array_agg(f.job_id) FROM recommender.feedback AS f
-    WHERE f.user_id = t.{key}::text AND f.event IN ('applied', 'dismissed'));
+-- name: events
+-- A part of statements that read users: what the user did, newest first, as "event
+-- microseconds job_id"; NULL if nothing that counts.
+(SELECT array_agg(
+        f.event::text || ' ' || (extract(epoch FROM f.at) * 1000000)::bigint || ' ' || f.job_id
+        ORDER BY f.at DESC, f.job_id, f.event)
+    FROM recommender.feedback AS f
+    WHERE f.user_id = t.{key}::text AND f.event <> 'opened');
+
+-- name: most_applied
+-- The jobs to which most users applied, of equal ones the last id first. A subquery for
+-- the conditions, because columns of the team's may be called as ours.
+SELECT t.id, coalesce(a.users, 0)
+FROM (SELECT {key}::{id_type} AS id FROM {table} WHERE {key} IS NOT NULL{filters}) AS t
+LEFT JOIN (
+    SELECT f.job_id, count(*) AS users FROM recommender.feedback AS f
+    WHERE f.event = 'applied' GROUP BY f.job_id
+) AS a ON a.job_id = t.id::text COLLATE "C"
+WHERE {beyond}
+ORDER BY coalesce(a.users, 0) DESC, t.id{bytewise} DESC
+LIMIT %(limit)s;
+
+-- name: after_most_applied
+-- A part of it: the jobs after the last one of a page.
+(coalesce(a.users, 0), t.id{bytewise}) < ({users}, {last}::{id_type}{bytewise});

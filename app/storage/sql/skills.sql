@@ -199,7 +199,7 @@ WHERE {key} = ANY (%(ids)s::{id_type}[]);
 -- Users likewise.
 SELECT
     t.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids, {stored},
-    {left_out}
+    {events}
 FROM {table} AS t
 LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
 WHERE t.{key} = ANY (%(ids)s::{id_type}[]);

@@ -4,7 +4,7 @@
 SELECT
     t.{key}::{id_type}, recommender.as_text(t.skills),
     encode({stored}, 'base64'),
-    {left_out}
+    {events}
 FROM {table} AS t
 WHERE t.{key} = ANY (%(ids)s::{id_type}[]);
 

@@ -593,7 +593,7 @@ export interface components {
             job_id: number | string;
             /**
              * Similarity Score
-             * @description Cosine similarity of the texts; null while the job is pending.
+             * @description Cosine similarity of the texts, -1 to 1, to six decimals; null while the job is pending, and for a user without a text.
              */
             similarity_score: number | null;
             /** Skills */
@@ -606,6 +606,12 @@ export interface components {
             columns?: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Because
+             * @description The job_id of the most similar job that the user saved or applied to, if this feedback raised the job's similarity_score.
+             * @default null
+             */
+            because?: (number | string) | null;
             /**
              * Match Score
              * @description The weighted share of the requested skills that the row has, 0 to 1. Rare skills have more weight, close skills count in part, and a long list of other skills lowers the score.

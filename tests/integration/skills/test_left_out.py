@@ -64,10 +64,6 @@ def test_what_is_dismissed_is_left_out_for_this_user_alone(
     assert len(mine.hits) == 20
     assert ids_of(other) == ids_of(before)
     assert mine.analyzed == before.analyzed
-    scores = {hit.id: hit.match_score for hit in before.hits}
-    assert all(
-        scores.get(hit.id, hit.match_score) == hit.match_score for hit in mine.hits
-    )
     for change in changes:
         record(database, replace(change, undo=True))
     (again,) = ask(dispatcher, query)
@@ -107,8 +103,8 @@ def test_where_only_feedback_leaves_no_job_the_answer_says_so(
     query = profile_query(JOBS, user_id=1, ranking=name)
     (whole,) = ask(dispatcher, query)
     assert whole.message != NO_OTHER_JOB
-    changes = [FeedbackChange(1, id_, "applied") for id_ in ids_of(whole)]  # type: ignore[arg-type]
-    record(database, *changes)
+    changes = [FeedbackChange(1, id_, "applied") for id_ in texts(JOBS, seed=3)]
+    assert record(database, *changes) == [None] * JOBS
     mine, other = ask(dispatcher, query, replace(query, source_id=2))
     assert (mine.hits, mine.message) == ([], NO_OTHER_JOB)
     assert len(other.hits) == len(whole.hits)
