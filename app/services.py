@@ -26,6 +26,7 @@ from app.ranking.dispatch import (
     searches_index,
 )
 from app.ranking.follower import ModelFollower, ServedModel
+from app.ranking.popular import PopularJobs
 from app.ranking.registry import build_rankings, check_rank_by
 from app.ranking.retrieval.base import Retrieval
 from app.ranking.retrieval.full_scan import FullScan
@@ -120,7 +121,8 @@ def _served(
         observer=telemetry,
         entry_source=replica,
     )
-    return ServedModel(version, Dispatcher(build_rankings(context)), replica)
+    dispatcher = Dispatcher(build_rankings(context), fallback=PopularJobs(context))
+    return ServedModel(version, dispatcher, replica)
 
 
 def _queue(settings: Settings, run: RunBatch[Query, Result]) -> QueryQueue:

@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS recommender.feedback (
     PRIMARY KEY (user_id, job_id, event)
 );
 
+-- How many users applied to each job, for users of whom nothing is known.
+CREATE INDEX IF NOT EXISTS feedback_applied_idx ON recommender.feedback (job_id)
+WHERE event = 'applied';
+
 -- The only table that the service's own role may write to.
 DO $$
 DECLARE

@@ -31,10 +31,15 @@ class QueryQueue(Protocol):
 class Dispatcher:
     """Hands each batch to the ranking that its key names, and says what the scores of
     jobs for a profile are worth.
+
+    `fallback` ranks for users of whom nothing is known; without, they get no jobs.
     """
 
-    def __init__(self, rankings: Mapping[str, Ranking]) -> None:
+    def __init__(
+        self, rankings: Mapping[str, Ranking], *, fallback: Ranking | None = None
+    ) -> None:
         self._rankings = rankings
+        self._fallback = fallback
 
     def run(self, queries: Sequence[Query], scope: BatchScope) -> Sequence[Outcome]:
         """The outcome of each query; all have one key. Raises as `Ranking.rank`."""
@@ -42,6 +47,7 @@ class Dispatcher:
         outcomes = self._rankings[key.ranking].rank(key, queries, scope)
         if key.explain_only or key.source == "job":
             return outcomes
+        outcomes = self._with_fallback(queries, outcomes, scope)
         thresholds = RANKINGS[key.ranking].thresholds
         return [
             with_relevance(with_reason(outcome, query), query, thresholds)
@@ -49,6 +55,27 @@ class Dispatcher:
             else outcome
             for query, outcome in zip(queries, outcomes, strict=True)
         ]
+
+    def _with_fallback(
+        self, queries: Sequence[Query], outcomes: Sequence[Outcome], scope: BatchScope
+    ) -> Sequence[Outcome]:
+        """With the results of the fallback for users without a profile. It has no
+        scores, and so no result for a query with a minimum.
+        """
+        unknown = [
+            n
+            for n, (query, outcome) in enumerate(zip(queries, outcomes, strict=True))
+            if isinstance(outcome, Result)
+            and outcome.lacks_profile
+            and query.source_id is not None
+            and query.constraints.min_score is None
+        ]
+        if self._fallback is None or not unknown:
+            return outcomes
+        key = queries[0].key
+        found = self._fallback.rank(key, [queries[n] for n in unknown], scope)
+        by_number = dict(zip(unknown, found, strict=True))
+        return [by_number.get(n, outcome) for n, outcome in enumerate(outcomes)]
 
 
 async def ask(queue: QueryQueue, query: Query, deadline: Deadline) -> Result:

@@ -234,7 +234,10 @@ function summary(answer) {
   const waiting = answer.total_jobs_pending
     ? ` ${plural(answer.total_jobs_pending, "job")} could not be compared yet.`
     : "";
-  const of = `The best ${shown} of ${plural(answer.total_jobs_analyzed, "job")}${took}.`;
+  const compared = answer.total_jobs_analyzed;
+  const of = compared
+    ? `The best ${shown} of ${plural(compared, "job")}${took}.`
+    : `${plural(shown, "job")}${took}.`;
   return (shown ? of : "No job found.") + waiting;
 }
 

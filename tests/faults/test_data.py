@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from app.encoder.reference import ReferenceEncoder
+from app.ranking.popular import POPULAR
 from app.storage.codec import to_bytes
 from tests.support.postgres import Server, fresh_database
 from tests.support.rows import add_job, add_user
@@ -73,11 +74,13 @@ def test_f21_a_text_beyond_the_window_is_truncated_as_the_reference_does_it(
 
 
 @pytest.mark.parametrize("user_id", [100, 101])
-def test_f20_a_user_without_skills_gets_an_empty_answer_that_says_why(
+def test_f20_a_user_without_skills_gets_popular_jobs_and_the_reason(
     service: Service, user_id: int
 ) -> None:
     response = service.recommend(user_id=user_id)
     assert response.status_code == 200
     answer = response.json()
-    assert (answer["success"], answer["recommendations"]) == (True, [])
-    assert answer["detail"] == "This user has no skills to match."
+    assert answer["success"] is True
+    assert len(answer["recommendations"]) == len(TEXTS)
+    assert {job["similarity_score"] for job in answer["recommendations"]} == {None}
+    assert answer["detail"] == POPULAR

@@ -15,6 +15,7 @@ from app.commands.migrate import migrate
 from app.commands.recommend_all import main as recommend_all
 from app.deadline import Deadline
 from app.errors import AppError
+from app.ranking.popular import POPULAR
 from app.storage.catalogue import Catalogue
 from app.storage.codec import to_bytes
 from app.storage.connection.database import Database
@@ -62,6 +63,8 @@ def of_the_api(url: str, tmp_path: Path, **body: object) -> Rows:
     ) as service:
         for (user,) in run(url, "SELECT user_id FROM users ORDER BY user_id"):
             answer = service.recommend(user_id=user, **body).json()
+            if answer["detail"] == POPULAR:
+                continue  # nothing is known of the user
             jobs = answer["recommendations"]
             rows[user] = [
                 (

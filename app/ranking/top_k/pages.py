@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from app.query import cursor
 from app.query.constraints import CursorPosition
@@ -21,7 +22,7 @@ class Page:
     next_cursor: str | None
     repeats: Mapping[Id, Sequence[Id]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def scores(self) -> dict[Id, float]:
         """The score of each row, by its public id."""
         return {id_: row.score for id_, row in zip(self.ids, self.ranked, strict=True)}

@@ -9,6 +9,7 @@ import pytest
 from app.batching.batcher import BatchScope
 from app.deadline import Deadline
 from app.errors import UserNotFoundError
+from app.query.constraints import Constraints
 from app.query.query import BatchKey, Query
 from app.query.result import Outcome, Result, Timings
 from app.ranking import dispatch
@@ -66,6 +67,51 @@ def test_a_batch_goes_to_the_ranking_that_its_key_names() -> None:
         assert [result_of(each).message for each in outcomes] == [name, name]
         assert rankings[name].asked == [(asked[0].key, asked, SCOPE)]
         assert len(rankings[other].asked) <= 1
+
+
+class ForgetfulRanking(NamedRanking):
+    """A ranking that knows nothing of users with odd ids."""
+
+    def rank(
+        self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
+    ) -> list[Outcome]:
+        super().rank(key, queries, scope)
+        return [
+            UserNotFoundError("No user has this user_id.")
+            if query.source_id == 0
+            else replace(
+                result_for(query),
+                message=self.name,
+                lacks_profile=query.source_id is None or int(query.source_id) % 2 == 1,
+            )
+            for query in queries
+        ]
+
+
+def test_users_of_whom_nothing_is_known_get_the_result_of_the_fallback() -> None:
+    fallback = NamedRanking("popular")
+    dispatcher = Dispatcher(
+        {"similarity": ForgetfulRanking("similarity")}, fallback=fallback
+    )
+    queries = [
+        profile_query(1, user_id=1),
+        profile_query(1, user_id=2),
+        profile_query(1, user_id=0),
+        profile_query(1, text="!"),
+        profile_query(1, user_id=3, constraints=Constraints(min_score=0.1)),
+        profile_query(1, user_id=5),
+    ]
+    outcomes = dispatcher.run(queries, SCOPE)
+    assert isinstance(outcomes[2], UserNotFoundError)
+    messages = [each.message for each in outcomes if isinstance(each, Result)]
+    assert messages == ["popular", "similarity", "similarity", "similarity", "popular"]
+    assert fallback.asked == [(queries[0].key, [queries[0], queries[5]], SCOPE)]
+
+
+def test_without_a_fallback_they_get_no_jobs() -> None:
+    dispatcher = Dispatcher({"similarity": ForgetfulRanking("similarity")})
+    (outcome,) = dispatcher.run([profile_query(1, user_id=1)], SCOPE)
+    assert result_of(outcome).message == "similarity"
 
 
 def test_one_query_gives_its_result_or_raises_its_error() -> None:
