@@ -75,11 +75,12 @@ def _switch(
         stop=stop.event,
     )
     if in_use != args.name:
-        _fill(args, database, switch, in_use)
-        median = switch.calibrate()
-        if median is not None:
-            print(f"Random pairs of skills have a median cosine of {median:.2f}.")
-        if stop.status or args.no_switch:
+        _fill(args, database, switch)
+        if stop.status:
+            print("Stopped; run it again to go on.")
+            return stop.status
+        _compare(database, switch, in_use, args.name)
+        if args.no_switch or stop.event.is_set():
             return stop.status
         start = time.monotonic()
         switch.switch()
@@ -99,9 +100,7 @@ def _switch(
     return 1 if left else 0
 
 
-def _fill(
-    args: argparse.Namespace, database: Database, switch: ModelSwitch, in_use: str
-) -> None:
+def _fill(args: argparse.Namespace, database: Database, switch: ModelSwitch) -> None:
     if written(database, has_vectors):
         raise ConfigError(
             "The vectors of SEARCH_BACKEND=pgvector are those of one model: remove them"
@@ -115,7 +114,13 @@ def _fill(
     done = sum(shown(switch.fill(), missing, unit="row", size=int))
     space = (written(database, embedding_bytes) - before) / BYTES_PER_MB
     print(f"{done} embedded in {time.monotonic() - start:.1f} s; {space:.0f} MB more.")
-    print(compare_models(database, in_use, args.name), flush=True)
+
+
+def _compare(database: Database, switch: ModelSwitch, in_use: str, name: str) -> None:
+    print(compare_models(database, in_use, name), flush=True)
+    median = switch.calibrate()
+    if median is not None:
+        print(f"Random pairs of skills have a median cosine of {median:.2f}.")
 
 
 def _settle(

@@ -236,8 +236,12 @@ def test_a_switch_under_load_mixes_no_models_and_leaves_no_row_stale(
         )
         before = all_answers(services)
         with Load(database_url, services) as load:
+            filled = "SELECT count(*) FROM recommender.job_embedding"
+            with started("switch_model", OTHER, "--batch-size=4") as stopped:
+                wait_until(lambda: count(database_url, filled) > 0, within_s=WITHIN_S)
+                stopped.send_signal(signal.SIGTERM)
+                assert finish(stopped) == 128 + signal.SIGTERM
             with started("switch_model", OTHER, "--batch-size=4", "--lease-s=2"):
-                filled = "SELECT count(*) FROM recommender.job_embedding"
                 wait_until(lambda: count(database_url, filled) > 8, within_s=WITHIN_S)
                 # A worker dies, and so does the switch itself.
                 doomed.send_signal(signal.SIGKILL)
