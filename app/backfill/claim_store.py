@@ -99,14 +99,12 @@ class ClaimStore:
     def any_waiting(self) -> bool:
         """Whether a row waits; a few buffers are read."""
         with self._database.snapshot(statement_deadline()) as transaction:
-            table = Catalogue.read(transaction).entity(self._entity)
-            return any_waiting(transaction, table)
+            return any_waiting(transaction, self._entity)
 
     def any_outdated(self) -> bool:
         """Whether rows are to be split again; a few buffers are read."""
         with self._database.snapshot(statement_deadline()) as transaction:
-            table = Catalogue.read(transaction).entity(self._entity)
-            return any_due(transaction, table, SPLIT_VERSION)
+            return any_due(transaction, self._entity, SPLIT_VERSION)
 
     def take(self, *, after: Id | None, limit: int) -> Batch | None:
         """Claim rows beyond `after`, in the order of their ids.

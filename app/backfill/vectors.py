@@ -11,6 +11,7 @@ from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
+from app.storage.models import has_vectors
 from app.storage.vector_filling import fill_vectors, vectorless_jobs
 from app.storage.vectors import VectorQuery
 
@@ -42,8 +43,7 @@ class VectorFilling:
     def waiting(self) -> int:
         """How many rows lack their vector; 0 where the migration was not applied."""
         with self._database.snapshot(statement_deadline()) as transaction:
-            rows = self._rows(transaction)
-            return 0 if rows is None else vectorless_jobs(transaction, rows)
+            return vectorless_jobs(transaction) if has_vectors(transaction) else 0
 
     def run(self) -> Iterator[int]:
         """How many rows each batch filled, until none is left or it is stopped."""

@@ -10,7 +10,6 @@ from app.errors import command_line
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.vector_filling import has_index, vectorless_jobs
-from app.storage.vectors import VectorQuery
 
 DAYS_A_MONTH = 30
 GIGABYTE = 1_000_000_000
@@ -80,7 +79,7 @@ def free_disk_bytes(folder: Path) -> int:
 
 
 def missing_for_vectors(
-    transaction: Transaction, catalogue: Catalogue, *, version: str
+    transaction: Transaction, catalogue: Catalogue
 ) -> Iterator[tuple[str, str]]:
     """Missing parts of SEARCH_BACKEND=pgvector: pairs of problem and command."""
     if catalogue.vectors is None:
@@ -89,8 +88,7 @@ def missing_for_vectors(
             f"{command_line('migrate')} --with pgvector",
         )
         return
-    rows = VectorQuery.of(catalogue, version)
-    if count := vectorless_jobs(transaction, rows):
+    if count := vectorless_jobs(transaction):
         yield (
             f"{count} jobs have no vector yet; every request reads their embeddings.",
             f"{command_line('embed')} --what=jobs",

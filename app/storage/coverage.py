@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import EntityTable
+from app.storage.entity import EntityName, EntityTable, own_names
 from app.storage.sql import load
 
 QUERIES = load("states")
@@ -67,9 +67,12 @@ def count_waiting(transaction: Transaction, table: EntityTable) -> int:
     return _count(transaction, table, "count_waiting")
 
 
-def any_waiting(transaction: Transaction, table: EntityTable) -> bool:
-    """Whether a backfill would claim any row, by the same index."""
-    return bool(_count(transaction, table, "any_waiting"))
+def any_waiting(transaction: Transaction, name: EntityName) -> bool:
+    """Whether a backfill would claim any row, by the same index. Asked once a second,
+    so the catalogue is not read for it.
+    """
+    query = QUERIES["any_waiting"].format(**own_names(name))
+    return bool(transaction.rows(query)[0][0])
 
 
 def forget_deleted(transaction: Transaction, *, age_s: float) -> None:

@@ -106,25 +106,32 @@ class EntityTable:
     ) -> Composed:
         """Fill in this table's names and the model's version."""
         filled: dict[str, Composable] = {
+            **own_names(self.name),
             "table": self.identifier,
-            "state": Identifier("recommender", STATES[self.name]),
-            "notes": Identifier("recommender", NOTES[self.name]),
-            "notes_name": Literal(f"recommender.{NOTES[self.name]}"),
-            "key": Identifier(self.key),
             "id_type": SQL(self.id_column.cast),
-            "entity": Literal(self.name),
             "version": Literal(version),
             "embeddings": self.embeddings(version),
             "sound": sound(version, may_be_unnamed=self.name == "jobs"),
             "stored": self._stored(version),
             "title": self._title,
-            # Jobs that share an id are excluded until one of them is deleted.
-            "is_single": SQL("s.copies = 1" if self.name == "jobs" else "true"),
             **parts,
         }
         if "%(" in query.string:
             filled = {name: Escaped(part) for name, part in filled.items()}
         return query.format(**filled)
+
+
+def own_names(name: EntityName) -> Mapping[str, Composable]:
+    """What statements on our own tables name, whatever the team's table is."""
+    return {
+        "state": Identifier("recommender", STATES[name]),
+        "notes": Identifier("recommender", NOTES[name]),
+        "notes_name": Literal(f"recommender.{NOTES[name]}"),
+        "key": Identifier(KEYS[name]),
+        "entity": Literal(name),
+        # Jobs that share an id are excluded until one of them is deleted.
+        "is_single": SQL("s.copies = 1" if name == "jobs" else "true"),
+    }
 
 
 def sound(version: str, *, may_be_unnamed: bool = False) -> Composable:

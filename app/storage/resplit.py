@@ -10,7 +10,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from app.query.ids import Id
 from app.storage.codec import int32_from_bytes
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import EntityTable
+from app.storage.entity import EntityName, EntityTable
 from app.storage.sql import load
 
 QUERIES = load("resplit")
@@ -67,9 +67,9 @@ def split_state(transaction: Transaction) -> SplitState:
     return SplitState(*transaction.rows(QUERIES["split_state"])[0])
 
 
-def any_due(transaction: Transaction, table: EntityTable, version: int) -> bool:
+def any_due(transaction: Transaction, name: EntityName, version: int) -> bool:
     """Whether this version must split any rows again; reads a few buffers."""
-    query = table.format(QUERIES["any_due"])
+    query = QUERIES["any_due"].format(entity=Literal(name))
     return bool(transaction.rows(query, {"version": version})[0][0])
 
 

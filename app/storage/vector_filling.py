@@ -38,9 +38,9 @@ def fill_vectors(
     return filled, ids[-1]
 
 
-def vectorless_jobs(transaction: Transaction, rows: VectorQuery) -> int:
+def vectorless_jobs(transaction: Transaction) -> int:
     """The number of rows without a vector, by an index."""
-    count: int = transaction.rows(rows.format("count_vectorless"))[0][0]
+    count: int = transaction.rows(QUERIES["count_vectorless"])[0][0]
     return count
 
 

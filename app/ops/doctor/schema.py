@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from app.config import Settings
-from app.encoder.checkpoint import MINILM
 from app.errors import SchemaError
 from app.ops.backend_advice import missing_for_vectors
 from app.ops.doctor.finding import (
@@ -152,5 +151,5 @@ def vector_findings(transaction: Transaction, settings: Settings) -> Iterator[Fi
     """What SEARCH_BACKEND=pgvector lacks."""
     if settings.search_backend == "pgvector":
         catalogue = Catalogue.read(transaction)
-        missing = missing_for_vectors(transaction, catalogue, version=MINILM.name)
+        missing = missing_for_vectors(transaction, catalogue)
         yield from (Finding(*each) for each in missing)
