@@ -73,7 +73,7 @@ BEGIN
                         ' table of this database.'
                     WHEN c.relkind NOT IN ('r', 'p') THEN 'is no table; name one.'
                     WHEN c.relkind = 'r' AND EXISTS (
-                        SELECT FROM pg_inherits WHERE inhparent = c.oid
+                        SELECT 1 FROM pg_inherits WHERE inhparent = c.oid
                     ) THEN
                         'has tables that inherit from it, whose rows its triggers do not'
                         ' see; partition it (PARTITION BY) instead of INHERITS.'
@@ -149,7 +149,7 @@ BEGIN
 
         -- Embeddings of another length, and none of ours among them.
         IF entity.setting = 'JOBS_TABLE' AND to_regclass('recommender.job_state') IS NULL
-            AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation
+            AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = relation
                         AND attname = 'embedding' AND NOT attisdropped) THEN
             EXECUTE format(
                 'SELECT CASE WHEN count(*) > 0 AND bool_and(octet_length(embedding) <> 1536)'
@@ -165,7 +165,7 @@ BEGIN
 
         -- An id of two rows: these are left out until one is gone.
         IF NOT EXISTS (
-            SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
+            SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
                 AND a.attnum = i.indkey[0]
             WHERE i.indrelid = relation AND i.indisunique AND i.indnkeyatts = 1
                 AND i.indpred IS NULL AND i.indisvalid AND a.attname = entity.key

@@ -384,7 +384,7 @@ DECLARE
 BEGIN
     IF model = 'all-MiniLM-L6-v2' THEN
         RETURN by_guide;
-    ELSIF EXISTS (SELECT FROM recommender.job_embedding AS e
+    ELSIF EXISTS (SELECT 1 FROM recommender.job_embedding AS e
                   WHERE e.job_id = id AND e.embedding_version = model) THEN
         RETURN 'embedded';
     END IF;
@@ -403,7 +403,7 @@ DECLARE
     was_gone_now BOOLEAN;
 BEGIN
     IF embedding IS NULL AND (is_new OR NOT EXISTS (
-        SELECT FROM recommender.job_state AS s WHERE s.job_id = id
+        SELECT 1 FROM recommender.job_state AS s WHERE s.job_id = id
     )) THEN
         INSERT INTO recommender.new_job VALUES (id::text);
         RETURN false;
@@ -411,7 +411,7 @@ BEGIN
     -- Deleted and inserted by one transaction, as a row that moves to another
     -- partition: its embedding may be that of the text before.
     was_gone_now := is_new AND EXISTS (
-        SELECT FROM recommender.job_state AS s WHERE s.job_id = id AND s.state = 'gone'
+        SELECT 1 FROM recommender.job_state AS s WHERE s.job_id = id AND s.state = 'gone'
             AND s.changed = pg_current_xact_id()
     );
     INSERT INTO recommender.job_state AS s (job_id, state, text_hash)
@@ -441,7 +441,7 @@ DECLARE
         recommender.state_of(skills, embedding, embedding_version);
 BEGIN
     IF NOT EXISTS (
-        SELECT FROM recommender.job_state AS s WHERE s.job_id = id AND s.state <> 'gone'
+        SELECT 1 FROM recommender.job_state AS s WHERE s.job_id = id AND s.state <> 'gone'
     ) THEN
         PERFORM recommender.record_job_text(
             id, skills, embedding, embedding_version, true);
@@ -758,7 +758,7 @@ BEGIN
         RETURN;
     END IF;
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', notes);
-    EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', notes) INTO is_empty;
+    EXECUTE format('SELECT NOT EXISTS (SELECT 1 FROM %s)', notes) INTO is_empty;
     IF is_empty THEN
         EXECUTE format('TRUNCATE %s', notes);
     END IF;
@@ -778,7 +778,7 @@ DECLARE
     is_here BOOLEAN;
 BEGIN
     FOREACH key IN ARRAY TG_ARGV LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %s)', TG_RELID::regclass, (
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s WHERE %s)', TG_RELID::regclass, (
             SELECT string_agg(format('%1$I = ($1).%1$I', name), ' AND ')
             FROM unnest(string_to_array(key, ',')) AS name
         )) INTO is_here USING NEW;
@@ -884,14 +884,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     model CONSTANT TEXT := recommender.model_in_use();
     has_job CONSTANT TEXT := CASE model WHEN 'all-MiniLM-L6-v2' THEN format(
-        'EXISTS (SELECT FROM %s AS t WHERE t.job_id = s.job_id AND recommender.state_of('
+        'EXISTS (SELECT 1 FROM %s AS t WHERE t.job_id = s.job_id AND recommender.state_of('
         'recommender.as_text(t.skills), t.embedding, t.embedding_version) = ''embedded'')',
         (SELECT relation FROM recommender.entity WHERE name = 'jobs'))
-        ELSE 'EXISTS (SELECT FROM recommender.job_embedding AS e'
+        ELSE 'EXISTS (SELECT 1 FROM recommender.job_embedding AS e'
         ' WHERE e.job_id = s.job_id AND e.embedding_version = $1)' END;
     has_user CONSTANT TEXT := CASE model WHEN 'all-MiniLM-L6-v2'
         THEN '(s.embedding_version = $1 AND octet_length(s.embedding) = 1536) IS TRUE'
-        ELSE 'EXISTS (SELECT FROM recommender.user_embedding AS e'
+        ELSE 'EXISTS (SELECT 1 FROM recommender.user_embedding AS e'
         ' WHERE e.user_id = s.user_id AND e.embedding_version = $1)' END;
 BEGIN
     EXECUTE format(
@@ -920,9 +920,9 @@ BEGIN
         DELETE FROM recommender.resplit;
         INSERT INTO recommender.resplit (entity)
         SELECT 'jobs' WHERE EXISTS (
-            SELECT FROM recommender.job_state WHERE skill_ids IS NOT NULL)
+            SELECT 1 FROM recommender.job_state WHERE skill_ids IS NOT NULL)
         UNION ALL SELECT 'users' WHERE EXISTS (
-            SELECT FROM recommender.user_state WHERE skill_ids IS NOT NULL);
+            SELECT 1 FROM recommender.user_state WHERE skill_ids IS NOT NULL);
     END IF;
 END
 $$;
@@ -949,7 +949,7 @@ BEGIN
             ' has_vector = false, copies = 1, changed = pg_current_xact_id(),'
             ' stored_at = clock_timestamp() WHERE state <> ''gone'''
             ' AND s.changed < pg_snapshot_xmin(pg_current_snapshot())'
-            ' AND NOT EXISTS (SELECT FROM %s AS t WHERE t.job_id = s.job_id)', served);
+            ' AND NOT EXISTS (SELECT 1 FROM %s AS t WHERE t.job_id = s.job_id)', served);
         -- What was made of a text that was edited is void. A row that an editor has locked
         -- keeps its embedding until it is embedded again.
         EXECUTE format(
@@ -983,7 +983,7 @@ BEGIN
         INSERT INTO recommender.resplit (entity)
         SELECT e.name FROM recommender.entity AS e
         WHERE e.name = 'jobs' AND e.title_column IS NOT NULL AND EXISTS (
-            SELECT FROM recommender.job_state WHERE skill_ids IS NOT NULL);
+            SELECT 1 FROM recommender.job_state WHERE skill_ids IS NOT NULL);
     ELSE
         EXECUTE format(
             'INSERT INTO recommender.user_state (user_id, state)'
@@ -992,7 +992,7 @@ BEGIN
             ' GROUP BY user_id ON CONFLICT DO NOTHING', served);
         EXECUTE format(
             'DELETE FROM recommender.user_state AS s WHERE NOT EXISTS ('
-            'SELECT FROM %s AS t WHERE t.user_id = s.user_id'
+            'SELECT 1 FROM %s AS t WHERE t.user_id = s.user_id'
             ' AND recommender.as_text(t.skills) COLLATE "default"'
             ' ~ ''[^[:space:]]'')', served);
         EXECUTE format(

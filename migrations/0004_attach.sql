@@ -34,7 +34,7 @@ BEGIN
         JOIN (VALUES ('jobs', jobs), ('users', users)) AS new (name, relation) USING (name)
         WHERE e.relation <> new.relation
     LOOP
-        IF EXISTS (SELECT FROM pg_class WHERE oid = part.relation) THEN
+        IF EXISTS (SELECT 1 FROM pg_class WHERE oid = part.relation) THEN
             EXECUTE format('DROP TRIGGER IF EXISTS recommender_written ON %1$s;'
                            ' DROP TRIGGER IF EXISTS recommender_truncated ON %1$s;'
                            ' DROP TRIGGER IF EXISTS recommender_titled ON %1$s',
@@ -60,7 +60,7 @@ BEGIN
             ('users', 'user_id', 'user_state', user_key)
         ) AS listed (entity, key, state_table, type)
         WHERE EXISTS (
-            SELECT FROM pg_attribute
+            SELECT 1 FROM pg_attribute
             WHERE attrelid = to_regclass('recommender.' || listed.state_table)
                 AND attname = listed.key
                 AND format_type(atttypid, NULL) <> split_part(listed.type, ' ', 1)
@@ -105,7 +105,7 @@ BEGIN
     WHERE new.name NOT IN (SELECT name FROM recommender.entity);
 
     -- TITLE_COLUMN, by its name: a job's title is one more of its skills.
-    IF NOT EXISTS (SELECT FROM pg_attribute
+    IF NOT EXISTS (SELECT 1 FROM pg_attribute
                    WHERE attrelid = 'recommender.entity'::regclass
                        AND attname = 'title_column') THEN
         ALTER TABLE recommender.entity ADD COLUMN title_column TEXT;
@@ -193,14 +193,14 @@ BEGIN
         SELECT * FROM (VALUES ('embedding', 'BYTEA'), ('embedding_version', 'VARCHAR(20)'))
             AS listed (name, type)
     LOOP
-        IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = jobs
+        IF NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = jobs
                        AND attname = part.name AND NOT attisdropped) THEN
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', jobs, part.name, part.type);
         END IF;
     END LOOP;
     -- 1,536 bytes of floats do not compress and are read in every scan: they stay in the
     -- row, and other long columns move out of it first. For values written later.
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = jobs AND attname = 'embedding'
+    IF EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = jobs AND attname = 'embedding'
                AND attstorage <> 'm') THEN
         EXECUTE format('ALTER TABLE %s ALTER COLUMN embedding SET STORAGE MAIN', jobs);
     END IF;
@@ -221,11 +221,11 @@ BEGIN
         WHERE listed.each IS NOT NULL
     LOOP
         CONTINUE WHEN EXISTS (
-            SELECT FROM pg_trigger WHERE tgrelid = part.relation AND tgname = part.name
+            SELECT 1 FROM pg_trigger WHERE tgrelid = part.relation AND tgname = part.name
                 AND tgenabled = 'A'
         ) AND NOT EXISTS (
             -- As pg_restore --disable-triggers leaves a partition's.
-            SELECT FROM pg_partition_tree(part.relation) AS p
+            SELECT 1 FROM pg_partition_tree(part.relation) AS p
             JOIN pg_trigger AS t ON t.tgrelid = p.relid AND t.tgname = part.name
             WHERE t.tgenabled <> 'A'
         );
@@ -239,7 +239,7 @@ BEGIN
     END LOOP;
 
     IF NOT EXISTS (
-        SELECT FROM pg_index i JOIN pg_attribute a
+        SELECT 1 FROM pg_index i JOIN pg_attribute a
             ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
         WHERE i.indrelid = jobs AND i.indisvalid AND i.indpred IS NULL
             AND a.attname = 'job_id'

@@ -9,7 +9,7 @@ DECLARE
     part RECORD;
 BEGIN
     IF to_regclass('skill_vocabulary') IS NULL
-        OR NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = jobs
+        OR NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = jobs
                        AND attname = 'skill_ids' AND NOT attisdropped) THEN
         RETURN;
     END IF;
@@ -37,7 +37,7 @@ BEGIN
         ' count(*),'
         ' CASE WHEN count(*) = 1 THEN (array_agg(skill_ids))[1] END'
         ' FROM %s WHERE job_id IS NOT NULL GROUP BY job_id ON CONFLICT DO NOTHING', jobs);
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = users
+    IF EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = users
                AND attname = 'skill_ids' AND NOT attisdropped) THEN
         EXECUTE format(
             'INSERT INTO recommender.user_state'
@@ -84,7 +84,7 @@ BEGIN
 
     -- The record that yoyo kept, unless somebody else's is in it.
     IF to_regclass('_yoyo_migration') IS NOT NULL AND NOT EXISTS (
-        SELECT FROM _yoyo_migration WHERE migration_id !~ '^[01]0[0-4][0-9]_'
+        SELECT 1 FROM _yoyo_migration WHERE migration_id !~ '^[01]0[0-4][0-9]_'
     ) THEN
         DROP TABLE IF EXISTS _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock;
     END IF;

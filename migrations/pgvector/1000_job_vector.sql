@@ -3,7 +3,7 @@
 -- Optional: `python scripts/migrate.py --with pgvector`. docs/pgvector.md has the steps.
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'vector') THEN
+    IF NOT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector') THEN
         -- A role may have no schema in its path.
         EXECUTE 'CREATE EXTENSION vector'
             || CASE WHEN current_schema() IS NULL THEN ' SCHEMA public' ELSE '' END;

@@ -110,15 +110,15 @@ LEFT JOIN pg_roles AS r ON r.oid = g.grantee
 LEFT JOIN pg_policy AS p ON p.polrelid = g.oid AND p.polpermissive
     AND p.polcmd IN ('r', '*') AND pg_get_expr(p.polqual, p.polrelid) = 'true'
     AND (0 = ANY (p.polroles) OR g.grantee = ANY (p.polroles) OR EXISTS (
-        SELECT FROM stranger AS s WHERE s.oid = ANY (p.polroles)))
+        SELECT 1 FROM stranger AS s WHERE s.oid = ANY (p.polroles)))
 WHERE (g.grantee = 0 OR EXISTS (
-        SELECT FROM stranger AS s WHERE pg_has_role(s.oid, g.grantee, 'USAGE')))
+        SELECT 1 FROM stranger AS s WHERE pg_has_role(s.oid, g.grantee, 'USAGE')))
     AND (g.grantee = 0 AND has_schema_privilege('public', g.relnamespace, 'USAGE')
-        OR EXISTS (SELECT FROM stranger AS s
+        OR EXISTS (SELECT 1 FROM stranger AS s
             WHERE has_schema_privilege(s.oid, g.relnamespace, 'USAGE')))
     AND (NOT g.relrowsecurity OR p.polname IS NOT NULL)
     AND NOT EXISTS (
-        SELECT FROM pg_class AS v, unnest(v.reloptions) AS option
+        SELECT 1 FROM pg_class AS v, unnest(v.reloptions) AS option
         WHERE v.oid = g.oid AND v.relkind = 'v'
             AND option IN ('security_invoker=true', 'security_invoker=on',
                            'security_invoker=1', 'security_invoker=yes'))

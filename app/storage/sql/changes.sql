@@ -35,7 +35,7 @@ SELECT
         ) THEN 'triggers of ours are not there: the doctor names them'
         WHEN i.embedding_version <> {version} THEN 'its embeddings are of another model'
         WHEN NOT EXISTS (
-            SELECT FROM pg_attribute AS a
+            SELECT 1 FROM pg_attribute AS a
             LEFT JOIN pg_collation AS l ON l.oid = a.attcollation
             WHERE a.attrelid = c.oid AND a.attname = 'job_id'
                 AND a.atttypid::regtype = ANY (

@@ -85,12 +85,12 @@ DELETE FROM recommender.claim WHERE claim_id = %(claim)s::uuid;
 
 -- name: any_claimed
 -- Expired ones too: the next claim drops them and takes their rows.
-SELECT EXISTS (SELECT FROM recommender.claim WHERE entity = {entity});
+SELECT EXISTS (SELECT 1 FROM recommender.claim WHERE entity = {entity});
 
 -- name: hold
 -- The claim is locked against a worker that finds it expired: who lost the claim stores
 -- nothing.
-SELECT FROM recommender.claim WHERE claim_id = %(claim)s::uuid FOR UPDATE;
+SELECT 1 FROM recommender.claim WHERE claim_id = %(claim)s::uuid FOR UPDATE;
 
 -- name: lock_states
 -- Rows that no edit is about to record. A statement of its own: `store` sees every edit
@@ -163,7 +163,7 @@ SELECT
 -- name: is_in_use
 -- A part of others: nobody has switched to another model.
 NOT EXISTS (
-    SELECT FROM recommender.identity AS i WHERE i.embedding_version <> {version}
+    SELECT 1 FROM recommender.identity AS i WHERE i.embedding_version <> {version}
 )
 
 -- name: free_jobs
@@ -177,7 +177,7 @@ FOR NO KEY UPDATE OF t SKIP LOCKED
 -- name: free_users
 SELECT fresh.* FROM fresh
 WHERE EXISTS (
-    SELECT FROM {table} AS t
+    SELECT 1 FROM {table} AS t
     WHERE t.{key} = fresh.id
         AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
 )

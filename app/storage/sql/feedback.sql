@@ -13,7 +13,7 @@ WITH asked AS (
 ), counted AS (
     SELECT person.*, (
         SELECT count(*) FROM (
-            SELECT FROM recommender.feedback AS f
+            SELECT 1 FROM recommender.feedback AS f
             WHERE f.user_id = person.stored_id LIMIT %(most)s
         ) AS counted_rows
     ) AS events

@@ -35,7 +35,7 @@ WHERE old.{key} = new.{key} AND ({differences});
 -- Rows that are new; also where ids are GENERATED ALWAYS: the file has ids of its own.
 INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
 SELECT {columns} FROM imported AS new
-WHERE NOT EXISTS (SELECT FROM {table} AS old WHERE old.{key} = new.{key})
+WHERE NOT EXISTS (SELECT 1 FROM {table} AS old WHERE old.{key} = new.{key})
 ORDER BY {line};
 
 -- name: sequences

@@ -77,7 +77,7 @@ WHERE p.pronamespace = to_regnamespace('recommender') AND p.proname = ANY (%(nam
 SELECT
     e.name, e.relation::regclass::text, quote_ident(a.attname), c.relkind = 'p',
     EXISTS (
-        SELECT FROM pg_index AS i
+        SELECT 1 FROM pg_index AS i
         JOIN pg_class AS x ON x.oid = i.indexrelid
         JOIN pg_am AS am ON am.oid = x.relam
         WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indisvalid

@@ -39,7 +39,7 @@ LIMIT 1;
 -- with job_id.
 SELECT
     n.nspname, c.relname, c.relkind = 'r', EXISTS (
-        SELECT FROM pg_index AS i
+        SELECT 1 FROM pg_index AS i
         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
         WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
             AND a.attname = 'job_id'

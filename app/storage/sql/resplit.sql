@@ -7,7 +7,7 @@ SELECT split_version, synonyms FROM recommender.skill_vocabulary;
 
 -- name: any_due
 -- Whether rows are to be split again, by this version.
-SELECT EXISTS (SELECT FROM recommender.resplit WHERE entity = {entity})
+SELECT EXISTS (SELECT 1 FROM recommender.resplit WHERE entity = {entity})
     AND (SELECT split_version FROM recommender.skill_vocabulary) = %(version)s;
 
 -- name: tasks
@@ -38,7 +38,7 @@ WHERE resplit_id = %(task)s AND done_to IS NOT DISTINCT FROM %(was)s;
 -- What forms with several meanings may have stood for till now.
 SELECT DISTINCT s.canonical FROM recommender.synonym AS s
 WHERE s.form = ANY (%(skills)s) AND EXISTS (
-    SELECT FROM recommender.synonym AS other
+    SELECT 1 FROM recommender.synonym AS other
     WHERE other.form = s.form
         AND (other.canonical <> s.canonical OR other.context <> '')
 );

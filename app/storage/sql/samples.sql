@@ -8,7 +8,7 @@ SELECT
     ) AS part)::bigint,
     (SELECT pg_relation_size(to_regclass({quoted_state})) / 8192)::bigint,
     EXISTS (
-        SELECT FROM pg_partition_tree(e.relation) AS p
+        SELECT 1 FROM pg_partition_tree(e.relation) AS p
         JOIN pg_class AS c ON c.oid = p.relid WHERE c.relkind = 'f'
     )
 FROM recommender.entity AS e WHERE e.name = {entity};

@@ -4,7 +4,7 @@
 SELECT
     md5(vocabulary::text || recommender.place())::uuid::text, revision,
     CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END,
-    EXISTS (SELECT FROM recommender.synonym),
+    EXISTS (SELECT 1 FROM recommender.synonym),
     (SELECT m.random_similarity FROM recommender.model AS m WHERE m.version = {version})
 FROM recommender.skill_vocabulary;
 
@@ -106,7 +106,7 @@ DELETE FROM recommender.skill WHERE NOT skill_id = ANY (%(used)s);
 
 -- name: remove_orphans
 DELETE FROM recommender.skill_embedding AS e
-WHERE NOT EXISTS (SELECT FROM recommender.skill AS s WHERE s.skill = e.skill);
+WHERE NOT EXISTS (SELECT 1 FROM recommender.skill AS s WHERE s.skill = e.skill);
 
 -- name: counts
 SELECT jobs_counted, job_counts FROM recommender.skill_vocabulary;

@@ -14,7 +14,7 @@ FROM {table} AS t
 WHERE (SELECT pg_relation_size({notes_name})) < 1000000
     AND t.{key} IN (SELECT id::{id_type} FROM {notes})
     AND NOT EXISTS (
-        SELECT FROM {state} AS s WHERE s.{key} = t.{key} AND s.state <> 'gone'
+        SELECT 1 FROM {state} AS s WHERE s.{key} = t.{key} AND s.state <> 'gone'
     )
 UNION ALL
 SELECT 'pending' FROM {notes}
@@ -61,8 +61,8 @@ SELECT (
 
 -- name: any_waiting
 -- Whether there is one, by the same index; or a note, or room to give back (`admit`).
-SELECT EXISTS (SELECT FROM {notes}) OR pg_relation_size({notes_name}) > 65536 OR EXISTS (
-    SELECT FROM {state} AS s
+SELECT EXISTS (SELECT 1 FROM {notes}) OR pg_relation_size({notes_name}) > 65536 OR EXISTS (
+    SELECT 1 FROM {state} AS s
     WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
             OR state = 'embedded' AND skill_ids IS NULL)
         AND state <> 'quarantined' AND {is_single}
@@ -78,7 +78,7 @@ WITH forgotten AS (
 )
 UPDATE recommender.identity
 SET forgotten = greatest(forgotten, (SELECT max(changed) FROM forgotten))
-WHERE EXISTS (SELECT FROM forgotten);
+WHERE EXISTS (SELECT 1 FROM forgotten);
 
 -- name: adopt
 -- Notice that this database is a copy of another one.

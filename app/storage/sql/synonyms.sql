@@ -6,7 +6,7 @@ SELECT form, canonical, context FROM recommender.synonym WHERE form = ANY (%(for
 -- Pairs of these forms that the new ones replace.
 DELETE FROM recommender.synonym AS s
 WHERE s.form = ANY (%(forms)s) AND NOT EXISTS (
-    SELECT FROM unnest(%(forms)s::text[], %(canonicals)s::text[], %(contexts)s::text[])
+    SELECT 1 FROM unnest(%(forms)s::text[], %(canonicals)s::text[], %(contexts)s::text[])
         AS new (form, canonical, context)
     WHERE (new.form, new.canonical, new.context) = (s.form, s.canonical, s.context)
 );
@@ -17,6 +17,6 @@ SELECT new.form, new.canonical, new.context
 FROM unnest(%(forms)s::text[], %(canonicals)s::text[], %(contexts)s::text[])
     AS new (form, canonical, context)
 WHERE NOT EXISTS (
-    SELECT FROM recommender.synonym AS s
+    SELECT 1 FROM recommender.synonym AS s
     WHERE (s.form, s.canonical) = (new.form, new.canonical)
 );
