@@ -58,13 +58,21 @@ class Catalogue:
         types: defaultdict[str, dict[str, str]] = defaultdict(dict)
         names: dict[str, tuple[str, str]] = {}
         titles: dict[str, str | None] = {}
+        sharded: dict[str, bool] = {}
         transaction.ahead(QUERIES["vectors"])
-        for entity, schema, table, column, type_name, title in transaction.rows(
-            QUERIES["columns"]
-        ):
+        for (
+            entity,
+            schema,
+            table,
+            is_sharded,
+            column,
+            type_name,
+            title,
+        ) in transaction.rows(QUERIES["columns"]):
             titles[entity] = title
             if column is not None:
                 names[entity] = schema, table
+                sharded[entity] = is_sharded
                 types[entity][column] = type_name
         _check(names, types, titles)
         found = {
@@ -72,6 +80,7 @@ class Catalogue:
                 name, *names[name], IdColumn.of_type(types[name][KEYS[name]]),
                 filterable_columns(types[name], job_columns) if name == "jobs" else (),
                 titles[name],
+                sharded[name],
             )
             for name in ENTITIES
         }  # fmt: skip

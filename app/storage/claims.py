@@ -134,8 +134,8 @@ class Claims:
         query = self._format(
             "take_beside" if self.beside else "take",
             after=beyond,
-            # The row of a user is only read.
-            locked=SQL("t, s" if self.table.name == "jobs" else "s"),
+            # The row of a user is only read; other servers would not skip a locked one.
+            locked=SQL("t, s" if self._locks_rows else "s"),
             most_stores=Literal(MOST_STORES),
             tries_last=TRIES_LAST,
             is_in_use=self._part("is_in_use"),
@@ -237,10 +237,14 @@ class Claims:
             "store_beside" if self.beside else f"store_{name}",
             tries_last=TRIES_LAST,
             is_in_use=self._part("is_in_use"),
-            free=self._part(f"free_{name}"),
+            free=self._part("free_shards" if self.table.is_sharded else f"free_{name}"),
             write=self._part(write),
             own=own,
         )
+
+    @property
+    def _locks_rows(self) -> bool:
+        return self.table.name == "jobs" and not self.table.is_sharded
 
     def _part(self, query: str) -> Composable:
         return self.table.format(QUERIES[query], version=self.version)

@@ -47,6 +47,8 @@ class EntityTable:
     columns: Sequence[JobColumn] = ()
     # The column of TITLE_COLUMN; None without one.
     title_column: str | None = None
+    # Whether other servers hold some of its rows (docs/shards.md).
+    is_sharded: bool = False
 
     @property
     def key(self) -> str:
@@ -77,7 +79,7 @@ class EntityTable:
         """Conditions on this table, for a statement on `embeddings`."""
         if not conditions.seq or self.embeddings(version) == self.identifier:
             return conditions
-        return SQL(" AND EXISTS (SELECT FROM {table} WHERE {table}.{key} = {of}.{key}"
+        return SQL(" AND EXISTS (SELECT 1 FROM {table} WHERE {table}.{key} = {of}.{key}"
                    "{conditions})").format(
             table=self.identifier,
             key=Identifier(self.key),

@@ -1,8 +1,14 @@
 -- name: columns
--- The team's tables as migration 0004 recorded them, and their columns, with the base
--- type of a domain. No columns if the table was dropped.
+-- The team's tables as migration 0004 recorded them, whether other servers hold some of
+-- the rows, and the columns, with the base type of a domain. No columns if the table was
+-- dropped.
 SELECT
-    e.name, n.nspname, c.relname, a.attname,
+    e.name, n.nspname, c.relname,
+    c.relkind = 'p' AND EXISTS (
+        SELECT 1 FROM pg_partition_tree(c.oid) AS p
+        JOIN pg_class AS part ON part.oid = p.relid WHERE part.relkind = 'f'
+    ),
+    a.attname,
     format_type(
         CASE WHEN t.typtype <> 'd' THEN t.oid ELSE (
             WITH RECURSIVE base AS (

@@ -182,6 +182,17 @@ WHERE EXISTS (
         AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
 )
 
+-- name: free_shards
+-- Jobs on other servers, which cannot skip a locked row: the update that follows compares
+-- the text once more. The ids as an array are sent there; without it all rows come here.
+SELECT fresh.* FROM fresh
+WHERE EXISTS (
+    SELECT 1 FROM {table} AS t
+    WHERE t.{key} = fresh.id AND t.{key} = ANY (ARRAY(SELECT ids.id FROM fresh AS ids))
+        AND recommender.as_text(t.skills) COLLATE "C" = fresh.skills COLLATE "C"
+        AND {title} COLLATE "C" IS NOT DISTINCT FROM fresh.title COLLATE "C"
+)
+
 -- name: write_jobs_in_column
 -- A part of others, for the guide's model.
 written AS (
@@ -189,6 +200,7 @@ written AS (
     SET embedding = free.embedding, embedding_version = {version}
     FROM free
     WHERE t.{key} = free.id AND free.embedding IS NOT NULL
+        AND t.{key} = ANY (ARRAY(SELECT ids.id FROM free AS ids))
         AND recommender.as_text(t.skills) COLLATE "C" = free.skills COLLATE "C"
     RETURNING t.{key} AS id, t.embedding = free.embedding AS is_kept
 )
