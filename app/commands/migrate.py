@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ):
             print(f"applied {name}")
     except (ConfigError, psycopg2.Error) as error:
-        print(f"migrate: {_sentence(error)}", file=sys.stderr)
+        print(f"migrate: {sentence(error)}", file=sys.stderr)
         return 1
     print("The database is up to date.")
     return 0
@@ -90,7 +90,7 @@ def migrate(
     `extras` are folders of `migrations/` that not everybody wants; `say` is told of
     warnings, and who holds a lock that is waited for.
     """
-    with _alone(dsn), closing(_connect(dsn)) as connection:
+    with alone(dsn), closing(connect(dsn)) as connection:
         known = _applied(connection)
         done: list[str] = []
         for file in _files(extras):
@@ -236,12 +236,12 @@ def _compare_all(connection: Connection) -> None:
 
 
 @contextmanager
-def _alone(dsn: str) -> Iterator[None]:
+def alone(dsn: str) -> Iterator[None]:
     """Hold a lock against a second migration at the same time.
 
     It ends with its transaction, and a transaction also holds it through a pooler.
     """
-    connection = _connect(dsn)
+    connection = connect(dsn)
     try:
         with connection, connection.cursor() as cursor:
             _configure(connection, MigratedTables(), lock_timeout="0")
@@ -251,7 +251,7 @@ def _alone(dsn: str) -> Iterator[None]:
         connection.close()
 
 
-def _connect(dsn: str) -> Connection:
+def connect(dsn: str) -> Connection:
     """In UTF-8: names may be any, whatever the encoding of the database; and with
     transactions that write, whatever its defaults.
     """
@@ -260,7 +260,7 @@ def _connect(dsn: str) -> Connection:
     return connection
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """What the database says, without where in which file."""
     if isinstance(error, psycopg2.Error) and error.diag.message_primary:
         hint = error.diag.message_hint

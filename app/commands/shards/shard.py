@@ -1,0 +1,146 @@
+"""One shard: a server that holds partitions of the jobs in a schema of its own.
+
+Its tables are written by the coordinator alone: triggers refuse everybody else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from app.commands.shards.layout import ShardServer
+from app.commands.shards.servers import SHARD_NETWORK, session_options
+from app.commands.shards.session import place
+from app.errors import ConfigError
+from app.storage.shards import QUERIES, SHARDS_SCHEMA
+
+
+@dataclass(frozen=True)
+class PartColumns:
+    """The columns of a partition, as a shard declares them, its checks and indexes.
+
+    `key`: the column that rows are placed by. `indexes`: what follows CREATE INDEX ON
+    …; `is_unique`: whether each job_id is there once.
+    """
+
+    declared: Mapping[str, Composable]
+    checks: Sequence[Composable]
+    key: str
+    indexes: Sequence[Composable]
+    is_unique: bool
+
+    def index_statements(self, table: Identifier) -> Iterator[Composable]:
+        if self.is_unique:
+            yield SQL("CREATE UNIQUE INDEX ON {} (job_id)").format(table)
+        for index in self.indexes:
+            yield SQL("CREATE INDEX ON {} {}").format(table, index)
+
+
+class Shard:
+    """A connection to one server, for statements that postgres_fdw does not send."""
+
+    def __init__(self, server: ShardServer, token: str, connection: Connection) -> None:
+        self.name = server.name
+        self._token = token
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def connected(cls, server: ShardServer, token: str) -> Iterator["Shard"]:
+        """Raises ConfigError, which names the server, if it cannot be reached."""
+        try:
+            connection = psycopg2.connect(
+                server.dsn,
+                client_encoding="UTF8",
+                connect_timeout=int(SHARD_NETWORK["connect_timeout"]),
+                options=session_options(server.dsn, token),
+            )
+        except psycopg2.OperationalError as error:
+            said = str(error).strip().splitlines()[-1]
+            raise ConfigError(
+                f"The server {server.name} cannot be reached: {said}"
+            ) from error
+        with closing(connection):
+            connection.autocommit = True
+            yield cls(server, token, connection)
+
+    def prepare(self) -> None:
+        """Create the schema.
+
+        Raises ConfigError for a database that is served itself, or by another
+        coordinator.
+        """
+        if self._run(SQL("SELECT to_regclass('recommender.entity')")) != [(None,)]:
+            raise ConfigError(
+                f"The url of {self.name} is a database that has a recommender; name one"
+                " that has none, and not the coordinator's."
+            )
+        self._run(QUERIES["prepare_shard"].format(token=Literal(self._token)))
+        self._run(QUERIES["health"])
+        ((token,),) = self._run(SQL("SELECT token FROM recommender_shards.coordinator"))
+        if token != self._token:
+            raise ConfigError(
+                f"The database of {self.name} holds shards of another coordinator; name"
+                " another database in its url."
+            )
+
+    def parts(self) -> dict[str, Sequence[str]]:
+        """The partitions that are there, with their columns."""
+        return dict(self._run(QUERIES["parts_there"]))
+
+    def create(self, part: str, columns: PartColumns) -> None:
+        """Create an empty partition with its triggers and indexes. What an interrupted
+        move has left is dropped.
+        """
+        table = place(part)
+        self.drop(part)
+        declared = SQL(", ").join([*columns.declared.values(), *columns.checks])
+        self._run(SQL("CREATE TABLE {} ({})").format(table, declared))
+        self._run(
+            SQL("ALTER TABLE {} ALTER COLUMN embedding SET STORAGE MAIN").format(table)
+        )
+        self._run(
+            QUERIES["guard_part"].format(
+                part=table, token=Literal(self._token), column=Identifier(columns.key)
+            )
+        )
+        for statement in columns.index_statements(table):
+            self._run(statement)
+
+    def add_columns(self, part: str, columns: PartColumns) -> Sequence[str]:
+        """Add the columns that a partition lacks. Returns their names."""
+        there = self.parts().get(part, ())
+        lacking = [name for name in columns.declared if name not in there]
+        add = SQL("ALTER TABLE {} ADD COLUMN {}")
+        for name in lacking:
+            self._run(add.format(place(part), columns.declared[name]))
+        return lacking
+
+    @contextmanager
+    def locked(self, part: str) -> Iterator[None]:
+        """Nobody writes to the partition, by any way, until the end of the block."""
+        lock = SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE")
+        self._run(SQL("BEGIN"))
+        try:
+            self._run(lock.format(place(part)))
+            yield
+        finally:
+            self._run(SQL("ROLLBACK"))
+
+    def drop(self, part: str) -> None:
+        self._run(SQL("DROP TABLE IF EXISTS {}").format(place(part)))
+
+    def drop_all(self) -> None:
+        """Leave nothing of ours behind."""
+        self._run(
+            SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(SHARDS_SCHEMA))
+        )
+
+    def _run(self, statement: Composable) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
