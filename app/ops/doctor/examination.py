@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from app.config import Settings
@@ -23,7 +24,7 @@ from app.ops.backend_advice import (
     EgressEstimate,
     free_disk_bytes,
 )
-from app.ops.doctor import access, rows, schema
+from app.ops.doctor import access, rows, schema, shards
 from app.ops.doctor.finding import MIGRATE_COMMAND, REPAIR_COMMAND, Finding
 from app.storage import inspection
 from app.storage.catalogue import Catalogue
@@ -93,7 +94,7 @@ class _Doctor:
         if limits is not None:
             pool_size = self._settings.db_pool_size
             self._add(access.connection_findings(limits, pool_size))
-            if self._can_be_read(limits.role):
+            if self._can_be_read(limits.role) and self._shards_answer():
                 seen = self._look(encoder)
         return replace(seen, findings=list(self._found.values()), limits=limits)
 
@@ -115,6 +116,20 @@ class _Doctor:
             lambda tx: access.role_findings(tx, self._settings, role),
         )
         return all(self._check("the schema", step) == 0 for step in steps)
+
+    def _shards_answer(self) -> bool:
+        """Whether each shard can be reached; what is wrong with one is a finding."""
+        silent = 0
+        for shard in self._ask("the shards", shards.shard_names) or ():
+            try:
+                self._check(
+                    f"the shard {shard}",
+                    partial(shards.shard_findings, shard=shard),
+                )
+            except UnavailableError:
+                self._add([shards.unreachable(shard)])
+                silent += 1
+        return not silent
 
     def _look(self, encoder: LazyEncoder | None) -> Examination:
         settings = self._settings

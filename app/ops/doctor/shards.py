@@ -1,0 +1,68 @@
+"""The shards: whether each can be reached, and holds what the coordinator expects."""
+
+from collections.abc import Iterator
+
+from app.errors import command_line
+from app.ops.doctor.finding import REPAIR_COMMAND, Finding
+from app.storage.connection.transaction import Transaction
+from app.storage.shards import (
+    SHARDS_SCHEMA,
+    job_columns,
+    placed_parts,
+    shard_health,
+)
+
+SHARDS_COMMAND = f"{command_line('shards')} FILE"
+
+
+def shard_names(transaction: Transaction) -> list[str]:
+    """The shards that hold jobs."""
+    return sorted({part.shard for part in placed_parts(transaction) if part.shard})
+
+
+def unreachable(shard: str) -> Finding:
+    """The finding for a shard that is away."""
+    return Finding(
+        f"The shard {shard} does not answer: requests get 503 until it does.",
+        f"Start the server, or correct its url in FILE and run {SHARDS_COMMAND}",
+    )
+
+
+def shard_findings(transaction: Transaction, *, shard: str) -> Iterator[Finding]:
+    """What is wrong with the partitions of one shard."""
+    there = shard_health(transaction, shard)
+    columns = job_columns(transaction)
+    for part in placed_parts(transaction):
+        if part.shard != shard:
+            continue
+        found = there.get(part.name)
+        if found is None:
+            yield Finding(
+                f"The shard {shard} has no partition {part.name} any more.",
+                "Restore the shard's database from its backup.",
+            )
+            continue
+        if not found.is_guarded:
+            yield Finding(
+                f"Who writes to {part.name} on the shard {shard} goes unnoticed: its"
+                " triggers are missing or disabled.",
+                f"Take {shard} out of FILE, run {SHARDS_COMMAND}, and put it back;"
+                f" then {REPAIR_COMMAND}",
+            )
+        if not found.is_indexed:
+            yield Finding(
+                f"{part.name} on the shard {shard} has no index on job_id: each request"
+                " reads all of it.",
+                f"CREATE INDEX ON {SHARDS_SCHEMA}.{part.name} (job_id);",
+            )
+        if missing := [name for name in columns if name not in found.columns]:
+            yield Finding(
+                f"{part.name} on the shard {shard} lacks the columns"
+                f" {', '.join(missing)} of the jobs.",
+                SHARDS_COMMAND,
+            )
+        if part.lacks_statistics:
+            yield Finding(
+                f"{part.name} has no statistics, and is planned as a small table.",
+                f"ANALYZE {SHARDS_SCHEMA}.{part.name};",
+            )
