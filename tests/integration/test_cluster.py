@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -200,6 +201,22 @@ def test_a_lost_scheduler_is_named_and_the_run_ends_without_it(
     )
     assert recommend_all([*options, "--csv", str(there)]) == 0
     assert there.read_bytes() == here.read_bytes()
+
+
+def test_ctrl_c_ends_the_command_while_workers_are_busy(
+    url: str, scheduler: str, tmp_path: Path
+) -> None:
+    with two_workers(url, scheduler, tmp_path):
+        arguments = ["--to-table", "--block", "7", "--scheduler", scheduler]
+        with (
+            started("recommend_all.py", *arguments) as command,
+            jobs_locked(url, "ACCESS EXCLUSIVE"),
+        ):
+            until_both_wait(url, command)
+            command.send_signal(signal.SIGINT)
+            status, _, err = finished(command)
+    assert status == 130
+    assert err == "Interrupted; run the same command to continue.\n"
 
 
 def error_of(scheduler: str) -> str:
