@@ -16,10 +16,13 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
 from app.errors import ConfigError
+from app.query.boosts import Boosts
+from app.query.variety import Variety, read_max_per
 
 MODELS = Path("models")
 
@@ -152,6 +155,14 @@ class Settings(ScriptSettings):
     search_backend: Literal["stream", "replica", "pgvector"] = "stream"
     # `ranking.registry` has the names and checks the value.
     rank_by: str = "similarity"
+    # Columns in JOB_COLUMNS.
+    freshness_column: str = ""
+    half_life_days: float = Field(30.0, ge=0.1, le=36_500)
+    boost_column: str = ""
+    expiry_column: str = ""
+    # COLUMN:NUMBER, …
+    max_per: str = ""
+    diversity: float = Field(0.0, ge=0, le=1)
     skill_cache_dir: Path = Path(".cache/skills")
     # SEARCH_BACKEND=replica keeps its files in the folder `replica` in it.
     cache_dir: Path = Path(".cache")
@@ -161,6 +172,25 @@ class Settings(ScriptSettings):
     def page_rank_by(self) -> str:
         """The ranking that the page starts with: people type there."""
         return self.rank_by if "rank_by" in self.model_fields_set else "hybrid"
+
+    @property
+    def boosts(self) -> Boosts:
+        """The default boosts of requests."""
+        return Boosts(
+            self.freshness_column or None,
+            self.half_life_days,
+            self.boost_column or None,
+        )
+
+    @property
+    def expires(self) -> str | None:
+        """The default column of dates after which jobs are left out."""
+        return self.expiry_column or None
+
+    @property
+    def variety(self) -> Variety:
+        """The default variety of the jobs of a request."""
+        return Variety(read_max_per(self.max_per), self.diversity)
 
     @property
     def keys(self) -> Sequence[str]:
@@ -189,6 +219,21 @@ class Settings(ScriptSettings):
             raise ValueError(
                 "each origin is a scheme and a host, for example https://example.org"
             )
+        return value
+
+    @field_validator("freshness_column", "boost_column", "expiry_column")
+    @classmethod
+    def _column_is_offered(cls, value: str, info: ValidationInfo) -> str:
+        if value and value not in _items(info.data.get("job_columns", "")):
+            raise ValueError("it names a column that JOB_COLUMNS does not name")
+        return value
+
+    @field_validator("max_per")
+    @classmethod
+    def _columns_have_limits(cls, value: str, info: ValidationInfo) -> str:
+        offered = _items(info.data.get("job_columns", ""))
+        if not dict(read_max_per(value)).keys() <= set(offered):
+            raise ValueError("it names a column that JOB_COLUMNS does not name")
         return value
 
     @field_validator("log_level", mode="before")

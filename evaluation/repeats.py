@@ -5,7 +5,7 @@ place: `python -m evaluation.repeats`, on the development half of the surveys.
 import argparse
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.encoder.lazy import LazyEncoder
 from app.query.ids import Id, IdColumn
 from app.ranking.hybrid import ByAllParts
+from app.ranking.skills.choice import Traits
 from app.ranking.skills.distinct import (
     DistinctRequest,
     Leaders,
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 # By row, its skill ids.
-SkillLists = Mapping[Id, Collection[int]]
+SkillLists = Mapping[Id, frozenset[int]]
 Pages = Sequence[Sequence[Id]]
 
 
@@ -111,7 +112,7 @@ def _distinct(ranked: Sequence[Scored], lists: SkillLists) -> Sequence[Id]:
         IdColumn("integer"),
         b"",
         RankingState(np.zeros(0)),
-        lists,
+        Traits(lists),
     )
     page = distinct_page(ranked, asked)
     assert page is not None  # noqa: S101  (these are all rows)

@@ -13,7 +13,6 @@ from app.api.connection_limits import CONNECTION_LIMITS, ConnectionLimits
 from app.api.docs_page import build_docs
 from app.api.error_statuses import document_errors
 from app.api.errors import add_error_handlers
-from app.api.mapping import Defaults
 from app.api.middleware.access_log import AccessLogMiddleware
 from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 from app.api.middleware.auth import AuthMiddleware
@@ -22,6 +21,7 @@ from app.api.middleware.failures import FailureMiddleware
 from app.api.middleware.normalize import NormalizeMiddleware
 from app.api.middleware.security_headers import PAGE_POLICY, SecurityHeadersMiddleware
 from app.api.openapi import TAGS, describe_settings, operation_id
+from app.api.options import Defaults
 from app.api.requests import MAX_USERS
 from app.api.routes.columns import build_columns_router
 from app.api.routes.feedback import build_feedback_router
@@ -106,6 +106,9 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         max_top_n=settings.max_top_n,
         # Each user takes a place in the queue, so a longer list could never enter it.
         max_users=min(MAX_USERS, settings.max_queue_size),
+        boosts=settings.boosts,
+        expires=settings.expires,
+        variety=settings.variety,
     )
     app.include_router(
         build_recommend_router(

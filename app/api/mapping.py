@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
-from app.api.requests import (
-    DEFAULT_TOP_N,
-    BatchRequest,
-    CandidatesRequest,
-    RankingOptions,
-    RecommendRequest,
+from app.api.options import (
+    Defaults,
+    batch_key,
+    is_distinct,
+    top_k_of,
+    unexpired,
+    variety_of,
 )
+from app.api.requests import BatchRequest, CandidatesRequest, RecommendRequest
 from app.api.responses import (
     Candidate,
     CandidatesResponse,
@@ -24,43 +26,29 @@ from app.api.responses import (
 from app.errors import InvalidInputError
 from app.query import cursor
 from app.query.constraints import Constraints
-from app.query.filters import read_filters
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Hit, Outcome, Pair, Result, Timings
-from app.ranking.registry import RANKINGS
 
 NONE_EXPLAINED: Mapping[Id, Hit] = {}
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """Defaults and upper limits of requests, from the settings."""
-
-    rank_by: str
-    columns: Sequence[str]
-    max_top_n: int
-    max_users: int
-
-    @property
-    def top_n(self) -> int:
-        return min(DEFAULT_TOP_N, self.max_top_n)
-
-
 def recommend_query(body: RecommendRequest, defaults: Defaults) -> Query:
     """The query of a request for one profile."""
-    key = _batch_key(body, defaults)
+    after = None if body.cursor is None else cursor.from_text(body.cursor)
+    key = batch_key(body, defaults, after)
     return Query(
         key,
-        _top_k(body, defaults),
+        top_k_of(body, defaults),
         body.user_id,
         body.skills,
         Constraints(
             exclude=frozenset(body.exclude_job_ids),
             min_score=body.min_score,
-            after=None if body.cursor is None else cursor.from_text(body.cursor),
+            after=after,
         ),
-        distinct=_is_distinct(body, key),
+        distinct=is_distinct(body, key),
+        variety=variety_of(body, defaults),
     )
 
 
@@ -71,25 +59,33 @@ def batch_queries(body: BatchRequest, defaults: Defaults) -> list[Query]:
             "The request is not valid: user_ids list should have at most"
             f" {defaults.max_users} items."
         )
-    key = _batch_key(body, defaults)
-    top_k = _top_k(body, defaults)
+    key = batch_key(body, defaults)
+    top_k = top_k_of(body, defaults)
     constraints = Constraints(min_score=body.min_score)
-    distinct = _is_distinct(body, key)
+    distinct, variety = is_distinct(body, key), variety_of(body, defaults)
     return [
-        Query(key, top_k, user_id, constraints=constraints, distinct=distinct)
+        Query(
+            key,
+            top_k,
+            user_id,
+            constraints=constraints,
+            distinct=distinct,
+            variety=variety,
+        )
         for user_id in body.user_ids
     ]
 
 
-def similar_query(job_id: Id, top_n: int) -> Query:
+def similar_query(job_id: Id, top_n: int, defaults: Defaults) -> Query:
     """The query for jobs similar to a job."""
-    return Query(BatchKey("similarity", source="job"), top_n, job_id)
+    filters = unexpired(defaults.expires, defaults)
+    return Query(BatchKey("similarity", source="job", filters=filters), top_n, job_id)
 
 
 def candidates_query(body: CandidatesRequest, defaults: Defaults) -> Query:
     """The query for users who fit a job."""
     key = BatchKey(body.rank_by, source="job", target="users")
-    return Query(key, _top_k(body, defaults), body.job_id)
+    return Query(key, top_k_of(body, defaults), body.job_id)
 
 
 def explaining_queries(
@@ -155,6 +151,7 @@ def _job(hit: Hit) -> Recommended:
         skills=hit.text,
         columns=hit.columns,
         because=hit.because,
+        factor=hit.factor,
     )
 
 
@@ -165,6 +162,7 @@ def _explained_job(hit: Hit) -> ExplainedJob:
         skills=hit.text,
         columns=hit.columns,
         because=hit.because,
+        factor=hit.factor,
         relevance=hit.relevance,
         parts=None if hit.parts is None else ScoreParts(**asdict(hit.parts)),
         repeats=None if hit.repeats is None else list(hit.repeats),
@@ -204,37 +202,6 @@ def _pair(pair: Pair) -> MatchedSkill:
     return MatchedSkill(
         skill=pair.skill, job_skill=pair.other, similarity=pair.similarity
     )
-
-
-def _batch_key(body: RankingOptions, defaults: Defaults) -> BatchKey:
-    return BatchKey(
-        body.rank_by or defaults.rank_by,
-        filters=read_filters(body.filters or {}, columns=defaults.columns),
-        exact=body.exact,
-    )
-
-
-def _is_distinct(body: RankingOptions, key: BatchKey) -> bool:
-    entry = RANKINGS[key.ranking]
-    if body.distinct is None:
-        return entry.is_distinct
-    if body.distinct and not entry.explains:
-        able = ", ".join(e.name for e in RANKINGS.values() if e.explains)
-        raise InvalidInputError(
-            f"The request is not valid: distinct needs a rank_by among {able}."
-        )
-    return body.distinct
-
-
-def _top_k(body: RankingOptions | CandidatesRequest, defaults: Defaults) -> int:
-    if "top_n" not in body.model_fields_set:
-        return defaults.top_n
-    if body.top_n > defaults.max_top_n:
-        raise InvalidInputError(
-            "The request is not valid: top_n should be less than or equal to"
-            f" {defaults.max_top_n}."
-        )
-    return body.top_n
 
 
 def server_timing(timings: Timings, start: float) -> str:

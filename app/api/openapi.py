@@ -7,7 +7,7 @@ from fastapi import FastAPI, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.api.mapping import Defaults
+from app.api.options import Defaults
 from app.api.responses import ErrorResponse, ExplainedJob
 from app.query.filters import BOUNDS, MAX_VALUES
 from app.storage.columns import ColumnType

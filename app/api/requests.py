@@ -65,6 +65,20 @@ def _exactly_one(schema: dict[str, Any]) -> None:
         field |= kept[0] if len(kept) == 1 else {"anyOf": kept}
 
 
+class Freshness(BaseModel):
+    """How fast the scores of old jobs fall."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+    column: str = Field(description="A column of dates.", examples=["posted"])
+    half_life_days: float = Field(
+        30.0,
+        ge=0.1,
+        le=36_500,
+        description="The age at which a score is halved; a tenth always stays.",
+    )
+
+
 class RankingOptions(BaseModel):
     """The number of jobs, their ranking and filters."""
 
@@ -100,6 +114,36 @@ class RankingOptions(BaseModel):
         allow_inf_nan=False,
         description="The minimum score: of match_score if the ranking orders by it,"
         " else of similarity_score.",
+    )
+    freshness: Freshness | None = Field(
+        None,
+        description="Lower the scores of old jobs. The default is the service's"
+        " FRESHNESS_COLUMN and HALF_LIFE_DAYS; null: none.",
+    )
+    boost: str | None = Field(
+        None,
+        description="A column of numbers, 0.1 to 10, that scores are multiplied by. The"
+        " default is the service's BOOST_COLUMN; null: none.",
+    )
+    expires: str | None = Field(
+        None,
+        description="A column of dates: jobs whose date has passed are left out. The"
+        " default is the service's EXPIRY_COLUMN; null: none.",
+    )
+    max_per: dict[str, Annotated[Whole, Field(ge=1, le=1000)]] | None = Field(
+        None,
+        max_length=8,
+        description="By column: how many jobs may have the same value in it, on all"
+        " pages together. The default is the service's MAX_PER; null: any number.",
+        examples=[{"company": 2}],
+    )
+    diversity: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="How much a job's difference from those before it counts: 0 orders"
+        " by score, 1 by difference alone (Maximal Marginal Relevance). The default is"
+        " the service's DIVERSITY. With it top_n is at most 100.",
     )
 
 
@@ -167,7 +211,8 @@ class FeedbackRequest(BaseModel):
     job_id: Integer64 | TextId = Field(examples=[7])
     event: EventName = Field(
         description="A job that was `applied` for or `dismissed` is not recommended to"
-        " this user again. `saved` and `opened` are stored.",
+        " this user again. `applied` and `saved` raise similar jobs, `dismissed` lowers"
+        " them, `opened` is stored.",
         examples=["dismissed"],
     )
     undo: bool = Field(False, description="Take the event back.")

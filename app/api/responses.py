@@ -40,6 +40,12 @@ class Recommended(BaseModel):
         description="The job_id of the most similar job that the user saved or applied"
         " to, if this feedback raised the job's similarity_score.",
     )
+    factor: float | None = Field(
+        None,
+        exclude_if=lambda factor: factor is None,
+        description="What freshness and boost multiplied the score by, which orders the"
+        " jobs: match_score if the ranking has one, else similarity_score.",
+    )
 
 
 class RecommendResponse(BaseModel):

@@ -36,7 +36,7 @@ from app.commands.recommendation_targets import (
 from app.config import Settings, read_settings
 from app.encoder.lazy import LazyEncoder
 from app.errors import AppError, ConfigError
-from app.query.constraints import Constraints
+from app.query.constraints import Constraints, Unexpired
 from app.query.filters import read_filters
 from app.query.ids import Id
 from app.query.query import BatchKey
@@ -75,10 +75,15 @@ def _recommend(
 ) -> int:
     columns = settings.filterable_columns
     filters = read_filters(_json_object(args.filters), columns=columns)
+    if settings.expires is not None:
+        filters = (*filters, Unexpired(settings.expires))
     ranking = args.rank_by or check_rank_by(settings.rank_by)
     constraints = Constraints(min_score=args.min_score)
     template = QueryTemplate(
-        BatchKey(ranking, filters=filters), args.top_n, constraints
+        BatchKey(ranking, filters=filters, boosts=settings.boosts),
+        args.top_n,
+        constraints,
+        settings.variety,
     )
     with database.snapshot(block_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)

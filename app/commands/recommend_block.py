@@ -1,17 +1,19 @@
 """Recommend jobs to one block of users: one scan of the jobs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.batching.batcher import BatchScope
 from app.config import Settings
 from app.deadline import Deadline
 from app.encoder import Encoder
 from app.errors import UserNotFoundError
+from app.query.boosts import current_hour
 from app.query.constraints import Constraints
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Outcome
+from app.query.variety import NO_VARIETY, Variety
 from app.ranking.base import RankingContext
 from app.ranking.dispatch import Dispatcher, result_of
 from app.ranking.registry import RANKINGS, build_rankings
@@ -30,14 +32,17 @@ class QueryTemplate:
     key: BatchKey
     top_k: int
     constraints: Constraints
+    variety: Variety = NO_VARIETY
 
-    def of(self, user_id: Id) -> Query:
+    def of(self, user_id: Id, hour: int) -> Query:
+        """The query; `hour`: to which the ages of jobs are counted."""
         return Query(
-            self.key,
+            replace(self.key, boosts=self.key.boosts.at(hour)),
             self.top_k,
             user_id,
             constraints=self.constraints,
             distinct=RANKINGS[self.key.ranking].is_distinct,
+            variety=self.variety,
         )
 
 
@@ -81,7 +86,9 @@ class BlockRecommender:
     def run(self, users: Sequence[Id]) -> RecommendedBlock:
         """Recommend to these users, in one snapshot of the database."""
         scope = BatchScope(block_deadline(), lambda: False)
-        outcomes = self._dispatcher.run([self._template.of(u) for u in users], scope)
+        hour = current_hour()
+        queries = [self._template.of(user, hour) for user in users]
+        outcomes = self._dispatcher.run(queries, scope)
         rows = [
             row
             for user, outcome in zip(users, outcomes, strict=True)

@@ -46,7 +46,14 @@ class Range(_ComparedExactly):
     bounds: tuple[tuple[str, Scalar], ...]
 
 
-Condition = AnyOf | Range
+@dataclass(frozen=True, eq=False)
+class Unexpired(_ComparedExactly):
+    """The date in the column has not passed, or there is none."""
+
+    column: str
+
+
+Condition = AnyOf | Range | Unexpired
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class CursorPosition:
 
     `ranking_state`: other data that the scores depend on and that may change between
     two pages, in the ranking's own format. `checksum`: that of the cursor, see
-    `app.query.cursor`.
+    `app.query.cursor`. `hour`: that of the boosts, 0 without.
     """
 
     score: float
@@ -63,6 +70,7 @@ class CursorPosition:
     id: int | str
     ranking_state: bytes = b""
     checksum: bytes = b""
+    hour: int = 0
 
 
 @dataclass(frozen=True)

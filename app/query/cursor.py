@@ -9,8 +9,8 @@ from app.errors import InvalidInputError
 from app.query.constraints import CursorPosition
 
 CHECKSUM_BYTES = 12
-# Both scores, and the length of ranking_state.
-POSITION_HEAD = struct.Struct(">ddH")
+# Both scores, the hour, and the length of ranking_state.
+POSITION_HEAD = struct.Struct(">ddIH")
 MAX_LENGTH = 4096
 
 
@@ -40,14 +40,14 @@ def from_text(text: str) -> CursorPosition:
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
         checksum, encoded = data[:CHECKSUM_BYTES], data[CHECKSUM_BYTES:]
-        score, second, length = POSITION_HEAD.unpack_from(encoded)
+        score, second, hour, length = POSITION_HEAD.unpack_from(encoded)
         rest = encoded[POSITION_HEAD.size :]
         ranking_state, id_ = rest[:length], rest[length:].decode()
     except (ValueError, struct.error):
         raise wrong_cursor() from None
     if not (math.isfinite(score) and math.isfinite(second)):
         raise wrong_cursor()
-    return CursorPosition(score, second, id_, ranking_state, checksum)
+    return CursorPosition(score, second, id_, ranking_state, checksum, hour)
 
 
 def check(position: CursorPosition | None, query_hash: bytes) -> None:
@@ -68,7 +68,7 @@ def wrong_cursor() -> InvalidInputError:
 
 def _encode(position: CursorPosition) -> bytes:
     head = POSITION_HEAD.pack(
-        position.score, position.second, len(position.ranking_state)
+        position.score, position.second, position.hour, len(position.ranking_state)
     )
     return head + position.ranking_state + str(position.id).encode()
 

@@ -106,7 +106,8 @@ class Hit:
     `repeats`: near-repeats that take no place of their own; None unless the query is
     distinct. `relevance`: None unless the ranking has thresholds. `parts`: None unless
     the ranking is hybrid. `because`: the liked job that is most similar, if feedback
-    raised this one's score.
+    raised this one's score. `factor`: what freshness and boosts multiplied the score
+    by; None without.
     """
 
     id: Id
@@ -119,6 +120,7 @@ class Hit:
     relevance: Relevance | None = None
     parts: Parts | None = None
     because: Id | None = None
+    factor: float | None = None
 
 
 @dataclass(frozen=True)

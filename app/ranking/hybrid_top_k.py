@@ -64,7 +64,10 @@ class HybridTopK:
         error, none = np.array([margin_of(group.texts.shape[1])]), np.zeros(1)
         margin = float(match_scores(error, none, none, open_share=1.0)[0])
         self._best = TopK(
-            skills.sizes, margin=margin + HYBRID_ROUNDING, bounds=skills.bounds
+            skills.sizes,
+            margin=margin + HYBRID_ROUNDING,
+            bounds=skills.bounds,
+            factors=skills.row_factors,
         )
         self.analyzed = 0
 

@@ -1,7 +1,7 @@
 """Jobs for users of whom nothing is known: no text, and no job that they saved.
 
-The jobs to which most users applied come first, and of equal ones the last id, which is
-the newest job where ids are numbers that rise.
+The jobs to which most users applied come first, of equal ones the newest by the column
+of the freshness, and then the last id, the newest one where ids are rising numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,7 +89,9 @@ def _page(
     if user is None:  # deleted in between
         return UserNotFoundError("No user has this user_id.")
     user_id = catalogue.user_id.parse(query.source_id or "")
-    query_hash = cursor.query_hash("popular", user_id, key.filters)
+    query_hash = cursor.query_hash(
+        "popular", user_id, key.filters, key.boosts.freshness
+    )
     after = query.constraints.after
     try:
         cursor.check(after, query_hash)
@@ -101,6 +103,7 @@ def _page(
         transaction,
         catalogue,
         filters=key.filters,
+        newest=key.boosts.freshness,
         after=_after(catalogue, after),
         limit=query.top_k + len(excluded) + 1,
     )
@@ -108,7 +111,8 @@ def _page(
     shown = left[: query.top_k]
     if len(left) <= query.top_k:
         return shown, None
-    last = CursorPosition(float(shown[-1].users), 0.0, shown[-1].id)
+    end = shown[-1]
+    last = CursorPosition(float(end.users), end.newest, end.id)
     return shown, cursor.to_text(last, query_hash)
 
 
@@ -116,7 +120,9 @@ def _after(catalogue: Catalogue, position: CursorPosition | None) -> AppliedJob 
     if position is None:
         return None
     id_ = catalogue.job_id.parse(position.id)
-    return None if id_ is None else AppliedJob(id_, int(position.score))
+    return (
+        None if id_ is None else AppliedJob(id_, int(position.score), position.second)
+    )
 
 
 def _result(

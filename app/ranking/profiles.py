@@ -1,7 +1,7 @@
 """Prepare queries from profiles: a user's stored embedding, or a text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,14 @@ from app.query import cursor
 from app.query.feedback import Taste
 from app.query.ids import Id
 from app.query.query import Query
+from app.ranking.skills.ranking_state import NO_VALUES, RankingState, read_state
 from app.ranking.taste import Pull, read_pulls
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.users import User, users_by_id
 
-AS_OF_BYTES = 8
 NO_SKILLS = "This user has no skills to match."
+NO_STATE = RankingState(NO_VALUES)
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,8 @@ class CosineQuery:
     left_out: Sequence[Id] = ()
     pull: Pull | None = None
     is_textless: bool = False
-    as_of: int = 0
-
-    @property
-    def ranking_state(self) -> bytes:
-        """Of its cursors: feedback after the first page does not change the order."""
-        return self.as_of.to_bytes(AS_OF_BYTES) if self.as_of else b""
+    # Of its cursors: feedback after the first page does not change the order.
+    state: RankingState = NO_STATE
 
 
 # A prepared query, its error, or a message that explains an empty result.
@@ -80,10 +77,14 @@ def _taste(query: Query, user: User | None) -> Taste:
     """The user's taste as of the first page."""
     if user is None:
         return Taste()
+    state = _state_before(query)
+    return user.feedback.taste(None if state is None else state.as_of)
+
+
+def _state_before(query: Query) -> RankingState | None:
+    """That of the page before; None on a first page."""
     after = query.constraints.after
-    return user.feedback.taste(
-        None if after is None else int.from_bytes(after.ranking_state[:AS_OF_BYTES])
-    )
+    return None if after is None else read_state(after.ranking_state) or NO_STATE
 
 
 def _prepare(
@@ -111,12 +112,11 @@ def _prepare(
         else:
             return NO_SKILLS
     digest = None if pull is None else pull.digest
-    query_hash = cursor.query_hash(
-        query.key.ranking, version, key, text, query.key.filters, digest
-    )
+    query_hash = cursor.query_hash(version, key, text, query.order, digest)
     try:
         cursor.check(query.constraints.after, query_hash)
     except InvalidInputError as error:
         return error
     is_textless = pull is not None and vector is pull.profile
-    return CosineQuery(vector, query_hash, None, left_out, pull, is_textless, as_of)
+    state = replace(_state_before(query) or NO_STATE, as_of=as_of)
+    return CosineQuery(vector, query_hash, None, left_out, pull, is_textless, state)

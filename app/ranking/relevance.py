@@ -6,7 +6,7 @@ docs/hybrid.md has the figures and the plot.
 from dataclasses import dataclass, replace
 
 from app.query.query import Query
-from app.query.result import Relevance, Result
+from app.query.result import Hit, Relevance, Result
 
 ONLY_WEAK = "These are weaker matches only: none of them is close to what was asked."
 NO_OTHER_JOB = (
@@ -42,7 +42,9 @@ def with_relevance(
     hits = [
         hit
         if hit.match_score is None
-        else replace(hit, relevance=thresholds.relevance(hit.match_score))
+        else replace(
+            hit, relevance=thresholds.relevance(_unboosted(hit.match_score, hit))
+        )
         for hit in result.hits
     ]
     message = result.message
@@ -51,6 +53,11 @@ def with_relevance(
     if not hits and result.analyzed and _is_open(query):
         message = message or NOTHING_IN_COMMON
     return replace(result, hits=hits, message=message)
+
+
+def _unboosted(score: float, hit: Hit) -> float:
+    """What the score was before freshness and boosts."""
+    return score / hit.factor if hit.factor else score
 
 
 def with_reason(result: Result, query: Query) -> Result:

@@ -17,16 +17,15 @@ from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Hit, Outcome, Result, Stopwatch
 from app.ranking.base import RankingContext
-from app.ranking.item_to_item import prepare_jobs, without_itself
+from app.ranking.item_to_item import prepare_jobs
 from app.ranking.profiles import (
     NO_SKILLS,
     CosineQuery,
     Prepared,
     prepare_profiles,
 )
-from app.ranking.retrieval.base import SearchRequest, SearchResult
-from app.ranking.retrieval.full_scan import id_column
-from app.ranking.top_k.pages import Page, page_of
+from app.ranking.similarity_pages import SimilaritySearch
+from app.ranking.top_k.pages import Page
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import CachedCount, count_unembedded
@@ -71,22 +70,16 @@ class SimilarityRanking:
                 profiles = self._embed(list(valid.values()))
             pending = 0 if key.source == "job" else self._pending(transaction)
             with watch("scan"):
-                found = self._context.retrieval.search(
-                    transaction,
-                    catalogue,
-                    SearchRequest(
-                        key,
-                        [_to_search(queries[n], each) for n, each in valid.items()],
-                        _moved(profiles, valid.values()),
-                    ),
-                    scope,
-                )
-                pages = _pages(catalogue, key, queries, valid, found)
+                search = SimilaritySearch(
+                    transaction, self._context.retrieval, catalogue, key, scope,
+                    version=self._version,
+                )  # fmt: skip
+                pages = search.pages(queries, valid, profiles)
                 reasons = self._reasons(transaction, catalogue, valid, profiles, pages)
                 texts = self._texts(transaction, catalogue, key, pages)
         if self._context.observer:
             self._context.observer.batch_done(
-                len(queries), found.volume, watch.timings()
+                len(queries), search.volume, watch.timings()
             )
         none = Result((), 0, watch.timings(), pending)
         return [
@@ -94,7 +87,7 @@ class SimilarityRanking:
                 each,
                 none,
                 pages.get(n),
-                found.analyzed,
+                search.analyzed,
                 texts,
                 reasons=reasons.get(n, {}),
             )
@@ -174,51 +167,6 @@ class SimilarityRanking:
         return {id_: Job(user.skills, None) for id_, user in users.items()}
 
 
-def _to_search(query: Query, prepared: CosineQuery) -> Query:
-    """Without the jobs that are left out, and with one more row than requested: to
-    detect a next page, or to replace the job itself.
-    """
-    constraints = query.constraints.without(prepared.left_out)
-    return replace(query, top_k=query.top_k + 1, constraints=constraints)
-
-
-def _moved(
-    profiles: NDArray[np.float32], prepared: Iterable[CosineQuery]
-) -> NDArray[np.float32]:
-    """(q, dimension): the profiles after the users' feedback."""
-    rows = [
-        profile if each.pull is None else each.pull.moved(profile)
-        for profile, each in zip(profiles, prepared, strict=True)
-    ]
-    return np.array(rows, np.float32).reshape(profiles.shape)
-
-
-def _pages(
-    catalogue: Catalogue,
-    key: BatchKey,
-    queries: Sequence[Query],
-    valid: Mapping[int, CosineQuery],
-    found: SearchResult,
-) -> dict[int, Page]:
-    """The page of each answered query, by its number."""
-    column = id_column(catalogue, key)
-    pages = {}
-    for n, ranked in zip(valid, found.ranked, strict=True):
-        top_k, query = queries[n].top_k, valid[n]
-        pages[n] = (
-            without_itself(ranked, query, top_k, key, column)
-            if key.source == "job"
-            else page_of(
-                ranked,
-                top_k,
-                column,
-                query.query_hash,
-                ranking_state=query.ranking_state,
-            )
-        )
-    return pages
-
-
 def _ids(pages: Iterable[Page]) -> set[Id]:
     return {id_ for page in pages for id_ in page.ids}
 
@@ -246,6 +194,7 @@ def _outcome(
             scored.score,
             columns=texts[id_].columns,
             because=reasons.get(id_),
+            factor=scored.factor,
         )
         for id_, scored in zip(page.ids, page.ranked, strict=True)
         # Without rows that share their id with another row.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.errors import InvalidInputError
-from app.query.constraints import AnyOf, Condition, Range
+from app.query.constraints import AnyOf, Condition, Range, Unexpired
 from app.query.filters import unknown_column
 from app.storage.columns import JobColumn
 
@@ -48,6 +48,8 @@ def _condition(filter_: Condition, columns: dict[str, JobColumn]) -> Composable:
     if filter_.column not in columns:
         raise InvalidInputError(unknown_column(list(columns)))
     column = columns[filter_.column]
+    if isinstance(filter_, Unexpired):
+        return _unexpired(column)
     if isinstance(filter_, AnyOf):
         return _any_of(column, filter_)
     return _range(column, filter_)
@@ -77,6 +79,24 @@ def _range(column: JobColumn, filter_: Range) -> Composable:
         )
         for operator, value in filter_.bounds
     )
+
+
+def _unexpired(column: JobColumn) -> Composable:
+    """A date is over with its day in UTC."""
+    name = Identifier(column.name)
+    if column.sql_type == "date":
+        return SQL("({0} IS NULL OR {0} >= (now() AT TIME ZONE 'utc')::date)").format(
+            name
+        )
+    if column.type != "timestamp":
+        raise InvalidInputError(
+            "The request is not valid: expires needs a column of dates, and"
+            f" {column.name} has the type {column.type}."
+        )
+    in_utc = (
+        " AT TIME ZONE 'utc'" if column.sql_type.endswith("without time zone") else ""
+    )
+    return SQL("({0} IS NULL OR {0} > now(){1})").format(name, SQL(in_utc))
 
 
 def _type(column: JobColumn) -> SQL:

@@ -36,11 +36,18 @@ function score(job, rankBy) {
           job.relevance && `${job.relevance} match`,
           job.coverage != null && `covers ${percent(job.coverage)} of the job’s skills`,
           job.similarity_score != null && `text similarity ${rounded(job.similarity_score)}`,
+          factor(job),
         ], job.parts);
   }
   return bar("Similarity", job.similarity_score, rounded(job.similarity_score), [
     job.match_score != null && `${percent(job.match_score)} of the skills matched`,
+    factor(job),
   ]);
+}
+
+/** What the job's age and boost did to its score. */
+function factor(job) {
+  return job.factor != null && `multiplied by ${rounded(job.factor)} for its age or boost`;
 }
 
 function bar(label, value, shown, asides, parts = null) {

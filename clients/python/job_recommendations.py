@@ -84,7 +84,7 @@ class _Fit:
 class Job(_Fit):
     """A job; `columns` are those that the service offers. `relevance`: strong, possible
     or weak; `repeats`: jobs that list almost the same skills; `because`: the saved job
-    that raised the score.
+    that raised the score; `factor`: what freshness and boost multiplied the score by.
     """
 
     job_id: Id
@@ -92,6 +92,7 @@ class Job(_Fit):
     relevance: str | None = None
     repeats: Sequence[Id] = ()
     because: Id | None = None
+    factor: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,11 @@ class Options(TypedDict, total=False):
     distinct: bool | None
     filters: Mapping[str, Any] | None
     min_score: float | None
+    freshness: Mapping[str, Any] | None
+    boost: str | None
+    expires: str | None
+    max_per: Mapping[str, int] | None
+    diversity: float | None
 
 
 class Client:

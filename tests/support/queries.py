@@ -7,6 +7,7 @@ from app.query.constraints import NO_CONSTRAINTS, Condition, Constraints
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Outcome, Result
+from app.query.variety import NO_VARIETY, Variety
 
 
 def profile_query(
@@ -19,11 +20,12 @@ def profile_query(
     filters: tuple[Condition, ...] = (),
     only: Sequence[Id] = (),
     distinct: bool = False,
+    variety: Variety = NO_VARIETY,
     **key: Any,
 ) -> Query:
     """Jobs for a user or a text; `key`: more fields of the `BatchKey`."""
     batch_key = BatchKey(ranking, filters=filters, explain_only=bool(only), **key)
-    return Query(batch_key, top_k, user_id, text, constraints, only, distinct)
+    return Query(batch_key, top_k, user_id, text, constraints, only, distinct, variety)
 
 
 def job_query(

@@ -147,6 +147,11 @@ IN_WORDS = {
     "USERS_TABLE": "users",
     "JOB_COLUMNS": "none",
     "TITLE_COLUMN": "none",
+    "FRESHNESS_COLUMN": "none",
+    "BOOST_COLUMN": "none",
+    "EXPIRY_COLUMN": "none",
+    "MAX_PER": "none",
+    "ALERT_WEBHOOK_SECRET": "none",
     "API_KEYS": "open",
     "CORS_ORIGINS": "off",
 }

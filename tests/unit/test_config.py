@@ -13,6 +13,8 @@ from app.config import (
     read_settings,
 )
 from app.errors import ConfigError
+from app.query.boosts import Boosts
+from app.query.variety import NO_VARIETY, Variety
 
 
 @pytest.fixture(autouse=True)
@@ -208,3 +210,55 @@ def test_a_list_with_a_fault_in_it_is_refused(
 def test_as_many_columns_as_there_may_be_are_taken() -> None:
     columns = ",".join(f"c{n}" for n in range(32))
     assert len(named("job_columns", columns).filterable_columns) == 32
+
+
+COLUMNS_OF_RANKINGS = {
+    "DATABASE_URL": "postgresql://x",
+    "JOB_COLUMNS": "posted,priority,closes,company",
+}
+
+
+def test_columns_of_rankings_are_defaults_of_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in COLUMNS_OF_RANKINGS.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(Settings)
+    assert (settings.boosts, settings.expires) == (Boosts(None, 30.0), None)
+    assert settings.variety == NO_VARIETY
+    monkeypatch.setenv("FRESHNESS_COLUMN", "posted")
+    monkeypatch.setenv("HALF_LIFE_DAYS", "7.5")
+    monkeypatch.setenv("BOOST_COLUMN", "priority")
+    monkeypatch.setenv("EXPIRY_COLUMN", "closes")
+    monkeypatch.setenv("MAX_PER", "company:2, posted:1")
+    monkeypatch.setenv("DIVERSITY", "0.3")
+    settings = read_settings(Settings)
+    assert settings.boosts == Boosts("posted", 7.5, "priority")
+    assert settings.expires == "closes"
+    assert settings.variety == Variety((("company", 2), ("posted", 1)), 0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        (name, value, "it names a column that JOB_COLUMNS does not name")
+        for name, value in (
+            ("FRESHNESS_COLUMN", "other"),
+            ("BOOST_COLUMN", "other"),
+            ("EXPIRY_COLUMN", "other"),
+            ("MAX_PER", "other:1"),
+        )
+    ]
+    + [
+        ("MAX_PER", "company", "it has pairs such as company:2, each column once"),
+        ("DIVERSITY", "1.1", "input should be less than or equal to 1"),
+    ],
+)
+def test_a_column_that_a_ranking_cannot_have_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    for setting, given in (COLUMNS_OF_RANKINGS | {name: value}).items():
+        monkeypatch.setenv(setting, given)
+    with pytest.raises(ConfigError) as raised:
+        read_settings(Settings)
+    assert str(raised.value) == f"The environment is not usable: {name}: {reason}."

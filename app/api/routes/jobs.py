@@ -9,6 +9,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from app.api import mapping
 from app.api.disconnect import cancel_on_disconnect
 from app.api.openapi import API_KEYS
+from app.api.options import Defaults
 from app.api.requests import CandidatesRequest
 from app.api.responses import CandidatesResponse, ErrorResponse, SimilarResponse
 from app.deadline import Deadline
@@ -41,7 +42,7 @@ register_url_convertor(ANY_TEXT, AnyTextConvertor())
 
 
 def build_jobs_router(
-    queue: QueryQueue, defaults: mapping.Defaults, *, timeout_s: float, needs_key: bool
+    queue: QueryQueue, defaults: Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """The routes `/api/jobs/{job_id}/similar` and `/api/candidates`."""
     router = APIRouter(
@@ -66,7 +67,7 @@ def build_jobs_router(
         top_n: Annotated[int, Query(ge=1, le=defaults.max_top_n)] = defaults.top_n,
     ) -> SimilarResponse:
         """The most similar jobs of a job, by their stored embeddings."""
-        query = mapping.similar_query(job_id, top_n)
+        query = mapping.similar_query(job_id, top_n, defaults)
         return mapping.similar_response(await answer(query, request, response))
 
     @router.post("/api/candidates", responses=NOT_FOUND)

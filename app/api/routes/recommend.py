@@ -8,8 +8,9 @@ from fastapi import APIRouter, Request, Response
 from app.api.batch import BATCH_ANSWER, batch_json
 from app.api.disconnect import cancel_on_disconnect
 from app.api.explaining import RecommendAnswer, recommend
-from app.api.mapping import Defaults, batch_queries, recommend_query, server_timing
+from app.api.mapping import batch_queries, recommend_query, server_timing
 from app.api.openapi import API_KEYS, ERRORS
+from app.api.options import Defaults
 from app.api.requests import BatchRequest, RecommendRequest
 from app.api.responses import RecommendResponse
 from app.deadline import Deadline

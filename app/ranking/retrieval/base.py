@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from app.batching.batcher import BatchScope
 from app.query.query import BatchKey, Query
 from app.query.result import Volume
+from app.ranking.top_k.factors import RowFactors
 from app.ranking.top_k.heap import Scored
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
@@ -18,11 +19,12 @@ from app.storage.copy.skill_ids import EntryChunk
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
-    """The queries of a batch, and their vectors."""
+    """The queries of a batch, their vectors, and the factors of the jobs' scores."""
 
     key: BatchKey
     queries: Sequence[Query]
     vectors: NDArray[np.float32]  # (q, dimension)
+    factors: RowFactors | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class FullScan:
             request.vectors,
             [query.top_k for query in request.queries],
             bounds=[Bounds.of(query.constraints, column) for query in request.queries],
+            factors=request.factors,
         )
         bytes_read = scan(
             self._stream(transaction, catalogue, request.key),

@@ -31,6 +31,8 @@ REPEATED, EQUAL = 0.91, 0.99999
 TIMES = 3
 # Fewer rows do not show whether they repeat one another.
 LEAST_WANTED = 10
+# The nearest jobs that are ordered by freshness and boosts: the same for each page.
+BOOSTED_CANDIDATES = 300
 
 
 class IndexSearch:
@@ -49,6 +51,7 @@ class IndexSearch:
         self._rows = rows
         self._queries = request.queries
         self._scope = scope
+        self._factors = request.factors
         exact = request.vectors.astype(np.float64)
         self._units = exact / np.linalg.norm(exact, axis=1, keepdims=True)
         self._vectors = request.vectors
@@ -96,9 +99,11 @@ class IndexSearch:
             self._vectors[list(asked)],
             [query.top_k for query in queries],
             bounds=[Bounds.of(q.constraints, self._rows.job_id) for q in queries],
+            factors=self._factors,
         )
         near = next(iter(asked.values()))
-        is_narrow = step.is_narrow(near.size) and near.repeats == 1
+        is_boosted = self._factors is not None
+        is_narrow = step.is_narrow(near.size) and near.repeats == 1 and not is_boosted
         found = _Candidates(
             top, queries, is_exact=step.hnsw is None, is_narrow=is_narrow
         )
@@ -121,18 +126,17 @@ class IndexSearch:
             times = found.repeats(place)
             if times > 1:
                 self._repeats[n] = times
-            elif found.settles(place):
+            elif is_boosted or found.settles(place):
                 self._ranked[n] = top.result(place)
 
     def _nearest(self, number: int, step: SearchStep) -> NearestQuery:
         query = self._queries[number]
         constraints, column = query.constraints, self._rows.job_id
         excluded = [column.parse(id_) for id_ in constraints.exclude]
-        last = constraints.after
+        last = None if self._factors else constraints.after
+        least = BOOSTED_CANDIDATES if self._factors else LEAST_WANTED
         # Rows that tie with the last one of the page before may come again.
-        wanted = max(query.top_k, LEAST_WANTED) + (
-            step.oversampling // 2 if last else 0
-        )
+        wanted = max(query.top_k, least) + (step.oversampling // 2 if last else 0)
         return NearestQuery(
             self._units[number],
             wanted=wanted,

@@ -43,7 +43,11 @@ class PgvectorSearch:
         request: SearchRequest,
         scope: BatchScope,
     ) -> SearchResult:
-        """As `Retrieval.search`. Raises SchemaError where the migration is missing."""
+        """As `Retrieval.search`. Raises SchemaError where the migration is missing.
+
+        No index orders by scores with factors: the nearest BOOSTED_CANDIDATES jobs are
+        ordered, and all jobs where no index is used.
+        """
         key = request.key
         if key.target == "users":
             return self._full_scan.search(transaction, catalogue, request, scope)
@@ -51,7 +55,10 @@ class PgvectorSearch:
         count = self._counts(transaction, rows)
         search = IndexSearch(transaction, rows, request, scope)
         few = min(FEW_MATCHES, self._exact_below) if key.filters else self._exact_below
-        if count > few and not key.exact:
+        is_near = count > few and not key.exact
+        if request.factors is not None and not is_near:
+            return self._full_scan.search(transaction, catalogue, request, scope)
+        if is_near:
             search.go(NEAR)
             search.widen(NEAR)
         step = EXACT

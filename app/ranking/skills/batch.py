@@ -15,6 +15,7 @@ from app.errors import AppError
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volume
+from app.ranking.boosting import read_factors
 from app.ranking.retrieval.base import Entries, EntrySource
 from app.ranking.skills.explain import hits
 from app.ranking.skills.favours import favoured
@@ -39,6 +40,7 @@ from app.ranking.skills.reading import StoredSkills, read_texts
 from app.ranking.skills.search import SkillBatchQueries, SkillSearch
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.ranking.taste import read_pulls
+from app.ranking.top_k.factors import RowFactors
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import count_unsplit
@@ -247,6 +249,7 @@ class SkillBatch:
             target=self._target,
             entries=self._entries() if batch.asked else None,
             version=self._encoder.version,
+            row_factors=self._row_factors() if batch.asked else None,
         )
         found = search.pages(batch)
         self._volume += found.volume
@@ -256,6 +259,11 @@ class SkillBatch:
         }
         return SkillMatches(
             shown, found.weights, found.analyzed, found.pages, found.parts
+        )
+
+    def _row_factors(self) -> RowFactors | None:
+        return read_factors(
+            self._transaction, self._catalogue, self._batch_key, self._scope
         )
 
     def _entries(self) -> Entries | None:

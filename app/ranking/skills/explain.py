@@ -130,6 +130,7 @@ def _hit(
         None if page is None else page.repeats.get(row.id),
         parts=parts,
         because=because,
+        factor=None if page is None else page.factors.get(row.id),
     )
 
 

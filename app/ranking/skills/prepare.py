@@ -145,9 +145,7 @@ def prepare(
         return None
     id_ = None if row is None else row.id
     digest = None if pull is None else pull.digest
-    query_hash = cursor.query_hash(
-        query.key.ranking, version, id_, text, query.key.filters, digest
-    )
+    query_hash = cursor.query_hash(version, id_, text, query.order, digest)
     prepared = SkillQuery(
         text,
         read,

@@ -25,7 +25,12 @@ class SkillTopK:
     def __init__(self, vocabulary: Vocabulary, queries: SkillQueries) -> None:
         self._vocabulary = vocabulary
         self._scores = SkillScores(vocabulary, queries, match_credit)
-        self._best = TopK(queries.sizes, margin=SKILL_ROUNDING, bounds=queries.bounds)
+        self._best = TopK(
+            queries.sizes,
+            margin=SKILL_ROUNDING,
+            bounds=queries.bounds,
+            factors=queries.row_factors,
+        )
         self.analyzed = 0
 
     @property

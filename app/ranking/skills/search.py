@@ -13,11 +13,13 @@ from app.query.query import BatchKey, Query
 from app.query.result import Parts, Volume
 from app.ranking.retrieval.base import Entries
 from app.ranking.retrieval.scan import scan
+from app.ranking.skills.choice import Traits
 from app.ranking.skills.distinct import (
     DistinctRequest,
+    constraints_of,
     distinct_page,
-    first_window,
     next_window,
+    window_of,
 )
 from app.ranking.skills.methods import Method, RunningTop, ScanGroup
 from app.ranking.skills.prepare import (
@@ -26,16 +28,18 @@ from app.ranking.skills.prepare import (
     length_penalty_of,
     split_into_scans,
 )
-from app.ranking.skills.ranking_state import RankingState, state_bytes
+from app.ranking.skills.ranking_state import RankingState, seen_ids, state_bytes
 from app.ranking.skills.skill_scores import SkillQueries
+from app.ranking.skills.traits import read_traits
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.bounds import Bounds
+from app.ranking.top_k.factors import RowFactors
 from app.ranking.top_k.heap import LEAST_SCORE, Scored
 from app.ranking.top_k.pages import Page, page_of
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.skill_ids import EntryChunk
 from app.storage.entity import EntityTable
-from app.storage.skills import NO_SKILL, SkilledRow, skill_ids_of, skilled_rows
+from app.storage.skills import NO_SKILL, SkilledRow, skilled_rows
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,11 @@ class SkillSearch:
         target: EntityTable,
         version: str,
         entries: Entries | None = None,
+        row_factors: RowFactors | None = None,
     ) -> None:
-        """`entries`: the rows; without, they are streamed."""
+        """`entries`: the rows; without, they are streamed. `row_factors`: of scores."""
         self._entries = entries
+        self._row_factors = row_factors
         self._transaction = transaction
         self._vocabulary = vocabulary
         self._scope = scope
@@ -99,7 +105,7 @@ class SkillSearch:
         found = SkillPages()
         groups = split_into_scans(batch.asked, most_skills=self._method.scan_skills)
         for group in groups:
-            windows = {n: _first_window(batch.queries[n]) for n in group}
+            windows = {n: window_of(batch.queries[n]) for n in group}
             while windows:
                 top = self._scan(self._group(windows, batch), found)
                 found.weights |= zip(windows, top.weights, strict=True)
@@ -139,22 +145,28 @@ class SkillSearch:
         """The pages of those queries whose window was large enough, by number."""
         ranked = {n: top.result(place) for place, n in enumerate(windows)}
         states = {
-            n: RankingState(
-                values, self._seen(asked), asked.read.mentioned, asked.as_of
-            )
+            n: self._state(batch.asked[n], values)
             for n, values in zip(windows, top.states, strict=True)
-            for asked in [batch.asked[n]]
         }
-        lists = self._lists(batch.queries, ranked, states)
+        traits = self._traits(batch.queries, ranked, states)
         for n, window in windows.items():
             query, asked = batch.queries[n], batch.asked[n]
             column = self._target.id_column
             page: Page | None
-            if query.distinct:
+            if n in traits:
                 page = distinct_page(
                     ranked[n],
                     DistinctRequest(
-                        query.top_k, window, column, asked.query_hash, states[n], lists
+                        query.top_k,
+                        window,
+                        column,
+                        asked.query_hash,
+                        states[n],
+                        traits[n],
+                        query.variety,
+                        is_distinct=query.distinct,
+                        after=query.constraints.after,
+                        hour=self._key.boosts.hour,
                     ),
                 )
             else:
@@ -164,29 +176,39 @@ class SkillSearch:
                     column,
                     asked.query_hash,
                     ranking_state=state_bytes(states[n]),
+                    hour=self._key.boosts.hour,
                 )
             if page is not None:
                 yield n, page
 
-    def _seen(self, asked: SkillQuery) -> list[Id]:
-        """The ids in the state of a cursor, as the table holds them."""
-        seen = () if asked.state is None else asked.state.seen
-        ids = [self._target.id_column.parse(id_) for id_ in seen]
-        return [id_ for id_ in ids if id_ is not None]
+    def _state(self, asked: SkillQuery, values: NDArray[np.float64]) -> RankingState:
+        """That of the next page, before the rows of this one."""
+        return RankingState(
+            values,
+            seen_ids(asked.state, self._target.id_column),
+            asked.read.mentioned,
+            asked.as_of,
+            () if asked.state is None else asked.state.shown,
+        )
 
-    def _lists(
+    def _traits(
         self,
         queries: Sequence[Query],
         ranked: Mapping[int, Sequence[Scored]],
         states: Mapping[int, RankingState],
-    ) -> Mapping[Id, frozenset[int]]:
-        """The skill ids of all rows of which repeats are looked for."""
-        ids: set[Id] = set()
-        for n, rows in ranked.items():
-            if queries[n].distinct:
-                ids.update(self._target.id_column.from_stream(row.id) for row in rows)
-                ids.update(states[n].seen)
-        return skill_ids_of(self._transaction, self._target, list(ids))
+    ) -> Mapping[int, Traits]:
+        """Of the queries whose rows are chosen."""
+        some = {
+            n: queries[n] for n in ranked if queries[n].distinct or queries[n].variety
+        }
+        return read_traits(
+            self._transaction,
+            self._target,
+            some,
+            {n: ranked[n] for n in some},
+            states,
+            version=self._version,
+        )
 
     def _group(self, windows: Mapping[int, int], batch: SkillBatchQueries) -> ScanGroup:
         wanted, columns = distinct_skills(list(windows), batch.asked, batch.vectors)
@@ -198,6 +220,7 @@ class SkillSearch:
             bounds=[self._bounds(batch.queries[n], batch.asked[n]) for n in windows],
             length_penalty=length_penalty_of(self._key),
             factors=[batch.asked[n].factors for n in windows],
+            row_factors=self._row_factors,
         )
         return ScanGroup(
             self._key,
@@ -209,7 +232,7 @@ class SkillSearch:
 
     def _bounds(self, query: Query, asked: SkillQuery) -> Bounds:
         """A row that has nothing of what is asked for is never recommended."""
-        constraints = query.constraints.without(asked.left_out)
+        constraints = constraints_of(query).without(asked.left_out)
         bounds = Bounds.of(constraints, self._target.id_column)
         return replace(bounds, least=max(bounds.least, LEAST_SCORE))
 
@@ -234,13 +257,6 @@ class SkillSearch:
         found.analyzed = top.analyzed
         found.volume += Volume(top.analyzed, bytes_read)
         return top
-
-
-def _first_window(query: Query) -> int:
-    """How many rows to rank: one more than is shown tells whether there is a next page,
-    and distinct ones stand among their repeats.
-    """
-    return first_window(query.top_k) if query.distinct else query.top_k + 1
 
 
 def _chunk_of(rows: Sequence[SkilledRow], *, dimension: int) -> EntryChunk:

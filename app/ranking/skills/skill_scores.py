@@ -17,6 +17,7 @@ from app.ranking.skills.scoring import LENGTH_PENALTY, discounts, weighted
 from app.ranking.skills.similarity_table import SimilarityTable
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.bounds import Bounds
+from app.ranking.top_k.factors import RowFactors
 
 # Maps similarities to credits of the same shape and type.
 Credit = Callable[[NDArray[np.floating]], NDArray[np.floating]]
@@ -30,7 +31,7 @@ class SkillQueries:
     query, at least one. `sizes`: the k of each query. `bounds`: one for each query, or
     none. `length_penalty`: for lists longer than the query's. `weights`: those of each
     query's previous page, None for a first page; or none. `factors`: (k,) for each
-    query, of the weights of a first page; or none.
+    query, of the weights of a first page; or none. `row_factors`: of the rows' scores.
     """
 
     vectors: NDArray[np.float32]
@@ -40,6 +41,7 @@ class SkillQueries:
     length_penalty: float = LENGTH_PENALTY
     weights: Sequence[NDArray[np.float64] | None] = ()
     factors: Sequence[NDArray[np.float64]] = ()
+    row_factors: RowFactors | None = None
 
 
 class SkillScores:

@@ -17,12 +17,13 @@ ROUNDING = 1e-6
 @dataclass(frozen=True)
 class Scored:
     """One ranked row: its id as in the stream, its score, and the tie breaker, highest
-    first.
+    first; and what its score was multiplied by, None without boosts.
     """
 
     id: Any
     score: float
     second: float = 0.0
+    factor: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.top_k.bounds import Bounds
+from app.ranking.top_k.factors import RowFactors
 from app.ranking.top_k.heap import DECIMALS, Scored, TopK
 from app.storage.codec import points_somewhere, squared_norms
 from app.storage.copy.embeddings import EmbeddingChunk
@@ -76,12 +77,15 @@ class CosineTopK:
         sizes: Sequence[int],
         *,
         bounds: Sequence[Bounds] = (),
+        factors: RowFactors | None = None,
     ) -> None:
         """`queries`: (q, dimension) float32, any length but zero; `sizes`: N of each;
-        `bounds`: one for each, or none at all.
+        `bounds`: one for each, or none at all; `factors`: as of `TopK`.
         """
         self._cosines = Cosines(queries)
-        self._best = TopK(sizes, margin=margin_of(queries.shape[1]), bounds=bounds)
+        self._best = TopK(
+            sizes, margin=margin_of(queries.shape[1]), bounds=bounds, factors=factors
+        )
         self.analyzed = 0
         self.unusable = 0
 
@@ -104,7 +108,7 @@ class CosineTopK:
     def consider(
         self, query: NDArray[np.int64], batch: EmbeddingChunk
     ) -> NDArray[np.float64]:
-        """Score candidates of one query each, `query` (n,), and return the scores,
+        """Score candidates of one query each, `query` (n,), and return the cosines,
         (n,).
 
         The rows must not be excluded by their query. Rows without a direction are never

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.top_k.bounds import Bounds, BoundsOfAll, Scored
+from app.ranking.top_k.factors import RowFactors, boosted
 
 __all__ = ["DECIMALS", "Scored", "TopK"]
 
@@ -26,13 +27,21 @@ class TopK:
     """Keeps the best rows of each query.
 
     `margin`: the maximum error of an approximate score, plus half a unit of the last
-    decimal. `bounds`: one for each query, or none.
+    decimal. `bounds`: one for each query, or none. `factors`: of the scores.
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, margin: float, bounds: Sequence[Bounds] = ()
+        self,
+        sizes: Sequence[int],
+        *,
+        margin: float,
+        bounds: Sequence[Bounds] = (),
+        factors: RowFactors | None = None,
     ) -> None:
         self._sizes = np.asarray(sizes)
+        self._factors = factors
+        # An error is multiplied like a score.
+        margin *= 1.0 if factors is None else factors.greatest
         self._margin = np.float32(margin)
         self._bounds = BoundsOfAll(bounds or [Bounds()] * len(sizes), margin=margin)
         # The threshold for approximate scores: (q, 1) float32.
@@ -53,9 +62,10 @@ class TopK:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(query, row) of the rows to rescore.
 
-        `spread`: by how much more than its score a row may score. Sets the scores of
-        rows outside of the bounds to NaN.
+        `spread`: by how much more than its score a row may score. Overwrites `scores`.
         """
+        if self._factors is not None:
+            spread = self._boost(self._factors, scores, ids, spread)
         self._bounds.leave_out(scores, ids)
         most = scores if spread is None else scores + spread
         query, row = np.nonzero(most >= self._raised_floor(scores, most))
@@ -68,7 +78,9 @@ class TopK:
         scores: NDArray[np.float64],
         seconds: NDArray[np.float64] | None = None,
     ) -> None:
-        """Add rows: for each its query, its id and its exact scores."""
+        """Add rows: for each its query, its id and its exact scores before boosts."""
+        if self._factors is not None:
+            scores = boosted(scores, self._factors.of(ids)).astype(np.float64)
         scores = np.round(scores, DECIMALS)
         seconds = np.zeros_like(scores) if seconds is None else seconds
         seconds = np.round(seconds, DECIMALS)
@@ -85,15 +97,31 @@ class TopK:
         mine = np.flatnonzero(self._query == query)
         if self._ids is None:
             return []
+        ids = self._ids[mine]
+        own = None if self._factors is None else self._factors.of(ids).tolist()
         return [
-            Scored(id_, score, second)
-            for id_, score, second in zip(
-                self._ids[mine].tolist(),
+            Scored(*each)
+            for each in zip(
+                ids.tolist(),
                 self._scores[mine].tolist(),
                 self._seconds[mine].tolist(),
+                own or [None] * len(mine),
                 strict=True,
             )
         ]
+
+    def _boost(
+        self,
+        factors: RowFactors,
+        scores: NDArray[np.float32],
+        ids: NDArray[Any],
+        spread: NDArray[np.float32] | None,
+    ) -> NDArray[np.float32] | None:
+        """Apply the factors to the scores, in place, and return the new spread."""
+        own = factors.of(ids).astype(np.float32)
+        most = None if spread is None else boosted(scores + spread, own)
+        scores[:] = boosted(scores, own)
+        return None if most is None else (most - scores).astype(np.float32)
 
     def _raised_floor(
         self, scores: NDArray[np.float32], most: NDArray[np.float32]

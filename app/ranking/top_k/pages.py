@@ -27,6 +27,11 @@ class Page:
         """The score of each row, by its public id."""
         return {id_: row.score for id_, row in zip(self.ids, self.ranked, strict=True)}
 
+    @cached_property
+    def factors(self) -> dict[Id, float | None]:
+        """The factor of each row's score, by its public id."""
+        return {id_: row.factor for id_, row in zip(self.ids, self.ranked, strict=True)}
+
 
 def page_of(
     ranked: Sequence[Scored],
@@ -35,20 +40,24 @@ def page_of(
     query_hash: bytes,
     *,
     ranking_state: bytes = b"",
+    hour: int = 0,
 ) -> Page:
     """The first `size` rows.
 
-    A further row means that there is a next page, which uses the same `ranking_state`.
+    A further row means that there is a next page, which uses the same `ranking_state`
+    and `hour`.
     """
     shown = ranked[:size]
     ids = [column.from_stream(row.id) for row in shown]
     if len(ranked) <= size:
         return Page(ids, shown, None)
-    after = cursor_after(shown[-1], ids[-1], query_hash, ranking_state)
+    after = cursor_after(shown[-1], ids[-1], query_hash, ranking_state, hour=hour)
     return Page(ids, shown, after)
 
 
-def cursor_after(row: Scored, id_: Id, query_hash: bytes, ranking_state: bytes) -> str:
+def cursor_after(
+    row: Scored, id_: Id, query_hash: bytes, ranking_state: bytes, *, hour: int = 0
+) -> str:
     """The cursor of the page after this row."""
-    last = CursorPosition(row.score, row.second, id_, ranking_state)
+    last = CursorPosition(row.score, row.second, id_, ranking_state, hour=hour)
     return cursor.to_text(last, query_hash)

@@ -64,18 +64,28 @@ RETURNING job_id, event::text, at;
     WHERE f.user_id = t.{key}::text AND f.event <> 'opened');
 
 -- name: most_applied
--- The jobs to which most users applied, of equal ones the last id first. A subquery for
--- the conditions, because columns of the team's may be called as ours.
-SELECT t.id, coalesce(a.users, 0)
-FROM (SELECT {key}::{id_type} AS id FROM {table} WHERE {key} IS NOT NULL{filters}) AS t
+-- The jobs to which most users applied, of equal ones the newest and then the last id
+-- first. A subquery for the conditions, because columns of the team's may be called as
+-- ours.
+SELECT t.id, coalesce(a.users, 0), t.newest
+FROM (
+    SELECT {key}::{id_type} AS id, {newest} AS newest
+    FROM {table} WHERE {key} IS NOT NULL{filters}
+) AS t
 LEFT JOIN (
     SELECT f.job_id, count(*) AS users FROM recommender.feedback AS f
     WHERE f.event = 'applied' GROUP BY f.job_id
 ) AS a ON a.job_id = t.id::text COLLATE "C"
 WHERE {beyond}
-ORDER BY coalesce(a.users, 0) DESC, t.id{bytewise} DESC
+ORDER BY coalesce(a.users, 0) DESC, t.newest DESC, t.id{bytewise} DESC
 LIMIT %(limit)s;
 
 -- name: after_most_applied
 -- A part of it: the jobs after the last one of a page.
-(coalesce(a.users, 0), t.id{bytewise}) < ({users}, {last}::{id_type}{bytewise});
+(coalesce(a.users, 0), t.newest, t.id{bytewise})
+    < ({users}, {newest}::float8, {last}::{id_type}{bytewise});
+
+-- name: newest
+-- A part of it: seconds since 1970, finite. greatest() ignores null.
+greatest(-1e18::float8, least(1e18::float8, coalesce(
+    extract(epoch FROM {column})::float8, -1e18::float8)));

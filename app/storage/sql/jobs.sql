@@ -12,3 +12,11 @@ WHERE {key} IS NOT NULL AND {sound};
 SELECT to_json(ROW({key}::{id_type}, recommender.as_text(skills){columns}))
 FROM {table}
 WHERE {key} = ANY ({ids}::{id_type}[]);
+
+-- name: values_by_id
+-- Values of columns of some jobs, as JSON.
+SELECT {key}::{id_type}{columns} FROM {table} WHERE {key} = ANY (%(ids)s::{id_type}[]);
+
+-- name: embeddings_by_id
+SELECT {key}::{id_type}, embedding FROM {embeddings}
+WHERE {key} = ANY (%(ids)s::{id_type}[]) AND {sound};

@@ -283,6 +283,33 @@ export interface components {
              * @description The minimum score: of match_score if the ranking orders by it, else of similarity_score.
              */
             min_score?: number | null;
+            /** @description Lower the scores of old jobs. The default is the service's FRESHNESS_COLUMN and HALF_LIFE_DAYS; null: none. */
+            freshness?: components["schemas"]["Freshness"] | null;
+            /**
+             * Boost
+             * @description A column of numbers, 0.1 to 10, that scores are multiplied by. The default is the service's BOOST_COLUMN; null: none.
+             */
+            boost?: string | null;
+            /**
+             * Expires
+             * @description A column of dates: jobs whose date has passed are left out. The default is the service's EXPIRY_COLUMN; null: none.
+             */
+            expires?: string | null;
+            /**
+             * Max Per
+             * @description By column: how many jobs may have the same value in it, on all pages together. The default is the service's MAX_PER; null: any number.
+             * @example {
+             *       "company": 2
+             *     }
+             */
+            max_per?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Diversity
+             * @description How much a job's difference from those before it counts: 0 orders by score, 1 by difference alone (Maximal Marginal Relevance). The default is the service's DIVERSITY. With it top_n is at most 100.
+             */
+            diversity?: number | null;
             /**
              * User Ids
              * @example [
@@ -416,7 +443,7 @@ export interface components {
             job_id: number | string;
             /**
              * Event
-             * @description A job that was `applied` for or `dismissed` is not recommended to this user again. `saved` and `opened` are stored.
+             * @description A job that was `applied` for or `dismissed` is not recommended to this user again. `applied` and `saved` raise similar jobs, `dismissed` lowers them, `opened` is stored.
              * @example dismissed
              * @enum {string}
              */
@@ -427,6 +454,24 @@ export interface components {
              * @default false
              */
             undo?: boolean;
+        };
+        /**
+         * Freshness
+         * @description How fast the scores of old jobs fall.
+         */
+        Freshness: {
+            /**
+             * Column
+             * @description A column of dates.
+             * @example posted
+             */
+            column: string;
+            /**
+             * Half Life Days
+             * @description The age at which a score is halved; a tenth always stays.
+             * @default 30
+             */
+            half_life_days?: number;
         };
         /**
          * JobCounts
@@ -524,6 +569,33 @@ export interface components {
              * @description The minimum score: of match_score if the ranking orders by it, else of similarity_score.
              */
             min_score?: number | null;
+            /** @description Lower the scores of old jobs. The default is the service's FRESHNESS_COLUMN and HALF_LIFE_DAYS; null: none. */
+            freshness?: components["schemas"]["Freshness"] | null;
+            /**
+             * Boost
+             * @description A column of numbers, 0.1 to 10, that scores are multiplied by. The default is the service's BOOST_COLUMN; null: none.
+             */
+            boost?: string | null;
+            /**
+             * Expires
+             * @description A column of dates: jobs whose date has passed are left out. The default is the service's EXPIRY_COLUMN; null: none.
+             */
+            expires?: string | null;
+            /**
+             * Max Per
+             * @description By column: how many jobs may have the same value in it, on all pages together. The default is the service's MAX_PER; null: any number.
+             * @example {
+             *       "company": 2
+             *     }
+             */
+            max_per?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Diversity
+             * @description How much a job's difference from those before it counts: 0 orders by score, 1 by difference alone (Maximal Marginal Relevance). The default is the service's DIVERSITY. With it top_n is at most 100.
+             */
+            diversity?: number | null;
             /**
              * User Id
              * @description The user's id in the table of users.
@@ -612,6 +684,12 @@ export interface components {
              * @default null
              */
             because?: (number | string) | null;
+            /**
+             * Factor
+             * @description What freshness and boost multiplied the score by, which orders the jobs: match_score if the ranking has one, else similarity_score.
+             * @default null
+             */
+            factor?: number | null;
             /**
              * Match Score
              * @description The weighted share of the requested skills that the row has, 0 to 1. Rare skills have more weight, close skills count in part, and a long list of other skills lowers the score.

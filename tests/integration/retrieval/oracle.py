@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.query.constraints import AnyOf, Condition
+from app.query.constraints import AnyOf, Condition, Range
 from app.query.query import Query
 from tests.support.postgres import run
 from tests.support.rows import VERSION
@@ -68,5 +68,6 @@ class Oracle(NamedTuple):
 def _matches(level: int | None, condition: Condition) -> bool:
     if isinstance(condition, AnyOf):
         return level in condition.values
+    assert isinstance(condition, Range)
     bounds = dict(condition.bounds)
     return level is not None and bounds["gte"] <= level < bounds["lt"]  # type: ignore[operator]

@@ -5,7 +5,6 @@ import time
 import pytest
 
 from app.api.mapping import (
-    Defaults,
     batch_queries,
     candidates_query,
     candidates_response,
@@ -16,13 +15,22 @@ from app.api.mapping import (
     similar_query,
     similar_response,
 )
+from app.api.options import Defaults
 from app.api.requests import BatchRequest, CandidatesRequest, RecommendRequest
 from app.errors import InvalidInputError, UserNotFoundError
 from app.query import cursor
-from app.query.constraints import AnyOf, Constraints, CursorPosition, Range
+from app.query.boosts import NO_BOOSTS, Boosts, current_hour
+from app.query.constraints import (
+    AnyOf,
+    Constraints,
+    CursorPosition,
+    Range,
+    Unexpired,
+)
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Explanation, Hit, Outcome, Pair, Result, Timings
+from app.query.variety import NO_VARIETY, Variety
 from app.ranking.registry import RANKINGS
 from tests.support.queries import profile_query
 
@@ -168,7 +176,7 @@ def test_users_of_one_request_are_taken_up_to_the_maximum(
 
 def test_similar_jobs_ignore_the_default_ranking() -> None:
     key = BatchKey("similarity", source="job", target="jobs")
-    assert similar_query("a", 5) == Query(key, 5, "a")
+    assert similar_query("a", 5, DEFAULTS) == Query(key, 5, "a")
 
 
 @pytest.mark.parametrize("ranking", ["skills", "similarity"])
@@ -330,4 +338,101 @@ def test_server_timing_is_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(time, "perf_counter", lambda: 100.5)
     assert server_timing(TIMINGS, start=98.25) == (
         "encode;dur=12.3, scan;dur=0.2, total;dur=2250.0"
+    )
+
+
+BOOSTED = Defaults(
+    "skills",
+    ["posted", "priority", "closes"],
+    max_top_n=50,
+    max_users=3,
+    boosts=Boosts("posted", 30.0, "priority"),
+    expires="closes",
+)
+
+
+def key_of(defaults: Defaults = BOOSTED, **fields: object) -> BatchKey:
+    asked = RecommendRequest.model_validate({"user_id": 1, **fields})
+    return recommend_query(asked, defaults).key
+
+
+def test_requests_have_the_boosts_of_the_settings_unless_they_say_otherwise() -> None:
+    now = current_hour()
+    key = key_of()
+    assert key.boosts.hour in (now, now + 1)
+    assert key.boosts == Boosts("posted", 30.0, "priority", key.boosts.hour)
+    assert key.filters == (Unexpired("closes"),)
+    assert key_of(freshness=None, boost=None, expires=None).boosts == Boosts(
+        None, 30.0, None
+    )
+    other = key_of(freshness={"column": "closes", "half_life_days": 7.5}).boosts
+    assert (other.freshness, other.half_life_days) == ("closes", 7.5)
+    assert key_of(expires=None).filters == ()
+    assert key_of(DEFAULTS).boosts == NO_BOOSTS
+
+
+def test_a_later_page_counts_ages_as_the_first_one() -> None:
+    position = CursorPosition(0.5, 0.0, 7, hour=123)
+    text = cursor.to_text(position, b"")
+    assert key_of(cursor=text).boosts.hour == 123
+    assert key_of(cursor=text, freshness=None).boosts.hour == 0
+
+
+def test_expiry_by_a_column_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        key_of(expires="secret")
+    assert str(raised.value) == (
+        "The request is not valid: expires names a column that JOB_COLUMNS does not"
+        " name."
+    )
+
+
+def test_similar_jobs_have_not_expired() -> None:
+    assert similar_query(1, 5, BOOSTED).key.filters == (Unexpired("closes"),)
+
+
+VARIED = Defaults(
+    "hybrid",
+    ["company", "location"],
+    max_top_n=200,
+    max_users=3,
+    variety=Variety((("company", 2),), 0.3),
+)
+
+
+def variety_of(defaults: Defaults = VARIED, **fields: object) -> Variety:
+    asked = RecommendRequest.model_validate({"user_id": 1, **fields})
+    batch = BatchRequest.model_validate({"user_ids": [1], **fields})
+    found = recommend_query(asked, defaults).variety
+    assert [query.variety for query in batch_queries(batch, defaults)] == [found]
+    return found
+
+
+def test_requests_have_the_variety_of_the_settings_unless_they_say_otherwise() -> None:
+    assert variety_of() == VARIED.variety
+    assert variety_of(DEFAULTS) == NO_VARIETY
+    assert variety_of(max_per=None, diversity=None) == NO_VARIETY
+    asked = {"location": 3, "company": 1}
+    assert variety_of(max_per=asked, diversity=0) == Variety(
+        (("company", 1), ("location", 3))
+    )
+
+
+def test_a_limit_of_a_column_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        variety_of(max_per={"secret": 1})
+    assert str(raised.value) == (
+        "The request is not valid: max_per names a column that JOB_COLUMNS does not"
+        " name."
+    )
+
+
+def test_very_many_different_jobs_are_refused() -> None:
+    assert variety_of(top_n=100).diversity == 0.3
+    assert variety_of(top_n=200, diversity=0).diversity == 0
+    with pytest.raises(InvalidInputError) as raised:
+        variety_of(top_n=101)
+    assert str(raised.value) == (
+        "The request is not valid: with a diversity top_n should be less than or equal"
+        " to 100."
     )

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.errors import InvalidInputError, SchemaError
-from app.query.constraints import AnyOf, Condition, Range, Scalar
+from app.query.constraints import AnyOf, Condition, Range, Scalar, Unexpired
 from app.query.query import BatchKey
 from app.storage.columns import JobColumn, filterable_columns
 from app.storage.conditions import where_clause
@@ -195,3 +195,26 @@ def test_a_timestamp_without_an_offset_is_utc_wherever_the_service_runs(
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("column", "moment"),
+    [
+        ("posted", ">= (now() AT TIME ZONE 'utc')::date"),
+        ("seen", "> now()"),
+        ("changed", "> now() AT TIME ZONE 'utc'"),
+    ],
+)
+def test_a_date_that_has_passed_is_compared_in_utc(column: str, moment: str) -> None:
+    statement, literals = sql(Unexpired(column))
+    assert statement == f' AND ("{column}" IS NULL OR "{column}" {moment})'
+    assert literals == []
+
+
+def test_only_dates_expire() -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        sql(Unexpired("salary"))
+    assert str(raised.value) == (
+        "The request is not valid: expires needs a column of dates, and salary has the"
+        " type integer."
+    )

@@ -209,6 +209,7 @@ def _ranked(
         request.vectors,
         [query.top_k for query in queries],
         bounds=[Bounds.of(query.constraints, catalogue.job_id) for query in queries],
+        factors=request.factors,
     )
     top.take(entries.view, entries.check)
     ranked = [top.result(place) for place in range(len(queries))]

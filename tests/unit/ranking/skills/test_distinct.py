@@ -6,6 +6,7 @@ import numpy as np
 
 from app.query import cursor
 from app.query.ids import Id, IdColumn
+from app.ranking.skills.choice import Traits
 from app.ranking.skills.distinct import (
     MAX_WINDOW,
     DistinctRequest,
@@ -39,7 +40,7 @@ def page(
     ranked = [Scored(id_, 1 - place / 100) for place, id_ in enumerate(ids)]
     state = RankingState(np.array([0.5]), seen)
     column = IdColumn("integer")
-    asked = DistinctRequest(size, window, column, QUESTION, state, LISTS)
+    asked = DistinctRequest(size, window, column, QUESTION, state, Traits(LISTS))
     return distinct_page(ranked, asked)
 
 
