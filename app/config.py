@@ -152,6 +152,7 @@ class Settings(ScriptSettings):
     cors_origins: str = ""
     docs: bool = True
     tracing: bool = False
+    alert_webhook_secret: SecretStr = SecretStr("")
     search_backend: Literal["stream", "replica", "pgvector"] = "stream"
     # `ranking.registry` has the names and checks the value.
     rank_by: str = "similarity"

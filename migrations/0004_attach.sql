@@ -154,6 +154,9 @@ BEGIN
         ' user_id %s NOT NULL, rank INTEGER NOT NULL, job_id %s NOT NULL,'
         ' similarity_score DOUBLE PRECISION, match_score DOUBLE PRECISION,'
         ' run BIGINT NOT NULL, PRIMARY KEY (user_id, rank))', user_key, job_key);
+    -- Since when the job has been among the best of the user.
+    ALTER TABLE recommender.recommendation
+        ADD COLUMN IF NOT EXISTS since TIMESTAMPTZ NOT NULL DEFAULT now();
     EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.recommendation_run ('
         ' run BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, question TEXT NOT NULL,'
         ' after_user %s, started_at TIMESTAMPTZ NOT NULL DEFAULT now(),'

@@ -21,6 +21,7 @@ from typing import Any
 import app.commands.one_blas_thread  # noqa: F401  (before NumPy)
 from app.commands.cluster import Cluster, add_scheduler, cluster_at
 from app.commands.cluster_worker import Origin, RecommendTask, recommend
+from app.commands.news import add_news_options, news_of
 from app.commands.progress import shown
 from app.commands.recommend_block import (
     BlockRecommender,
@@ -89,6 +90,7 @@ def _recommend(
         catalogue = Catalogue.read(transaction, job_columns=columns)
         version = model_in_use(transaction) or settings.model_source.name
     target = _target(args, database, catalogue, f"{template} {version}")
+    news = news_of(args, settings, database, catalogue)
     after = target.open()
     with database.snapshot(block_deadline()) as transaction:
         total = count_users_after(transaction, catalogue, after)
@@ -105,6 +107,8 @@ def _recommend(
     target.finish()
     seconds = time.monotonic() - start
     print(f"{done} users in {seconds:.1f} s ({done / seconds:.0f} per second).")
+    if news is not None:
+        news.tell()
     return 0
 
 
@@ -197,6 +201,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="USERS",
         help="users per scan (default: %(default)s)",
     )
+    add_news_options(parser)
     parser.add_argument(
         "--restart", action="store_true", help="start over and overwrite results"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg2.sql import SQL, Composable
 
@@ -23,6 +24,13 @@ class StoredRecommendation:
     job_id: Id
     similarity_score: float | None
     match_score: float | None
+
+
+@dataclass(frozen=True)
+class NewJob(StoredRecommendation):
+    """One row, and since when the job has been among the best of the user."""
+
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,12 @@ class RecommendationTable:
                 "Another process is filling recommender.recommendation; let it finish,"
                 " then run this again."
             )
-        transaction.execute(self._format("forget"), {"users": list(users)})
+        given: dict[str, object] = {"users": list(users)}
+        known = {
+            (user, job): since
+            for user, job, since in transaction.rows(self._format("known"), given)
+        }
+        transaction.execute(self._format("forget"), given)
         transaction.execute(
             self._format("store"),
             {
@@ -82,6 +95,7 @@ class RecommendationTable:
                 "jobs": [row.job_id for row in rows],
                 "similarities": [row.similarity_score for row in rows],
                 "matches": [row.match_score for row in rows],
+                "since": [known.get((row.user_id, row.job_id)) for row in rows],
             },
         )
         return Run(run.number, last)
@@ -90,6 +104,26 @@ class RecommendationTable:
         """End the run, and remove the rows of deleted users."""
         transaction.execute(self._format("forget_older"), {"run": run.number})
         transaction.execute(self._format("finish"), {"run": run.number})
+
+    def last_finish(self, transaction: Transaction) -> datetime | None:
+        """When the last run finished; None before the first one."""
+        moment: datetime | None = transaction.rows(self._format("last_finish"))[0][0]
+        return moment
+
+    def new_jobs(
+        self,
+        transaction: Transaction,
+        since: datetime,
+        *,
+        after: Id | None,
+        users: int,
+    ) -> list[NewJob]:
+        """The jobs that came among the best at `since` or later, of the next users
+        beyond `after` who have some, at most `users` of these.
+        """
+        given: dict[str, object] = {"since": since, "after": after, "users": users}
+        rows = transaction.rows(self._format("new_jobs"), given)
+        return [NewJob(*row) for row in rows]
 
     def _format(self, query: str) -> Composable:
         return QUERIES[query].format(**self._types)

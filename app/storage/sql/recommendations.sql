@@ -24,15 +24,38 @@ WHERE run = %(run)s AND finished_at IS NULL
 DELETE FROM recommender.recommendation
 WHERE user_id = ANY (%(users)s::{user_type}[]);
 
+-- name: known
+-- Since when these users have had their jobs.
+SELECT user_id::{user_type}, job_id::{job_type}, since FROM recommender.recommendation
+WHERE user_id = ANY (%(users)s::{user_type}[]);
+
 -- name: store
 -- The new rows of these users.
 INSERT INTO recommender.recommendation
-    (user_id, rank, job_id, similarity_score, match_score, run)
-SELECT new.*, %(run)s
+    (user_id, rank, job_id, similarity_score, match_score, since, run)
+SELECT new.user_id, new.rank, new.job_id, new.similarity, new.match,
+    coalesce(new.since, now()), %(run)s
 FROM unnest(
     %(users)s::{user_type}[], %(ranks)s::int[], %(jobs)s::{job_type}[],
-    %(similarities)s::float8[], %(matches)s::float8[]
-) AS new;
+    %(similarities)s::float8[], %(matches)s::float8[], %(since)s::timestamptz[]
+) AS new (user_id, rank, job_id, similarity, match, since);
+
+-- name: last_finish
+SELECT max(finished_at) FROM recommender.recommendation_run;
+
+-- name: new_jobs
+-- What is new for some users after another.
+SELECT r.user_id::{user_type}, r.rank, r.job_id::{job_type}, r.similarity_score,
+    r.match_score, r.since
+FROM (
+    SELECT DISTINCT n.user_id FROM recommender.recommendation AS n
+    WHERE n.since >= %(since)s
+        AND (%(after)s IS NULL OR n.user_id > %(after)s::{user_type})
+    ORDER BY n.user_id LIMIT %(users)s
+) AS told
+JOIN recommender.recommendation AS r ON r.user_id = told.user_id
+WHERE r.since >= %(since)s
+ORDER BY r.user_id, r.rank;
 
 -- name: forget_older
 -- Users who were deleted, or have no skills any more. A newer run keeps its rows.
