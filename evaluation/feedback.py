@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from app.encoder.lazy import LazyEncoder
 from app.ranking.skills.favours import DISFAVOUR, FAVOUR
@@ -135,6 +136,31 @@ class Simulation:
             hits = np.take_along_axis(self.right, best(scores), axis=1)
             yield events, (hits.sum(axis=1) > 0) * 1.0, self._gains(hits, shown)
 
+    def by_others(self, name: str) -> Iterator[tuple[int, Scores, Scores]]:
+        """The same as `curve` by what all people saved, without any text: the nearest
+        postings by the cosine of their columns (implicit's simplest model).
+        """
+        # Not among the packages of this project: pip install implicit==0.7.3
+        from implicit.nearest_neighbours import CosineRecommender  # noqa: PLC0415
+
+        shown = self.looked_at(name)
+        for events in EVENTS:
+            saved = np.zeros(self.right.shape, np.float32)
+            seen = shown[:, :events]
+            hit = np.take_along_axis(self.right, seen, axis=1)
+            np.put_along_axis(saved, seen, hit.astype(np.float32), axis=1)
+            scores = np.zeros(self.right.shape)
+            if saved.any():
+                model = CosineRecommender(K=20)
+                model.fit(csr_matrix(saved), show_progress=False)
+                scores = csr_matrix(saved).dot(model.similarity).toarray()
+            np.put_along_axis(scores, shown, -np.inf, axis=1)
+            found = best(scores)
+            # Rows without a score are not recommended.
+            is_scored = np.take_along_axis(scores, found, axis=1) > 0
+            hits = np.take_along_axis(self.right, found, axis=1) & is_scored
+            yield events, (hits.sum(axis=1) > 0) * 1.0, self._gains(hits, shown)
+
     def _gains(self, hits: NDArray[np.bool_], shown: NDArray[np.intp]) -> Scores:
         """(people,): nDCG@10 of these hits."""
         left = self.right.sum(axis=1) - np.take_along_axis(
@@ -209,19 +235,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("similarity", "hybrid"):
         show(simulation, name, Pull())
     show(simulation, "similarity", Pull(), is_known=False)
+    if args.others:
+        write("others' choices", simulation.by_others("similarity"))
     return 0
 
 
 def show(
     simulation: Simulation, name: str, pull: Pull, *, is_known: bool = True
 ) -> None:
+    who = "known" if is_known else "textless"
+    curve = simulation.curve(name, pull, is_known=is_known)
+    write(f"{name} | {pull} | {who}", curve)
+
+
+def write(title: str, curve: Iterator[tuple[int, Scores, Scores]]) -> None:
+    """One line: R@10 and nDCG@10 after each number of events, with intervals."""
     cells = [
         f"{events}: {interval(found, seed=SEED)}, {interval(gains, seed=SEED)}"
-        for events, found, gains in simulation.curve(name, pull, is_known=is_known)
+        for events, found, gains in curve
     ]
-    print(
-        name, pull, "known" if is_known else "textless", *cells, sep=" | ", flush=True
-    )
+    print(title, *cells, sep=" | ", flush=True)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -234,6 +267,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / ".data" / "evaluation")
     parser.add_argument(
         "--held-out", action="store_true", help="the other half of the people"
+    )
+    parser.add_argument(
+        "--others", action="store_true", help="also implicit, which must be installed"
     )
     parser.add_argument(
         "--grid", action="store_true", help="other numbers as well, to choose by"
