@@ -10,6 +10,7 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
+from app.errors import ConfigError
 from app.storage.shards import SHARDS_SCHEMA
 
 # Of a partition that is not in its place yet.
@@ -55,16 +56,23 @@ class Session:
 
 
 def swap(run: RunStatement, statement: Composable) -> None:
-    """Run a statement that readers of the table would wait for, between two of them."""
+    """Run a statement that readers of the table would wait for, between two of them.
+
+    Raises ConfigError if there is always a reader.
+    """
     run(SQL("SET LOCAL lock_timeout = {}").format(Literal(SWAP_LOCK_TIMEOUT)))
     for attempt in range(1, MOST_SWAPS + 1):
         run(SQL("SAVEPOINT swap"))
         try:
             run(statement)
         except psycopg2.Error as error:
-            is_locked = error.pgcode == errorcodes.LOCK_NOT_AVAILABLE
-            if not is_locked or attempt == MOST_SWAPS:
+            if error.pgcode != errorcodes.LOCK_NOT_AVAILABLE:
                 raise
+            if attempt == MOST_SWAPS:
+                raise ConfigError(
+                    f"Jobs were being read at each of {MOST_SWAPS} moments, and nothing"
+                    " was changed; end the long transactions and run it again."
+                ) from error
             run(SQL("ROLLBACK TO SAVEPOINT swap"))
             time.sleep(SWAP_PAUSE_S)
         else:

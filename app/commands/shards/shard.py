@@ -141,6 +141,10 @@ class Shard:
         )
 
     def _run(self, statement: Composable) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg2.Error as error:
+            said = error.diag.message_primary or str(error).strip()
+            raise ConfigError(f"The server {self.name} says: {said}.") from error

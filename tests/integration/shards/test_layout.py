@@ -330,7 +330,10 @@ def open_reader(url: str) -> Iterator[None]:
 
 
 def test_a_swap_steps_aside_for_a_reader_that_stays(
-    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    databases: Databases,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     insert_rows(databases.url, jobs=3)
     monkeypatch.setattr("app.commands.shards.session.MOST_SWAPS", 2)
@@ -339,4 +342,21 @@ def test_a_swap_steps_aside_for_a_reader_that_stays(
         assert databases.lay_out(tmp_path) == 1
         # Others read on.
         assert run(databases.url, "SELECT count(*) FROM skill_job1") == [(3,)]
+    assert capsys.readouterr().err == (
+        "shards: Jobs were being read at each of 2 moments, and nothing was changed;"
+        " end the long transactions and run it again.\n"
+    )
     assert databases.lay_out(tmp_path) == 0
+
+
+def test_a_type_that_a_shard_lacks_is_named_with_the_shard(
+    databases: Databases, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    insert_rows(databases.url, jobs=3)
+    run(
+        databases.url, "CREATE DOMAIN level AS text; ALTER TABLE skill_job1 ADD l level"
+    )
+    assert databases.lay_out(tmp_path) == 1
+    said = 'shards: The server one says: type "public.level" does not exist.\n'
+    assert capsys.readouterr().err == said
+    assert run(databases.url, "SELECT count(*) FROM skill_job1") == [(3,)]
