@@ -203,6 +203,15 @@ def test_a_lost_scheduler_is_named_and_the_run_ends_without_it(
     assert there.read_bytes() == here.read_bytes()
 
 
+@pytest.fixture
+def heard_by_children() -> Iterator[None]:
+    """Ctrl-C reaches commands, even if the tests run with SIGINT ignored (`nohup`)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_by_children")
 def test_ctrl_c_ends_the_command_while_workers_are_busy(
     url: str, scheduler: str, tmp_path: Path
 ) -> None:
