@@ -33,6 +33,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 # `Field` must come first, or OpenAPI omits the bounds. FastAPI writes them as floats,
 # which can represent 2**63 but not 2**63 - 1: hence `lt`.
 Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)]
+Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
 # Texts have no limit of their own, only that of the body: see docs/limits.md.
 TextId = Annotated[str, Field(min_length=1)]
 
@@ -130,7 +131,7 @@ class RankingOptions(BaseModel):
         description="A column of dates: jobs whose date has passed are left out. The"
         " default is the service's EXPIRY_COLUMN; null: none.",
     )
-    max_per: dict[str, Annotated[Whole, Field(ge=1, le=1000)]] | None = Field(
+    max_per: dict[str, Limit] | None = Field(
         None,
         max_length=8,
         description="By column: how many jobs may have the same value in it, on all"
