@@ -1,6 +1,6 @@
 """The OpenAPI document: additions to FastAPI's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Security
@@ -77,7 +77,8 @@ def describe_settings(
                 "default": defaults.top_n,
             }
         for name in ("RecommendRequest", "BatchRequest"):
-            schemas[name]["properties"]["filters"] |= _filters_schema(columns)
+            _describe_columns(schemas[name]["properties"], columns)
+        _describe_freshness(schemas["Freshness"]["properties"], columns)
         _describe_explained_jobs(schemas)
         users = schemas["BatchRequest"]["properties"]["user_ids"]
         users["maxItems"] = defaults.max_users
@@ -116,6 +117,42 @@ def _make_bounds_exact(node: object) -> None:
     elif isinstance(node, list):
         for value in node:
             _make_bounds_exact(value)
+
+
+# What `app.storage.boosts` and `app.storage.conditions` accept.
+COLUMNS_OF_DATES: Sequence[ColumnType] = ("date", "timestamp")
+COLUMNS_OF_NUMBERS: Sequence[ColumnType] = ("integer", "number")
+
+
+def _describe_columns(properties: Schema, columns: FilterableColumns) -> None:
+    """Name the columns that the options of a request may name."""
+    properties["filters"] |= _filters_schema(columns)
+    if not columns.names:  # a client's types come from such a document
+        return
+    limits = properties["max_per"]
+    limits.pop("examples", None)
+    limit = limits["anyOf"][0].pop("additionalProperties")
+    limits["anyOf"][0] |= {
+        "properties": dict.fromkeys(columns.names, limit),
+        "additionalProperties": False,
+    }
+    for name, types in (("boost", COLUMNS_OF_NUMBERS), ("expires", COLUMNS_OF_DATES)):
+        properties[name]["anyOf"] = [*_one_of(columns, types), NULL_SCHEMA]
+
+
+def _describe_freshness(properties: Schema, columns: FilterableColumns) -> None:
+    if not columns.names:
+        return
+    properties["column"].pop("examples", None)
+    for schema in _one_of(columns, COLUMNS_OF_DATES):
+        properties["column"] |= schema
+
+
+def _one_of(columns: FilterableColumns, types: Sequence[ColumnType]) -> list[Schema]:
+    """A name of a column of these types; of any, before they are known."""
+    known = {column.name: column.type for column in columns.known}
+    names = [n for n in columns.names if known.get(n, types[0]) in types]
+    return [{"type": "string", "enum": names}] if names else []
 
 
 def _filters_schema(columns: FilterableColumns) -> Schema:

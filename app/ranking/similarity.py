@@ -27,6 +27,7 @@ from app.ranking.profiles import (
 from app.ranking.similarity_pages import SimilaritySearch
 from app.ranking.top_k.pages import Page
 from app.storage.catalogue import Catalogue
+from app.storage.conditions import check_filters
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import CachedCount, count_unembedded
 from app.storage.jobs import Job, jobs_by_id
@@ -62,6 +63,7 @@ class SimilarityRanking:
         watch = Stopwatch()
         with self._context.database.snapshot(scope.deadline) as transaction:
             catalogue = self._read_catalogue(transaction)
+            check_filters(key.filters, catalogue.job_columns)
             if self._context.entry_source:
                 self._context.entry_source.look_ahead(transaction, key)
             prepared = self._prepare(transaction, catalogue, key, queries)

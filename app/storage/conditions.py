@@ -44,6 +44,11 @@ def where_clause(
     )
 
 
+def check_filters(filters: Sequence[Condition], columns: Sequence[JobColumn]) -> None:
+    """Raise InvalidInputError as `where_clause` does, also where nothing is ranked."""
+    where_clause(filters, columns)
+
+
 def _condition(filter_: Condition, columns: dict[str, JobColumn]) -> Composable:
     if filter_.column not in columns:
         raise InvalidInputError(unknown_column(list(columns)))

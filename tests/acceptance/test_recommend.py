@@ -160,6 +160,11 @@ def test_the_openapi_page_describes_the_request(shared_service: Service) -> None
         "exclude_job_ids",
         "cursor",
         "distinct",
+        "freshness",
+        "boost",
+        "expires",
+        "max_per",
+        "diversity",
     }
     assert request["properties"]["top_n"]["maximum"] == 100
 

@@ -209,6 +209,24 @@ def test_a_filter_of_another_type_fails_with_the_name_of_its_column(
         ranking.ask(asked({"salary": "high"}))
 
 
+@pytest.mark.parametrize("name", RANKINGS)
+def test_a_filter_is_checked_also_where_no_user_is_found(
+    database: Database, database_url: str, tmp_path: Path, name: str
+) -> None:
+    run(database_url, "ALTER TABLE skill_job1 ADD remote boolean")
+    ranking = ranking_over(
+        database, HashEncoder(), name=name, folder=tmp_path, job_columns=["remote"]
+    )
+    query = profile_query(
+        3,
+        user_id=99,
+        ranking=name,
+        filters=read_filters({"remote": 469394}, columns=["remote"]),
+    )
+    with pytest.raises(InvalidInputError, match=r"filters\.remote"):
+        rank(ranking, [query])
+
+
 def test_a_column_that_is_dropped_is_named_until_it_is_back(
     ranking: RankingUnderTest, database_url: str
 ) -> None:

@@ -22,6 +22,7 @@ from app.ranking.similarity import SimilarityRanking
 from app.ranking.top_k.bounds import Bounds
 from app.ranking.top_k.cosine import CosineTopK
 from app.storage.catalogue import Catalogue
+from app.storage.columns import JobColumn
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.embeddings import EmbeddingChunk
@@ -35,7 +36,13 @@ from tests.support.rows import VERSION
 
 TRANSACTION = cast("Transaction", object())
 JOBS, USERS = (
-    EntityTable("jobs", "public", "skill_job1", IdColumn("integer")),
+    EntityTable(
+        "jobs",
+        "public",
+        "skill_job1",
+        IdColumn("integer"),
+        columns=(JobColumn("place", "text"),),
+    ),
     EntityTable("users", "public", "users", IdColumn("integer")),
 )
 CATALOGUE = Catalogue(JOBS, USERS)

@@ -11,6 +11,7 @@ from app.ranking.skills.batch import SkillBatch
 from app.ranking.skills.methods import BySkills, Method
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.storage.catalogue import Catalogue
+from app.storage.conditions import check_filters
 
 
 class SkillRanking:
@@ -38,6 +39,7 @@ class SkillRanking:
         context = self._context
         with context.database.snapshot(scope.deadline) as transaction:
             catalogue = Catalogue.read(transaction, job_columns=context.job_columns)
+            check_filters(key.filters, catalogue.job_columns)
             batch = SkillBatch(
                 transaction,
                 context.encoder,
