@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.load import Load, closed_loop
 from benchmarks.measure import FLOOR, floor, known_user
+from benchmarks.memory import LIMIT_BYTES, under_limit
 from benchmarks.rankings import table_with_skills
 from benchmarks.recombined import migrate
 from benchmarks.servers import GUIDE_DESIGNS, STARTED_WITHIN_S, Running, guide, project
@@ -42,7 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             plan = Plan(
                 rows, args.backends, args.rank_by, args.clients, args.rounds, link
             )
-            _measure(table(server, rows), plan)
+            url = table(server, rows)
+            _measure(url, plan)
+            if args.limited:
+                _under_limit(url, rows, args.clients)
     return 0
 
 
@@ -127,6 +131,33 @@ def _measure(url: str, plan: Plan) -> None:
         print(measured.row(plan.rows, backend, clients), flush=True)
 
 
+def _under_limit(url: str, rows: int, clients: Sequence[int]) -> None:
+    """The service over files that are there, with 110 MB in all, page cache included:
+    without a limit and with it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"SEARCH_BACKEND": "replica", "CACHE_DIR": folder}
+        with project(url, **settings):
+            wait_until_filled(Path(folder))
+        for number in clients:
+            for limit in (None, LIMIT_BYTES):
+                seen = under_limit(
+                    url,
+                    memory_bytes=limit,
+                    clients=number,
+                    seconds=SECONDS,
+                    settings=settings,
+                )
+                print(
+                    f"{rows:,} jobs, {number} clients,"
+                    f" {'no limit' if limit is None else '110 MB'}:"
+                    f" p50 {seen.load.percentile_ms(50):.1f} ms,"
+                    f" {seen.load.per_second:.0f} a second, {seen.load.statuses},"
+                    f" RssAnon {seen.anon_mb:.1f} MB, killed {seen.oom_kills} times",
+                    flush=True,
+                )
+
+
 def _slice(server: Running, counter: Counter, measured: Measured, clients: int) -> None:
     received, sent = counter.received, counter.messages
     load = closed_loop(server.port, known_user, clients=clients, seconds=SECONDS)
@@ -156,6 +187,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--clients", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--limited", action="store_true", help="the replica in 110 MB as well"
+    )
     parser.add_argument("--rank-by", default="similarity")
     parser.add_argument("--round-trip-ms", type=float, default=0.0)
     parser.add_argument(
