@@ -2,7 +2,7 @@
 
 Only `app.api` knows HTTP; it reads `status` as a plain number. `str(error)` is one
 sentence for a person: it names the thing and the number, never a secret, a connection
-string or a user's text. `command_line` names the commands that mend them.
+string or a user's text. `command_line` names the commands that repair it.
 """
 
 from pathlib import Path

@@ -124,7 +124,7 @@ class EntityTable:
 
 
 def own_names(name: EntityName) -> Mapping[str, Composable]:
-    """What statements on our own tables name, whatever the team's table is."""
+    """What statements on our own tables name, for any table of the team."""
     return {
         "state": Identifier("recommender", STATES[name]),
         "notes": Identifier("recommender", NOTES[name]),

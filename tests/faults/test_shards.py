@@ -127,26 +127,14 @@ def load(service: Service) -> Iterator[Seen]:
             thread.join()
 
 
-def test_a_shard_killed_and_restarted_gives_503_and_then_whole_answers(
-    service: Service, fleet: Fleet, expected: object
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_shard_that_ends_and_returns_gives_503_and_then_whole_answers(
+    service: Service, fleet: Fleet, expected: object, end: str
 ) -> None:
     shard = fleet.shards[0]
     with load(service) as seen:
         seen.wait_for(200)
-        shard.kill()
-        seen.wait_for(503)
-        shard.start()
-        print(f"answered {seen.wait_for(200):.2f} s after the shard's return")
-    seen.check(expected)
-
-
-def test_a_shard_that_stops_gently_gives_503_and_then_whole_answers(
-    service: Service, fleet: Fleet, expected: object
-) -> None:
-    shard = fleet.shards[0]
-    with load(service) as seen:
-        seen.wait_for(200)
-        shard.stop()
+        getattr(shard, end)()
         seen.wait_for(503)
         shard.start()
         print(f"answered {seen.wait_for(200):.2f} s after the shard's return")
