@@ -28,13 +28,11 @@ mutants: $(VENV)/mutants model ## Run mutation tests, see docs/mutants.md (ARGS=
 	$(BIN)/python -m mutmut run $(ARGS)
 	$(BIN)/python -m mutmut results
 
-# Two oracle tests use no search backend, and a switch of models refuses vectors:
-# `make test` runs them.
+# Two oracle tests use no search backend: `make test` runs them.
 test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
 	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/acceptance \
 		--ignore=tests/acceptance/test_skills_oracle.py \
-		--ignore=tests/acceptance/test_encoder_oracle.py \
-		--ignore=tests/acceptance/test_switch_model.py $(ARGS)
+		--ignore=tests/acceptance/test_encoder_oracle.py $(ARGS)
 
 eval: $(VENV)/dev model ## Measure the quality of each ranking
 	$(BIN)/python -m evaluation.run $(ARGS)

@@ -447,6 +447,12 @@ BEGIN
             id, skills, embedding, embedding_version, true);
         RETURN;
     ELSIF recommender.model_in_use() <> 'all-MiniLM-L6-v2' THEN
+        -- The lock: who fills vectors may have read the embedding before.
+        IF to_regclass('recommender.job_vector') IS NOT NULL THEN
+            PERFORM FROM recommender.job_state AS s WHERE s.job_id = id
+            FOR NO KEY UPDATE;
+            DELETE FROM recommender.job_vector AS v WHERE v.job_id = id;
+        END IF;
         RETURN;
     END IF;
     -- Nothing to do where the backfill's own statement has recorded it. What is in
@@ -863,6 +869,11 @@ BEGIN
         RAISE EXCEPTION 'embeddings of % have % dimensions here, and not %',
             new_version, known, new_dimension USING ERRCODE = 'RM002';
     END IF;
+    -- Where migrations/pgvector was applied.
+    IF EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = 'forget_vector'
+               AND tgrelid = to_regclass('recommender.job_state')) THEN
+        PERFORM recommender.add_vectors(new_version);
+    END IF;
 END
 $$;
 
@@ -907,6 +918,24 @@ BEGIN
         ' WHERE s.state IN (''embedded'', ''stale'', ''pending'')'
         ' AND (s.state = ''embedded'') <> %s', has_user)
     USING model;
+    IF to_regprocedure('recommender.compare_vectors()') IS NOT NULL THEN
+        PERFORM recommender.compare_vectors();
+    END IF;
+END
+$$;
+
+-- Drop the tables of vectors for pgvector, but one.
+CREATE OR REPLACE FUNCTION recommender.drop_vectors(kept TEXT) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name TEXT;
+BEGIN
+    FOR name IN SELECT relname FROM pg_class
+        WHERE relnamespace = to_regnamespace('recommender') AND relkind = 'r'
+            AND relname ~ '^job_vector(_[0-9a-f]{8})?$' AND relname <> kept
+    LOOP
+        EXECUTE format('DROP TABLE recommender.%I', name);
+    END LOOP;
 END
 $$;
 

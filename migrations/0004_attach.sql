@@ -47,7 +47,7 @@ BEGIN
                        CASE part.name WHEN 'jobs' THEN 'new_job' ELSE 'new_user' END);
         EXECUTE format('DROP TABLE IF EXISTS recommender.%I',
             CASE part.name WHEN 'jobs' THEN 'job_embedding' ELSE 'user_embedding' END);
-        DROP TABLE IF EXISTS recommender.job_vector;
+        PERFORM recommender.drop_vectors('');
         DELETE FROM recommender.migration WHERE name = '1000_job_vector';
         UPDATE recommender.entity SET relation = part.new_relation, is_filled = false
         WHERE name = part.name;
@@ -73,7 +73,8 @@ BEGIN
         EXECUTE format('DROP TABLE IF EXISTS recommender.%I',
             CASE part.entity WHEN 'jobs' THEN 'job_embedding' ELSE 'user_embedding' END);
         DROP TABLE IF EXISTS recommender.recommendation,
-            recommender.recommendation_run, recommender.job_vector CASCADE;
+            recommender.recommendation_run CASCADE;
+        PERFORM recommender.drop_vectors('');
         DELETE FROM recommender.migration WHERE name = '1000_job_vector';
         UPDATE recommender.entity SET is_filled = false WHERE name = part.entity;
     END LOOP;

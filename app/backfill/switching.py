@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.backfill.patience import retry_with_backoff
+from app.backfill.vectors import VectorFilling
 from app.backfill.vocabulary import VocabularyKeeper
 from app.backfill.worker import LEASE_S, PATIENCE_S, Backfill
 from app.deadline import Deadline
@@ -54,6 +55,10 @@ class ModelSwitch:
         self._encoder = encoder
         self._batch_size = batch_size
         self._stop = stop
+        # Where migrations/pgvector was applied.
+        self.vectors = VectorFilling(
+            database, version=encoder.version, beside=True, stop=stop
+        )
         self._vocabulary = VocabularyKeeper(
             database, encoder, patience_s=PATIENCE_S, stop=stop
         )
@@ -158,6 +163,7 @@ def drop_old(
     database: Database, jobs: EntityTable, stop: threading.Event
 ) -> Iterator[int]:
     """Drop the embeddings of models that are not in use: how many, batch by batch."""
+    _drop_vectors(database, stop)
     for relation in models.OTHER_EMBEDDINGS:
         drop = partial(models.drop_rows, relation=relation, limit=DROPPED_ROWS)
         while not stop.is_set() and (count := written(database, drop)):
@@ -165,6 +171,19 @@ def drop_old(
     for place in ((jobs.identifier, jobs.key), *models.OWN_COLUMNS_OF_GUIDE):
         yield from _drop_columns(database, place, stop)
     written(database, models.drop_models)
+
+
+def _drop_vectors(database: Database, stop: threading.Event) -> None:
+    """Drop tables of vectors, which would be missing to a batch that began before the
+    switch: once whatever runs now has ended.
+    """
+    deadline = Deadline.after(SWITCH_TIMEOUT_S)
+    before = written(database, models.running_transactions)
+    while before and not stop.is_set() and deadline.remaining_s() > 0:
+        stop.wait(CLAIMS_POLL_S)
+        before &= written(database, models.running_transactions)
+    if not stop.is_set():
+        written(database, models.drop_vectors)
 
 
 def _drop_columns(

@@ -11,8 +11,12 @@ from app.query.ids import Id
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.models import has_vectors
-from app.storage.vector_filling import fill_vectors, vectorless_jobs
+from app.storage.vector_filling import (
+    fill_vectors,
+    has_vectors_in_use,
+    vectorless_beside,
+    vectorless_jobs,
+)
 from app.storage.vectors import VectorQuery
 
 # A thousand rows take a quarter of a second; so long does an edit of one wait.
@@ -28,11 +32,15 @@ class VectorFilling:
         *,
         version: str,
         stop: threading.Event,
+        beside: bool = False,
         batch_rows: int = FILLED_ROWS,
         patience_s: float = PATIENCE_S,
         throttle: Callable[[float], None] = lambda _spent_s: None,
     ) -> None:
-        """`throttle` is called after a batch with the seconds that it took."""
+        """`beside`: of a model that is not in use. `throttle` is called after a batch
+        with the seconds that it took.
+        """
+        self._beside = beside
         self._database = database
         self._version = version
         self._stop = stop
@@ -43,7 +51,12 @@ class VectorFilling:
     def waiting(self) -> int:
         """How many rows lack their vector; 0 where the migration was not applied."""
         with self._database.snapshot(statement_deadline()) as transaction:
-            return vectorless_jobs(transaction) if has_vectors(transaction) else 0
+            if self._beside:
+                rows = self._rows(transaction)
+                return 0 if rows is None else vectorless_beside(transaction, rows)
+            if not has_vectors_in_use(transaction, self._version):
+                return 0
+            return vectorless_jobs(transaction)
 
     def run(self) -> Iterator[int]:
         """How many rows each batch filled, until none is left or it is stopped."""
@@ -65,10 +78,16 @@ class VectorFilling:
             rows = self._rows(transaction)
             if rows is None:
                 return 0, None
-            return fill_vectors(transaction, rows, after=after, limit=self._batch_rows)
+            return fill_vectors(
+                transaction,
+                rows,
+                after=after,
+                limit=self._batch_rows,
+                beside=self._beside,
+            )
 
     def _rows(self, transaction: Transaction) -> VectorQuery | None:
         catalogue = Catalogue.read(transaction)
-        if catalogue.vectors is None:
+        if not catalogue.has_vectors(self._version):
             return None
         return VectorQuery.of(catalogue, self._version)

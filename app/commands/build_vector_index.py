@@ -7,6 +7,7 @@ the next run replaces an unfinished index.
 
 import argparse
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -17,15 +18,17 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
+from app.commands.embed_options import model_name
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError, command_line
 from app.storage.connection.dsn import primary
+from app.storage.entity import UNNAMED_VERSION, vector_table
 from app.storage.sql import load
+from app.storage.vector_filling import vector_index
 
 VECTORS = load("vectors")
-SCHEMA = load("catalogue")["vectors"]
-TABLE = Identifier("recommender", "job_vector")
-INDEX = "recommender.job_vector_hnsw_idx"
+CATALOGUE = load("catalogue")["vectors"]
+IN_USE = load("models")["model_in_use"]
 
 # Chosen by measurement: docs/pgvector-choices.md.
 M = 16
@@ -50,12 +53,15 @@ class Building(NamedTuple):
     blocks_total: int
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, *, stop: threading.Event | None = None
+) -> int:
+    """Build the index. `stop` ends the build as Ctrl-C does."""
     args = _parse(argv)
     try:
         dsn = primary(read_settings(ScriptSettings).database_url.get_secret_value())
         with closing(_connect(dsn)) as building, closing(_connect(dsn)) as watching:
-            return _build(args, building, watching)
+            return _build(args, building, watching, stop or threading.Event())
     except (ConfigError, psycopg2.Error) as error:
         print(f"build_vector_index: {str(error).strip()}", file=sys.stderr)
         return 1
@@ -64,42 +70,64 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _build(args: argparse.Namespace, building: Connection, watching: Connection) -> int:
-    name = Literal(INDEX)
-    schemas = _rows(building, SCHEMA)
-    if not schemas:
-        print(f"Run first: {command_line('migrate')} --with pgvector", file=sys.stderr)
+def _build(
+    args: argparse.Namespace,
+    building: Connection,
+    watching: Connection,
+    stop: threading.Event,
+) -> int:
+    version = args.model or _rows(building, IN_USE)[0][0] or UNNAMED_VERSION
+    table, index = vector_table(version), vector_index(version)
+    schemas = _rows(building, CATALOGUE)
+    if not schemas or table not in schemas[0][1]:
+        print(
+            f"There are no vectors by {version}; run first:"
+            f" {command_line('migrate')} --with pgvector",
+            file=sys.stderr,
+        )
         return 1
+    name = Literal(f"recommender.{index}")
     found = _rows(building, VALID.format(name))
     if found and found[0][0] and not args.rebuild:
-        print(f"The index {INDEX} exists; --rebuild replaces it.")
+        print(f"The index recommender.{index} exists; --rebuild replaces it.")
         return 0
     if found:
-        index = Identifier(*INDEX.split("."))
-        _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(index))
+        _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(_ours(index)))
     # Statistics, so that plans use the index, and the visibility map, for counts.
     print("Vacuuming the vectors …", flush=True)
-    _rows(building, SQL("VACUUM (ANALYZE) {}").format(TABLE))
+    _rows(building, SQL("VACUUM (ANALYZE) {}").format(_ours(table)))
     _rows(building, SQL("SET maintenance_work_mem = {}").format(Literal(args.memory)))
     _rows(
         building,
         SQL("SET max_parallel_maintenance_workers = {}").format(Literal(args.workers)),
     )
     start = time.monotonic()
-    _run_shown(building, watching, _statement(args, schemas[0][0]))
+    statement = VECTORS["build_index"].format(
+        index=Identifier(index),
+        vector_table=_ours(table),
+        vectors=Identifier(schemas[0][0]),
+        m=Literal(args.m),
+        ef_construction=Literal(args.ef_construction),
+    )
+    _run_shown(building, watching, statement, stop)
     size = _rows(building, SIZE.format(name))[0][0]
     print(f"Built in {time.monotonic() - start:.0f} s: {size / 1e6:.0f} MB.")
     return 0
 
 
 def _run_shown(
-    building: Connection, watching: Connection, statement: Composable
+    building: Connection,
+    watching: Connection,
+    statement: Composable,
+    stop: threading.Event,
 ) -> None:
     """Run the statement in a thread and print its progress every few seconds."""
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(_rows, building, statement)
         try:
             while not wait([done], SHOWN_EVERY_S).done:
+                if stop.is_set():
+                    building.cancel()
                 for row in _rows(
                     watching, PROGRESS.format(pid=Literal(building.info.backend_pid))
                 ):
@@ -121,12 +149,8 @@ def _line(building: Building) -> str:
     return building.phase
 
 
-def _statement(args: argparse.Namespace, schema: str) -> Composable:
-    return VECTORS["build_index"].format(
-        vectors=Identifier(schema),
-        m=Literal(args.m),
-        ef_construction=Literal(args.ef_construction),
-    )
+def _ours(name: str) -> Identifier:
+    return Identifier("recommender", name)
 
 
 def _connect(dsn: str) -> Connection:
@@ -147,6 +171,12 @@ def _rows(connection: Connection, statement: Composable) -> list[tuple[Any, ...]
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model",
+        type=model_name,
+        metavar="NAME",
+        help="whose vectors (default: those of the model in use)",
     )
     parser.add_argument("--rebuild", action="store_true", help="replace a valid index")
     parser.add_argument(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from app.backfill.worker import LEASE_S
 from app.commands.cluster import add_scheduler
+from app.config import ModelSource
 
 
 def parse(
@@ -83,6 +84,14 @@ def add_encoders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", help="for sentence-transformers: cpu, cuda, mps (default: the best)"
     )
+
+
+def model_name(text: str) -> str:
+    """Parse a model as MODEL does: the name of its folder."""
+    try:
+        return ModelSource.parse(text).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def positive(text: str) -> int:

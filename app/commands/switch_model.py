@@ -21,20 +21,23 @@ from contextlib import closing
 import app.commands.blas_threads  # noqa: F401  (before NumPy)
 from app.backfill.switching import ModelSwitch, drop_old, written
 from app.backfill.watch import Work
-from app.commands.embed_options import add_encoders, add_lease, positive
+from app.commands import build_vector_index
+from app.commands.embed_options import add_encoders, add_lease, model_name, positive
+from app.commands.embed_vectors import fill_vectors
 from app.commands.embed_work import build_encoder, build_work, slice_rows
 from app.commands.model_comparison import compare_models
 from app.commands.progress import shown
 from app.commands.stop import Stop
-from app.config import ModelSource, ScriptSettings, read_settings
+from app.config import ScriptSettings, read_settings
 from app.encoder.checkpoint import verify_model
 from app.errors import AppError, ConfigError, command_line
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.entity import UNNAMED_VERSION
-from app.storage.models import embedding_bytes, has_vectors, model_in_use
+from app.storage.models import embedding_bytes, model_in_use
 from app.storage.shards import has_shards
+from app.storage.vector_filling import has_index
 
 BYTES_PER_MB = 1_000_000
 # Between two looks at rows that other workers hold.
@@ -78,9 +81,8 @@ def _switch(
         stop=stop.event,
     )
     if in_use != args.name:
-        _fill(args, database, switch)
+        _embed(args, database, switch, stop, in_use=in_use)
         if stop.status:
-            print("Stopped; run it again to go on.")
             return stop.status
         _compare(database, switch, in_use, args.name)
         if args.no_switch or stop.event.is_set():
@@ -112,20 +114,47 @@ def _refuse_shards(database: Database) -> None:
         )
 
 
+def _embed(
+    args: argparse.Namespace,
+    database: Database,
+    switch: ModelSwitch,
+    stop: Stop,
+    *,
+    in_use: str,
+) -> None:
+    _fill(args, database, switch)
+    _index_vectors(database, switch, stop, in_use=in_use, name=args.name)
+    if stop.status:
+        print("Stopped; run it again to go on.")
+
+
 def _fill(args: argparse.Namespace, database: Database, switch: ModelSwitch) -> None:
-    if written(database, has_vectors):
-        raise ConfigError(
-            "The vectors of SEARCH_BACKEND=pgvector are those of one model: remove them"
-            " first, with the statements in docs/models.md."
-        )
     before = written(database, embedding_bytes)
     switch.begin()
     missing = switch.missing()
     print(f"{missing} rows and skills to embed by {args.name}.", flush=True)
     start = time.monotonic()
     done = sum(shown(switch.fill(), missing, unit="row", size=int))
+    fill_vectors(switch.vectors)
     space = (written(database, embedding_bytes) - before) / BYTES_PER_MB
     print(f"{done} embedded in {time.monotonic() - start:.1f} s; {space:.0f} MB more.")
+
+
+def _index_vectors(
+    database: Database, switch: ModelSwitch, stop: Stop, *, in_use: str, name: str
+) -> None:
+    """Build an index of the vectors for pgvector where the model in use has one."""
+    if stop.status or not written(database, lambda tx: has_index(tx, in_use)):
+        return
+    if build_vector_index.main(["--model", name], stop=stop.event) and not stop.status:
+        raise ConfigError(
+            f"The vectors by {name} have no index; run"
+            f" `{command_line('build-vector-index')} --model {name}` as the owner of"
+            " the tables, and then this again."
+        )
+    # What was edited while it was built.
+    deque(switch.fill(), maxlen=0)
+    deque(switch.vectors.run(), maxlen=0)
 
 
 def _compare(database: Database, switch: ModelSwitch, in_use: str, name: str) -> None:
@@ -175,7 +204,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", metavar="NAME", type=_name, help="of a fetched model")
+    parser.add_argument(
+        "name", metavar="NAME", type=model_name, help="of a fetched model"
+    )
     parser.add_argument(
         "--no-switch", action="store_true", help="only embed and compare"
     )
@@ -188,13 +219,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_lease(parser)
     add_encoders(parser)
     return parser.parse_args(argv)
-
-
-def _name(text: str) -> str:
-    try:
-        return ModelSource.parse(text).name
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from typing import Literal
 from app.errors import command_line
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
+from app.storage.entity import UNNAMED_VERSION
+from app.storage.models import model_in_use
 from app.storage.vector_filling import has_index, vectorless_jobs
 
 DAYS_A_MONTH = 30
@@ -88,12 +90,19 @@ def missing_for_vectors(
             f"{command_line('migrate')} --with pgvector",
         )
         return
+    version = model_in_use(transaction) or UNNAMED_VERSION
+    if not catalogue.has_vectors(version):
+        yield (
+            f"There are no vectors by {version}: every request reads all embeddings.",
+            f"{command_line('migrate')} --with pgvector --again",
+        )
+        return
     if count := vectorless_jobs(transaction):
         yield (
             f"{count} jobs have no vector yet; every request reads their embeddings.",
             f"{command_line('embed')} --what=jobs",
         )
-    if not has_index(transaction):
+    if not has_index(transaction, version):
         yield (
             "The vectors have no index: every request compares all jobs.",
             command_line("build-vector-index"),

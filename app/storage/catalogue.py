@@ -10,7 +10,14 @@ from app.errors import SchemaError, command_line
 from app.query.ids import IdColumn
 from app.storage.columns import JobColumn, filterable_columns
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import ENTITIES, KEYS, STATES, EntityName, EntityTable
+from app.storage.entity import (
+    ENTITIES,
+    KEYS,
+    STATES,
+    EntityName,
+    EntityTable,
+    vector_table,
+)
 from app.storage.sql import load
 
 QUERIES = load("catalogue")
@@ -30,6 +37,8 @@ class Catalogue:
     users: EntityTable
     # The schema of pgvector; None unless migrations/pgvector was applied.
     vectors: str | None = None
+    # One for each model that has vectors.
+    vector_tables: Sequence[str] = ()
 
     @property
     def job_id(self) -> IdColumn:
@@ -85,8 +94,14 @@ class Catalogue:
             for name in ENTITIES
         }  # fmt: skip
         vectors = transaction.row(QUERIES["vectors"])
-        schema = None if vectors is None else vectors["nspname"]
-        return cls(found["jobs"], found["users"], schema)
+        if vectors is None:
+            return cls(found["jobs"], found["users"])
+        schema, tables = vectors["nspname"], vectors["tables"]
+        return cls(found["jobs"], found["users"], schema, tables)
+
+    def has_vectors(self, version: str) -> bool:
+        """Whether there is a table of vectors by this model."""
+        return vector_table(version) in self.vector_tables
 
     def require_vectors(self) -> str:
         """The schema of pgvector.

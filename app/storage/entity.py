@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal as OneOf
 from typing import TypeVar
 
@@ -33,6 +34,15 @@ UNNAMED_VERSION = "all-MiniLM-L6-v2"
 UNNAMED_BYTES = 1536
 
 Row = TypeVar("Row")
+
+
+def vector_table(version: str) -> str:
+    """The table of a model's vectors for pgvector, in our schema: what the function of
+    this name in migrations/pgvector says.
+    """
+    if version == UNNAMED_VERSION:
+        return "job_vector"
+    return f"job_vector_{sha256(version.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

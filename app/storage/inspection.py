@@ -25,7 +25,14 @@ INDEXES = (
     "skill_embedding_revision_idx",
 )  # fmt: skip
 # Of migrations/pgvector.
-VECTOR_OBJECTS = ("job_state_vectorless_idx", "forget_vector")
+VECTOR_OBJECTS = (
+    "job_state_vectorless_idx",
+    "vector_table",
+    "add_vectors",
+    "compare_vectors",
+    "forget_vector",
+    "forget_vector_of_other",
+)
 # Without one of these, a trigger fails the team's own statement.
 FUNCTIONS = (
     "place", "next_revision", "set_revision", "new_vocabulary", "as_text", "key_type",
@@ -36,6 +43,7 @@ FUNCTIONS = (
     "synonyms_changed", "synonyms_truncated", "admit", "admit_rows", "empty_notes",
     "use_split", "text_hash", "parts_of", "model_in_use", "check_model",
     "job_state_of", "add_model", "switch_model", "compare_states", "job_titled",
+    "drop_vectors",
 )  # fmt: skip
 
 

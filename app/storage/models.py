@@ -9,7 +9,12 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from app.query.ids import Id
 from app.storage.codec import from_bytes
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import EMBEDDINGS, UNNAMED_VERSION, EntityTable
+from app.storage.entity import (
+    EMBEDDINGS,
+    UNNAMED_VERSION,
+    EntityTable,
+    vector_table,
+)
 from app.storage.skills import embedded_skills
 from app.storage.sql import load
 
@@ -54,11 +59,6 @@ def compare_states(transaction: Transaction) -> None:
     the model was switched.
     """
     _call(transaction, "compare_states")
-
-
-def has_vectors(transaction: Transaction) -> bool:
-    """Whether the table of vectors for pgvector exists."""
-    return bool(transaction.rows(QUERIES["has_vectors"])[0][0])
 
 
 def some_users(transaction: Transaction, users: EntityTable, *, limit: int) -> list[Id]:
@@ -115,6 +115,17 @@ def drop_columns(
         guide=Literal(UNNAMED_VERSION),
     )
     return [id_ for (id_,) in transaction.rows(query, {"limit": limit})]
+
+
+def running_transactions(transaction: Transaction) -> set[str]:
+    """What runs on this server now, but this transaction."""
+    return {name for (name,) in transaction.rows(QUERIES["running"])}
+
+
+def drop_vectors(transaction: Transaction) -> None:
+    """Drop the tables of vectors for pgvector by models that are not in use."""
+    in_use = model_in_use(transaction) or UNNAMED_VERSION
+    _call(transaction, "drop_vectors", kept=vector_table(in_use))
 
 
 def drop_models(transaction: Transaction) -> None:

@@ -14,7 +14,7 @@ from app.storage.codec import points_somewhere, squared_norms
 from app.storage.conditions import EVERY_ROW
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.coverage import CachedCount
-from app.storage.entity import EntityTable
+from app.storage.entity import EntityTable, vector_table
 from app.storage.sql import load
 
 QUERIES = load("vectors")
@@ -104,6 +104,11 @@ class VectorQuery:
     def job_id(self) -> IdColumn:
         return self.jobs.id_column
 
+    @property
+    def table(self) -> Identifier:
+        """The table of this model's vectors."""
+        return Identifier("recommender", vector_table(self.version))
+
     def format(self, query: str, **parts: Composable) -> Composed:
         """The query of this name, with its conditions filled in."""
         vectorless = self.jobs.format(QUERIES["vectorless"], version=self.version)
@@ -111,7 +116,9 @@ class VectorQuery:
             QUERIES[query],
             version=self.version,
             vectors=Identifier(self.schema),
+            vector_table=self.table,
             vectorless=vectorless,
+            conditions=self.matching or EVERY_ROW,
             matching=self.jobs.matching(self.matching or EVERY_ROW, self.version),
             # As NumPy orders the bytes that come.
             bytewise=SQL(' COLLATE "C"') if self.job_id.kind == "text" else NOTHING,

@@ -44,12 +44,14 @@ class PgvectorSearch:
         scope: BatchScope,
     ) -> SearchResult:
         """As `Retrieval.search`. Raises SchemaError where the migration is missing.
+        Before anything is embedded by this model, there is no table of its vectors.
 
         No index orders by scores with factors: the nearest BOOSTED_CANDIDATES jobs are
         ordered, and all jobs where no index is used.
         """
         key = request.key
-        if key.target == "users":
+        catalogue.require_vectors()
+        if key.target == "users" or not catalogue.has_vectors(self._version):
             return self._full_scan.search(transaction, catalogue, request, scope)
         rows = self._rows(catalogue, key.filters)
         count = self._counts(transaction, rows)

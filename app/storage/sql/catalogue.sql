@@ -29,10 +29,15 @@ LEFT JOIN pg_attribute AS a
 LEFT JOIN pg_type AS t ON t.oid = a.atttypid;
 
 -- name: vectors
--- The schema of pgvector, if migrations/pgvector was applied.
-SELECT n.nspname
-FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
-WHERE e.extname = 'vector' AND to_regclass('recommender.job_vector') IS NOT NULL;
+-- The schema of pgvector, and the tables of vectors: one for each model. No row unless
+-- migrations/pgvector was applied.
+SELECT n.nspname, array_agg(c.relname::text) AS tables
+FROM pg_extension AS e
+JOIN pg_namespace AS n ON n.oid = e.extnamespace
+JOIN pg_class AS c ON c.relnamespace = to_regnamespace('recommender')
+    AND c.relkind = 'r' AND c.relname LIKE 'job\_vector%'
+WHERE e.extname = 'vector'
+GROUP BY n.nspname;
 
 -- name: is_served
 -- Whether the migrations were applied for the table that a setting names.

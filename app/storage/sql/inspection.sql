@@ -37,9 +37,15 @@ WITH wanted AS (
     JOIN pg_class AS c ON c.relname = listed.relation
         AND c.relnamespace = to_regnamespace('recommender')
     UNION ALL
-    SELECT to_regclass('recommender.job_state'), name, false, 'vectors'
-    FROM unnest('{forget_vector,forget_vector_of_deleted}'::text[]) AS name
-    WHERE to_regclass('recommender.job_vector') IS NOT NULL
+    SELECT to_regclass(relation), name, false, 'vectors'
+    FROM (VALUES ('recommender.job_state', 'forget_vector'),
+        ('recommender.job_state', 'forget_vector_of_deleted'),
+        ('recommender.job_embedding', 'forget_vector'),
+        ('recommender.job_embedding', 'forget_vectors')
+    ) AS listed (relation, name)
+    WHERE EXISTS (SELECT 1 FROM pg_class
+        WHERE relnamespace = to_regnamespace('recommender') AND relkind = 'r'
+            AND relname LIKE 'job\_vector%')
 )
 SELECT
     wanted.entity, wanted.relid::regclass::text, quote_ident(wanted.name), CASE

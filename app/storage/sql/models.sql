@@ -14,9 +14,6 @@ SELECT recommender.switch_model(%(version)s);
 -- name: compare_states
 SELECT recommender.compare_states();
 
--- name: has_vectors
-SELECT to_regclass('recommender.job_vector') IS NOT NULL;
-
 -- name: some_users
 -- The same ones each time.
 SELECT user_id::{id_type} FROM recommender.user_state WHERE state = 'embedded'
@@ -36,7 +33,8 @@ SELECT sum(pg_total_relation_size(relation))::bigint FROM (
     SELECT relation::oid FROM recommender.entity WHERE name = 'jobs'
     UNION
     SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace('recommender')
-        AND relname = ANY ('{{job_embedding,user_embedding,skill_embedding,skill,user_state}}')
+        AND (relname = ANY ('{{job_embedding,user_embedding,skill_embedding,skill,user_state}}')
+            OR relname LIKE 'job\_vector%')
         AND relkind = 'r'
 ) AS listed (relation);
 
@@ -61,6 +59,14 @@ WITH next AS (
     FROM next WHERE t.{key} = next.id
 )
 SELECT id::text FROM next ORDER BY next.id;
+
+-- name: running
+-- Every transaction holds this lock on itself, and everybody sees it.
+SELECT virtualtransaction FROM pg_locks
+WHERE locktype = 'virtualxid' AND granted AND pid <> pg_backend_pid();
+
+-- name: drop_vectors
+SELECT recommender.drop_vectors(%(kept)s);
 
 -- name: drop_models
 DELETE FROM recommender.model WHERE version <> recommender.model_in_use();

@@ -60,7 +60,7 @@ FROM (
         SELECT
             {embeddings}.{key}, embedding,
             own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance
-        FROM recommender.job_vector AS own (own_id, own_vector)
+        FROM {vector_table} AS own (own_id, own_vector)
         JOIN {embeddings} ON {embeddings}.{key} = own.own_id
         WHERE own.own_vector IS NOT NULL AND {sound}{matching}{each}
         ORDER BY own.own_vector OPERATOR({vectors}.<#>) asked.query
@@ -76,30 +76,52 @@ WHERE distance <= bar + slack AND copy <= wanted;
 -- name: count_comparable
 -- How many rows a scan would compare. Indexes answer.
 SELECT
-    (SELECT count(*) FROM recommender.job_vector AS v WHERE v.vector IS NOT NULL)
+    (SELECT count(*) FROM {vector_table} AS v WHERE v.vector IS NOT NULL)
     + (SELECT count(*) FROM recommender.job_state AS s
        WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1);
 
 -- name: count_comparable_matching
 -- The same with filters, which are on the team's table.
 SELECT
-    (SELECT count(*) FROM {embeddings} WHERE {embeddings}.{key} IN (
-        SELECT v.job_id FROM recommender.job_vector AS v WHERE v.vector IS NOT NULL
-    ){matching})
+    (SELECT count(*) FROM {table} WHERE {table}.{key} IN (
+        SELECT v.job_id FROM {vector_table} AS v WHERE v.vector IS NOT NULL
+    ){conditions})
     + (SELECT count(*) FROM {embeddings} WHERE {vectorless}{matching});
+
+-- name: fills_vectors
+-- Whether there is a table of vectors by the model, and it is the one in use.
+SELECT to_regclass({vector_table}) IS NOT NULL
+    AND recommender.model_in_use() = {version};
 
 -- name: count_vectorless
 SELECT count(*) FROM recommender.job_state AS s
 WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1;
 
+-- name: count_vectorless_beside
+SELECT count(*) FROM recommender.job_state AS s WHERE {is_missing};
+
+-- name: hold_model
+-- The model in use, which nobody switches before the transaction ends.
+SELECT embedding_version FROM recommender.identity FOR SHARE;
+
+-- name: is_vectorless
+-- A part of others, for the model in use.
+s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1
+
+-- name: is_vectorless_beside
+-- The same for another model, of which states say nothing.
+s.copies = 1 AND EXISTS (
+    SELECT 1 FROM {embeddings} WHERE {embeddings}.{key} = s.job_id AND {sound}
+) AND NOT EXISTS (SELECT 1 FROM {vector_table} AS v WHERE v.job_id = s.job_id)
+
 -- name: take_vectorless
 -- The states of the next rows. A statement of its own: the embeddings are read after it,
 -- as they are then, and nobody records another one before the transaction ends.
 SELECT s.job_id::{id_type} FROM recommender.job_state AS s
-WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1 AND {after}
+WHERE {is_missing} AND {after}
 ORDER BY s.job_id
 LIMIT %(limit)s
-FOR NO KEY UPDATE SKIP LOCKED;
+FOR NO KEY UPDATE OF s SKIP LOCKED;
 
 -- name: embeddings_of
 SELECT {key}::{id_type}, embedding FROM {embeddings}
@@ -107,25 +129,23 @@ WHERE {key} = ANY (%(ids)s::{id_type}[]) AND {sound};
 
 -- name: store_vectors
 -- NULL for an embedding that points nowhere: it is not looked at again.
-WITH fresh AS (
-    SELECT * FROM unnest(%(ids)s::{id_type}[], %(vectors)s::text[]) AS fresh (id, vector)
-), stored AS (
-    INSERT INTO recommender.job_vector AS v (job_id, vector)
-    SELECT id, vector::{vectors}.halfvec FROM fresh
-    ON CONFLICT (job_id) DO UPDATE SET vector = excluded.vector
-    RETURNING v.job_id
-)
+INSERT INTO {vector_table} AS v (job_id, vector)
+SELECT id, vector::{vectors}.halfvec
+FROM unnest(%(ids)s::{id_type}[], %(vectors)s::text[]) AS fresh (id, vector)
+ON CONFLICT (job_id) DO UPDATE SET vector = excluded.vector;
+
+-- name: record_vectors
 UPDATE recommender.job_state AS s SET has_vector = true
-FROM stored WHERE s.job_id = stored.job_id;
+WHERE s.job_id = ANY (%(ids)s::{id_type}[]);
 
 -- name: index_is_valid
 SELECT coalesce((
     SELECT indisvalid FROM pg_index
-    WHERE indexrelid = to_regclass('recommender.job_vector_hnsw_idx')
+    WHERE indexrelid = to_regclass({index})
 ), false);
 
 -- name: build_index
 -- Beside the traffic; the team's table is not touched.
-CREATE INDEX CONCURRENTLY job_vector_hnsw_idx ON recommender.job_vector
+CREATE INDEX CONCURRENTLY {index} ON {vector_table}
 USING hnsw (vector {vectors}.halfvec_ip_ops)
 WITH (m = {m}, ef_construction = {ef_construction});
