@@ -21,6 +21,7 @@ from tests.support.postgres import (
     Server,
     do_without_fsync,
     fresh_database,
+    in_memory,
     running_server,
 )
 from tests.support.service import Service, running_service
@@ -41,7 +42,7 @@ pytest_plugins = ["tests.support.alone", "tests.support.machine"]
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    with running_server() as server:
+    with running_server(below=in_memory()) as server:
         do_without_fsync(server.url())
         yield server
 

@@ -18,6 +18,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from app.commands.embed import main as generate_embeddings
 from app.commands.import_csv.cleaning import cleaner
 from app.commands.import_csv.command import main as import_csv
+from app.storage.codec import from_bytes
 from tests.support.columns import (
     NAMES,
     add_columns,
@@ -25,8 +26,8 @@ from tests.support.columns import (
     made_rows,
     matches,
 )
-from tests.support.oracle import oracle_embeddings
-from tests.support.postgres import Server, fresh_database
+from tests.support.oracle import TOLERANCE, oracle_embeddings
+from tests.support.postgres import Server, fresh_database, run
 from tests.support.service import Service, running_service
 
 JOBS = 5000
@@ -43,10 +44,10 @@ NEAR = 1e-6
 
 
 @pytest.fixture(scope="module")
-def service(
+def filled(
     real_data: Path, postgres: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    """Real rows through the importer, the backfill and the service."""
+) -> Iterator[str]:
+    """Real rows through the importer and the backfill."""
     folder = tmp_path_factory.mktemp("oracle")
     jobs, users = folder / "jobs.csv", folder / "users.csv"
     cut(real_data / "jobs_real.csv", jobs, JOBS)
@@ -57,8 +58,14 @@ def service(
         assert import_csv(["users", str(users)]) == 0
         assert generate_embeddings([]) == 0
         add_columns(url, COLUMNS)
-        with running_service(url, folder / "service.log", JOB_COLUMNS=NAMES) as running:
-            yield running
+        yield url
+
+
+@pytest.fixture(scope="module")
+def service(filled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("oracle") / "service.log"
+    with running_service(filled, log, JOB_COLUMNS=NAMES) as running:
+        yield running
 
 
 def cut(source: Path, target: Path, rows: int) -> None:
@@ -76,19 +83,38 @@ def texts(file: Path, key: str, count: int) -> tuple[list[int], list[str]]:
 
 
 @pytest.fixture(scope="module")
-def similarities(real_data: Path) -> np.ndarray:
-    """(users, jobs) float32. Equal texts are encoded once, so that their scores are
+def embeddings(real_data: Path) -> np.ndarray:
+    """(jobs, 384) float32. Equal texts are encoded once, so that their scores are
     equal.
     """
     _, jobs = texts(real_data / "jobs_real.csv", "job_id", JOBS)
-    _, users = texts(real_data / "users_open.csv", "user_id", USERS)
     distinct = sorted(set(jobs))
     place = {text: number for number, text in enumerate(distinct)}
-    scores = cosine_similarity(oracle_embeddings(users), oracle_embeddings(distinct))
-    return np.asarray(scores[:, [place[text] for text in jobs]])
+    return oracle_embeddings(distinct)[[place[text] for text in jobs]]
+
+
+@pytest.fixture(scope="module")
+def similarities(real_data: Path, embeddings: np.ndarray) -> np.ndarray:
+    """(users, jobs) float32."""
+    _, users = texts(real_data / "users_open.csv", "user_id", USERS)
+    return np.asarray(cosine_similarity(oracle_embeddings(users), embeddings))
 
 
 @pytest.mark.timeout(1200)  # both encoders embed 5,000 texts
+def test_every_stored_embedding_is_that_of_sentence_transformers(
+    filled: str, real_data: Path, embeddings: np.ndarray
+) -> None:
+    job_ids, _ = texts(real_data / "jobs_real.csv", "job_id", JOBS)
+    rows = run(filled, "SELECT job_id, embedding FROM skill_job1 ORDER BY job_id")
+    stored = {job_id: data for job_id, data in rows if data is not None}
+    assert sorted(stored) == sorted(job_ids)
+    ours = np.stack([from_bytes(stored[job_id]) for job_id in job_ids])
+    difference = np.abs(ours - embeddings).max()
+    print(f"\n{len(ours)} texts, at most {difference:.1e} apart")
+    assert difference < TOLERANCE
+
+
+@pytest.mark.timeout(1200)
 def test_every_answer_equals_the_oracles(
     service: Service, real_data: Path, similarities: np.ndarray
 ) -> None:

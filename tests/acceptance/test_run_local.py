@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg2
-import pytest
 
 from tests.support.service import ROOT, free_port
 from tests.support.waiting import wait_until
@@ -45,51 +44,41 @@ def wait_for_invitation(process: "subprocess.Popen[bytes]", log: Path) -> str:
     return log.read_text()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_f136_it_serves_the_sample_and_stops_everything(
-    tmp_path: Path, stop: signal.Signals
+def test_f136_it_serves_the_sample_and_each_signal_stops_everything(
+    tmp_path: Path,
 ) -> None:
-    port, log = free_port(), tmp_path / "log"
-    process = start(tmp_path / "data", log, port)
-    try:
-        printed = wait_for_invitation(process, log)
-        assert f"http://127.0.0.1:{port}/api/recommend" in printed
-        assert "skill_job1: 160 rows added" in printed
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/api/recommend",
-            json={"user_id": 1, "top_n": 3},
-            timeout=30,
-        ).json()
-        assert answer["total_jobs_analyzed"] == 160
-        assert len(answer["recommendations"]) == 3
-        by_title = httpx.post(
-            f"http://127.0.0.1:{port}/api/recommend",
-            json={"skills": "truck driver", "top_n": 1},
-            timeout=30,
-        ).json()["recommendations"][0]
-        assert [pair["job_skill"] for pair in by_title["matched"]] == ["Truck Driver"]
-        below = psutil.Process(process.pid).children(recursive=True)
-    finally:
-        # Ctrl-C and a closed terminal go to the whole group.
-        if stop != signal.SIGTERM:
-            os.killpg(process.pid, stop)
-        else:
-            process.send_signal(stop)
-        assert process.wait(60) == 0
-    assert not any(child.is_running() for child in below)
-    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
-    assert "Traceback" not in log.read_text()
-
-
-def test_a_second_run_adds_nothing(tmp_path: Path) -> None:
-    for attempt, expected in ((1, "160 rows added"), (2, "0 jobs embedded")):
-        log = tmp_path / f"log-{attempt}"
-        process = start(tmp_path / "data", log, free_port())
+    added = ["160 rows added", "0 jobs embedded", "0 jobs embedded"]
+    stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for stop, expected in zip(stops, added, strict=True):
+        port, log = free_port(), tmp_path / f"log-{stop}"
+        process = start(tmp_path / "data", log, port)
         try:
-            assert expected in wait_for_invitation(process, log)
+            printed = wait_for_invitation(process, log)
+            assert f"http://127.0.0.1:{port}/api/recommend" in printed
+            assert expected in printed
+            assert_it_answers(port)
+            below = psutil.Process(process.pid).children(recursive=True)
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            # Ctrl-C and a closed terminal go to the whole group.
+            if stop != signal.SIGTERM:
+                os.killpg(process.pid, stop)
+            else:
+                process.send_signal(stop)
+            assert process.wait(60) == 0
+        assert not any(child.is_running() for child in below)
+        assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists()
+        assert "Traceback" not in log.read_text()
+
+
+def assert_it_answers(port: int) -> None:
+    address = f"http://127.0.0.1:{port}/api/recommend"
+    answer = httpx.post(address, json={"user_id": 1, "top_n": 3}, timeout=30).json()
+    assert answer["total_jobs_analyzed"] == 160
+    assert len(answer["recommendations"]) == 3
+    by_title = httpx.post(
+        address, json={"skills": "truck driver", "top_n": 1}, timeout=30
+    ).json()["recommendations"][0]
+    assert [pair["job_skill"] for pair in by_title["matched"]] == ["Truck Driver"]
 
 
 def test_f135_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path) -> None:

@@ -95,9 +95,8 @@ def test_f47_the_backfill_works_behind_a_pooler(
 ) -> None:
     run(cluster.url, "INSERT INTO skill_job1 (job_id, skills) VALUES (900001, 'new')")
     database = Database(pooled_url, pool_size=1)
-    done = sum(
-        p.embedded for p in Backfill(database, HashEncoder(), batch_size=8).run()
-    )
+    backfill = Backfill(database, HashEncoder(), batch_size=512)
+    done = sum(p.embedded for p in backfill.run())
     database.close()
     assert done == 1
     run(cluster.url, "DELETE FROM skill_job1 WHERE job_id = 900001")

@@ -106,13 +106,14 @@ def test_a_program_beside_the_path_is_found(
     assert find_pgbouncer() == program
 
 
+@pytest.mark.parametrize("name", ["chromium", "chromium-headless-shell"])
 def test_a_browser_that_cannot_start_counts_as_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    program = tmp_path / "chromium"
+    program = tmp_path / name
     program.write_text("#!/bin/sh\necho libnss3.so: not found >&2; false")
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
     assert CHROMIUM.find() is None
     program.write_text("#!/bin/sh\n")

@@ -19,6 +19,7 @@ from tests.support.queries import profile_query, results
 from tests.support.ranking import rank, ranking_over
 from tests.support.replicas import Node, Programs, folder_for
 
+ENCODER = LazyEncoder(Path(MODEL_DIR))
 COPIED = "This database is a copy of another one: caches and replicas take it for"
 
 # What a team may have: its own names and types, pgvector in a schema of its own.
@@ -107,14 +108,13 @@ def make(team: Team, url: str, monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 def answers(url: str, user: object) -> list[object]:
     """The best jobs of a user and of a text, by both rankings."""
-    encoder = LazyEncoder(Path(MODEL_DIR))
     found: list[object] = []
     with (
         closing(Database(url, pool_size=1)) as database,
         tempfile.TemporaryDirectory() as folder,
     ):
         for name in ("similarity", "skills"):
-            ranking = ranking_over(database, encoder, name=name, folder=Path(folder))
+            ranking = ranking_over(database, ENCODER, name=name, folder=Path(folder))
             queries = [
                 profile_query(3, user_id=user, ranking=name),  # type: ignore[arg-type]
                 profile_query(3, text="welding", ranking=name),

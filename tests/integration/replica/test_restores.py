@@ -80,7 +80,7 @@ def test_recovery_to_a_point_in_time(
         node.start()
         list(migrate(node.url))
         add_jobs(node.url, around(100), range(100))
-        programs.run("pg_basebackup", "-D", str(backup), "-d", node.url)
+        node.copy_to(backup)
         filled = fill(node.url, tmp_path)
         run(node.url, "SELECT pg_create_restore_point('before')")
         edit_behind(node.url, filled)

@@ -1,5 +1,6 @@
 """Over every backend: freshness, boosts and expiry."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,19 +46,28 @@ def dated(filled: Exercise) -> Exercise:
         (None, None, None, None),
         ("2999-01-01", "2999-01-01", "NaN", "NaN"),
     ]
-    for n, id_ in enumerate(jobs):
+    rows = []
+    for n in range(len(jobs)):
         age = timedelta(days=float(rng.uniform(0, 90)))
-        row = odd[n % 40] if n % 40 < len(odd) else (
+        rows.append(odd[n % 40] if n % 40 < len(odd) else (
             (NOW - age).date(), NOW - age, rng.uniform(0, 3), rng.uniform(0, 3)
-        )  # fmt: skip
-        run(
-            filled.url,
-            "UPDATE skill_job1 SET posted = %s, seen = %s, priority = %s, weight = %s"
-            " WHERE job_id = %s",
-            (*row, id_),
-        )
+        ))  # fmt: skip
+    run(
+        filled.url,
+        "UPDATE skill_job1 AS j SET posted = n.posted, seen = n.seen,"
+        " priority = n.priority, weight = n.weight FROM unnest("
+        "%s::bigint[], %s::text[]::date[], %s::text[]::timestamptz[],"
+        " %s::text[]::float8[], %s::text[]::numeric[])"
+        " AS n (id, posted, seen, priority, weight) WHERE j.job_id = n.id",
+        (jobs, *(as_texts(column) for column in zip(*rows, strict=True))),
+    )
     filled.settle()
     return filled
+
+
+def as_texts(values: Sequence[object]) -> list[str | None]:
+    """As Postgres reads them."""
+    return [None if value is None else str(value) for value in values]
 
 
 def ranking_of(exercise: Exercise) -> Ranking:

@@ -48,12 +48,14 @@ def dispatcher(
     insert(database, "skill_job1", JOBS)
     run(database_url, "ALTER TABLE skill_job1 ADD priority float8, ADD company int")
     rng = np.random.default_rng(1)
-    for id_ in JOBS:
-        run(
-            database_url,
-            "UPDATE skill_job1 SET priority = %s, company = %s WHERE job_id = %s",
-            (float(rng.uniform(0, 4)), int(rng.integers(12)), id_),
-        )
+    rows = [(id_, float(rng.uniform(0, 4)), int(rng.integers(12))) for id_ in JOBS]
+    run(
+        database_url,
+        "UPDATE skill_job1 AS j SET priority = n.priority, company = n.company"
+        " FROM unnest(%s::bigint[], %s::float8[], %s::int[])"
+        " AS n (id, priority, company) WHERE j.job_id = n.id",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
     fill(database, BlendEncoder())
     source = None if request.param == "stream" else kept(database, tmp_path)
     context = RankingContext(
