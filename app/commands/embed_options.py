@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from app.backfill.worker import LEASE_S
 from app.commands.cluster import add_scheduler
-from app.config import ModelSource
+from app.query.model_source import ModelSource
 
 
 def parse(

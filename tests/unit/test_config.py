@@ -7,13 +7,13 @@ import pytest
 
 from app.config import (
     ModelSettings,
-    ModelSource,
     ScriptSettings,
     Settings,
     read_settings,
 )
 from app.errors import ConfigError
 from app.query.boosts import Boosts
+from app.query.model_source import ModelSource
 from app.query.variety import NO_VARIETY, Variety
 
 

@@ -14,7 +14,6 @@ from app.commands.fetch_model.installing import (
     write,
 )
 from app.commands.fetch_model.sources import FileSource, Hub, NotThereError, SourceError
-from app.config import ModelSource
 from app.encoder.checkpoint import Manifest, read_manifest, verify_model
 from app.encoder.layout import (
     CONFIG,
@@ -32,6 +31,7 @@ from app.encoder.safetensors import SafeTensors
 from app.encoder.spec import ModelSpec, Prompts
 from app.encoder.weights import Weights
 from app.errors import ModelUnavailableError
+from app.query.model_source import ModelSource
 
 TOKENIZER = "tokenizer.json"
 # A configuration file has a few hundred bytes, a tokenizer of 250,000 tokens 17 MB.

