@@ -21,6 +21,7 @@ from pydantic import (
 
 from app.errors import ConfigError
 from app.query.boosts import Boosts
+from app.query.interleaving import Alternative, read_alternative
 from app.query.model_source import DEFAULT_MODEL, ModelSource
 from app.query.variety import Variety, read_max_per
 
@@ -131,6 +132,10 @@ class Settings(ScriptSettings):
     # COLUMN:NUMBER, …
     max_per: str = ""
     diversity: float = Field(0.0, ge=0, le=1)
+    # How long shown jobs are known; 0: they are not stored.
+    exposure_days: int = Field(0, ge=0, le=400)
+    # OPTION:VALUE, the setting B of a comparison with the settings as they are.
+    interleave: str = ""
     skill_cache_dir: Path = Path(".cache/skills")
     # SEARCH_BACKEND=replica keeps its files in the folder `replica` in it.
     cache_dir: Path = Path(".cache")
@@ -159,6 +164,11 @@ class Settings(ScriptSettings):
     def variety(self) -> Variety:
         """The default variety of the jobs of a request."""
         return Variety(read_max_per(self.max_per), self.diversity)
+
+    @property
+    def alternative(self) -> Alternative | None:
+        """The setting that answers compare with the others, if any."""
+        return read_alternative(self.interleave)
 
     @property
     def keys(self) -> Sequence[str]:
@@ -202,6 +212,13 @@ class Settings(ScriptSettings):
         offered = _items(info.data.get("job_columns", ""))
         if not dict(read_max_per(value)).keys() <= set(offered):
             raise ValueError("it names a column that JOB_COLUMNS does not name")
+        return value
+
+    @field_validator("interleave")
+    @classmethod
+    def _comparison_is_stored(cls, value: str, info: ValidationInfo) -> str:
+        if read_alternative(value) and not info.data.get("exposure_days"):
+            raise ValueError("it needs EXPOSURE_DAYS, to know which jobs were shown")
         return value
 
     @field_validator("log_level", mode="before")

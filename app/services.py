@@ -13,6 +13,7 @@ from app.encoder import Encoder
 from app.encoder.cached import CachedEncoder
 from app.encoder.current import CurrentModel
 from app.encoder.lazy import DeterministicEncoder
+from app.ops.exposure_log import ExposureLog
 from app.ops.metrics import Telemetry
 from app.ops.readiness import Readiness, ReadinessCheck, SharedReadiness
 from app.query.query import Query
@@ -34,6 +35,7 @@ from app.storage.catalogue import ServedTables
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.connection.model_snapshots import ModelSnapshots
+from app.storage.exposures import ExposureStore
 from app.storage.feedback import FeedbackStore
 from app.storage.filterable_columns import FilterableColumns
 
@@ -81,11 +83,15 @@ class Services:
         self.columns = FilterableColumns(self._database, settings.filterable_columns)
         self._writer = _writer(settings, self._database)
         self.feedback = FeedbackStore(self._writer)
+        self.exposures = ExposureStore(self._writer)
+        self.exposure_log = _exposure_log(settings, self.exposures, self.telemetry)
         self._backfill = ServiceBackfill(self._writer, model, activity)
 
     def start(self) -> None:
         """Start the background threads."""
         self._follower.start()
+        if self.exposure_log:
+            self.exposure_log.start()
         if self._embeds:
             self._backfill.start()
 
@@ -93,6 +99,8 @@ class Services:
         """Finish the running work and close the connections."""
         self.queue.close()
         self._follower.close()
+        if self.exposure_log:
+            self.exposure_log.close()
         if self._embeds:
             self._backfill.close()
         self._database.close()
@@ -221,6 +229,20 @@ def _readiness(
         timeout_s=probe_timeout_s(settings),
         on_checked=report,
     )
+
+
+def _exposure_log(
+    settings: Settings, store: ExposureStore, telemetry: Telemetry
+) -> ExposureLog | None:
+    if not settings.exposure_days:
+        return None
+    log = ExposureLog(store, days=settings.exposure_days)
+    telemetry.watch(
+        "exposures_dropped",
+        "Answers whose jobs were not stored, because the database was too slow.",
+        lambda: log.dropped,
+    )
+    return log
 
 
 def _watch(

@@ -13,6 +13,7 @@ from app.api.connection_limits import CONNECTION_LIMITS, ConnectionLimits
 from app.api.docs_page import build_docs
 from app.api.error_statuses import document_errors
 from app.api.errors import add_error_handlers
+from app.api.interleaving import Comparison
 from app.api.middleware.access_log import AccessLogMiddleware
 from app.api.middleware.api_keys import ApiKeys, TokenBuckets
 from app.api.middleware.auth import AuthMiddleware
@@ -27,6 +28,7 @@ from app.api.routes.columns import build_columns_router
 from app.api.routes.feedback import build_feedback_router
 from app.api.routes.health import build_health_router
 from app.api.routes.jobs import build_jobs_router
+from app.api.routes.online import build_online_router
 from app.api.routes.recommend import build_recommend_router
 from app.api.static_files import build_page
 from app.api.tracing import NO_TELEMETRY, Tracing
@@ -110,9 +112,15 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         expires=settings.expires,
         variety=settings.variety,
     )
+    exposures = services.exposure_log
     app.include_router(
         build_recommend_router(
-            services.queue, defaults, timeout_s=timeout_s, needs_key=needs_key
+            services.queue,
+            defaults,
+            timeout_s=timeout_s,
+            needs_key=needs_key,
+            comparison=Comparison.of(settings, defaults),
+            on_shown=exposures.add if exposures else lambda _: None,
         )
     )
     app.include_router(
@@ -133,6 +141,15 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     app.include_router(
         build_feedback_router(
             services.feedback, timeout_s=timeout_s, needs_key=needs_key
+        )
+    )
+    app.include_router(
+        build_online_router(
+            SingleFlight(
+                services.exposures.report, timeout_s=probe_timeout_s(settings)
+            ),
+            exposure_days=settings.exposure_days,
+            needs_key=needs_key,
         )
     )
     describe_settings(app, services.columns, defaults)

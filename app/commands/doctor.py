@@ -17,6 +17,7 @@ from app.config import Settings, read_settings
 from app.errors import AppError
 from app.ops.backend_advice import EgressEstimate
 from app.ops.doctor import Examination, Scope, examine
+from app.ops.online import report_lines
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.coverage import Coverage
@@ -45,6 +46,8 @@ def _lines(found: Examination) -> Iterator[str]:
         yield f"traffic: {_traffic(found.traffic)}"
         if found.traffic.advised is not None:
             yield f"advice: {_advice(found.traffic)}"
+    if found.online is not None:
+        yield from report_lines(found.online)
     if found.limits is not None:
         superuser = ", a superuser" if found.limits.is_superuser else ""
         yield (
@@ -100,6 +103,8 @@ def _advice(traffic: EgressEstimate) -> str:
 
 def _json(found: Examination) -> str:
     seen = asdict(found)
+    if found.online is not None and found.online.since is not None:
+        seen["online"]["since"] = found.online.since.isoformat()
     if found.traffic is not None:
         seen["traffic"]["bytes_per_month"] = found.traffic.bytes_per_month
         seen["traffic"]["usd_per_month"] = found.traffic.usd_per_month

@@ -67,10 +67,10 @@ RANKINGS = {
 }
 
 
-def check_rank_by(name: str) -> str:
+def check_rank_by(name: str, *, setting: str = "RANK_BY") -> str:
     """The name. Raises ConfigError, which lists the names, for any other."""
     if name not in RANKINGS:
-        raise ConfigError(f"RANK_BY should be one of {', '.join(RANKINGS)}.")
+        raise ConfigError(f"{setting} should be one of {', '.join(RANKINGS)}.")
     return name
 
 

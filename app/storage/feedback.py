@@ -85,15 +85,18 @@ def record_feedback(
     return errors
 
 
-def feedback_of(transaction: Transaction, user_id: Id) -> list[StoredFeedback]:
+def feedback_of(
+    transaction: Transaction, user_id: Id, *, is_known_otherwise: bool = False
+) -> list[StoredFeedback]:
     """The events of a user, newest first.
 
-    Raises UserNotFoundError for an unknown user without events.
+    Raises UserNotFoundError for an unknown user without events, unless something else
+    is known of this user.
     """
     catalogue = Catalogue.read(transaction)
-    user, is_known = _user(transaction, catalogue, user_id)
+    user, is_known = user_key(transaction, catalogue, user_id)
     events = _stored(catalogue, transaction.rows(QUERIES["of_user"], {"user": user}))
-    if not events and not is_known:
+    if not (events or is_known or is_known_otherwise):
         raise _unknown_user()
     return events
 
@@ -101,7 +104,7 @@ def feedback_of(transaction: Transaction, user_id: Id) -> list[StoredFeedback]:
 def erase_feedback(transaction: Transaction, user_id: Id) -> list[StoredFeedback]:
     """Delete all events of a user, who may be deleted already, and return them."""
     catalogue = Catalogue.read(transaction)
-    user, _ = _user(transaction, catalogue, user_id)
+    user, _ = user_key(transaction, catalogue, user_id)
     events = _stored(catalogue, transaction.rows(QUERIES["erase"], {"user": user}))
     return sorted(events, key=lambda event: event.at, reverse=True)
 
@@ -163,10 +166,13 @@ def _write(transaction: Transaction, name: str, keys: Sequence[_Key]) -> None:
     )
 
 
-def _user(
+def user_key(
     transaction: Transaction, catalogue: Catalogue, user_id: Id
 ) -> tuple[str, bool]:
-    """The id of a user as text, and whether the user exists."""
+    """The id of a user as text, and whether the user exists.
+
+    Raises UserNotFoundError for an id that no user can have.
+    """
     parsed = catalogue.user_id.parse(user_id)
     if parsed is None or not transaction.holdable([parsed]):
         raise _unknown_user()

@@ -17,7 +17,7 @@ TABLES = (
     "job_state", "user_state", "new_job", "new_user", "skill", "skill_vocabulary",
     "synonym", "claim", "resplit", "failure", "identity", "entity", "model",
     "job_embedding", "user_embedding", "skill_embedding", "recommendation",
-    "recommendation_run", "feedback", "migration",
+    "recommendation_run", "feedback", "exposure", "migration",
 )  # fmt: skip
 INDEXES = (
     "job_state_unfinished_idx", "user_state_unfinished_idx", "job_state_changed_idx",

@@ -80,12 +80,10 @@ class RecommendationTable:
                 "Another process is filling recommender.recommendation; let it finish,"
                 " then run this again."
             )
-        given: dict[str, object] = {"users": list(users)}
         known = {
-            (user, job): since
-            for user, job, since in transaction.rows(self._format("known"), given)
+            (user, job): since for user, job, since in self.known(transaction, users)
         }
-        transaction.execute(self._format("forget"), given)
+        transaction.execute(self._format("forget"), {"users": list(users)})
         transaction.execute(
             self._format("store"),
             {
@@ -104,6 +102,23 @@ class RecommendationTable:
         """End the run, and remove the rows of deleted users."""
         transaction.execute(self._format("forget_older"), {"run": run.number})
         transaction.execute(self._format("finish"), {"run": run.number})
+
+    def known(
+        self, transaction: Transaction, users: Sequence[Id]
+    ) -> list[tuple[Id, Id, datetime]]:
+        """The jobs of these users, and since when they have had them."""
+        return transaction.rows(self._format("known"), {"users": list(users)})
+
+    def erase(
+        self, transaction: Transaction, users: Sequence[Id]
+    ) -> list[tuple[Id, Id, datetime]]:
+        """Delete the rows of these users, and return them as `known`. Without any, the
+        right to delete is not needed.
+        """
+        found = self.known(transaction, users)
+        if found:
+            transaction.execute(self._format("forget"), {"users": list(users)})
+        return found
 
     def last_finish(self, transaction: Transaction) -> datetime | None:
         """When the last run finished; None before the first one."""

@@ -156,7 +156,7 @@ def reader(url: str, tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
-def test_f76_the_services_role_reads_two_tables_and_writes_only_feedback(
+def test_f76_the_services_role_reads_two_tables_and_writes_only_feedback_and_exposures(
     reader: Service, url: str
 ) -> None:
     assert reader.recommend(user_id=1).json()["recommendations"][0]["job_id"] == 1
@@ -167,6 +167,9 @@ def test_f76_the_services_role_reads_two_tables_and_writes_only_feedback(
         assert given.status_code == 200, given.text
         mine = reader.client.get("/api/users/1/feedback").json()["feedback"]
         assert len(mine) == stored
+    shown = "INSERT INTO recommender.exposure VALUES ('1', now(), '{1}', true)"
+    assert may(url, "visitor", shown)
+    assert may(url, "visitor", "DELETE FROM recommender.exposure")
     for forbidden in (
         "UPDATE skill_job1 SET skills = ''",
         "UPDATE skill_job1 SET embedding = NULL",
@@ -178,6 +181,8 @@ def test_f76_the_services_role_reads_two_tables_and_writes_only_feedback(
         "DELETE FROM users",
         "UPDATE recommender.feedback SET user_id = ''",
         "TRUNCATE recommender.feedback",
+        "UPDATE recommender.exposure SET user_id = ''",
+        "TRUNCATE recommender.exposure",
         "DELETE FROM recommender.recommendation",
         "SELECT * FROM payroll",
         "CREATE TABLE mine (x int)",

@@ -180,6 +180,7 @@ def test_f97_a_role_without_rights_is_told_which_to_ask_for(
         ("SELECT (skills) ON users", "SELECT (skills) ON users"),
         ("SELECT ON recommender.skill", "SELECT ON recommender.skill"),
         ("INSERT ON recommender.feedback", "INSERT ON recommender.feedback"),
+        ("DELETE ON recommender.exposure", "DELETE ON recommender.exposure"),
         (
             "EXECUTE ON FUNCTION recommender.place()",
             "EXECUTE ON FUNCTION recommender.place()",

@@ -199,9 +199,10 @@ def test_a_persons_events_are_exported_and_erased(
     file = tmp_path / "events.json"
     assert person("--export", str(file)) == 0
     exported = json.loads(file.read_text())
-    assert [(row["job_id"], row["event"]) for row in exported] == [
+    assert [(row["job_id"], row["event"]) for row in exported["feedback"]] == [
         (2, "dismissed"), (1, "saved"),
     ]  # fmt: skip
+    assert exported["exposures"] == exported["recommendations"] == []
     assert len(run(url, EVENTS)) == 3
     run(url, "DELETE FROM users WHERE user_id = 7")
     assert person("--erase", "--export", str(file)) == 0
@@ -221,8 +222,10 @@ def test_the_command_says_what_it_did(
 ) -> None:
     assert person("--export", "-", "--erase") == 0
     said = capsys.readouterr()
-    assert len(json.loads(said.out)) == 2
-    assert said.err == "2 events exported and erased.\n"
+    assert len(json.loads(said.out)["feedback"]) == 2
+    assert said.err == (
+        "2 events, 0 answers and 0 stored recommendations exported and erased.\n"
+    )
     with pytest.raises(SystemExit):
         person()
     assert command.main(["9", "--export", "-"]) == 1

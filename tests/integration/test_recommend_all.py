@@ -197,8 +197,9 @@ def test_a_killed_run_into_a_table_goes_on_where_it_was(
     (before,) = run(url, "SELECT run, after_user FROM recommender.recommendation_run")
     assert recommend_all(options) == 0
     assert "Continuing an unfinished run" in capsys.readouterr().out
+    # One that has finished remembers no user.
     assert run(url, "SELECT run, after_user FROM recommender.recommendation_run") == [
-        (before[0], 30_000)
+        (before[0], None)
     ]
     assert in_table(url) == of_the_api(url, tmp_path, top_n=3)
 

@@ -26,12 +26,14 @@ from app.ops.backend_advice import (
 )
 from app.ops.doctor import access, rows, schema, shards
 from app.ops.doctor.finding import MIGRATE_COMMAND, REPAIR_COMMAND, Finding
+from app.query.exposure import OnlineReport
 from app.storage import inspection
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage
 from app.storage.entity import EntityTable
+from app.storage.exposures import online_report
 from app.storage.inspection import Limits, TableSize
 from app.storage.jobs import record_bytes
 from app.storage.models import model_in_use
@@ -67,6 +69,7 @@ class Examination:
     traffic: EgressEstimate | None = None
     sizes: Sequence[TableSize] = ()
     limits: Limits | None = None
+    online: OnlineReport | None = None
 
 
 def examine(database: Database, settings: Settings, scope: Scope) -> Examination:
@@ -147,6 +150,8 @@ class _Doctor:
         users = self._rows(catalogue.users, encoder)
         dimension = (encoder or MINILM).dimension
         self._check("vectors", lambda tx: schema.vector_findings(tx, settings))
+        days = settings.exposure_days
+        self._check("shown jobs", lambda tx: rows.exposure_age_findings(tx, days))
         return Examination(
             (),
             jobs=jobs and jobs[0],
@@ -154,6 +159,7 @@ class _Doctor:
             is_estimate=any(rows[1] for rows in (jobs, users) if rows),
             traffic=self._traffic(catalogue.jobs, jobs[0], dimension) if jobs else None,
             sizes=self._ask("sizes", inspection.sizes) or (),
+            online=self._ask("what users did", online_report),
         )
 
     def _rows(

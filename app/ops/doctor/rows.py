@@ -14,6 +14,7 @@ from app.storage.codec import from_bytes
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage
 from app.storage.entity import EntityName, EntityTable
+from app.storage.exposures import oldest_exposure_days
 from app.storage.samples import SampledRow, Sampler
 
 # Enough to notice with 0.9 what went wrong with one row in nine.
@@ -21,6 +22,11 @@ COMPARED_ROWS = 20
 # Another processor or library differs by 1e-6, half precision by 1e-4; another text of
 # the same job by more than 1e-2.
 LEAST_EQUAL_COSINE = 0.999
+
+# Of a service that stores no more of them: time enough to read the report.
+UNLOGGED_DAYS = 30
+
+FORGET = "DELETE FROM recommender.exposure WHERE"
 
 # What is stored is used until another one takes its place.
 MAKE_AGAIN: Mapping[EntityName, str] = {
@@ -71,6 +77,19 @@ def record_findings(transaction: Transaction, table: EntityTable) -> Iterator[Fi
             " left out of all answers.",
             f"Give each row an id of its own, then CREATE UNIQUE INDEX CONCURRENTLY ON"
             f" {name} ({table.key});",
+        )
+
+
+def exposure_age_findings(transaction: Transaction, days: int) -> Iterator[Finding]:
+    """Shown jobs that are kept for longer than EXPOSURE_DAYS. A running service
+    deletes them once a day; without that setting none does.
+    """
+    kept, age = days or UNLOGGED_DAYS, oldest_exposure_days(transaction)
+    if age is not None and age > kept + 2:
+        yield Finding(
+            f"Which jobs were shown is known for {age:.0f} days, and EXPOSURE_DAYS is"
+            f" {days}.",
+            f"{FORGET} at < now() - interval '{kept} days';",
         )
 
 

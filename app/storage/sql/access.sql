@@ -3,8 +3,8 @@
 SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'recommender';
 
 -- name: lacking
--- The rights that this role needs and lacks. It writes feedback; rights to write anything
--- else only if it embeds rows.
+-- The rights that this role needs and lacks. It writes feedback and what was
+-- shown; rights to write anything else only if it embeds rows.
 WITH needed AS (
     SELECT c.oid, 'SELECT' AS action, NULL::text AS attname FROM pg_class AS c
     WHERE c.relnamespace = to_regnamespace('recommender') AND c.relkind = 'r'
@@ -16,7 +16,9 @@ WITH needed AS (
     UNION ALL
     SELECT c.oid, action, NULL FROM pg_class AS c
     CROSS JOIN unnest('{INSERT,DELETE}'::text[]) AS action
-    WHERE c.oid = to_regclass('recommender.feedback') AND NOT %(writes)s
+    WHERE c.oid IN (to_regclass('recommender.feedback'),
+                    to_regclass('recommender.exposure'))
+        AND NOT %(writes)s
     UNION ALL
     SELECT e.relation, 'SELECT', a.attname FROM recommender.entity AS e
     JOIN pg_attribute AS a ON a.attrelid = e.relation AND NOT a.attisdropped

@@ -63,9 +63,9 @@ DELETE FROM recommender.recommendation
 WHERE run < %(run)s;
 
 -- name: finish
--- All users are done.
+-- All users are done, and none is remembered.
 UPDATE recommender.recommendation_run
-SET finished_at = now()
+SET finished_at = now(), after_user = NULL
 WHERE run = %(run)s;
 
 -- name: users_after

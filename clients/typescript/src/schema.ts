@@ -225,6 +225,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/feedback/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Feedback
+         * @description What users did with the jobs of the newest answers, at most a minute ago.
+         */
+        get: operations["report_feedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1832,6 +1852,126 @@ export interface operations {
             };
             /** @description The request is not valid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The rate limit is reached. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something broke inside the service; its log has the details. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Try again after Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    report_feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Pairs of a user and a job that was shown, and to how many of them the user reacted afterwards; and which of two settings more users prefer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        /** @description EXPOSURE_DAYS; 0: none are stored. */
+                        exposure_days: number;
+                        answers: number;
+                        users: number;
+                        since: string | null;
+                        every: {
+                            shown: number;
+                            opened: number;
+                            saved: number;
+                            applied: number;
+                            dismissed: number;
+                        };
+                        first_ten: {
+                            shown: number;
+                            opened: number;
+                            saved: number;
+                            applied: number;
+                            dismissed: number;
+                        };
+                        comparisons: {
+                            /**
+                             * @description An option and its values: that of A and that of B.
+                             * @example rank_by=hybrid|similarity
+                             */
+                            compared: string;
+                            answers: number;
+                            users: number;
+                            prefer_a: number;
+                            prefer_b: number;
+                            share_b?: number;
+                            low?: number;
+                            high?: number;
+                            p_value?: number;
+                        }[];
+                    };
+                };
+            };
+            /** @description The request is not valid HTTP, or its body cannot be parsed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No API key, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

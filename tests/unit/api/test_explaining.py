@@ -72,9 +72,9 @@ def ask(
     queue: Queue, *users: int | str, ranking: str = "similarity", explain: bool
 ) -> list[RecommendAnswer]:
     queries = [profile_query(2, user_id=user, ranking=ranking) for user in users]
-    answers, timings = asyncio.run(recommend(queue, queries, DEADLINE, explain=explain))
-    assert timings == TIMINGS
-    return answers
+    found = asyncio.run(recommend(queue, queries, DEADLINE, explain=explain))
+    assert found.timings == TIMINGS
+    return list(found.answers)
 
 
 def reasons(answer: RecommendAnswer) -> list[tuple[object, object, object]]:
@@ -155,8 +155,23 @@ def test_an_answer_stands_without_reasons_where_these_fail_alone() -> None:
 
 def test_a_batch_of_errors_took_no_time() -> None:
     queries = [profile_query(2, user_id="unknown")]
-    answers, timings = asyncio.run(
-        recommend(Queue(ranked), queries, DEADLINE, explain=True)
-    )
-    assert answers == [UNKNOWN]
-    assert timings == Timings(0.0, 0.0)
+    found = asyncio.run(recommend(Queue(ranked), queries, DEADLINE, explain=True))
+    assert found.answers == [UNKNOWN]
+    assert found.timings == Timings(0.0, 0.0)
+    assert found.exposures == []
+
+
+def test_what_users_were_shown_is_told_and_what_a_text_got_is_not() -> None:
+    queries = [
+        *(profile_query(2, user_id=user) for user in (1, "unknown", "empty", 2)),
+        profile_query(2, text="python"),
+    ]
+
+    def answer(query: Query) -> Outcome:
+        return Result((), 0, TIMINGS) if query.text else ranked(query)
+
+    found = asyncio.run(recommend(Queue(answer), queries, DEADLINE, explain=False))
+    assert [
+        (shown.user_id, shown.job_ids, shown.is_first_page, shown.compared, shown.teams)
+        for shown in found.exposures
+    ] == [(1, [10, 11], True, None, None), (2, [20, 21], True, None, None)]

@@ -1,0 +1,37 @@
+-- Why: which jobs were shown to whom tells, with the feedback, whether a ranking helps.
+-- Repeatable: rows that are there are kept.
+
+-- Only written with EXPOSURE_DAYS. Ids as text, and no foreign key, as in
+-- recommender.feedback. One row per answer: ten jobs take some 150 bytes.
+CREATE TABLE IF NOT EXISTS recommender.exposure (
+    user_id TEXT COLLATE "C" NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    job_ids TEXT[] COLLATE "C" NOT NULL,
+    is_first_page BOOLEAN NOT NULL,
+    compared TEXT,
+    teams TEXT
+);
+
+CREATE INDEX IF NOT EXISTS exposure_user_idx ON recommender.exposure (user_id);
+CREATE INDEX IF NOT EXISTS exposure_at_idx ON recommender.exposure (at);
+
+-- The service's own role adds rows, and deletes old ones and those of one user.
+DO $$
+DECLARE
+    line record;
+BEGIN
+    FOR line IN
+        SELECT grantee, right_ FROM (VALUES
+            ('job_recommender', 'SELECT, INSERT, DELETE'),
+            ('job_recommender_worker', 'SELECT, INSERT, UPDATE, DELETE')
+        ) AS listed (grantee, right_)
+    LOOP
+        CONTINUE WHEN to_regrole(line.grantee) IS NULL;
+        BEGIN
+            EXECUTE format('GRANT %s ON recommender.exposure TO %I', line.right_, line.grantee);
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE NOTICE 'GRANT % TO %: no right to', line.right_, line.grantee;
+        END;
+    END LOOP;
+END
+$$;
