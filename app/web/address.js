@@ -2,6 +2,7 @@
 // It uses the fragment after "#", which browsers never send to a server.
 
 const VIEWS = ["jobs", "health"];
+const ORDER = ["freshness", "max_per", "diversity"];
 // Keystrokes closer together than this share one history entry.
 const BURST_MS = 3000;
 
@@ -14,7 +15,8 @@ export function readAddress() {
 }
 
 /**
- * The address of a search: `{user}`, `{text}` or `{skills}`, `rank`, and `filters` or null.
+ * The address of a search: `{user}`, `{text}` or `{skills}`, `rank`, and
+ * `filters` and `order` or null.
  * Equal searches have equal addresses.
  */
 export function addressOf(search) {
@@ -34,6 +36,9 @@ export function addressOf(search) {
   }
   if (search.filters) {
     fields.set("filters", JSON.stringify(search.filters));
+  }
+  if (search.order) {
+    fields.set("order", JSON.stringify(search.order));
   }
   return `#jobs?${fields}`;
 }
@@ -81,14 +86,20 @@ function toSearch(query) {
     return null;
   }
   const profile = user ? { user } : text?.trim() ? { text } : { skills };
-  return { ...profile, rank, filters: toFilters(fields.get("filters")) };
+  return { ...profile, rank, filters: toObject(fields.get("filters")), order: toOrder(fields.get("order")) };
 }
 
-function toFilters(text) {
+/** Only the options of an order: an address must not set others of a request. */
+function toOrder(text) {
+  const found = Object.entries(toObject(text) ?? {}).filter(([name]) => ORDER.includes(name));
+  return found.length ? Object.fromEntries(found) : null;
+}
+
+function toObject(text) {
   try {
-    const filters = JSON.parse(text);
-    const isObject = typeof filters === "object" && filters && !Array.isArray(filters);
-    return isObject && Object.keys(filters).length ? filters : null;
+    const value = JSON.parse(text);
+    const isObject = typeof value === "object" && value && !Array.isArray(value);
+    return isObject && Object.keys(value).length ? value : null;
   } catch {
     return null;
   }

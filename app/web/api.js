@@ -60,6 +60,18 @@ export async function feedbackOf(user) {
   return answer.feedback;
 }
 
+/** What users did with the jobs that they were shown; null if the service cannot tell. */
+export async function feedbackReport(signal) {
+  try {
+    return await json(await call("api/feedback/report", { signal }));
+  } catch (error) {
+    if (error instanceof ApiError) {
+      return null; // the other figures stand without it
+    }
+    throw error;
+  }
+}
+
 /** The filterable columns; null if the service has no such route. */
 export async function columns(signal) {
   try {

@@ -8,7 +8,7 @@ const REMEMBERED = 120;
 const CHART = { width: 300, height: 56 };
 const SHOWN_ROUTE = /^\/api\//;
 
-function card(id, title, kind, ...content) {
+export function card(id, title, kind, ...content) {
   return el(
     "section",
     { class: `card ${kind}`, "aria-labelledby": id },
@@ -18,7 +18,7 @@ function card(id, title, kind, ...content) {
 }
 
 /** A list of names and values; `set(name, text)` sets a value. */
-function terms(names) {
+export function terms(names) {
   const figures = new Map(names.map((name) => [name, el("dd", {}, "–")]));
   const element = el(
     "dl",

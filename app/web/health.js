@@ -1,12 +1,13 @@
 // The Health view. It polls /readyz and /metrics while it is visible.
 
-import { ApiError, metricsText, ready } from "./api.js";
+import { ApiError, feedbackReport, metricsText, ready } from "./api.js";
 import { createCoverage } from "./coverage.js";
 import { announce, byId, el } from "./dom.js";
 import { createBatches, createLatency, createMemory } from "./figures.js";
 import { plural } from "./format.js";
 import { parseMetrics } from "./metrics.js";
 import { createNotice } from "./notice.js";
+import { createOnline } from "./online.js";
 
 // The service counts its rows at most every 5 s. Poll that often during a backfill.
 const BUSY_POLL_MS = 5_000;
@@ -18,6 +19,7 @@ export class HealthView {
   #place = byId("health-cards");
   #status = createStatus();
   #coverage = createCoverage();
+  #online = createOnline();
   #figures = [createMemory(), createBatches(), createLatency()];
   #notice = createNotice(byId("health-problem"), {
     retry: () => this.enter(),
@@ -28,7 +30,7 @@ export class HealthView {
 
   constructor() {
     byId("health-status").append(this.#status.element);
-    const cards = [this.#coverage, ...this.#figures];
+    const cards = [this.#coverage, ...this.#figures, this.#online];
     this.#place.append(...cards.map((each) => each.element));
     document.addEventListener("visibilitychange", () => {
       if (this.#request && !document.hidden) {
@@ -66,6 +68,7 @@ export class HealthView {
     const waiting = readiness.jobs ? this.#coverage.show(readiness.jobs) : 0;
     const samples = parseMetrics(await metricsText(signal));
     this.#figures.forEach((each) => each.show(samples));
+    this.#online.show(await feedbackReport(signal));
     this.#notice.clear();
     this.#place.hidden = false;
     this.#place.classList.remove("old");

@@ -7,6 +7,7 @@ import { Feedback } from "./feedback.js";
 import { createFilters } from "./filters.js";
 import { plural } from "./format.js";
 import { createNotice } from "./notice.js";
+import { createOrder } from "./order.js";
 import { SearchForm, toBody } from "./search.js";
 import { jobCard } from "./job.js";
 
@@ -24,6 +25,7 @@ export class JobsView {
   #weakerList = byId("weaker-list");
   #more = byId("more");
   #filters = createFilters({ onChange: (isTyping) => this.#changed(isTyping) });
+  #order = createOrder({ onChange: (isTyping) => this.#changed(isTyping) });
   #form = new SearchForm({ onChange: (isTyping) => this.#changed(isTyping) });
   #notice = createNotice(byId("problem"), { retry: () => this.#run(), next: results });
   #moreNotice = createNotice(byId("more-problem"), { retry: () => this.#runMore(), next: results });
@@ -45,14 +47,15 @@ export class JobsView {
     }
     this.#form.set(search);
     this.#filters.set(search?.filters);
+    this.#order.set(search?.order);
     setAddress(this.#currentSearch(), "replacing");
     this.#run();
   }
 
-  /** The form's search with its filters; null if the form is empty. */
+  /** The form's search with its filters and order; null if the form is empty. */
   #currentSearch() {
     const search = this.#form.get();
-    return search && { ...search, filters: this.#filters.value() };
+    return search && { ...search, filters: this.#filters.value(), order: this.#order.value() };
   }
 
   #changed(isTyping) {
@@ -219,6 +222,7 @@ export class JobsView {
     }
     this.#columns = answer?.columns ?? [];
     this.#filters.show(this.#columns);
+    this.#order.show(this.#columns);
     if (this.#form.suggestRanking(answer?.rank_by)) {
       setAddress(this.#currentSearch(), "replacing");
       this.#run();

@@ -116,10 +116,11 @@ export class SearchForm {
   }
 }
 
-/** The request body of a search with its filters. */
-export const toBody = ({ user, text, skills, rank, filters }) => ({
+/** The request body of a search with its filters and order. */
+export const toBody = ({ user, text, skills, rank, filters, order }) => ({
   ...(user ? { user_id: user } : { skills: text ?? skills.join(", ") }),
   rank_by: rank,
   explain: true,
   ...(filters && { filters }),
+  ...order,
 });

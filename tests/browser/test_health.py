@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import address
-from tests.browser.visit import ask, visiting
+from tests.browser.visit import ask, axe_violations, visiting
 from tests.integration.backfill.script import script
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_pending_jobs
@@ -107,3 +107,37 @@ def test_it_stops_asking_when_the_other_view_is_shown(page: Page) -> None:
     page.get_by_role("heading", name="Which jobs fit?").wait_for()
     looked = [name for name in asked if name in ("readyz", "metrics")]
     assert looked == ["readyz", "metrics"] * 2
+
+
+def test_it_shows_what_users_did_with_what_they_were_shown(
+    browser: Browser, sample_url: str, tmp_path: Path
+) -> None:
+    run(
+        sample_url,
+        "INSERT INTO recommender.exposure"
+        " SELECT '3', now(), '{1,2,3,4}', true, 'rank_by=hybrid|similarity', 'ABBA'",
+    )
+    run(
+        sample_url,
+        "INSERT INTO recommender.feedback (user_id, job_id, event)"
+        " VALUES ('3', '2', 'opened')",
+    )
+    with (
+        running_service(sample_url, tmp_path / "log", EXPOSURE_DAYS="30") as service,
+        visiting(browser, address(service) + "#health") as page,
+    ):
+        card = page.get_by_role("region", name="What users did")
+        expect(card.locator(".big")).to_have_text("25 %")
+        expect(card).to_contain_text("of the jobs in the last 1 answer were opened")
+        expect(card.get_by_role("listitem")).to_have_text(
+            "rank_by: 0 users of 1 prefer hybrid, 1 prefer similarity; that is 100 %"
+            " for similarity (21 % to 100 %), p = 1.000."
+        )
+        assert axe_violations(page) == []
+    run(sample_url, "TRUNCATE recommender.exposure, recommender.feedback")
+
+
+def test_it_is_silent_about_users_where_nothing_is_stored(page: Page) -> None:
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_role("region", name="Memory")).to_be_visible()
+    expect(page.get_by_role("region", name="What users did")).to_be_hidden()
