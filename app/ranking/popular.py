@@ -4,19 +4,31 @@ The jobs to which most users applied come first, of equal ones the newest by the
 of the freshness, and then the last id, the newest one where ids are rising numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from app.batching.batcher import BatchScope, retry_once_if_lost
 from app.errors import AppError, InvalidInputError, UserNotFoundError
 from app.query import cursor
 from app.query.constraints import CursorPosition
-from app.query.ids import Id
+from app.query.ids import Id, IdColumn
 from app.query.query import BatchKey, Query
 from app.query.result import Hit, Outcome, Result, Timings
 from app.ranking.base import RankingContext
+from app.ranking.profiles import NO_STATE
+from app.ranking.skills.choice import Traits
+from app.ranking.skills.distinct import (
+    DistinctRequest,
+    distinct_page,
+    first_window,
+    next_window,
+)
+from app.ranking.skills.ranking_state import read_state, seen_ids
+from app.ranking.top_k.bounds import Scored
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
+from app.storage.job_traits import values_by_id
 from app.storage.jobs import Job, jobs_by_id
 from app.storage.popularity import AppliedJob, most_applied
 from app.storage.users import User, users_by_id
@@ -90,7 +102,7 @@ def _page(
         return UserNotFoundError("No user has this user_id.")
     user_id = catalogue.user_id.parse(query.source_id or "")
     query_hash = cursor.query_hash(
-        "popular", user_id, key.filters, key.boosts.freshness
+        "popular", user_id, key.filters, key.boosts.freshness, query.variety.max_per
     )
     after = query.constraints.after
     try:
@@ -99,21 +111,71 @@ def _page(
         return error
     constraints = query.constraints.without(user.feedback.left_out)
     excluded = {catalogue.job_id.parse(id_) for id_ in constraints.exclude}
-    ranked = most_applied(
-        transaction,
-        catalogue,
-        filters=key.filters,
-        newest=key.boosts.freshness,
-        after=_after(catalogue, after),
-        limit=query.top_k + len(excluded) + 1,
-    )
-    left = [job for job in ranked if job.id not in excluded]
+
+    def best(count: int) -> list[AppliedJob]:
+        ranked = most_applied(
+            transaction,
+            catalogue,
+            filters=key.filters,
+            newest=key.boosts.freshness,
+            after=_after(catalogue, after),
+            limit=count + len(excluded),
+        )
+        return [job for job in ranked if job.id not in excluded][:count]
+
+    if query.variety.max_per:
+        return _varied_page(transaction, catalogue, query, query_hash, best)
+    left = best(query.top_k + 1)
     shown = left[: query.top_k]
     if len(left) <= query.top_k:
         return shown, None
     end = shown[-1]
     last = CursorPosition(float(end.users), end.newest, end.id)
     return shown, cursor.to_text(last, query_hash)
+
+
+def _varied_page(
+    transaction: Transaction,
+    catalogue: Catalogue,
+    query: Query,
+    query_hash: bytes,
+    best: Callable[[int], list[AppliedJob]],
+) -> _Page:
+    """A page with few jobs of each value. Without scores a diversity has no effect."""
+    column, after = catalogue.job_id, query.constraints.after
+    state = (read_state(after.ranking_state) if after else None) or NO_STATE
+    state = replace(state, seen=seen_ids(state, column))
+    variety = replace(query.variety, diversity=0.0)
+    window = first_window(query.top_k)
+    while True:
+        jobs = {job.id: job for job in best(window)}
+        values = values_by_id(
+            transaction,
+            catalogue.jobs,
+            [*jobs, *state.seen],
+            columns=[name for name, _ in variety.max_per],
+        )
+        page = distinct_page(
+            [_scored(job, column) for job in jobs.values()],
+            DistinctRequest(
+                query.top_k,
+                window,
+                column,
+                query_hash,
+                state,
+                Traits(values=values),
+                variety,
+                is_distinct=False,
+                after=after,
+            ),
+        )
+        if page is not None:
+            return [jobs[id_] for id_ in page.ids], page.next_cursor
+        window = next_window(window)
+
+
+def _scored(job: AppliedJob, column: IdColumn) -> Scored:
+    return Scored(column.to_stream(job.id), float(job.users), job.newest)
 
 
 def _after(catalogue: Catalogue, position: CursorPosition | None) -> AppliedJob | None:

@@ -12,6 +12,7 @@ from app.query.feedback import EventName, FeedbackChange
 from app.query.ids import Id
 from app.query.query import Query
 from app.query.result import Result
+from app.query.variety import Variety
 from app.ranking.base import RankingContext
 from app.ranking.dispatch import Dispatcher
 from app.ranking.popular import POPULAR, PopularJobs
@@ -167,3 +168,25 @@ def test_ids_that_are_texts_are_in_the_order_of_their_bytes(
     constraints = Constraints(after=from_text(first.next_cursor))
     (second,) = ask(dispatcher, replace(query, constraints=constraints))
     assert ids_of(second) == ["Z"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_few_popular_jobs_of_each_value_on_all_pages_together(
+    dispatcher: Dispatcher, database_url: str, database: Database, name: str, size: int
+) -> None:
+    # Jobs 1 and 3 are of "few": the first of them in the order takes the one place.
+    run(database_url, "UPDATE skill_job1 SET users = 'many' WHERE job_id IN (5, 7, 4)")
+    variety = Variety((("users", 1),), 0.5)
+    query = profile_query(size, user_id=UNKNOWN, ranking=name, variety=variety)
+    seen: list[Id] = []
+    cursor: str | None = None
+    while cursor is not None or not seen:
+        after = None if cursor is None else from_text(cursor)
+        asked = replace(query, constraints=Constraints(after=after))
+        (page,) = ask(dispatcher, asked)
+        assert page.message == POPULAR
+        seen += ids_of(page)
+        cursor = page.next_cursor
+        give(database, 1, "saved", 6)  # of somebody else, and no application
+    assert seen == [5, 2, 1, 6]
