@@ -7,7 +7,7 @@ number of events up to a bound. docs/feedback.md has the choice of the numbers.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,15 +36,15 @@ class Pull:
 
     `liked`, `disliked`: the directions of the jobs, by id, newest first. `text`: the
     texts of the liked jobs, the profile of a user without one. `as_of`: as of `Taste`.
-    `liked_skills`, `disliked_skills`: the skill ids of those jobs that have some.
+    `liked_skills`, `disliked_skills`: the skill ids of those that have some, by id.
     """
 
     liked: Mapping[Id, Direction]
     disliked: Mapping[Id, Direction]
     text: str
     as_of: int
-    liked_skills: Sequence[NDArray[np.int32]] = ()
-    disliked_skills: Sequence[NDArray[np.int32]] = ()
+    liked_skills: Mapping[Id, NDArray[np.int32]] = field(default_factory=dict)
+    disliked_skills: Mapping[Id, NDArray[np.int32]] = field(default_factory=dict)
 
     @cached_property
     def shift(self) -> Direction:
@@ -145,9 +145,12 @@ def _directions(rows: Sequence[SkilledRow]) -> dict[Id, Direction]:
     }
 
 
-def _skill_ids(rows: Sequence[SkilledRow]) -> list[NDArray[np.int32]]:
-    lists = [row.skill_ids for row in rows]
-    return [listed for listed in lists if listed is not None and len(listed)]
+def _skill_ids(rows: Sequence[SkilledRow]) -> dict[Id, NDArray[np.int32]]:
+    return {
+        row.id: row.skill_ids
+        for row in rows
+        if row.skill_ids is not None and len(row.skill_ids)
+    }
 
 
 def _direction(vector: NDArray[np.float32]) -> Direction:

@@ -124,6 +124,21 @@ def test_a_job_that_rose_names_the_saved_job_that_it_is_like(
     assert next(h for h in after.hits if h.id == saved).because == saved
 
 
+def test_by_skills_what_rose_names_the_saved_job_that_lists_the_same(
+    dispatcher: Dispatcher, database: Database
+) -> None:
+    query = profile_query(len(JOBS), user_id=1, ranking="skills")
+    (before,) = ask(dispatcher, query)
+    assert all(hit.because is None for hit in before.hits)
+    give(database, 1, "saved", ids_of(before)[20])
+    (after,) = ask(dispatcher, query)
+    scores = {hit.id: hit.match_score or 0.0 for hit in before.hits}
+    rose = {hit.id for hit in after.hits if (hit.match_score or 0.0) > scores[hit.id]}
+    assert 0 < len(rose) < len(JOBS)
+    assert {hit.id for hit in after.hits if hit.because is not None} == rose
+    assert {hit.because for hit in after.hits} == {None, ids_of(before)[20]}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_user_without_a_text_saved_is_the_profile(
     dispatcher: Dispatcher, database: Database, name: str

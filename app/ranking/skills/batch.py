@@ -18,7 +18,7 @@ from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volum
 from app.ranking.boosting import read_factors
 from app.ranking.retrieval.base import Entries, EntrySource
 from app.ranking.skills.explain import hits
-from app.ranking.skills.favours import favoured
+from app.ranking.skills.favours import favoured, reasons_of
 from app.ranking.skills.idf import cached_idf_weights, multiplied
 from app.ranking.skills.methods import Method
 from app.ranking.skills.parse import Skill
@@ -153,8 +153,14 @@ class SkillBatch:
                 length_penalty=length_penalty_of(self._batch_key),
                 page=found.pages.get(n),
                 parts=[found.parts.get((n, row.id)) for row in found.rows[n]],
-                reasons=query.reasons(
-                    profiles[n], found.rows[n], by_text=self._method.has_embeddings
+                reasons=reasons_of(
+                    query,
+                    found.rows[n],
+                    profiles[n],
+                    vectors=batch.vectors,
+                    weights=found.weights[n],
+                    vocabulary=self._vocabulary,
+                    by_text=self._method.has_embeddings,
                 ),
             )
             for n, query in batch.asked.items()

@@ -10,10 +10,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.ids import Id
 from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.scoring import match_credit
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.taste import Pull, grown
+from app.storage.skills import SkilledRow
 
 # By how much a skill's weight rises at most if all liked jobs list it, and falls if all
 # dismissed ones do, as a share of the weight.
@@ -45,6 +47,38 @@ def favours(
     )
 
 
+def reasons_of(
+    query: SkillQuery,
+    rows: Sequence[SkilledRow],
+    profile: NDArray[np.float32],  # (dimension,), before the feedback
+    *,
+    vectors: Mapping[str, NDArray[np.float32]],
+    weights: NDArray[np.float64],  # (k,), of the query's skills
+    vocabulary: Vocabulary,
+    by_text: bool,
+) -> Mapping[Id, Id]:
+    """As `Pull.reasons`. Where only skills count: of each row whose score the favours
+    raised, the liked job with the greatest weight of skills that both list.
+    """
+    pull, favours_ = query.pull, query.favours
+    if pull is None or by_text or query.is_textless:
+        return query.reasons(profile, rows)
+    if favours_ is None or not pull.liked_skills:
+        return {}
+    own = np.stack([vectors[skill.key] for skill in query.skills])
+    before = weights / favours_
+    change = weights / weights.sum() - before / before.sum()
+    liked = _credits(pull.liked_skills, own, vocabulary)
+    lists = {row.id: row.skill_ids for row in rows if row.skill_ids is not None}
+    found = {}
+    for id_, credit in _credits(lists, own, vocabulary).items():
+        shared = {other: weights @ (its * credit) for other, its in liked.items()}
+        best = max(shared, key=shared.__getitem__)
+        if change @ credit > 0 and shared[best] > 0:
+            found[id_] = best
+    return found
+
+
 def _favoured(
     query: SkillQuery,
     vectors: Mapping[str, NDArray[np.float32]],
@@ -58,15 +92,26 @@ def _favoured(
 
 
 def _listed_share(
-    lists: Sequence[NDArray[np.int32]],
+    lists: Mapping[Id, NDArray[np.int32]],
     skills: NDArray[np.float32],
     vocabulary: Vocabulary,
 ) -> NDArray[np.float64]:
     """(k,) from 0 to 1: the mean credit of each skill in these jobs; 0 without any."""
-    found = [
-        match_credit(_nearest(skill_ids, skills, vocabulary)) for skill_ids in lists
-    ]
+    found = list(_credits(lists, skills, vocabulary).values())
     return np.mean(found, axis=0) if found else np.zeros(len(skills))
+
+
+def _credits(
+    lists: Mapping[Id, NDArray[np.int32]],
+    skills: NDArray[np.float32],
+    vocabulary: Vocabulary,
+) -> dict[Id, NDArray[np.float64]]:
+    """(k,) from 0 to 1 by job: the credit of each skill in it."""
+    return {
+        id_: match_credit(_nearest(skill_ids, skills, vocabulary))
+        for id_, skill_ids in lists.items()
+        if len(skill_ids)
+    }
 
 
 def _nearest(

@@ -70,10 +70,10 @@ class SkillQuery:
         return 1 - (1 - share) * (1 - more)
 
     def reasons(
-        self, profile: NDArray[np.float32], rows: Sequence[SkilledRow], *, by_text: bool
+        self, profile: NDArray[np.float32], rows: Sequence[SkilledRow]
     ) -> Mapping[Id, Id]:
-        """As `Pull.reasons`; none where only skills count, which are the user's own."""
-        if self.pull is None or not (by_text or self.is_textless):
+        """As `Pull.reasons`; none without feedback."""
+        if self.pull is None:
             return {}
         return self.pull.reasons(None if self.is_textless else profile, rows)
 

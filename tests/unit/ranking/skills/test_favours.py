@@ -22,8 +22,8 @@ def pull(liked: list[list[int]], disliked: list[list[int]]) -> Pull:
         {},
         "",
         1,
-        [np.array(ids, np.int32) for ids in liked],
-        [np.array(ids, np.int32) for ids in disliked],
+        {n: np.array(ids, np.int32) for n, ids in enumerate(liked)},
+        {-n: np.array(ids, np.int32) for n, ids in enumerate(disliked, start=1)},
     )
 
 
