@@ -15,10 +15,12 @@ from app.commands.migrate import migrate
 from app.commands.recommend_all import main as recommend_all
 from app.deadline import Deadline
 from app.errors import AppError
+from app.query.feedback import FeedbackChange
 from app.ranking.popular import POPULAR
 from app.storage.catalogue import Catalogue
 from app.storage.codec import to_bytes
 from app.storage.connection.database import Database
+from app.storage.feedback import FeedbackStore
 from app.storage.recommendations import RecommendationTable, StoredRecommendation
 from tests.support.bulk import fill_jobs
 from tests.support.encoders import HashEncoder, direction
@@ -155,6 +157,27 @@ def test_a_second_run_renews_the_table_and_forgets_who_is_gone(url: str) -> None
     assert not {5, 6} & rows.keys()
     assert {len(some) for some in rows.values()} == {2}
     assert all(row[1] != 1 for some in rows.values() for row in some)
+
+
+def test_what_users_dismissed_is_not_stored_again(
+    url: str, database: Database, tmp_path: Path
+) -> None:
+    assert recommend_all(["--to-table", "--top-n", "5"]) == 0
+    gone = {user: rows[user % 5][1] for user, rows in in_table(url).items()}
+    changes = [
+        FeedbackChange(user, job, "applied" if user % 2 else "dismissed")
+        for user, job in gone.items()
+    ]
+    stored = FeedbackStore(database).record(changes, Deadline.after(60))
+    assert stored == [None] * (USERS + 1)
+    file = tmp_path / "out.csv"
+    assert recommend_all(["--to-table", "--top-n", "5"]) == 0
+    assert recommend_all(["--csv", str(file), "--top-n", "5"]) == 0
+    for found in (in_table(url), in_file(file)):
+        assert found.keys() == gone.keys()
+        for user, rows in found.items():
+            assert len(rows) == 5
+            assert gone[user] not in [row[1] for row in rows]
 
 
 def script(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
