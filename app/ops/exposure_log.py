@@ -74,13 +74,13 @@ class ExposureLog:
                 return
 
     def _wait_for_some(self) -> bool:
-        """Wait for answers, and a little longer for more of them; whether it is the
-        last time.
+        """Wait for answers, or until old ones are to be forgotten, and a little longer
+        for more of them; whether it is the last time.
         """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._waiting or self._is_closed,
-                None if self._forget_at < 0 else self._forget_at - time.monotonic(),
+                max(0.0, self._forget_at - time.monotonic()),
             )
         return self._pause(GATHER_S)
 
