@@ -40,24 +40,28 @@ WITH answer AS MATERIALIZED (
     FROM answer AS a
     CROSS JOIN LATERAL unnest(a.job_ids) WITH ORDINALITY AS j (job_id, place)
     GROUP BY a.user_id, j.job_id
+), event AS (
+    SELECT
+        f.user_id, f.job_id,
+        max(f.at) FILTER (WHERE f.event = 'opened') AS opened_at,
+        max(f.at) FILTER (WHERE f.event = 'saved') AS saved_at,
+        max(f.at) FILTER (WHERE f.event = 'applied') AS applied_at,
+        max(f.at) FILTER (WHERE f.event = 'dismissed') AS dismissed_at
+    FROM recommender.feedback AS f GROUP BY f.user_id, f.job_id
 ), reacted AS (
     SELECT
-        s.is_first_ten,
-        coalesce(bool_or(f.event = 'opened'), false) AS opened,
-        coalesce(bool_or(f.event = 'saved'), false) AS saved,
-        coalesce(bool_or(f.event = 'applied'), false) AS applied,
-        coalesce(bool_or(f.event = 'dismissed'), false) AS dismissed
+        s.user_id, s.is_first_ten,
+        e.opened_at >= s.at AS opened, e.saved_at >= s.at AS saved,
+        e.applied_at >= s.at AS applied, e.dismissed_at >= s.at AS dismissed
     FROM shown AS s
-    LEFT JOIN recommender.feedback AS f
-        ON f.user_id = s.user_id AND f.job_id = s.job_id AND f.at >= s.at
-    GROUP BY s.user_id, s.job_id, s.is_first_ten
+    LEFT JOIN event AS e ON e.user_id = s.user_id AND e.job_id = s.job_id
 ), whole AS (
     SELECT count(*) AS answers, count(DISTINCT user_id) AS users, min(at) AS since
     FROM answer
 )
 SELECT
     whole.*,
-    count(r.*), count(*) FILTER (WHERE r.opened), count(*) FILTER (WHERE r.saved),
+    count(r.user_id), count(*) FILTER (WHERE r.opened), count(*) FILTER (WHERE r.saved),
     count(*) FILTER (WHERE r.applied), count(*) FILTER (WHERE r.dismissed),
     count(*) FILTER (WHERE r.is_first_ten),
     count(*) FILTER (WHERE r.is_first_ten AND r.opened),
