@@ -10,7 +10,7 @@ QUERIES = load("access")
 
 
 @dataclass(frozen=True)
-class Exposure:
+class OpenRelation:
     """A relation that another role can read; of the jobs, one that holds embeddings.
 
     `owner` is jobs, users or ours; `kind` is pg_class.relkind; `quoted_role` and
@@ -54,6 +54,6 @@ def hidden_tables(transaction: Transaction) -> list[str]:
     return [name for (name,) in transaction.rows(QUERIES["hidden"])]
 
 
-def exposures(transaction: Transaction) -> list[Exposure]:
+def open_relations(transaction: Transaction) -> list[OpenRelation]:
     """The relations that other roles can read: both tables, their views, and ours."""
-    return [Exposure(*row) for row in transaction.rows(QUERIES["exposed"])]
+    return [OpenRelation(*row) for row in transaction.rows(QUERIES["exposed"])]

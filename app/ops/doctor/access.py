@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.config import Settings
 from app.ops.doctor.finding import MIGRATE_COMMAND, Finding
 from app.storage import access
-from app.storage.access import Exposure
+from app.storage.access import OpenRelation
 from app.storage.connection.transaction import Transaction
 from app.storage.inspection import Limits
 
@@ -50,13 +50,13 @@ def _grant(transaction: Transaction, group: str, role: str) -> str:
     return MIGRATE_COMMAND
 
 
-def exposure_findings(transaction: Transaction) -> Iterator[Finding]:
+def stranger_findings(transaction: Transaction) -> Iterator[Finding]:
     """What strangers can read."""
-    for exposure in access.exposures(transaction):
-        yield _exposed(exposure)
+    for found in access.open_relations(transaction):
+        yield _exposed(found)
 
 
-def _exposed(found: Exposure) -> Finding:
+def _exposed(found: OpenRelation) -> Finding:
     where, role = found.relation, found.role
     if found.kind == "v":
         return Finding(

@@ -139,7 +139,7 @@ class _Doctor:
         self._check("triggers", schema.object_findings)
         self._check("settings", lambda tx: schema.setting_findings(tx, settings))
         self._check("the identity", lambda tx: schema.identity_findings(tx, settings))
-        self._check("strangers' rights", access.exposure_findings)
+        self._check("strangers' rights", access.stranger_findings)
         catalogue = self._ask("the tables", Catalogue.read)
         if catalogue is None:
             return Examination(())
