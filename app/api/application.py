@@ -29,7 +29,7 @@ from app.api.routes.feedback import build_feedback_router
 from app.api.routes.health import build_health_router
 from app.api.routes.jobs import build_jobs_router
 from app.api.routes.online import build_online_router
-from app.api.routes.recommend import build_recommend_router
+from app.api.routes.recommend import Answering, build_recommend_router
 from app.api.static_files import build_page
 from app.api.tracing import NO_TELEMETRY, Tracing
 from app.config import Settings
@@ -99,10 +99,8 @@ def _warnings(settings: Settings) -> Iterator[str]:
         yield UNBOUNDED
 
 
-def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
-    needs_key = bool(settings.keys)
-    timeout_s = settings.request_timeout_s
-    defaults = Defaults(
+def _defaults(settings: Settings) -> Defaults:
+    return Defaults(
         settings.rank_by,
         settings.filterable_columns,
         max_top_n=settings.max_top_n,
@@ -112,17 +110,25 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         expires=settings.expires,
         variety=settings.variety,
     )
+
+
+def _answering(settings: Settings, services: Services, defaults: Defaults) -> Answering:
     exposures = services.exposure_log
-    app.include_router(
-        build_recommend_router(
-            services.queue,
-            defaults,
-            timeout_s=timeout_s,
-            needs_key=needs_key,
-            comparison=Comparison.of(settings, defaults),
-            on_shown=exposures.add if exposures else lambda _: None,
-        )
+    return Answering(
+        services.queue,
+        defaults,
+        settings.request_timeout_s,
+        Comparison.of(settings, defaults),
+        exposures.add if exposures else lambda _: None,
     )
+
+
+def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
+    needs_key = bool(settings.keys)
+    timeout_s = settings.request_timeout_s
+    defaults = _defaults(settings)
+    answers = _answering(settings, services, defaults)
+    app.include_router(build_recommend_router(answers, needs_key=needs_key))
     app.include_router(
         build_health_router(services.readiness, services.telemetry, needs_key=needs_key)
     )

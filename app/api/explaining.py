@@ -24,7 +24,7 @@ RecommendAnswer = RecommendResponse | AppError
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredQueries:
     """A response or an error per query, and what they showed to whom."""
 
     answers: Sequence[RecommendAnswer]
@@ -40,7 +40,7 @@ async def recommend(
     explain: bool,
     drafts: Sequence[Draft] = (),
     label: str | None = None,
-) -> Answered:
+) -> AnsweredQueries:
     """Answer queries that share one key. `drafts`: how to interleave them, if they are
     interleaved; `label`: what is compared then.
     """
@@ -64,7 +64,7 @@ async def recommend(
         for n, outcome in enumerate(outcomes)
     ]
     timings = [each.timings for each in outcomes if isinstance(each, Result)]
-    return Answered(
+    return AnsweredQueries(
         answers,
         timings[0] if timings else Timings(0.0, 0.0),
         list(_exposures(queries, outcomes, teams, label)),

@@ -151,6 +151,7 @@ IN_WORDS = {
     "BOOST_COLUMN": "none",
     "EXPIRY_COLUMN": "none",
     "MAX_PER": "none",
+    "INTERLEAVE": "none",
     "ALERT_WEBHOOK_SECRET": "none",
     "API_KEYS": "open",
     "CORS_ORIGINS": "off",

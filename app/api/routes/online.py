@@ -14,8 +14,8 @@ from app.query.exposure import OnlineReport, Preferences
 # The page polls it, and a report reads many rows.
 REPORT_AGE_S = 60.0
 
-COUNT = {"type": "integer", "minimum": 0}
-SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+COUNT_SCHEMA = {"type": "integer", "minimum": 0}
+SHARE_SCHEMA = {"type": "number", "minimum": 0, "maximum": 1}
 REACTIONS = ("shown", "opened", "saved", "applied", "dismissed")
 # Those of an answer with a preference.
 TESTED = ("share_b", "low", "high", "p_value")
@@ -36,21 +36,24 @@ COMPARISON_SCHEMA = _schema(
             "description": "An option and its values: that of A and that of B.",
             "examples": ["rank_by=hybrid|similarity"],
         },
-        **dict.fromkeys(("answers", "users", "prefer_a", "prefer_b"), COUNT),
+        **dict.fromkeys(("answers", "users", "prefer_a", "prefer_b"), COUNT_SCHEMA),
     },
-    **dict.fromkeys(TESTED, SHARE),
+    **dict.fromkeys(TESTED, SHARE_SCHEMA),
 )
 REPORT_SCHEMA = _schema(
     {
         "success": {"const": True},
-        "exposure_days": {**COUNT, "description": "EXPOSURE_DAYS; 0: none are stored."},
-        "answers": COUNT,
-        "users": COUNT,
+        "exposure_days": {
+            **COUNT_SCHEMA,
+            "description": "EXPOSURE_DAYS; 0: none are stored.",
+        },
+        "answers": COUNT_SCHEMA,
+        "users": COUNT_SCHEMA,
         "since": {
             "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]
         },
-        "every": _schema(dict.fromkeys(REACTIONS, COUNT)),
-        "first_ten": _schema(dict.fromkeys(REACTIONS, COUNT)),
+        "every": _schema(dict.fromkeys(REACTIONS, COUNT_SCHEMA)),
+        "first_ten": _schema(dict.fromkeys(REACTIONS, COUNT_SCHEMA)),
         "comparisons": {"type": "array", "items": COMPARISON_SCHEMA},
     }
 )

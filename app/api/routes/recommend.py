@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
@@ -22,38 +23,41 @@ from app.ranking.dispatch import QueryQueue
 ExposureSink = Callable[[Sequence[Exposure]], None]
 
 
-def build_recommend_router(
-    queue: QueryQueue,
-    defaults: Defaults,
-    *,
-    timeout_s: float,
-    needs_key: bool,
-    comparison: Comparison | None = None,
-    on_shown: ExposureSink = lambda _: None,
-) -> APIRouter:
-    """The routes that recommend. `on_shown` gets what was shown to users."""
-    router = APIRouter(
-        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
-    )
+@dataclass(frozen=True)
+class Answering:
+    """How requests are answered. `on_shown` gets what was shown to users."""
 
-    async def answers(
-        asked: RankingOptions, request: Request, build: BuildQueries
+    queue: QueryQueue
+    defaults: Defaults
+    timeout_s: float
+    comparison: Comparison | None = None
+    on_shown: ExposureSink = lambda _: None
+
+    async def __call__(
+        self, asked: RankingOptions, request: Request, build: BuildQueries
     ) -> tuple[Sequence[RecommendAnswer], dict[str, str]]:
         """The answers and the headers of their response."""
         start = time.perf_counter()
-        queries = build(defaults)
+        queries, comparison = build(self.defaults), self.comparison
         work = recommend(
-            queue,
+            self.queue,
             queries,
-            Deadline.after(timeout_s),
+            Deadline.after(self.timeout_s),
             explain=asked.explain,
             drafts=comparison.drafts(asked, queries, build) if comparison else (),
             label=comparison.label if comparison else None,
         )
         found = await cancel_on_disconnect(request, work)
-        on_shown(found.exposures)
+        self.on_shown(found.exposures)
         request.state.timings = found.timings
         return found.answers, {"Server-Timing": server_timing(found.timings, start)}
+
+
+def build_recommend_router(answers: Answering, *, needs_key: bool) -> APIRouter:
+    """The routes that recommend."""
+    router = APIRouter(
+        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
+    )
 
     @router.post("/api/recommend", responses=ERRORS)
     async def recommend_jobs(
