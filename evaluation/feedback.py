@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from app.commands.calibration.intervals import interval
 from app.encoder.lazy import LazyEncoder
 from app.ranking.skills.favours import DISFAVOUR, FAVOUR
 from app.ranking.skills.hybrid_scoring import HYBRID_WEIGHTS, match_scores
@@ -27,7 +28,7 @@ from app.ranking.skills.scoring import match_credit
 from app.ranking.taste import AWAY, FEEDBACK_SHARE, TOWARDS
 from evaluation.datasets import Dataset, surveyed
 from evaluation.encoding import RememberingEncoder
-from evaluation.measures import FIRST_PAGE, Scores, interval
+from evaluation.measures import FIRST_PAGE, Scores
 from evaluation.rankings import Contest
 from evaluation.run import ROOT, SEED
 

@@ -1,4 +1,4 @@
-"""Measures of ranking quality, with bootstrap intervals."""
+"""Measures of ranking quality."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ Scores = NDArray[np.float64]
 
 # Scores nearer than this are equal, as in published answers.
 DECIMALS = 6
-RESAMPLES = 2000
 FIRST_PAGE = 10
 
 
@@ -59,18 +58,6 @@ class Quality:
         }[metric]
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean, and the bounds of 95 % of the means of bootstrap samples."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
-
-
 def quality(ranked: Iterable[Ranked], right: Sequence[NDArray[np.intp]]) -> Quality:
     """Measure the ranking of each query against its right rows."""
     rows = [_measured(found, rows) for found, rows in zip(ranked, right, strict=True)]
@@ -82,14 +69,6 @@ def quality(ranked: Iterable[Ranked], right: Sequence[NDArray[np.intp]]) -> Qual
         np.array(average),
         np.array(r_precision),
     )
-
-
-def interval(values: Scores, *, seed: int) -> Interval:
-    """The interval of the mean; for paired differences, pass the differences."""
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high))
 
 
 def _measured(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.commands.calibration.intervals import interval
 from app.encoder.lazy import LazyEncoder
 from app.query.ids import Id, IdColumn
 from app.ranking.hybrid import ByAllParts
@@ -26,7 +27,7 @@ from app.ranking.top_k.heap import Scored
 from evaluation.datasets import Dataset, surveyed
 from evaluation.encoding import RememberingEncoder
 from evaluation.entries import Entries, entries_of
-from evaluation.measures import FIRST_PAGE, interval
+from evaluation.measures import FIRST_PAGE
 from evaluation.run import ROOT, SEED
 from evaluation.served import served_rows
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.measures import Interval, Quality, interval
+from app.commands.calibration.intervals import Interval, interval
+from evaluation.measures import Quality
 
 TABLE_HEADER = (
     "| data | half | ranking | R@1 (95 %) | R@3 | R@10 (95 %) | MRR | P@10 |"

@@ -58,15 +58,15 @@ CREATE TABLE IF NOT EXISTS recommender.identity (
 );
 INSERT INTO recommender.identity DEFAULT VALUES ON CONFLICT DO NOTHING;
 
--- The models that have embedded rows here, the length of their vectors, and the median
--- cosine of random pairs of skills, for models but the guide's. Embeddings of
+-- The models that have embedded rows here, the length of their vectors, and what their
+-- similarities and scores are worth (scripts/calibrate_model.py). Embeddings of
 -- the guide's model, all-MiniLM-L6-v2, are in the columns `embedding` of the team's jobs,
 -- of user_state and of skill; those of any other in job_embedding, user_embedding and
 -- skill_embedding.
 CREATE TABLE IF NOT EXISTS recommender.model (
     version TEXT PRIMARY KEY,
     dimension INTEGER NOT NULL CHECK (dimension > 0),
-    random_similarity REAL CHECK (random_similarity < 1)
+    calibration JSONB
 );
 
 CREATE OR REPLACE FUNCTION recommender.model_in_use() RETURNS TEXT

@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.backfill.patience import retry_with_backoff
 from app.backfill.vectors import VectorFilling
 from app.backfill.vocabulary import VocabularyKeeper
@@ -22,18 +19,13 @@ from app.encoder.passages import PassageEncoder, PromptedEncoder
 from app.storage import models
 from app.storage.connection.database import Database
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import ENTITIES, UNNAMED_VERSION, EntityTable
+from app.storage.entity import ENTITIES, EntityTable
 
 Written = TypeVar("Written")
 
 SWITCH_TIMEOUT_S = 300.0
 # How often it looks whether rows that others had claimed came free.
 CLAIMS_POLL_S = 0.25
-# Skills whose pairs are compared, and fewer tell too little.
-CALIBRATED_SKILLS = 1000
-FEWEST_SKILLS = 30
-# Beyond it the digits of float32 would decide.
-GREATEST_MEDIAN = 0.99
 # Rows whose old embedding is dropped in one transaction.
 DROPPED_ROWS = 1000
 
@@ -104,22 +96,6 @@ class ModelSwitch:
                 return
             self._stop.wait(CLAIMS_POLL_S)
 
-    def calibrate(self) -> float | None:
-        """Measure the median cosine of random pairs of skills, and store it. None for
-        the guide's model, with too few skills, and where all are nearly equal.
-        """
-        version = self._encoder.version
-        vectors = self._write(
-            lambda tx: models.some_skill_vectors(tx, version, limit=CALIBRATED_SKILLS)
-        )
-        if version == UNNAMED_VERSION or len(vectors) < FEWEST_SKILLS:
-            return None
-        median = median_similarity(np.stack(vectors))
-        if median > GREATEST_MEDIAN:
-            return None
-        self._write(lambda tx: models.calibrate(tx, version, median))
-        return median
-
     def switch(self) -> None:
         """Let every process answer by this model, from one commit on."""
         self._write(lambda tx: models.switch_model(tx, self._encoder.version))
@@ -140,17 +116,6 @@ class ModelSwitch:
             stop=self._stop,
             patience_s=PATIENCE_S,
         )
-
-
-def median_similarity(vectors: NDArray[np.float32]) -> float:
-    """The median cosine of all pairs of these vectors, (n, dimension)."""
-    exact = vectors.astype(np.float64)
-    with np.errstate(all="ignore"):
-        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-    # A skill that could not be encoded is a zero vector.
-    sound = exact[np.isfinite(exact).all(axis=1)]
-    cosines = (sound @ sound.T)[np.triu_indices(len(sound), 1)]
-    return float(np.median(cosines))
 
 
 def written(database: Database, action: Callable[[Transaction], Written]) -> Written:

@@ -222,4 +222,4 @@ def _is_split_by_older(transaction: Transaction) -> bool:
 
 def _uncounted(state: VocabularyState) -> VocabularyState:
     """What changes with the skills, and not with a count."""
-    return replace(state, counts_stamp=None, random_similarity=None)
+    return replace(state, counts_stamp=None, calibration=None)

@@ -1,7 +1,7 @@
 """Build the encoder and the work of the commands that embed."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.backfill import Backfill
 from app.backfill.vectors import VectorFilling
@@ -29,6 +29,11 @@ def build_encoder(
     from app.encoder.reference import ReferenceEncoder  # noqa: PLC0415
 
     return ReferenceEncoder(folder, device=device, name=version)
+
+
+def encoders_of(settings: ScriptSettings) -> Callable[[str], LazyEncoder]:
+    """Makes the encoder of a model, which loads its files when it first encodes."""
+    return lambda version: LazyEncoder(settings.folder_of(version), version)
 
 
 def slice_rows(kind: str, batch_size: int) -> int:

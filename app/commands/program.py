@@ -36,6 +36,9 @@ COMMANDS: Mapping[str, Command] = {
         "app.commands.shards.command", "spread the jobs over several servers"
     ),
     "switch-model": Command("app.commands.switch_model", "switch to another model"),
+    "calibrate-model": Command(
+        "app.commands.calibrate_model", "calibrate a model on your own data"
+    ),
     "serve": Command("app.__main__", "start the service"),
     "recommend-all": Command("app.commands.recommend_all", "recommend to every user"),
     "feedback": Command("app.commands.feedback", "export and erase a user's events"),

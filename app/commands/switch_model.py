@@ -1,10 +1,11 @@
 """Switch a database to another model, without a gap.
 
 First all rows and skills are embedded by the model NAME, beside the embeddings in use;
-then both models are compared on some users; then one row is written, and every process
-answers by NAME with its next request. Run it again after an interruption to continue,
-and with the name of the model before to go back: what that one has embedded is still
-there, until --drop-old. The files of NAME must be on every host (fetch_model.py).
+then both models are compared on some users, and the new one is calibrated; then one row
+is written, and every process answers by NAME with its next request. Run it again after
+an interruption to continue, and with the name of the model before to go back: what that
+one has embedded is still there, until --drop-old. The files of NAME must be on every
+host (fetch_model.py).
 
 Exit status: 0 when done, 1 if rows could not be embedded, 2 for an error, 130 after
 Ctrl-C, 143 after SIGTERM.
@@ -22,9 +23,11 @@ import app.commands.blas_threads  # noqa: F401  (before NumPy)
 from app.backfill.switching import ModelSwitch, drop_old, written
 from app.backfill.watch import Work
 from app.commands import build_vector_index
+from app.commands.calibrate_model import ComparedModels, add_labels, calibrate_model
+from app.commands.calibration.labels import read_labels
 from app.commands.embed_options import add_encoders, add_lease, model_name, positive
 from app.commands.embed_vectors import fill_vectors
-from app.commands.embed_work import build_encoder, build_work, slice_rows
+from app.commands.embed_work import build_encoder, build_work, encoders_of, slice_rows
 from app.commands.model_comparison import compare_models
 from app.commands.progress import shown
 from app.commands.stop import Stop
@@ -63,6 +66,7 @@ def _switch(
     args: argparse.Namespace, settings: ScriptSettings, database: Database, stop: Stop
 ) -> int:
     _refuse_shards(database)
+    labels = read_labels(args.labels) if args.labels else ()
     in_use = written(database, model_in_use)
     verify_model(settings.folder_of(args.name), args.name)
     if in_use is None:
@@ -84,13 +88,11 @@ def _switch(
         _embed(args, database, switch, stop, in_use=in_use)
         if stop.status:
             return stop.status
-        _compare(database, switch, in_use, args.name)
+        models = ComparedModels(args.name, in_use, labels)
+        _compare(database, settings, models, in_use=in_use)
         if args.no_switch or stop.event.is_set():
             return stop.status
-        start = time.monotonic()
-        switch.switch()
-        seconds = time.monotonic() - start
-        print(f"Switched to {args.name} in {seconds:.2f} s.", flush=True)
+        _flip(switch, args.name)
     work = build_work(
         database,
         encoder,
@@ -157,11 +159,19 @@ def _index_vectors(
     deque(switch.vectors.run(), maxlen=0)
 
 
-def _compare(database: Database, switch: ModelSwitch, in_use: str, name: str) -> None:
-    print(compare_models(database, in_use, name), flush=True)
-    median = switch.calibrate()
-    if median is not None:
-        print(f"Random pairs of skills have a median cosine of {median:.2f}.")
+def _compare(
+    database: Database, settings: ScriptSettings, models: ComparedModels, *, in_use: str
+) -> None:
+    print(compare_models(database, in_use, models.version), flush=True)
+    for line in calibrate_model(database, encoders_of(settings), models):
+        print(line, flush=True)
+
+
+def _flip(switch: ModelSwitch, name: str) -> None:
+    start = time.monotonic()
+    switch.switch()
+    seconds = time.monotonic() - start
+    print(f"Switched to {name} in {seconds:.2f} s.", flush=True)
 
 
 def _settle(
@@ -216,6 +226,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="then drop the embeddings of all other models",
     )
     parser.add_argument("--batch-size", type=positive, default=128, metavar="ROWS")
+    add_labels(parser)
     add_lease(parser)
     add_encoders(parser)
     return parser.parse_args(argv)

@@ -97,6 +97,22 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """Least scores of a ranking, as published: from `strong` on at least two of three
+    hits are right, from `possible` on about every other.
+    """
+
+    possible: float
+    strong: float
+
+    def relevance(self, score: float) -> Relevance:
+        """What a hit with this score is."""
+        if score >= self.strong:
+            return "strong"
+        return "possible" if score >= self.possible else "weak"
+
+
+@dataclass(frozen=True)
 class Hit:
     """One row of a result.
 
@@ -131,7 +147,8 @@ class Result:
     embedding yet. `message`: one sentence for the client, if any. `next_cursor`: the
     cursor of the next page; None on the last one. `left_out`: the number of jobs left
     out because of the user's feedback. `lacks_profile`: nothing was compared, because
-    nothing is known of the user.
+    nothing is known of the user. `thresholds`: of the scores by this model; None where
+    they are the ranking's.
     """
 
     hits: Sequence[Hit]
@@ -142,6 +159,7 @@ class Result:
     next_cursor: str | None = None
     left_out: int = 0
     lacks_profile: bool = False
+    thresholds: Thresholds | None = None
 
 
 Outcome = Result | AppError

@@ -51,6 +51,7 @@ class HybridTopK:
         self._skills = SkillScores(vocabulary, skills, soft_credit)
         self._index = WordIndex(vocabulary, [query_words(one) for one in group.asked])
         self._cosines = Cosines(group.texts)
+        self._scale = vocabulary.calibration.texts
         self._coded = CodedCosines(self._cosines.queries)
         self._states = self._all_states(group, given)
         self._open_shares = np.array([state.open_share for state in self._states])
@@ -61,7 +62,8 @@ class HybridTopK:
             row[own] = state.shares
         self._shares = shares  # (q, w)
         # The cosine has most weight where nothing of a query is known.
-        error, none = np.array([margin_of(group.texts.shape[1])]), np.zeros(1)
+        off = margin_of(group.texts.shape[1]) * self._scale.slope
+        error, none = np.array([off]), np.zeros(1)
         margin = float(match_scores(error, none, none, open_share=1.0)[0])
         self._best = TopK(
             skills.sizes,
@@ -134,11 +136,11 @@ class HybridTopK:
             return np.zeros((len(self._states), len(batch.ids)), np.float32), none
         if not isinstance(batch, CodedEntryChunk):
             cosines, _ = self._cosines.approximate(batch.embeddings)
-            return np.nan_to_num(cosines, copy=False), none
+            return np.nan_to_num(self._scale.of(cosines), copy=False), none
         lowest = np.empty((len(self._states), len(batch.ids)), np.float32)
         spread = self._coded.lowest(batch.codes, lowest)
-        share = np.float32(cosine_share(float(self._open_shares.max())))
-        return lowest, share * spread
+        share = cosine_share(float(self._open_shares.max())) * self._scale.slope
+        return self._scale.of(lowest), np.float32(share) * spread
 
     def _exact(
         self,
@@ -164,7 +166,7 @@ class HybridTopK:
         rows, place = np.unique(row, return_inverse=True)
         chosen = rows_at(skill_ids, batch.starts, rows)
         by_skills, _ = self._skills.exact(*chosen, query, place)
-        cosines = self._cosines.exact(batch.embeddings_at(row), query)
+        cosines = self._scale.of(self._cosines.exact(batch.embeddings_at(row), query))
         by_words = np.empty(len(query))
         for number in np.unique(query):
             state = self._states[number]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import ConfigError
+from app.query.result import Thresholds
 from app.ranking.base import Ranking, RankingContext
 from app.ranking.hybrid import HybridRanking
-from app.ranking.relevance import Thresholds
 from app.ranking.similarity import SimilarityRanking
 from app.ranking.skills.ranker import SkillRanking
 

@@ -3,10 +3,10 @@
 docs/hybrid.md has the figures and the plot.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from app.query.query import Query
-from app.query.result import Hit, Relevance, Result
+from app.query.result import Hit, Result, Thresholds
 
 ONLY_WEAK = "These are weaker matches only: none of them is close to what was asked."
 NO_OTHER_JOB = (
@@ -15,36 +15,19 @@ NO_OTHER_JOB = (
 NOTHING_IN_COMMON = "No job has any of these skills, or one like them."
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """Least scores of a ranking, as published: from `strong` on at least two of three
-    hits are right, from `possible` on about every other.
-    """
-
-    possible: float
-    strong: float
-
-    def relevance(self, score: float) -> Relevance:
-        """What a hit with this score is."""
-        if score >= self.strong:
-            return "strong"
-        return "possible" if score >= self.possible else "weak"
-
-
 def with_relevance(
     result: Result, query: Query, thresholds: Thresholds | None
 ) -> Result:
     """The result with the relevance of each hit, and a remark where none is close;
-    unchanged without thresholds.
+    unchanged without thresholds. Those of the result's model come first.
     """
     if thresholds is None:
         return result
+    own = result.thresholds or thresholds
     hits = [
         hit
         if hit.match_score is None
-        else replace(
-            hit, relevance=thresholds.relevance(_unboosted(hit.match_score, hit))
-        )
+        else replace(hit, relevance=own.relevance(_unboosted(hit.match_score, hit)))
         for hit in result.hits
     ]
     message = result.message

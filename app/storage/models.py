@@ -76,9 +76,25 @@ def some_skill_vectors(
     return [from_bytes(bytes(embedding)) for (embedding,) in rows]
 
 
-def calibrate(transaction: Transaction, version: str, median: float) -> None:
-    """Store the median cosine of random pairs of skills."""
-    _call(transaction, "calibrate", version=version, median=median)
+def some_text_vectors(
+    transaction: Transaction, table: EntityTable, version: str, *, limit: int
+) -> Sequence[NDArray[np.float32]]:
+    """The embeddings of some rows by this model, of the same ones each time."""
+    query = table.format(QUERIES["some_texts"], version=version)
+    rows = transaction.rows(query, {"limit": limit})
+    return [from_bytes(bytes(embedding)) for (embedding,) in rows]
+
+
+def calibration_of(transaction: Transaction, version: str) -> str | None:
+    """What `calibrate` stored, if anything."""
+    rows = transaction.rows(QUERIES["calibration"], {"version": version})
+    found: str | None = rows[0][0] if rows else None
+    return found
+
+
+def calibrate(transaction: Transaction, version: str, calibration: str) -> None:
+    """Store what a model's similarities and scores are worth, as JSON."""
+    _call(transaction, "calibrate", version=version, calibration=calibration)
 
 
 def embedding_bytes(transaction: Transaction) -> int:

@@ -39,7 +39,7 @@ JOIN_IN_MEMORY = SQL("SET LOCAL work_mem = '32MB'; ")
 class VocabularyState:
     """`vocabulary` changes when skills were removed, and in a copy of the database;
     `revision` with every write, the stamp with every count of jobs; None where there
-    is none. `has_synonyms`: the team's table has rows. `random_similarity`: as in
+    is none. `has_synonyms`: the team's table has rows. `calibration`: as in
     recommender.model.
     """
 
@@ -48,7 +48,7 @@ class VocabularyState:
     counts_stamp: str | None = None
     # Not the cache's, but read in the same round trip.
     has_synonyms: bool = field(default=True, compare=False)
-    random_similarity: float | None = None
+    calibration: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,12 @@ from app.ranking.skills.prepare import (
     distinct_skills,
     length_penalty_of,
     mentioned_before,
-    no_skills,
     prepare,
     query_text,
     skill_vectors,
     split_into_scans,
     taste_of,
+    without_skills,
 )
 from app.ranking.skills.prose import mean_vector, pieces_of
 from app.ranking.skills.reading import StoredSkills, read_texts
@@ -79,6 +79,7 @@ class SkillBatch:
             entry_source.look_ahead(transaction, key)
         state = vocabulary_state(transaction, version=encoder.version)
         self._vocabulary = cache.refresh(transaction, state)
+        self._thresholds = self._vocabulary.calibration.thresholds.get(key.ranking)
         self._lookup = StoredSkills(
             transaction, version=encoder.version, has_synonyms=state.has_synonyms
         )
@@ -106,13 +107,7 @@ class SkillBatch:
         timings = Timings((encoded - start) * 1000, (scanned - encoded) * 1000)
         if self._observer and not self._batch_key.explain_only:
             self._observer.batch_done(len(queries), self._volume, timings)
-        none = Result(
-            (),
-            0,
-            timings,
-            message=no_skills(self._batch_key),
-            lacks_profile=self._batch_key.source == "profile",
-        )
+        none = without_skills(self._batch_key, timings)
         return [
             each
             if isinstance(each, AppError)
@@ -125,6 +120,7 @@ class SkillBatch:
                 pending,
                 next_cursor=found.next_cursor(n),
                 left_out=len(each.left_out),
+                thresholds=self._thresholds,
             )
             for n, each in enumerate(prepared)
         ]

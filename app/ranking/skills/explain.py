@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.query.ids import Id
 from app.query.result import Explanation, Hit, Pair, Parts
-from app.ranking.skills.calibration import UNCALIBRATED, Calibration
+from app.ranking.skills.calibration import UNSCALED, Scale
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prepare import SkillQuery
 from app.ranking.skills.scoring import (
@@ -35,7 +35,7 @@ def explain(
     weights: NDArray[np.float64]
     | None = None,  # (k,), of `skills`; None: equal weights
     length_penalty: float = LENGTH_PENALTY,
-    calibration: Calibration = UNCALIBRATED,
+    scale: Scale = UNSCALED,
 ) -> Explanation:
     """Compare the skills of a query and a row, with vectors of unit length."""
     if not skills or not others:
@@ -44,7 +44,7 @@ def explain(
     exact = np.einsum(
         "ij,kj->ik", other_vectors, vectors, dtype=np.float64, optimize=False
     )
-    similarities = calibration.of(exact).astype(np.float32).astype(np.float64)
+    similarities = scale.of(exact).astype(np.float32).astype(np.float64)
     best = similarities.max(axis=0)
     pairs = [
         Pair(skill, others[int(at)], round(float(similarity), DECIMALS))
@@ -159,7 +159,7 @@ def explanation(
         mine,
         weights=weights,
         length_penalty=length_penalty,
-        calibration=vocabulary.calibration,
+        scale=vocabulary.calibration.skills,
     )
 
 

@@ -128,5 +128,5 @@ def _nearest(
         dtype=np.float64,
         optimize=False,
     )
-    nearest: NDArray[np.float64] = vocabulary.calibration.of(exact).max(axis=0)
+    nearest: NDArray[np.float64] = vocabulary.calibration.skills.of(exact).max(axis=0)
     return nearest

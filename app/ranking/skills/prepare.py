@@ -13,7 +13,7 @@ from app.query.constraints import CursorPosition
 from app.query.feedback import Taste
 from app.query.ids import Id
 from app.query.query import BatchKey, Query
-from app.query.result import Parts
+from app.query.result import Parts, Result, Timings
 from app.ranking.skills.parse import Skill
 from app.ranking.skills.prose import AskedSkills
 from app.ranking.skills.ranking_state import RankingState, read_state
@@ -203,10 +203,16 @@ class SkillMatches:
         return None if page is None else page.next_cursor
 
 
-def no_skills(key: BatchKey) -> str:
-    """The message for a query whose row has no skills."""
+def without_skills(key: BatchKey, timings: Timings) -> Result:
+    """The result of a query whose row has no skills."""
     who = "job" if key.source == "job" else "user"
-    return f"This {who} has no skills to match."
+    return Result(
+        (),
+        0,
+        timings,
+        message=f"This {who} has no skills to match.",
+        lacks_profile=key.source == "profile",
+    )
 
 
 def split_into_scans(

@@ -38,7 +38,7 @@ class SimilarityTable:
                 dtype=np.float64,
                 optimize=False,
             )
-            self.values[part] = self._vocabulary.calibration.of(exact)
+            self.values[part] = self._vocabulary.calibration.skills.of(exact)
         self._refined[todo] = True
 
     def nearest(self, *, least: float, listed_by: int) -> NDArray[np.float32]:

@@ -116,7 +116,7 @@ class Vocabulary:
         lost -= np.rint(lost * grid) / grid
         rounding = float(np.linalg.norm(lost, axis=1).max(initial=0.0))
         error = rounding + self.error * (1 + rounding) + SCALING_ERROR
-        return error * self.calibration.slope
+        return error * self.calibration.skills.slope
 
     def similarities(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Calibrated similarities of every skill and query: (rows + 1, k) float32.
@@ -139,7 +139,7 @@ class Vocabulary:
                 wide[: len(block)], transposed, out=table[start : start + len(block)]
             )
         table[:-1] *= (self.codes["scale"] / grid)[:, None]
-        table[:-1] = self.calibration.of(table[:-1])
+        table[:-1] = self.calibration.skills.of(table[:-1])
         return table
 
     def known(self, skill_ids: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -75,8 +75,8 @@ class VocabularyCache:
             assert self._vocabulary is not None  # noqa: S101  (set by _update)
             if self._counts_stamp != state.counts_stamp:
                 self._count(transaction, state)
-            if self._vocabulary.calibration.median != state.random_similarity:
-                calibration = Calibration(state.random_similarity)
+            if self._vocabulary.calibration.stored != state.calibration:
+                calibration = Calibration.of_json(state.calibration)
                 self._vocabulary = replace(self._vocabulary, calibration=calibration)
             return self._vocabulary
 

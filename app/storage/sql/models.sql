@@ -24,8 +24,19 @@ ORDER BY hashtext(user_id::text), user_id LIMIT %(limit)s;
 SELECT embedding FROM {embedded} WHERE {sound}
 ORDER BY hashtext(skill), skill LIMIT %(limit)s;
 
+-- name: some_texts
+-- The embeddings of some rows by one model, of the same ones each time.
+SELECT embedding FROM {embeddings} WHERE {sound} AND {key} = ANY (ARRAY(
+    SELECT s.{key} FROM {state} AS s WHERE s.state = 'embedded'
+    ORDER BY hashtext(s.{key}::text), s.{key} LIMIT %(limit)s
+));
+
+-- name: calibration
+SELECT calibration::text FROM recommender.model WHERE version = %(version)s;
+
 -- name: calibrate
-UPDATE recommender.model SET random_similarity = %(median)s WHERE version = %(version)s;
+UPDATE recommender.model SET calibration = %(calibration)s::jsonb
+WHERE version = %(version)s;
 
 -- name: bytes
 -- All that holds embeddings, with indexes.

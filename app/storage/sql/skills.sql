@@ -5,7 +5,7 @@ SELECT
     md5(vocabulary::text || recommender.place())::uuid::text, revision,
     CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END,
     EXISTS (SELECT 1 FROM recommender.synonym),
-    (SELECT m.random_similarity FROM recommender.model AS m WHERE m.version = {version})
+    (SELECT m.calibration::text FROM recommender.model AS m WHERE m.version = {version})
 FROM recommender.skill_vocabulary;
 
 -- name: lock_vocabulary

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from evaluation.measures import Ranked, interval, quality
+from app.commands.calibration.intervals import interval
+from evaluation.measures import Ranked, quality
 
 
 def found(

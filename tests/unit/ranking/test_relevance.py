@@ -7,14 +7,13 @@ import pytest
 
 from app.query.constraints import Constraints, CursorPosition
 from app.query.query import BatchKey, Query
-from app.query.result import Hit, Outcome, Result, Timings
+from app.query.result import Hit, Outcome, Result, Thresholds, Timings
 from app.ranking.dispatch import Dispatcher
 from app.ranking.registry import RANKINGS
 from app.ranking.relevance import (
     NO_OTHER_JOB,
     NOTHING_IN_COMMON,
     ONLY_WEAK,
-    Thresholds,
     with_reason,
     with_relevance,
 )

@@ -1,0 +1,1 @@
+"""Calibrates a model: what its similarities and scores are worth."""
