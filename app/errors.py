@@ -115,9 +115,14 @@ class SchemaError(UnavailableError):
 
 
 class ModelUnavailableError(UnavailableError):
-    """Model files are absent or do not match; the message names `make model`."""
+    """Model files are absent or do not match."""
 
     retry_after_s = 30
+
+    @classmethod
+    def at(cls, path: Path, fault: str) -> "ModelUnavailableError":
+        """The file, its fault, and the command that downloads the model."""
+        return cls(f"{path} {fault}: run `{command_line('model')}`.")
 
 
 class ModelSwitchedError(UnavailableError):

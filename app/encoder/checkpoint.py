@@ -73,10 +73,10 @@ def verify(model_dir: Path, pinned: Manifest = MINILM) -> Manifest:
     """Check the folder's manifest and the SHA-256 of every file against `pinned`.
 
     Reads 90 MB in blocks, in less than 0.3 s. Raises ModelUnavailableError, which names
-    the file and `make model`.
+    the file and the command that downloads it.
     """
     if read_manifest(model_dir) != pinned:
-        raise _unavailable(
+        raise ModelUnavailableError.at(
             model_dir / MANIFEST_NAME,
             f"is not for {pinned.name} at revision {pinned.revision}",
         )
@@ -89,7 +89,7 @@ def verify_model(model_dir: Path, name: str) -> Manifest:
         return verify(model_dir, PINNED[name])
     manifest = read_manifest(model_dir)
     if manifest.name != name:
-        raise _unavailable(
+        raise ModelUnavailableError.at(
             model_dir / MANIFEST_NAME, f"is for {manifest.name}, not for {name}"
         )
     return _check_files(model_dir, manifest)
@@ -103,13 +103,15 @@ def read_manifest(model_dir: Path) -> Manifest:
     except OSError as exc:
         raise _unreadable(path, exc) from exc
     except ValidationError as exc:
-        raise _unavailable(path, "is not a manifest") from exc
+        raise ModelUnavailableError.at(path, "is not a manifest") from exc
 
 
 def _check_files(model_dir: Path, manifest: Manifest) -> Manifest:
     for name, expected in manifest.files.items():
         if _sha256(model_dir / name) != expected:
-            raise _unavailable(model_dir / name, f"does not have SHA-256 {expected}")
+            raise ModelUnavailableError.at(
+                model_dir / name, f"does not have SHA-256 {expected}"
+            )
     return manifest
 
 
@@ -123,9 +125,5 @@ def _sha256(path: Path) -> str:
 
 def _unreadable(path: Path, exc: OSError) -> ModelUnavailableError:
     if isinstance(exc, FileNotFoundError):
-        return _unavailable(path, "is absent")
-    return _unavailable(path, f"cannot be read ({exc.strerror})")
-
-
-def _unavailable(path: Path, fault: str) -> ModelUnavailableError:
-    return ModelUnavailableError(f"{path} {fault}: run `make model`.")
+        return ModelUnavailableError.at(path, "is absent")
+    return ModelUnavailableError.at(path, f"cannot be read ({exc.strerror})")

@@ -252,8 +252,8 @@ def _part(
             return absent
         raise UnsupportedModelError(f"The checkpoint has no {name}.") from None
     except OSError as exc:
-        raise ModelUnavailableError(
-            f"{path} cannot be read ({exc.strerror}): run `make model`."
+        raise ModelUnavailableError.at(
+            path, f"cannot be read ({exc.strerror})"
         ) from exc
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False)[0]

@@ -26,7 +26,7 @@ WEIGHTS = "model.safetensors"
 class LazyEncoder:
     """An `Encoder` that verifies and loads `model_dir` at the first `encode`.
 
-    The next call retries a failed load: `make model` fixes a running service.
+    The next call retries a failed load: a download fixes a running service.
     """
 
     def __init__(self, model_dir: Path, name: str = MINILM.name) -> None:

@@ -34,9 +34,7 @@ class LibraryTokens:
         try:
             self._tokenizer = LibraryTokenizer.from_file(str(path))
         except Exception as exc:  # the library raises no narrower class
-            raise ModelUnavailableError(
-                f"{path} cannot be read: run `make model`."
-            ) from exc
+            raise ModelUnavailableError.at(path, "cannot be read") from exc
         _check_splitting(self._tokenizer)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

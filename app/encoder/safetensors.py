@@ -97,7 +97,7 @@ class SafeTensors:
         return entry
 
     def _damaged(self, fault: str) -> ModelUnavailableError:
-        return ModelUnavailableError(f"{self._path} {fault}: run `make model`.")
+        return ModelUnavailableError.at(self._path, fault)
 
 
 def _fits(actual: Sequence[int], expected: Sequence[int | None]) -> bool:
@@ -112,6 +112,4 @@ def _map(path: Path) -> mmap.mmap:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as exc:
         # ValueError: an empty file cannot be mapped.
-        raise ModelUnavailableError(
-            f"{path} cannot be read: run `make model`."
-        ) from exc
+        raise ModelUnavailableError.at(path, "cannot be read") from exc

@@ -46,9 +46,7 @@ class WordPieces:
                 path.read_bytes(), unknown=_SPECIAL["[UNK]"]
             )
         except (OSError, ValueError) as exc:
-            raise ModelUnavailableError(
-                f"{path} cannot be read: run `make model`."
-            ) from exc
+            raise ModelUnavailableError.at(path, "cannot be read") from exc
         self._normalizer = BertNormalizer(lowercase=True)
         self._splitter = BertPreTokenizer()
         self._room = max_tokens - 2

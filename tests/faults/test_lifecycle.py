@@ -161,7 +161,7 @@ def test_f60_model_files_that_do_not_match_fail_requests_until_fixed(
         assert service.client.get("/healthz").status_code == 200
         for response in (service.recommend(**QUESTION), service.client.get("/readyz")):
             assert_unavailable(response)
-            assert "make model" in response.json()["detail"]
+            assert "python scripts/fetch_model.py" in response.json()["detail"]
         shutil.copytree(MODEL, folder, dirs_exist_ok=True)
         assert service.recommend(**QUESTION).status_code == 200
 

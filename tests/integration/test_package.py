@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from app import __version__
@@ -113,6 +115,36 @@ def test_messages_name_commands_that_are_there(
     assert ended.returncode == 1
     assert "job-recommender migrate" in ended.stdout
     assert "scripts/" not in ended.stdout + ended.stderr
+
+
+def test_what_was_forgotten_is_answered_with_the_command_to_run(
+    installed: Path, postgres: Server, database_url: str, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent"
+    start: dict[str, Any] = {
+        "python": str(installed / "bin" / "python"),
+        "command": ("-m", "app"),
+        "folder": str(tmp_path),
+    }
+    with (
+        fresh_database(postgres, template="template1") as url,
+        running_service(url, tmp_path / "log", **start) as service,
+    ):
+        assert detail_of(service.recommend(user_id=1)) == (
+            "The database lacks a schema that the service needs;"
+            " run `job-recommender migrate`."
+        )
+    with running_service(
+        database_url, tmp_path / "log", **start, MODEL_DIR=str(absent)
+    ) as service:
+        assert detail_of(service.recommend(skills="python")) == (
+            f"{absent}/manifest.json is absent: run `job-recommender model`."
+        )
+
+
+def detail_of(response: httpx.Response) -> str:
+    assert response.status_code == 503
+    return str(response.json()["detail"])
 
 
 def test_an_unknown_command_is_refused(installed: Path, tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ PERMANENT = frozenset(
     }
 )
 
+# What migrations create. The schema is what a new database lacks first.
+MISSING: Mapping[str, str] = {
+    errorcodes.INVALID_SCHEMA_NAME: "schema",
+    errorcodes.UNDEFINED_TABLE: "table",
+    errorcodes.UNDEFINED_COLUMN: "column",
+}
+
 # What functions of migration 0002 raise.
 OF_MODELS: Mapping[str, tuple[type[AppError], str]] = {
     "RM001": (ModelSwitchedError, "The model was switched just now; ask again."),
@@ -62,9 +69,9 @@ def translate(error: psycopg2.Error, *, broken: bool) -> AppError:
             "The database cancelled the query at its statement timeout;"
             " try again in a moment."
         )
-    if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
+    if code in MISSING:
         return SchemaError(
-            f"The database lacks a {_missing(code)} that the service needs;"
+            f"The database lacks a {MISSING[code]} that the service needs;"
             f" run `{command_line('migrate')}`."
         )
     if code == errorcodes.INSUFFICIENT_PRIVILEGE:
@@ -104,10 +111,6 @@ NOT_UTF8 = (
     "The database holds a text that is not UTF-8, which its encoding SQL_ASCII allows;"
     " correct it, or restore a dump into a database with the encoding UTF8."
 )
-
-
-def _missing(code: str) -> str:
-    return "table" if code == errorcodes.UNDEFINED_TABLE else "column"
 
 
 def translate_refusal(error: psycopg2.Error) -> AppError:

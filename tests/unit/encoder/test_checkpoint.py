@@ -88,7 +88,10 @@ def test_damage_is_named_with_its_file_and_its_fix(
     damage(model_dir)
     with pytest.raises(ModelUnavailableError) as caught:
         verify(model_dir, PINNED)
-    assert str(caught.value) == f"{model_dir / name} {fault}: run `make model`."
+    assert (
+        str(caught.value)
+        == f"{model_dir / name} {fault}: run `python scripts/fetch_model.py`."
+    )
 
 
 def test_a_manifest_with_other_hashes_does_not_vouch_for_its_files(
@@ -145,7 +148,8 @@ def test_another_models_folder_is_named(other_dir: Path) -> None:
     with pytest.raises(ModelUnavailableError) as caught:
         verify_model(other_dir, "third")
     assert str(caught.value) == (
-        f"{other_dir / MANIFEST_NAME} is for other, not for third: run `make model`."
+        f"{other_dir / MANIFEST_NAME} is for other, not for third:"
+        " run `python scripts/fetch_model.py`."
     )
 
 

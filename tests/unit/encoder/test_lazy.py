@@ -104,7 +104,9 @@ def test_first_callers_that_arrive_together_load_once_and_agree(
 
 def test_absent_files_are_an_error_that_names_the_command(tmp_path: Path) -> None:
     encoder = LazyEncoder(tmp_path)
-    with pytest.raises(ModelUnavailableError, match="run `make model`"):
+    with pytest.raises(
+        ModelUnavailableError, match=r"run `python scripts/fetch_model\.py`"
+    ):
         encoder.encode(["python"])
     assert not encoder.loaded
 

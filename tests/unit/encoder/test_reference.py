@@ -41,5 +41,7 @@ def test_it_reads_256_tokens_and_no_more(reference: ReferenceEncoder) -> None:
 
 
 def test_absent_files_are_an_error_that_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError, match="run `make model`"):
+    with pytest.raises(
+        ModelUnavailableError, match=r"run `python scripts/fetch_model\.py`"
+    ):
         ReferenceEncoder(tmp_path)

@@ -89,7 +89,7 @@ def test_a_tensor_that_is_not_there_as_described_is_refused(
 ) -> None:
     with pytest.raises(ModelUnavailableError) as caught:
         SafeTensors(path).tensor(name)
-    assert str(caught.value) == f"{path} {fault}: run `make model`."
+    assert str(caught.value) == f"{path} {fault}: run `python scripts/fetch_model.py`."
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_tensor_that_is_not_there_as_described_is_refused(
 )
 def test_a_broken_file_is_refused(path: Path, broken: bytes, fault: str) -> None:
     path.write_bytes(broken)
-    sentence = f"^{re.escape(str(path))} {fault}: run `make model`.$"
+    sentence = f"^{re.escape(str(path))} {fault}: run `python scripts/fetch_model.py`.$"
     with pytest.raises(ModelUnavailableError, match=sentence):
         SafeTensors(path)
 

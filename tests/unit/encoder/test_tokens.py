@@ -138,4 +138,7 @@ def test_a_file_that_is_no_vocabulary_is_refused(
         path.write_bytes(content)
     with pytest.raises(ModelUnavailableError) as caught:
         WordPieces(path, max_tokens=MAX_TOKENS)
-    assert str(caught.value) == f"{path} cannot be read: run `make model`."
+    assert (
+        str(caught.value)
+        == f"{path} cannot be read: run `python scripts/fetch_model.py`."
+    )
