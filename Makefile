@@ -64,8 +64,9 @@ lock: $(VENV)/dev ## Pin the service's dependencies with hashes
 		--allow-unsafe --no-emit-index-url --no-emit-find-links \
 		--output-file requirements-serve.lock requirements-serve.txt
 
+# --strict: a package of which the index tells nothing fails the audit.
 audit: $(VENV)/dev ## Check the locked packages for known vulnerabilities
-	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements-serve.lock
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-serve.lock
 
 bench: $(VENV)/dev model ## Benchmark against the guide's designs, about twenty minutes (ARGS=--full: also 1,000,000 jobs)
 	$(BIN)/python -m benchmarks.run $(ARGS)
