@@ -1,11 +1,13 @@
 """`make run` without the installation: start, response, clean shutdown."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -75,10 +77,22 @@ def assert_it_answers(port: int) -> None:
     answer = httpx.post(address, json={"user_id": 1, "top_n": 3}, timeout=30).json()
     assert answer["total_jobs_analyzed"] == 160
     assert len(answer["recommendations"]) == 3
+    example = httpx.post(address, json={"user_id": 1, "top_n": 1}, timeout=30).text
+    assert comparable(example) == comparable(answer_of_the_readme())
     by_title = httpx.post(
         address, json={"skills": "truck driver", "top_n": 1}, timeout=30
     ).json()["recommendations"][0]
     assert [pair["job_skill"] for pair in by_title["matched"]] == ["Truck Driver"]
+
+
+def answer_of_the_readme() -> str:
+    return (ROOT / "README.md").read_text().split("```json\n")[1].split("```")[0]
+
+
+def comparable(answer: str) -> Any:
+    """The answer with rounded scores and without the cursor, which is shortened."""
+    found = json.loads(answer, parse_float=lambda number: round(float(number), 4))
+    return found | {"next_cursor": ...}
 
 
 def test_f135_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path) -> None:
