@@ -38,7 +38,8 @@ def _explain(arguments: Sequence[str]) -> int:
 
     parser = argparse.ArgumentParser(
         description="Start the service. Settings come from environment variables and"
-        " the file `.env`, for example HOST, PORT and DATABASE_URL; see the README."
+        " the file `.env`, for example HOST, PORT and DATABASE_URL;"
+        " docs/settings.md lists all of them."
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args(arguments)
