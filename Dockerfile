@@ -17,7 +17,7 @@ FROM python:3.11-slim-bookworm
 
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/model /opt/model
-RUN useradd --system --uid 10001 recommender \
+RUN useradd --no-log-init --uid 10001 recommender \
     && install -d -o recommender /var/cache/recommender
 
 ENV PATH=/opt/venv/bin:$PATH \

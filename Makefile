@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 # Each file of tests runs in one of the workers.
 WORKERS ?= 2
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The first of these that works; docker's client works only with its daemon.
+ENGINE ?= $(shell for each in docker podman buildah; do \
+	$$each version >/dev/null 2>&1 && echo $$each && break; done)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-replica bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs lock audit soak clean help
+.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-replica bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs image lock audit soak clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -58,6 +61,11 @@ client-types: $(VENV)/dev ## Generate the types of the TypeScript client; needs 
 
 docs: $(VENV)/dev ## Build the site of the documentation into .data/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir .data/site
+
+# podman and buildah write OCI's format otherwise, which has no health check.
+image: ## Build the image job-recommender with docker, podman or buildah (ENGINE, ARGS)
+	@test -n "$(ENGINE)" || { echo "Install docker, podman or buildah." >&2; exit 2; }
+	BUILDAH_FORMAT=docker $(ENGINE) build --tag job-recommender $(ARGS) .
 
 lock: $(VENV)/dev ## Pin the service's dependencies with hashes
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header \
