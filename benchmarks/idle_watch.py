@@ -10,14 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
-from typing import Any
-
-import psycopg2
 
 from benchmarks.replica_soak import empty_table
 from benchmarks.servers import MODEL_DIR, ROOT
 from benchmarks.tables import bench_server
+from tests.support.postgres import run
 
 JOBS, USERS = 100_000, 1_000_000
 EMBED = [sys.executable, str(ROOT / "scripts" / "generate_embeddings.py")]
@@ -39,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _fill(url)
         environment = os.environ | {"DATABASE_URL": url, "MODEL_DIR": str(MODEL_DIR)}
         subprocess.run(EMBED, env=environment, check=True)
-        _run(url, "VACUUM ANALYZE")
+        run(url, "VACUUM ANALYZE")
         worker = subprocess.Popen([*EMBED, "--watch"], env=environment)
         try:
             time.sleep(SETTLES_IN_S)
@@ -52,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _fill(url: str) -> None:
     """Jobs with embeddings, whose skills are still to be found; users without text."""
-    _run(
+    run(
         url,
         "INSERT INTO skill_job1 (skills, embedding, embedding_version)"
         " SELECT 'python, sql, task ' || n %% 50,"
@@ -60,7 +57,7 @@ def _fill(url: str) -> None:
         " FROM generate_series(1, %s) AS n",
         (JOBS,),
     )
-    _run(
+    run(
         url,
         "INSERT INTO users (skills) SELECT CASE WHEN n %% 2 = 0 THEN ' ' END"
         " FROM generate_series(1, %s) AS n",
@@ -69,23 +66,15 @@ def _fill(url: str) -> None:
 
 
 def _touched(url: str, seconds: float) -> str:
-    pids = [pid for (pid,) in _run(url, OTHERS)]
-    before = _run(url, TOUCHED, (pids,))[0]
+    pids = [pid for (pid,) in run(url, OTHERS)]
+    before = run(url, TOUCHED, (pids,))[0]
     time.sleep(seconds)
-    after = _run(url, TOUCHED, (pids,))[0]
+    after = run(url, TOUCHED, (pids,))[0]
     hits, reads, writes = (b - a for a, b in zip(before, after, strict=True))
     return (
         f"{len(pids)} connections in {seconds:g} s: {hits:,} buffers found in memory,"
         f" {reads:,} read, {writes:,} written"
     )
-
-
-def _run(url: str, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
 
 
 if __name__ == "__main__":

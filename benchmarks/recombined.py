@@ -27,6 +27,7 @@ from app.encoder.lazy import LazyEncoder
 from benchmarks.huge_pages import huge_pages
 from benchmarks.servers import MODEL_DIR, ROOT
 from benchmarks.tables import INSERT_ROWS, Rows, real_texts, recombined
+from tests.support.postgres import run
 
 DATA = ROOT / ".data" / "million"
 USERS = 2_000
@@ -54,7 +55,7 @@ def million_server(*, in_huge_pages: bool = True) -> Iterator[Any]:
     DATA.mkdir(parents=True, exist_ok=True)
     with get_server(DATA / "postgres", cleanup_mode="stop") as server:
         for name, value in SETTINGS.items():
-            _run(
+            run(
                 server.get_uri(),
                 SQL("ALTER SYSTEM SET {} = {}").format(
                     Identifier(name), Literal(value)
@@ -74,18 +75,18 @@ def table(server: Any, what: str) -> str:
     is_repeated = what == NEAR_REPEATS
     name = what if is_repeated else f"recombined_{what}"
     url: str = server.get_uri(name)
-    if _run(
-        server.get_uri(), SQL("SELECT 1 FROM pg_database WHERE datname = %s"), name
+    if run(
+        server.get_uri(), SQL("SELECT 1 FROM pg_database WHERE datname = %s"), (name,)
     ):
         return url
-    _run(server.get_uri(), SQL("CREATE DATABASE {}").format(Identifier(name)))
+    run(server.get_uri(), SQL("CREATE DATABASE {}").format(Identifier(name)))
     migrate(url)
     with closing(psycopg2.connect(url)) as connection, connection:
         cursor = connection.cursor()
         _insert_users(cursor, _users())
         for part in _near_repeats() if is_repeated else _jobs(int(what)):
             _insert_jobs(cursor, part)
-    _run(url, SQL("VACUUM ANALYZE"))
+    run(url, SQL("VACUUM ANALYZE"))
     return url
 
 
@@ -200,11 +201,3 @@ def _insert_jobs(cursor: Any, rows: Rows) -> None:
         " FROM unnest(%s::bigint[], %s::text[], %s::bytea[])",
         (ids, list(texts), [row.tobytes() for row in embeddings]),
     )
-
-
-def _run(url: str, statement: Any, *parameters: object) -> list[tuple[Any, ...]]:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            return cursor.fetchall() if cursor.description else []
