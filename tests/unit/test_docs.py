@@ -21,6 +21,7 @@ NAMED = re.compile(
 )
 # `app/ranking/NAME.py` is a placeholder.
 PLACEHOLDER = re.compile(r"/[A-Z]+\.py$")
+TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?recommender\.([a-z_]+)")
 MAX_README_WORDS = 650
 RUFF = re.compile(r"^ruff==(.+)$", re.MULTILINE)
 
@@ -58,6 +59,15 @@ def test_the_glossary_explains_each_term_once_and_in_order() -> None:
     terms = re.findall(r"^\| ([^|]+?) \| [^|]+\.\)? \|$", text, re.MULTILINE)
     assert len(terms) == text.count("\n| ") - 2
     assert terms == sorted(set(terms), key=str.casefold)
+
+
+def test_every_table_of_ours_is_named() -> None:
+    page = (ROOT / "docs/tables.md").read_text()
+    files = (ROOT / "migrations").rglob("*.sql")
+    made = {name for file in files for name in TABLE.findall(file.read_text())}
+    assert "job_state" in made
+    absent = sorted(name for name in made if f"`{name}`" not in page)
+    assert not absent, f"docs/tables.md names no {absent}"
 
 
 def test_the_readme_stays_short() -> None:
