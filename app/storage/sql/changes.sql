@@ -1,7 +1,9 @@
 -- name: look
 -- Which table this is, whether every change of its embeddings is recorded, this
 -- transaction's snapshot, and which jobs a snapshot before it did not see as they are
--- now: the index on `changed` answers, {most} at most. The identity differs wherever
+-- now: the index on `changed` answers, {most} at most. Of jobs on shards (docs/shards.md)
+-- each partition must be one of ours, and belongs to the identity. A change commits on
+-- its shard before it commits here: who sees its `changed` can read it there. The identity differs wherever
 -- embeddings may have changed and no trigger saw it: after a restore, a promotion, a
 -- rewrite of the table, another type of a column, triggers that were off for a while. A
 -- crash may lose what was committed asynchronously, and give its xids to others: the
@@ -22,16 +24,36 @@ SELECT
              AND a.attname IN ('job_id', 'embedding', 'embedding_version')),
         (SELECT string_agg(t.oid || ':' || t.xmin, ' ' ORDER BY t.oid)
          FROM pg_trigger AS t WHERE t.tgrelid = c.oid
-             AND t.tgname IN ('recommender_written', 'recommender_truncated'))
+             AND t.tgname IN ('recommender_written', 'recommender_truncated')),
+        (SELECT string_agg(concat_ws(':', p.relid::oid, pg_relation_filenode(p.relid),
+                                     t.oid, t.xmin, s.oid, s.xmin),
+                           ' ' ORDER BY p.relid::oid)
+         FROM pg_partition_tree(c.oid) AS p
+         LEFT JOIN pg_trigger AS t ON t.tgrelid = p.relid
+             AND t.tgname = 'recommender_written'
+         LEFT JOIN pg_foreign_table AS f ON f.ftrelid = p.relid
+         LEFT JOIN pg_foreign_server AS s ON s.oid = f.ftserver
+         WHERE c.relkind = 'p' AND p.isleaf)
     ) AS identity,
     CASE
         WHEN pg_is_in_recovery() THEN 'the database is a stand-by'
-        WHEN c.relkind <> 'r' OR c.relhassubclass
-            THEN 'its changes are recorded for one ordinary table only'
+        WHEN c.relkind NOT IN ('r', 'p') OR c.relkind = 'r' AND c.relhassubclass
+            OR c.relkind = 'p' AND EXISTS (
+                SELECT 1 FROM pg_partition_tree(c.oid) AS p
+                JOIN pg_class AS part ON part.oid = p.relid
+                WHERE p.isleaf AND part.relnamespace
+                    IS DISTINCT FROM to_regnamespace('recommender_shards')
+            )
+            THEN 'its changes are recorded for one ordinary table or for shards only'
         WHEN NOT e.is_filled OR 2 <> (
             SELECT count(*) FROM pg_trigger AS t
             WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
                 AND t.tgname IN ('recommender_written', 'recommender_truncated')
+        ) OR c.relkind = 'p' AND EXISTS (
+            SELECT 1 FROM pg_partition_tree(c.oid) AS p
+            LEFT JOIN pg_trigger AS t ON t.tgrelid = p.relid
+                AND t.tgname = 'recommender_written'
+            WHERE p.isleaf AND t.tgenabled IS DISTINCT FROM 'A'
         ) THEN 'triggers of ours are not there: the doctor names them'
         WHEN i.embedding_version <> {version} THEN 'its embeddings are of another model'
         WHEN NOT EXISTS (
@@ -42,6 +64,10 @@ SELECT
                     '{{smallint,integer,bigint,uuid,text,varchar}}'::regtype[])
                 AND coalesce(l.collisdeterministic, true)
         ) THEN 'its ids are of a type whose changes are not told apart'
+        WHEN c.relkind = 'p' AND EXISTS (
+            SELECT 1 FROM pg_attribute AS a
+            WHERE a.attrelid = c.oid AND a.attname = 'job_id' AND a.attcollation <> 0
+        ) THEN 'its ids are text, which servers may order differently'
     END AS fault,
     i.forgotten::text AS forgotten,
     pg_current_snapshot()::text AS snapshot,
