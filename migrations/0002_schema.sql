@@ -931,7 +931,7 @@ DECLARE
     name TEXT;
 BEGIN
     FOR name IN SELECT relname FROM pg_class
-        WHERE relnamespace = to_regnamespace('recommender') AND relkind = 'r'
+        WHERE relnamespace = to_regnamespace('recommender') AND relkind IN ('r', 'p')
             AND relname ~ '^job_vector(_[0-9a-f]{8})?$' AND relname <> kept
     LOOP
         EXECUTE format('DROP TABLE recommender.%I', name);

@@ -2,7 +2,7 @@
 
 Run `scripts/migrate.py --with pgvector` and `scripts/generate_embeddings.py`, which
 fills the vectors, before it. An existing valid index is kept. Ctrl-C stops the build;
-the next run replaces an unfinished index.
+the next run replaces an unfinished index. Vectors on shards get theirs there.
 """
 
 import argparse
@@ -19,12 +19,13 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from app.commands.embed_options import model_name
+from app.commands.shards.servers import foreign_servers, shard_of
+from app.commands.shards.session import Session
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError, command_line
 from app.storage.connection.dsn import primary
 from app.storage.entity import UNNAMED_VERSION, vector_table
 from app.storage.sql import load
-from app.storage.vector_filling import vector_index
 
 VECTORS = load("vectors")
 CATALOGUE = load("catalogue")["vectors"]
@@ -35,6 +36,17 @@ M = 16
 EF_CONSTRUCTION = 256
 SHOWN_EVERY_S = 2.0
 
+# A model's tables of vectors, with the foreign server of those on shards.
+TABLES_OF_VECTORS = SQL(
+    "SELECT n.nspname, c.relname, s.srvname FROM ("
+    " SELECT relid FROM pg_partition_tree(to_regclass({table}))"
+    " UNION SELECT to_regclass({table})) AS own"
+    " JOIN pg_class AS c ON c.oid = own.relid AND c.relkind IN ('r', 'f')"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " LEFT JOIN pg_foreign_table AS f ON f.ftrelid = c.oid"
+    " LEFT JOIN pg_foreign_server AS s ON s.oid = f.ftserver"
+    " ORDER BY s.srvname, length(c.relname), c.relname"
+)
 VALID = SQL("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass({})")
 PROGRESS = SQL(
     "SELECT phase, tuples_done, tuples_total, blocks_done, blocks_total"
@@ -60,8 +72,8 @@ def main(
     args = _parse(argv)
     try:
         dsn = primary(read_settings(ScriptSettings).database_url.get_secret_value())
-        with closing(_connect(dsn)) as building, closing(_connect(dsn)) as watching:
-            return _build(args, building, watching, stop or threading.Event())
+        with closing(_connect(dsn)) as connection:
+            return _build_all(args, connection, dsn, stop or threading.Event())
     except (ConfigError, psycopg2.Error) as error:
         print(f"build_vector_index: {str(error).strip()}", file=sys.stderr)
         return 1
@@ -70,32 +82,54 @@ def main(
         return 130
 
 
-def _build(
-    args: argparse.Namespace,
-    building: Connection,
-    watching: Connection,
-    stop: threading.Event,
+def _build_all(
+    args: argparse.Namespace, connection: Connection, dsn: str, stop: threading.Event
 ) -> int:
-    version = args.model or _rows(building, IN_USE)[0][0] or UNNAMED_VERSION
-    table, index = vector_table(version), vector_index(version)
-    schemas = _rows(building, CATALOGUE)
-    if not schemas or table not in schemas[0][1]:
+    """Of a model's table, or of each of its partitions, where it lies."""
+    version = args.model or _rows(connection, IN_USE)[0][0] or UNNAMED_VERSION
+    table = vector_table(version)
+    found = _rows(connection, CATALOGUE)
+    if not found or table not in found[0][1]:
         print(
             f"There are no vectors by {version}; run first:"
             f" {command_line('migrate')} --with pgvector",
             file=sys.stderr,
         )
         return 1
-    name = Literal(f"recommender.{index}")
+    tables = TABLES_OF_VECTORS.format(table=Literal(f"recommender.{table}"))
+    shards = foreign_servers(Session(connection))
+    for schema, name, server in _rows(connection, tables):
+        where = dsn if server is None else shards[shard_of(server)].dsn
+        vectors = Identifier(schema, name)
+        with closing(_connect(where)) as building, closing(_connect(where)) as watching:
+            _build(args, building, watching, vectors, pgvector=found[0][0], stop=stop)
+        if server is not None:
+            # Without the number of rows the planner reads all of them here.
+            _rows(connection, SQL("ANALYZE {}").format(vectors))
+    return 0
+
+
+def _build(
+    args: argparse.Namespace,
+    building: Connection,
+    watching: Connection,
+    table: Identifier,
+    *,
+    pgvector: str,
+    stop: threading.Event,
+) -> None:
+    schema, index = table.strings[0], f"{table.strings[1]}_hnsw_idx"
+    name = Literal(f"{schema}.{index}")
     found = _rows(building, VALID.format(name))
     if found and found[0][0] and not args.rebuild:
-        print(f"The index recommender.{index} exists; --rebuild replaces it.")
-        return 0
+        print(f"The index {schema}.{index} exists; --rebuild replaces it.")
+        return
     if found:
-        _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(_ours(index)))
+        dropped = Identifier(schema, index)
+        _rows(building, SQL("DROP INDEX CONCURRENTLY {}").format(dropped))
     # Statistics, so that plans use the index, and the visibility map, for counts.
     print("Vacuuming the vectors …", flush=True)
-    _rows(building, SQL("VACUUM (ANALYZE) {}").format(_ours(table)))
+    _rows(building, SQL("VACUUM (ANALYZE) {}").format(table))
     _rows(building, SQL("SET maintenance_work_mem = {}").format(Literal(args.memory)))
     _rows(
         building,
@@ -104,15 +138,14 @@ def _build(
     start = time.monotonic()
     statement = VECTORS["build_index"].format(
         index=Identifier(index),
-        vector_table=_ours(table),
-        vectors=Identifier(schemas[0][0]),
+        vector_table=table,
+        vectors=Identifier(pgvector),
         m=Literal(args.m),
         ef_construction=Literal(args.ef_construction),
     )
     _run_shown(building, watching, statement, stop)
     size = _rows(building, SIZE.format(name))[0][0]
     print(f"Built in {time.monotonic() - start:.0f} s: {size / 1e6:.0f} MB.")
-    return 0
 
 
 def _run_shown(
@@ -147,10 +180,6 @@ def _line(building: Building) -> str:
             share = f"{100 * done / total:.0f} %"
             return f"{building.phase}: {done} of {total} {unit}, {share}"
     return building.phase
-
-
-def _ours(name: str) -> Identifier:
-    return Identifier("recommender", name)
 
 
 def _connect(dsn: str) -> Connection:

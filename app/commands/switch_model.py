@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 import app.commands.blas_threads  # noqa: F401  (before NumPy)
 from app.backfill.switching import ModelSwitch, drop_old, written
@@ -37,9 +38,8 @@ from app.errors import AppError, ConfigError, command_line
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
-from app.storage.entity import UNNAMED_VERSION
 from app.storage.models import embedding_bytes, model_in_use
-from app.storage.shards import has_shards
+from app.storage.shards import check_model
 from app.storage.vector_filling import has_index
 
 BYTES_PER_MB = 1_000_000
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _switch(
     args: argparse.Namespace, settings: ScriptSettings, database: Database, stop: Stop
 ) -> int:
-    _refuse_shards(database)
+    written(database, partial(check_model, version=args.name))
     labels = read_labels(args.labels) if args.labels else ()
     in_use = written(database, model_in_use)
     verify_model(settings.folder_of(args.name), args.name)
@@ -105,15 +105,6 @@ def _switch(
     if args.drop_old and not stop.status:
         _drop(database, stop)
     return 1 if left else 0
-
-
-def _refuse_shards(database: Database) -> None:
-    if written(database, has_shards):
-        raise ConfigError(
-            f"The jobs lie on shards, which hold embeddings of {UNNAMED_VERSION} only;"
-            f" gather them first: `{command_line('shards')} FILE`, with a FILE that"
-            " lists no servers."
-        )
 
 
 def _embed(

@@ -39,6 +39,9 @@ class Catalogue:
     vectors: str | None = None
     # One for each model that has vectors.
     vector_tables: Sequence[str] = ()
+    # Where those of the guide's lie beside jobs on shards: the ends of the names of
+    # partitions.
+    vector_parts: Sequence[str] = ()
 
     @property
     def job_id(self) -> IdColumn:
@@ -97,7 +100,8 @@ class Catalogue:
         if vectors is None:
             return cls(found["jobs"], found["users"])
         schema, tables = vectors["nspname"], vectors["tables"]
-        return cls(found["jobs"], found["users"], schema, tables)
+        parts = tuple(vectors["parts"])
+        return cls(found["jobs"], found["users"], schema, tables, parts)
 
     def has_vectors(self, version: str) -> bool:
         """Whether there is a table of vectors by this model."""

@@ -15,6 +15,7 @@ from app.storage.entity import (
     EntityTable,
     vector_table,
 )
+from app.storage.shards import check_model
 from app.storage.skills import embedded_skills
 from app.storage.sql import load
 
@@ -39,8 +40,10 @@ def model_in_use(transaction: Transaction) -> str | None:
 def use_model(transaction: Transaction, version: str, dimension: int) -> None:
     """Begin with this model, unless another one has begun.
 
-    Raises ConfigError if its embeddings here have another dimension.
+    Raises ConfigError if its embeddings here have another dimension, or if jobs lie on
+    shards, which cannot hold them.
     """
+    check_model(transaction, version)
     _call(transaction, "use_model", version=version, dimension=dimension)
 
 

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 from psycopg2.sql import Identifier
 
+from app.errors import ConfigError, command_line
 from app.storage.connection.transaction import Transaction
+from app.storage.entity import UNNAMED_VERSION
 from app.storage.sql import load
 
 QUERIES = load("shards")
 SHARDS_SCHEMA = "recommender_shards"
+# Of the partitions of jobs, and of those of their vectors, which end with the same.
+JOBS_PREFIX = "jobs_"
+VECTORS_PREFIX = "vectors_"
 # Of the foreign tables that show what a shard says.
 HEALTH_PREFIX = "health_"
 
@@ -23,6 +28,11 @@ class PlacedPart:
     bound: str
     lacks_statistics: bool = False
 
+    @property
+    def is_by_hash(self) -> bool:
+        """Whether a hash of job_id places its rows."""
+        return self.bound.startswith("FOR VALUES WITH")
+
 
 @dataclass(frozen=True)
 class PartHealth:
@@ -31,6 +41,8 @@ class PartHealth:
     is_guarded: bool
     is_indexed: bool
     columns: Sequence[str]
+    has_vectors: bool
+    has_vector_index: bool
 
 
 def has_shards(transaction: Transaction) -> bool:
@@ -38,9 +50,25 @@ def has_shards(transaction: Transaction) -> bool:
     return transaction.rows(QUERIES["any_remote"]) == [(True,)]
 
 
+def check_model(transaction: Transaction, version: str) -> None:
+    """Raise ConfigError for a model whose embeddings shards cannot hold."""
+    if version != UNNAMED_VERSION and has_shards(transaction):
+        raise ConfigError(
+            f"The jobs lie on shards, which hold embeddings of {UNNAMED_VERSION} only;"
+            f" set MODEL={UNNAMED_VERSION}, or gather them first:"
+            f" `{command_line('shards')} FILE`, with a FILE that lists no servers."
+        )
+
+
 def placed_parts(transaction: Transaction) -> list[PlacedPart]:
     """The partitions that `scripts/shards.py` made, in the order of their numbers."""
     return [PlacedPart(*row) for row in transaction.rows(QUERIES["placed"])]
+
+
+def has_vector_statistics(transaction: Transaction, shard: str) -> bool:
+    """Whether the planner knows how many vectors lie there."""
+    rows = transaction.rows(QUERIES["placed_vectors"])
+    return not any(lacks for _, where, lacks in rows if where == shard)
 
 
 def shard_health(transaction: Transaction, shard: str) -> Mapping[str, PartHealth]:

@@ -3,13 +3,18 @@
 The backfill stores embeddings; this module fills the vectors of any stored embedding.
 """
 
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 from psycopg2.sql import SQL, Composable, Composed, Literal
 
 from app.query.ids import Id
-from app.storage.codec import from_bytes
+from app.storage.codec import from_bytes, points_somewhere, squared_norms
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import UNNAMED_VERSION, vector_table
-from app.storage.vectors import QUERIES, VectorQuery, to_halfvec
+from app.storage.vectors import QUERIES, VectorQuery
 
 
 def fill_vectors(
@@ -43,7 +48,11 @@ def fill_vectors(
     found = transaction.rows(rows.format("embeddings_of"), {"ids": ids})
     vectors = to_halfvec([from_bytes(embedding) for _, embedding in found])
     stored: dict[str, object] = {"ids": [id_ for id_, _ in found], "vectors": vectors}
-    filled = transaction.execute(rows.format("store_vectors"), stored)
+    if rows.parts:
+        transaction.execute(rows.format("drop_vectors"), stored)
+        filled = transaction.execute(rows.format("store_vectors_in_parts"), stored)
+    else:
+        filled = transaction.execute(rows.format("store_vectors"), stored)
     if not beside:
         transaction.execute(rows.format("record_vectors"), stored)
     return filled, ids[-1]
@@ -78,13 +87,47 @@ def vectorless_beside(transaction: Transaction, rows: VectorQuery) -> int:
     return count
 
 
-def vector_index(version: str) -> str:
-    """The name of the index of a model's vectors, in our schema."""
-    return f"{vector_table(version)}_hnsw_idx"
-
-
 def has_index(transaction: Transaction, version: str) -> bool:
-    """Whether the index of a model's vectors exists and is valid."""
-    index = Literal(f"recommender.{vector_index(version)}")
-    query = QUERIES["index_is_valid"].format(index=index)
+    """Whether each table of a model's vectors here has a valid index."""
+    table = Literal(f"recommender.{vector_table(version)}")
+    query = QUERIES["index_is_valid"].format(vector_table=table)
     return bool(transaction.rows(query)[0][0])
+
+
+def to_halfvec(embeddings: Sequence[NDArray[np.float32]]) -> list[str | None]:
+    """Embeddings, (dimension,) each, as texts of the type halfvec, made unit length.
+
+    None for those that cannot be compared, by the rule of `codec.points_somewhere`.
+    """
+    if not len(embeddings):
+        return []
+    rows = np.stack(embeddings)
+    exact = rows.astype(np.float64)
+    with np.errstate(all="ignore"):
+        usable = points_somewhere(squared_norms(rows))
+        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    halves = np.where(usable[:, None], exact, 0.0).astype(np.float16)
+    if len(halves) < MANY:
+        texts = [str(row) for row in halves.tolist()]
+    else:
+        text = _texts_of_halves()
+        texts = [
+            f"[{','.join(map(text.__getitem__, row))}]"
+            for row in halves.view(np.uint16).tolist()
+        ]
+    return [
+        text if is_usable else None
+        for text, is_usable in zip(texts, usable.tolist(), strict=True)
+    ]
+
+
+# So many rows at once are converted through a table of all halves, five times as
+# fast. It takes 6 MB, which the service must not: there it is one row, or a few.
+MANY = 100
+
+
+@cache
+def _texts_of_halves() -> Sequence[str]:
+    """The text of each half by its bits."""
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    return [repr(float(half)) for half in every]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,11 @@ from psycopg2.sql import SQL, Composable, Composed, Identifier, Literal
 
 from app.query.ids import Id, IdColumn
 from app.storage.catalogue import Catalogue
-from app.storage.codec import points_somewhere, squared_norms
 from app.storage.conditions import EVERY_ROW
 from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.coverage import CachedCount
-from app.storage.entity import EntityTable, vector_table
+from app.storage.entity import UNNAMED_VERSION, EntityTable, vector_table
+from app.storage.shards import JOBS_PREFIX, SHARDS_SCHEMA, VECTORS_PREFIX
 from app.storage.sql import load
 
 QUERIES = load("vectors")
@@ -92,13 +92,17 @@ class VectorQuery:
     schema: str
     version: str
     matching: Composed | None = None
+    # Of partitions on shards, as `Catalogue.vector_parts`.
+    parts: Sequence[str] = ()
 
     @classmethod
     def of(
         cls, catalogue: Catalogue, version: str, matching: Composed | None = None
     ) -> "VectorQuery":
         """Raises SchemaError where migrations/pgvector was not applied."""
-        return cls(catalogue.jobs, catalogue.require_vectors(), version, matching)
+        schema = catalogue.require_vectors()
+        parts = catalogue.vector_parts if version == UNNAMED_VERSION else ()
+        return cls(catalogue.jobs, schema, version, matching, parts)
 
     @property
     def job_id(self) -> IdColumn:
@@ -111,7 +115,8 @@ class VectorQuery:
 
     def format(self, query: str, **parts: Composable) -> Composed:
         """The query of this name, with its conditions filled in."""
-        vectorless = self.jobs.format(QUERIES["vectorless"], version=self.version)
+        name = "vectorless_in_parts" if self.parts else "vectorless"
+        vectorless = self.jobs.format(QUERIES[name], version=self.version)
         return self.jobs.format(
             QUERIES[query],
             version=self.version,
@@ -124,6 +129,23 @@ class VectorQuery:
             bytewise=SQL(' COLLATE "C"') if self.job_id.kind == "text" else NOTHING,
             **parts,
         )
+
+    def in_parts(self, query: str, **values: Composable) -> list[Composed]:
+        """A query of one partition, for each of them."""
+        jobs = QUERIES["jobs_of_part"]
+        return [
+            self.format(
+                query,
+                part=Identifier(SHARDS_SCHEMA, VECTORS_PREFIX + part),
+                jobs=NOTHING
+                if self.matching is None
+                else self.jobs.format(
+                    jobs, part=Identifier(SHARDS_SCHEMA, JOBS_PREFIX + part)
+                ),
+                **values,
+            )
+            for part in self.parts
+        ]
 
 
 def stream_nearest(
@@ -138,19 +160,35 @@ def stream_nearest(
     each came (`read_spares`): questions of one size, under the same conditions. Without
     a `hnsw` every row is looked at.
     """
-    values = SQL(", ").join(_values(n, near, rows) for n, near in enumerate(asked))
-    query = rows.format(
-        "candidates",
-        asked=values,
-        each=_conditions(asked[0], rows),
-        limited=ALL_THEY_NEED if hnsw is None else WITH_TIES,
-    )
+    query = nearest_query(rows, asked, hnsw=hnsw)
     settings: Composable = (
         QUERIES["without_index"]
         if hnsw is None
-        else _through_index(hnsw, asked[0], is_filtered=rows.matching is not None)
+        else _through_index(hnsw, asked[0], may_sort=_may_sort(rows))
     )
     transaction.copy_out(query, sink, settings=settings + SQL("; "))
+
+
+def nearest_query(
+    rows: VectorQuery, asked: Sequence[NearestQuery], *, hnsw: HnswParams | None
+) -> Composed:
+    """The statement of `stream_nearest`, without its settings."""
+    values: dict[str, Composable] = {
+        "asked": SQL(", ").join(_values(n, near, rows) for n, near in enumerate(asked)),
+        "each": _conditions(asked[0], rows),
+        "limited": ALL_THEY_NEED if hnsw is None else WITH_TIES,
+    }
+    if rows.parts:
+        arms = rows.in_parts(
+            "nearest_in_part",
+            each=values["each"],
+            size=Literal(asked[0].size),
+            # No index has this order, on whatever server.
+            past_index=SQL(" + 0") if hnsw is None else NOTHING,
+        )
+        values["parts"] = SQL(" UNION ALL ").join(arms)
+    nearest = rows.format("nearest_in_parts" if rows.parts else "nearest", **values)
+    return rows.format("candidates", nearest=nearest)
 
 
 @dataclass(frozen=True)
@@ -178,7 +216,11 @@ def count_comparable(transaction: Transaction, rows: VectorQuery) -> int:
     """
     is_filtered = rows.matching is not None
     query = "count_comparable_matching" if is_filtered else "count_comparable"
-    count: int = transaction.rows(rows.format(query))[0][0]
+    with_vectors = rows.format(f"{query}_vectors")
+    if rows.parts:
+        with_vectors = SQL(" + ").join(rows.in_parts("count_in_part"))
+    statement = rows.format(query, with_vectors=with_vectors)
+    count: int = transaction.rows(statement)[0][0]
     return count
 
 
@@ -197,45 +239,6 @@ class CachedCounts:
             key, CachedCount(partial(count_comparable, rows=rows))
         )
         return count(transaction)
-
-
-def to_halfvec(embeddings: Sequence[NDArray[np.float32]]) -> list[str | None]:
-    """Embeddings, (dimension,) each, as texts of the type halfvec, made unit length.
-
-    None for those that cannot be compared, by the rule of `codec.points_somewhere`.
-    """
-    if not len(embeddings):
-        return []
-    rows = np.stack(embeddings)
-    exact = rows.astype(np.float64)
-    with np.errstate(all="ignore"):
-        usable = points_somewhere(squared_norms(rows))
-        exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-    halves = np.where(usable[:, None], exact, 0.0).astype(np.float16)
-    if len(halves) < MANY:
-        texts = [str(row) for row in halves.tolist()]
-    else:
-        text = _texts_of_halves()
-        texts = [
-            f"[{','.join(map(text.__getitem__, row))}]"
-            for row in halves.view(np.uint16).tolist()
-        ]
-    return [
-        text if is_usable else None
-        for text, is_usable in zip(texts, usable.tolist(), strict=True)
-    ]
-
-
-# So many rows at once are converted through a table of all halves, five times as
-# fast. It takes 6 MB, which the service must not: there it is one row, or a few.
-MANY = 100
-
-
-@cache
-def _texts_of_halves() -> Sequence[str]:
-    """The text of each half by its bits."""
-    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
-    return [repr(float(half)) for half in every]
 
 
 def _values(number: int, near: NearestQuery, rows: VectorQuery) -> Composed:
@@ -267,10 +270,17 @@ def _conditions(near: NearestQuery, rows: VectorQuery) -> Composed:
     )
 
 
+def _may_sort(rows: VectorQuery) -> bool:
+    """Whether the planner may leave the order of the index: with a filter there may be
+    a better way, and what comes from several servers is joined here.
+    """
+    return rows.matching is not None or bool(rows.parts)
+
+
 def _through_index(
-    hnsw: HnswParams, near: NearestQuery, *, is_filtered: bool
+    hnsw: HnswParams, near: NearestQuery, *, may_sort: bool
 ) -> Composable:
-    has_conditions = is_filtered or any(near.conditions)
+    has_conditions = may_sort or any(near.conditions)
     usual = hnsw.candidates(near.size, in_steps=has_conditions)
     candidates = min(near.repeats * usual, MOST_CANDIDATES)
     # To go on where it stopped, a search keeps every row that it looked at: a fifth
@@ -281,6 +291,5 @@ def _through_index(
         ef_search=Literal(candidates),
         iterative=SQL("relaxed_order" if goes_on else "off"),
         max_scan_tuples=Literal(hnsw.max_scan_tuples),
-        # With a filter the planner may find a better way than the index of vectors.
-        may_sort=SQL("on" if is_filtered else "off"),
+        may_sort=SQL("on" if may_sort else "off"),
     )

@@ -124,8 +124,10 @@ def test_rows_without_a_vector_are_found_and_counted_by_indexes(
     with database.snapshot(Deadline.after(30)) as transaction:
         rows = VectorQuery.of(Catalogue.read(transaction), VERSION)
     database.close()
-    for name in ("count_vectorless", "count_comparable"):
-        assert "job_state_vectorless_idx" in plan(url, rows.format(name)), name
+    with_vectors = rows.format("count_comparable_vectors")
+    counted = rows.format("count_comparable", with_vectors=with_vectors)
+    for query in (rows.format("count_vectorless"), counted):
+        assert "job_state_vectorless_idx" in plan(url, query)
     query = rows.format("take_vectorless", after=SQL("true"))
     assert "job_state_vectorless_idx" in plan(url, query, {"limit": 9})
 

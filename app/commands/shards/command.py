@@ -42,6 +42,7 @@ from app.commands.shards.table import (
     read_parts,
     read_table,
 )
+from app.commands.shards.vectors import place_vectors
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
 from app.storage.connection.dsn import primary
@@ -90,6 +91,7 @@ def lay_out(session: Session, layout: ShardLayout) -> None:
         _tidy(session, shards, columns)
         _add_values(session, jobs, columns, layout)
         _move_all(session, jobs, columns, layout, shards)
+        place_vectors(session, columns, shards)
         for name in known.keys() - {server.name for server in layout.servers}:
             drop_server(session, name)
             shards[name].drop_all()

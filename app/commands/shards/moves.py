@@ -3,6 +3,7 @@
 A move that fails leaves everything as it was, but for a copy that the next one drops.
 """
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 
 from psycopg2.sql import SQL, Composable, Identifier, Literal
@@ -63,7 +64,8 @@ def move(
         lock_writers(run, jobs)
         if source is None:
             run(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(old))
-        rows = _copy(run, jobs, part.name, target)
+        stored = stored_columns(run)
+        rows = copy_part(run, jobs.identifier, part.name, target, columns=stored)
         kind = SQL("TABLE" if source is None else "FOREIGN TABLE")
         swap(run, SQL("DROP {} {}").format(kind, old))
         _put(run, jobs, columns, part, None if target is None else target.name)
@@ -99,18 +101,25 @@ def add_value(
         _put(run, jobs, columns, PlacedPart(name, None, bound), None)
 
 
-def _copy(run: RunStatement, jobs: JobsTable, name: str, target: Shard | None) -> int:
+def copy_part(
+    run: RunStatement,
+    parent: Identifier,
+    name: str,
+    target: Shard | None,
+    *,
+    columns: Composable,
+) -> int:
     """Copy the rows of a partition into one of the same name beside it."""
     new, old = moving(name), place(name)
     run(SQL("CREATE SCHEMA {}").format(Identifier(MOVING)))
     if target is None:
-        run(LOCAL_COPY.format(new, jobs.identifier))
+        run(LOCAL_COPY.format(new, parent))
     else:
         server = Identifier(SERVER_PREFIX + target.name)
         parts: list[Composable] = [Identifier(n) for n in (SHARDS_SCHEMA, name, MOVING)]
         run(FOREIGN_COPY.format(parts[0], parts[1], server, parts[2]))
     insert = SQL("INSERT INTO {} ({n}) SELECT {n} FROM {}")
-    run(insert.format(new, old, n=stored_columns(run)))
+    run(insert.format(new, old, n=columns))
     count = SQL("SELECT (SELECT count(*) FROM {}), (SELECT count(*) FROM {})")
     ((had, has),) = run(count.format(old, new))
     if had != has:
@@ -121,6 +130,36 @@ def _copy(run: RunStatement, jobs: JobsTable, name: str, target: Shard | None) -
     return int(had)
 
 
+def attach_part(
+    run: RunStatement,
+    parent: Identifier,
+    part: PlacedPart,
+    server: str | None,
+    *,
+    indexes: Iterable[Composable],
+) -> None:
+    """Let the copy take the partition's place."""
+    new, table, bound = moving(part.name), place(part.name), SQL(part.bound)
+    if server is None:
+        run(SQL("ALTER TABLE {} SET SCHEMA {}").format(new, Identifier(SHARDS_SCHEMA)))
+        for statement in indexes:
+            run(statement)
+        run(SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(parent, table, bound))
+    else:
+        run(SQL("DROP FOREIGN TABLE {}").format(new))
+        run(
+            FOREIGN_PART.format(
+                table,
+                parent,
+                bound,
+                Identifier(SERVER_PREFIX + server),
+                Literal(SHARDS_SCHEMA),
+                Literal(part.name),
+            )
+        )
+    run(SQL("DROP SCHEMA {}").format(Identifier(MOVING)))
+
+
 def _put(
     run: RunStatement,
     jobs: JobsTable,
@@ -128,29 +167,10 @@ def _put(
     part: PlacedPart,
     server: str | None,
 ) -> None:
-    """Let the copy take the partition's place."""
-    new, table, bound = moving(part.name), place(part.name), SQL(part.bound)
-    if server is None:
-        run(SQL("ALTER TABLE {} SET SCHEMA {}").format(new, Identifier(SHARDS_SCHEMA)))
-        for statement in columns.index_statements(table):
-            run(statement)
-        attach = SQL("ALTER TABLE {} ATTACH PARTITION {} {}")
-        run(attach.format(jobs.identifier, table, bound))
-    else:
-        run(SQL("DROP FOREIGN TABLE {}").format(new))
-        run(
-            FOREIGN_PART.format(
-                table,
-                jobs.identifier,
-                bound,
-                Identifier(SERVER_PREFIX + server),
-                Literal(SHARDS_SCHEMA),
-                Literal(part.name),
-            )
-        )
+    indexes = columns.index_statements(place(part.name))
+    attach_part(run, jobs.identifier, part, server, indexes=indexes)
     # The triggers of a new partition are enabled for what replication writes, too.
     for name, _, _, is_for_rows in run(QUERIES["own_triggers"]):
         if is_for_rows:
             run(ENABLE_ALWAYS.format(jobs.identifier, Identifier(name)))
     run(QUERIES["note_parts"])
-    run(SQL("DROP SCHEMA {}").format(Identifier(MOVING)))

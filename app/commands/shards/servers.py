@@ -31,11 +31,23 @@ SHARD_TUNING = {
     "async_capable": "true",
     "fdw_startup_cost": "5",
 }
+# Where vectors are: their operators are sent.
+SHARD_EXTENSIONS = {"extensions": "vector"}
 # - jit: as in each transaction of the service;
-# - lock_timeout: no server sees that a wait on another one is a deadlock.
-SHARD_SESSION = "-c jit=off -c lock_timeout=5s"
+# - lock_timeout: no server sees that a wait on another one is a deadlock;
+# - hnsw: settings of a transaction stay on the coordinator. Candidates as
+#   `search_params.NEAR` has them; a search goes on where conditions take rows away.
+SHARD_SESSION = (
+    "-c jit=off -c lock_timeout=5s -c hnsw.ef_search=80"
+    " -c hnsw.iterative_scan=relaxed_order"
+)
 MAPPED: Sequence[str] = ("user", "password")
 NOT_FOREIGN = ("client_encoding", "fallback_application_name")
+
+
+def shard_of(server: str) -> str:
+    """The shard's name, of the name of its foreign server."""
+    return server.removeprefix(SERVER_PREFIX)
 
 
 def session_options(dsn: str, token: str) -> str:
@@ -63,13 +75,13 @@ def foreign_servers(session: Session) -> Mapping[str, ShardServer]:
     with session.transaction() as run:
         found = run(QUERIES["servers"])
     return {
-        name.removeprefix(SERVER_PREFIX): ShardServer(
-            name.removeprefix(SERVER_PREFIX),
+        shard_of(name): ShardServer(
+            shard_of(name),
             make_dsn(
                 **{
                     k: v
                     for k, v in options.items()
-                    if k not in SHARD_NETWORK | SHARD_TUNING
+                    if k not in SHARD_NETWORK | SHARD_TUNING | SHARD_EXTENSIONS
                 },
                 **(mapping or {}),
             ),
@@ -93,6 +105,8 @@ def ensure_server(session: Session, server: ShardServer, token: str) -> None:
                 Identifier(SHARDS_SCHEMA)
             )
         )
+        if run(QUERIES["vector_table"]):
+            options |= SHARD_EXTENSIONS
         had, had_mapping = _known(run, server.name)
         if had is None:
             run(SQL("CREATE SERVER {} FOREIGN DATA WRAPPER postgres_fdw").format(name))

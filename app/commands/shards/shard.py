@@ -111,6 +111,22 @@ class Shard:
         for statement in columns.index_statements(table):
             self._run(statement)
 
+    def vector_parts(self) -> Sequence[str]:
+        """The partitions of vectors that are there."""
+        return [name for (name,) in self._run(QUERIES["vectors_there"])]
+
+    def create_vectors(
+        self, part: str, statements: Sequence[Composable], *, schema: str
+    ) -> None:
+        """Create an empty partition of vectors; `schema`: of pgvector, as on the
+        coordinator. What an interrupted move has left is dropped.
+        """
+        extension = SQL("CREATE EXTENSION IF NOT EXISTS vector SCHEMA {}")
+        self._run(extension.format(Identifier(schema)))
+        self.drop(part)
+        for statement in statements:
+            self._run(statement)
+
     def add_columns(self, part: str, columns: PartColumns) -> Sequence[str]:
         """Add the columns that a partition lacks. Returns their names."""
         there = self.parts().get(part, ())

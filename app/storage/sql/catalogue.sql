@@ -29,13 +29,19 @@ LEFT JOIN pg_attribute AS a
 LEFT JOIN pg_type AS t ON t.oid = a.atttypid;
 
 -- name: vectors
--- The schema of pgvector, and the tables of vectors: one for each model. No row unless
--- migrations/pgvector was applied.
-SELECT n.nspname, array_agg(c.relname::text) AS tables
+-- The schema of pgvector, and the tables of vectors: one for each model; and what the
+-- names of partitions of vectors, and of the jobs that they belong to, end with. No row
+-- unless migrations/pgvector was applied.
+SELECT n.nspname, array_agg(c.relname::text) AS tables, ARRAY(
+    SELECT substr(p.relname, 1 + length('vectors_'))
+    FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhrelid
+    WHERE i.inhparent = to_regclass('recommender.job_vector')
+    ORDER BY length(p.relname), p.relname
+) AS parts
 FROM pg_extension AS e
 JOIN pg_namespace AS n ON n.oid = e.extnamespace
 JOIN pg_class AS c ON c.relnamespace = to_regnamespace('recommender')
-    AND c.relkind = 'r' AND c.relname LIKE 'job\_vector%'
+    AND c.relkind IN ('r', 'p') AND c.relname LIKE 'job\_vector%'
 WHERE e.extname = 'vector'
 GROUP BY n.nspname;
 

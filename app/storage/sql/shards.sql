@@ -250,15 +250,23 @@ SELECT
             AND a.attname = 'job_id'
     ) AS is_indexed,
     ARRAY(SELECT a.attname::text FROM pg_attribute AS a
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+    v.oid IS NOT NULL AS has_vectors,
+    EXISTS (
+        SELECT 1 FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+        WHERE x.indrelid = v.oid AND x.indisvalid AND i.relname = v.relname || '_hnsw_idx'
+    ) AS has_vector_index
 FROM pg_class AS c
+LEFT JOIN pg_class AS v ON v.relnamespace = c.relnamespace
+    AND v.relname = 'vectors_' || substr(c.relname, 1 + length('jobs_'))
 WHERE c.relnamespace = to_regnamespace('recommender_shards') AND c.relkind = 'r'
-    AND c.relname <> 'coordinator';
+    AND c.relname LIKE 'jobs\_%';
 
 -- name: create_health
 -- On the coordinator.
 CREATE FOREIGN TABLE IF NOT EXISTS {health} (
-    part TEXT, is_guarded BOOLEAN, is_indexed BOOLEAN, columns TEXT[]
+    part TEXT, is_guarded BOOLEAN, is_indexed BOOLEAN, columns TEXT[],
+    has_vectors BOOLEAN, has_vector_index BOOLEAN
 ) SERVER {server} OPTIONS (schema_name 'recommender_shards', table_name 'health');
 
 -- name: parts_there
@@ -267,4 +275,41 @@ SELECT part, columns FROM recommender_shards.health;
 
 -- name: ask_health
 -- On the coordinator, of one shard.
-SELECT part, is_guarded, is_indexed, columns FROM {health};
+SELECT part, is_guarded, is_indexed, columns, has_vectors, has_vector_index FROM {health};
+
+-- name: vector_table
+-- The table of vectors, where migrations/pgvector was applied: the schema of pgvector,
+-- the type of a vector, and whether the table has partitions.
+SELECT n.nspname, format_type(a.atttypid, a.atttypmod), c.relkind = 'p'
+FROM pg_class AS c
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'vector'
+JOIN pg_extension AS e ON e.extname = 'vector'
+JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE c.oid = to_regclass('recommender.job_vector');
+
+-- name: placed_vectors
+-- The partitions of vectors: the shard that holds each, NULL for this database; whether
+-- statistics are missing.
+SELECT
+    c.relname, substr(s.srvname, 1 + length('recommender_')),
+    c.relkind = 'f' AND c.reltuples <= 0
+        AND EXISTS (SELECT 1 FROM recommender.job_state AS s WHERE s.has_vector)
+FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid
+LEFT JOIN pg_foreign_table AS f ON f.ftrelid = c.oid
+LEFT JOIN pg_foreign_server AS s ON s.oid = f.ftserver
+WHERE i.inhparent = to_regclass('recommender.job_vector')
+ORDER BY length(c.relname), c.relname;
+
+-- name: vectors_there
+-- On the shard.
+SELECT c.relname FROM pg_class AS c
+WHERE c.relnamespace = to_regnamespace('recommender_shards') AND c.relkind = 'r'
+    AND c.relname LIKE 'vectors\_%';
+
+-- name: vector_rights
+-- Who may do what with vectors, beside their owner: statements for another table.
+SELECT DISTINCT format('GRANT %s ON {new} TO %s', x.privilege_type,
+    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+FROM pg_class AS c, aclexplode(c.relacl) AS x
+WHERE c.oid = to_regclass('recommender.job_vector') AND x.grantee <> c.relowner;

@@ -31,6 +31,19 @@ SET LOCAL enable_seqscan = on
     WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1
 ) AND {sound};
 
+-- name: vectorless_in_parts
+-- The same for jobs on other servers: the ids are sent there, and nothing is if all jobs
+-- have their vector.
+(
+    SELECT EXISTS (
+        SELECT 1 FROM recommender.job_state AS s
+        WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1
+    )
+) AND {embeddings}.{key} = ANY (ARRAY(
+    SELECT s.job_id::{id_type} FROM recommender.job_state AS s
+    WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1
+)) AND {sound};
+
 -- name: candidates
 -- Per question its `size` nearest rows by half precision, and of these the ones that may
 -- belong to the best `wanted`: within twice the error of the last of them; of equal
@@ -47,25 +60,14 @@ SELECT
     embedding
 FROM (
     SELECT
-        asked.*, job.*,
+        job.*,
         count(*) OVER mine AS seen, max(distance) OVER mine AS worst,
         coalesce(nth_value(distance, wanted) OVER mine, 'infinity') AS bar,
         row_number() OVER (
             PARTITION BY question, distance, embedding
             ORDER BY {key}::{id_type}{bytewise}
         ) AS copy
-    FROM (VALUES {asked}) AS asked
-        (question, query, size, wanted, slack, excluded, beyond)
-    CROSS JOIN LATERAL (
-        SELECT
-            {embeddings}.{key}, embedding,
-            own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance
-        FROM {vector_table} AS own (own_id, own_vector)
-        JOIN {embeddings} ON {embeddings}.{key} = own.own_id
-        WHERE own.own_vector IS NOT NULL AND {sound}{matching}{each}
-        ORDER BY own.own_vector OPERATOR({vectors}.<#>) asked.query
-        {limited}
-    ) AS job
+    FROM ({nearest}) AS job
     WINDOW mine AS (
         PARTITION BY question ORDER BY distance
         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
@@ -73,20 +75,84 @@ FROM (
 ) AS near
 WHERE distance <= bar + slack AND copy <= wanted;
 
+-- name: nearest
+-- A part of `candidates`.
+SELECT asked.*, job.*
+FROM (VALUES {asked}) AS asked
+    (question, query, size, wanted, slack, excluded, beyond)
+CROSS JOIN LATERAL (
+    SELECT
+        {embeddings}.{key}, embedding,
+        own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance
+    FROM {vector_table} AS own (own_id, own_vector)
+    JOIN {embeddings} ON {embeddings}.{key} = own.own_id
+    WHERE own.own_vector IS NOT NULL AND {sound}{matching}{each}
+    ORDER BY own.own_vector OPERATOR({vectors}.<#>) asked.query
+    {limited}
+) AS job
+
+-- name: nearest_in_parts
+-- The same over vectors on several servers (docs/shards.md). Each one orders and limits
+-- by its index; only the nearest of all are read from the jobs, by one array of ids. In
+-- an order that is computed here the answers of the servers are not merged, and so they
+-- search at the same time.
+WITH nearest AS MATERIALIZED (
+    SELECT asked.*, found.own_id, found.distance
+    FROM (VALUES {asked}) AS asked
+        (question, query, size, wanted, slack, excluded, beyond)
+    CROSS JOIN LATERAL (
+        SELECT * FROM ({parts}) AS each_part
+        ORDER BY each_part.distance + 0 {limited}
+    ) AS found
+)
+SELECT nearest.*, {embeddings}.{key}, embedding
+FROM nearest
+JOIN {embeddings} ON {embeddings}.{key} = nearest.own_id
+    AND {embeddings}.{key} = ANY (ARRAY(SELECT all_of_them.own_id FROM nearest AS all_of_them))
+WHERE {sound}
+
+-- name: nearest_in_part
+-- A part of `nearest_in_parts`. postgres_fdw sends a LIMIT only if it is a number,
+-- and if statistics say that there are more rows.
+(
+    SELECT
+        own.own_id, own.own_vector OPERATOR({vectors}.<#>) asked.query AS distance
+    FROM {part} AS own (own_id, own_vector){jobs}
+    WHERE own.own_vector IS NOT NULL{matching}{each}
+    ORDER BY (own.own_vector OPERATOR({vectors}.<#>) asked.query){past_index}
+    LIMIT {size}
+)
+
+-- name: jobs_of_part
+-- For conditions on the jobs of a partition.
+ JOIN {part} AS job ON job.{key} = own.own_id
+
+-- name: count_in_part
+-- The number of vectors in a partition; its server counts.
+(SELECT count(*) FROM {part} AS own (own_id, own_vector){jobs}
+ WHERE own.own_vector IS NOT NULL{matching})
+
 -- name: count_comparable
 -- How many rows a scan would compare. Indexes answer.
 SELECT
-    (SELECT count(*) FROM {vector_table} AS v WHERE v.vector IS NOT NULL)
+    {with_vectors}
     + (SELECT count(*) FROM recommender.job_state AS s
        WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1);
+
+-- name: count_comparable_vectors
+-- A part of it.
+(SELECT count(*) FROM {vector_table} AS v WHERE v.vector IS NOT NULL)
 
 -- name: count_comparable_matching
 -- The same with filters, which are on the team's table.
 SELECT
-    (SELECT count(*) FROM {table} WHERE {table}.{key} IN (
-        SELECT v.job_id FROM {vector_table} AS v WHERE v.vector IS NOT NULL
-    ){conditions})
+    {with_vectors}
     + (SELECT count(*) FROM {embeddings} WHERE {vectorless}{matching});
+
+-- name: count_comparable_matching_vectors
+(SELECT count(*) FROM {table} WHERE {table}.{key} IN (
+    SELECT v.job_id FROM {vector_table} AS v WHERE v.vector IS NOT NULL
+){conditions})
 
 -- name: fills_vectors
 -- Whether there is a table of vectors by the model, and it is the one in use.
@@ -134,15 +200,33 @@ SELECT id, vector::{vectors}.halfvec
 FROM unnest(%(ids)s::{id_type}[], %(vectors)s::text[]) AS fresh (id, vector)
 ON CONFLICT (job_id) DO UPDATE SET vector = excluded.vector;
 
+-- name: store_vectors_in_parts
+-- Vectors on other servers, where no conflict can be resolved: `drop_vectors` goes before.
+INSERT INTO {vector_table} (job_id, vector)
+SELECT id, vector::{vectors}.halfvec
+FROM unnest(%(ids)s::{id_type}[], %(vectors)s::text[]) AS fresh (id, vector);
+
+-- name: drop_vectors
+DELETE FROM {vector_table} WHERE job_id = ANY (%(ids)s::{id_type}[]);
+
 -- name: record_vectors
 UPDATE recommender.job_state AS s SET has_vector = true
 WHERE s.job_id = ANY (%(ids)s::{id_type}[]);
 
 -- name: index_is_valid
-SELECT coalesce((
-    SELECT indisvalid FROM pg_index
-    WHERE indexrelid = to_regclass({index})
-), false);
+-- Whether each table of a model's vectors in this database has its index.
+SELECT to_regclass({vector_table}) IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM (
+        SELECT relid FROM pg_partition_tree(to_regclass({vector_table}))
+        UNION SELECT to_regclass({vector_table})
+    ) AS own
+    JOIN pg_class AS c ON c.oid = own.relid AND c.relkind = 'r'
+    WHERE NOT EXISTS (
+        SELECT 1 FROM pg_index AS x
+        JOIN pg_class AS i ON i.oid = x.indexrelid
+        WHERE x.indrelid = c.oid AND x.indisvalid AND i.relname = c.relname || '_hnsw_idx'
+    )
+);
 
 -- name: build_index
 -- Beside the traffic; the team's table is not touched.

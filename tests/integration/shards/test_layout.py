@@ -1,7 +1,7 @@
 """Jobs on several servers: laid out, moved, resumed, gathered; answers as of one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -11,10 +11,14 @@ from psycopg2.sql import SQL, Identifier
 from app.commands import switch_model
 from app.commands.migrate import MigratedTables, migrate
 from app.commands.shards import command, moves
+from app.errors import ConfigError
+from app.storage.connection.database import Database
 from tests.integration.shards.answers import answers, embed, insert_rows, text_of
+from tests.support.encoders import BlendEncoder
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import admit
 from tests.support.shards import Databases, Fleet
+from tests.support.skills import fill
 
 PLACES = (
     "SELECT c.relname::text, coalesce(s.srvname::text, 'here') FROM pg_class c"
@@ -295,12 +299,22 @@ def test_another_model_is_refused_with_the_way_to_it(
 ) -> None:
     insert_rows(databases.url, jobs=3)
     assert databases.lay_out(tmp_path) == 0
-    assert switch_model.main(["another"]) == 2
-    assert capsys.readouterr().err == (
-        "switch_model: The jobs lie on shards, which hold embeddings of"
-        " all-MiniLM-L6-v2 only; gather them first: `python scripts/shards.py FILE`,"
-        " with a FILE that lists no servers.\n"
+    sentence = (
+        "The jobs lie on shards, which hold embeddings of all-MiniLM-L6-v2 only; set"
+        " MODEL=all-MiniLM-L6-v2, or gather them first:"
+        " `python scripts/shards.py FILE`, with a FILE that lists no servers."
     )
+    assert switch_model.main(["another"]) == 2
+    assert capsys.readouterr().err == f"switch_model: {sentence}\n"
+    # No model has begun: the first one would.
+    with closing(Database(databases.url, pool_size=1)) as database:
+        other = BlendEncoder()
+        other.version = "another"
+        with pytest.raises(ConfigError) as raised:
+            fill(database, other)
+    assert str(raised.value) == sentence
+    query = "SELECT embedding_version FROM recommender.identity"
+    assert run(databases.url, query) == [(None,)]
 
 
 def test_a_shard_of_another_coordinator_is_refused(
