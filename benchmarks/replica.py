@@ -169,10 +169,10 @@ def _slice(server: Running, counter: Counter, measured: Measured, clients: int) 
     measured.anon_mb = server.memory().anon_mb
 
 
-def wait_until_filled(folder: Path) -> None:
+def wait_until_filled(folder: Path, *, within_s: float = STARTED_WITHIN_S) -> None:
     """Wait until the replica in this CACHE_DIR is complete."""
     path, deadline = folder / "replica" / "manifest.json", time.monotonic()
-    while time.monotonic() < deadline + STARTED_WITHIN_S:
+    while time.monotonic() < deadline + within_s:
         if path.exists() and json.loads(path.read_text())["complete"]:
             return
         time.sleep(0.05)
