@@ -74,6 +74,7 @@ STATES = {
     " text_hash = recommender.text_hash(t), embedding = e, embedding_version = v",
 }
 REMOTE_SQL = re.compile(r"Remote SQL: (.*)")
+VECTOR = re.compile(r"\[[-\d,]{100,}\]")
 
 
 def main() -> int:
@@ -331,7 +332,8 @@ def show_plans(databases: Databases, count: int, query: str) -> None:
                 filled = filled.replace("$1::bigint[]", "'{1,2,3}'::bigint[]")
                 plan = run(databases.shards[name], f"EXPLAIN {filled}")
                 used = [line.strip() for (line,) in plan if "Index" in line]
-                print(f"  {name}: {statement}\n    {json.dumps(used[:1])}", flush=True)
+                short = VECTOR.sub("[…]", statement)
+                print(f"  {name}: {short}\n    {json.dumps(used[:1])}", flush=True)
                 break
 
 
