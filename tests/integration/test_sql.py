@@ -128,7 +128,8 @@ def test_rows_without_a_vector_are_found_and_counted_by_indexes(
     counted = rows.format("count_comparable", with_vectors=with_vectors)
     for query in (rows.format("count_vectorless"), counted):
         assert "job_state_vectorless_idx" in plan(url, query)
-    query = rows.format("take_vectorless", after=SQL("true"))
+    is_missing = rows.format("is_vectorless")
+    query = rows.format("take_vectorless", after=SQL("true"), is_missing=is_missing)
     assert "job_state_vectorless_idx" in plan(url, query, {"limit": 9})
 
 
