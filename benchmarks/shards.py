@@ -302,8 +302,9 @@ def anonymous_mb(pid: int) -> float:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except FileNotFoundError:
         return 0.0
-    (found,) = (line for line in lines if line.startswith("RssAnon"))
-    return int(found.split()[1]) * 1024 / 1e6
+    # A process that has ended keeps its place for a moment, without memory.
+    found = [line.split()[1] for line in lines if line.startswith("RssAnon")]
+    return int(found[0]) * 1024 / 1e6 if found else 0.0
 
 
 def near_statement(url: str) -> str:
