@@ -23,7 +23,7 @@ from app.storage.shards import (
 )
 
 TABLE = Identifier("recommender", "job_vector")
-COLUMNS = SQL("job_id, vector")
+STORED_COLUMNS = SQL("job_id, vector")
 # In the row, as migrations/pgvector has it.
 IN_THE_ROW = SQL("ALTER TABLE {} ALTER COLUMN vector SET STORAGE PLAIN")
 PRIMARY_KEY = SQL("ALTER TABLE {} ADD PRIMARY KEY (job_id)")
@@ -97,7 +97,7 @@ def _split(
             run(create.format(place(part.name), new, SQL(part.bound)))
             run(PRIMARY_KEY.format(place(part.name)))
         insert = SQL("INSERT INTO {} ({columns}) SELECT {columns} FROM {}")
-        run(insert.format(new, TABLE, columns=COLUMNS))
+        run(insert.format(new, TABLE, columns=STORED_COLUMNS))
         for right in rights:
             run(SQL(right).format(new=new))
         swap(run, SQL("DROP TABLE {}").format(TABLE))
@@ -150,7 +150,7 @@ def _move(
     with session.transaction() as run:
         lock = SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE")
         run(lock.format(TABLE))
-        rows = copy_part(run, TABLE, part.name, target, columns=COLUMNS)
+        rows = copy_part(run, TABLE, part.name, target, columns=STORED_COLUMNS)
         kind = SQL("TABLE" if source is None else "FOREIGN TABLE")
         swap(run, SQL("DROP {} {}").format(kind, old))
         indexes = [PRIMARY_KEY.format(old)]
