@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.commands.calibrate_model import ComparedModels, calibrate_model
+from app.commands.calibrate_model import ComparedModels, calibrate_model, main
 from app.commands.calibration.labels import Question, ndcg, read_labels, recall
 from app.commands.calibration.scales import GUIDES_SKILLS
 from app.errors import ConfigError
@@ -191,6 +191,23 @@ def test_a_model_alone_takes_the_scale_of_the_sample(
         database_url, f"{stored} WHERE version = %s", (CrowdedEncoder.version,)
     )
     assert first == pytest.approx(GUIDES_SKILLS[0])
+
+
+def test_the_command_says_what_is_missing(
+    database: Database,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert main([]) == 2
+    assert "No row is embedded yet; run `" in capsys.readouterr().err
+    add_pending_jobs(database_url, ["python, sql"])
+    fill(database, PaddedEncoder())
+    assert main(["--labels", "absent.csv"]) == 2
+    assert "The labels absent.csv cannot be read" in capsys.readouterr().err
+    assert main([]) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_labels_are_read_by_question(tmp_path: Path) -> None:
