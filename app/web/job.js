@@ -122,9 +122,13 @@ function tag(kind, sign, label, skill, pair = null) {
 
 /** The saved job that moved this one up. */
 function because(job) {
-  return job.because == null
-    ? null
-    : el("p", { class: "hint" }, "Because you saved or applied to job ", bdi(job.because), ".");
+  if (job.because == null) {
+    return null;
+  }
+  // A job that the user applied to is not shown again.
+  const isItself = String(job.because) === String(job.job_id);
+  const why = isItself ? ["Because you saved this job."] : ["Because you saved or applied to job ", bdi(job.because), "."];
+  return el("p", { class: "hint" }, ...why);
 }
 
 /** The ids of jobs with almost the same skills. */

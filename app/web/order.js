@@ -7,7 +7,7 @@ const DATES = ["date", "timestamp"];
 const HALF_LIFE_DAYS = 30;
 const PER = 2;
 const DIVERSITIES = [
-  ["", "as set up"],
+  ["", "default"],
   ["0", "none"],
   ["0.3", "some"],
   ["0.6", "much"],
@@ -114,7 +114,7 @@ export function createOrder({ onChange }) {
 
 const option = ([value, text]) => el("option", { value }, text);
 
-const named = (columns) => [["", "as set up"], ...columns.map(({ name }) => [name, columnLabel(name)])].map(option);
+const named = (columns) => [["", "default"], ...columns.map(({ name }) => [name, columnLabel(name)])].map(option);
 
 const field = (label, input) =>
   el("div", { class: "field" }, el("label", { for: input.id }, label), input);

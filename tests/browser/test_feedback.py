@@ -51,6 +51,8 @@ def test_a_saved_job_stays_saved_and_can_be_taken_back(
     page.reload()
     settle(page)
     expect(page.locator(".acts > [aria-pressed=true]")).to_have_count(1)
+    saved = page.locator(".job", has=page.locator(".acts > [aria-pressed=true]"))
+    expect(saved).to_contain_text("Because you saved this job.")
     page.locator(".acts > [aria-pressed=true]").click()
     expect(page.locator(".acts > [aria-pressed=true]")).to_have_count(0)
     assert stored(sample_url) == []

@@ -71,7 +71,7 @@ def test_different_jobs_and_back_to_what_the_service_does(ordered: Page) -> None
     with ordered.expect_response(asks(diversity=0.6)):
         choose(ordered, "Different jobs", "0.6")
     with ordered.expect_response(asks()):
-        ordered.get_by_role("button", name="As set up").press("Enter")
+        ordered.get_by_role("button", name="Use the defaults").press("Enter")
     expect(ordered.locator("#order-count")).to_be_hidden()
     expect(ordered.locator("#order > summary")).to_be_focused()
 
