@@ -8,7 +8,7 @@ from app.api.options import Defaults
 from app.api.requests import RankingOptions
 from app.config import Settings
 from app.deadline import Deadline
-from app.errors import InvalidInputError
+from app.errors import ConfigError, InvalidInputError
 from app.query.interleaving import Alternative
 from app.query.query import Query
 from app.query.result import Outcome
@@ -32,11 +32,19 @@ class Comparison:
 
     @classmethod
     def of(cls, settings: Settings, defaults: Defaults) -> "Comparison | None":
-        """None if the settings name none. Raises ConfigError for an unknown ranking."""
+        """None if the settings name none.
+
+        Raises ConfigError for an unknown ranking, and for what is set already.
+        """
         alternative = settings.alternative
         if alternative is None:
             return None
         before, other = _changed(defaults, alternative)
+        if other == defaults:
+            raise ConfigError(
+                f"INTERLEAVE compares the {alternative.option} {before} with itself;"
+                " name another value."
+            )
         label = f"{alternative.option}={before}|{alternative.value}"
         return cls(alternative.option, label, other)
 

@@ -235,6 +235,14 @@ def test_a_diversity_is_compared_with_none(url: str, tmp_path: Path) -> None:
             {"INTERLEAVE": "rank_by:best", "EXPOSURE_DAYS": "9"},
             "The ranking in INTERLEAVE should be one of",
         ),
+        (
+            {"INTERLEAVE": "rank_by:similarity", "EXPOSURE_DAYS": "9"},
+            "INTERLEAVE compares the rank_by similarity with itself",
+        ),
+        (
+            {"INTERLEAVE": "diversity:0.0", "EXPOSURE_DAYS": "9"},
+            "INTERLEAVE compares the diversity 0 with itself",
+        ),
     ],
 )
 def test_a_comparison_that_cannot_be_is_named_at_the_start(
