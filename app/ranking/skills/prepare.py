@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoder import Encoder
 from app.errors import AppError, InvalidInputError, JobNotFoundError, UserNotFoundError
 from app.query import cursor
 from app.query.constraints import CursorPosition
@@ -18,11 +17,9 @@ from app.ranking.skills.parse import Skill
 from app.ranking.skills.prose import AskedSkills
 from app.ranking.skills.ranking_state import RankingState, read_state
 from app.ranking.skills.scoring import LENGTH_PENALTY
-from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.taste import Pull
 from app.ranking.top_k.pages import Page
-from app.storage.connection.transaction import Transaction
-from app.storage.skills import SkilledRow, known_skills
+from app.storage.skills import SkilledRow
 
 # Distinct skills per scan: each takes 4 bytes per skill of the vocabulary.
 SCAN_SKILLS = 32
@@ -253,24 +250,3 @@ def length_penalty_of(key: BatchKey) -> float:
     A job's additional skills are a gap, those of a user are not.
     """
     return LENGTH_PENALTY if key.source == "profile" else 0.0
-
-
-def skill_vectors(
-    transaction: Transaction,
-    keys: Sequence[str],
-    *,
-    vocabulary: Vocabulary,
-    encoder: Encoder,
-) -> NDArray[np.float32]:
-    """(k, dimension) float32, unit length: from the vocabulary, or else encoded."""
-    known = known_skills(transaction, keys, version=encoder.version)
-    ids = np.array([known.get(key, -1) for key in keys], np.int32)
-    vectors = (
-        vocabulary.vectors(ids)
-        if vocabulary.rows
-        else np.zeros((len(ids), encoder.dimension), np.float32)
-    )
-    missing = np.flatnonzero(~vectors.any(axis=1))
-    if len(missing):
-        vectors[missing] = encoder.encode([keys[n] for n in missing.tolist()])
-    return vectors

@@ -19,7 +19,6 @@ from app.ranking.skills.stems import words_of
 from app.ranking.skills.synonyms import Synonyms
 from app.ranking.skills.vocabulary import Vocabulary
 from app.storage.connection.transaction import Transaction
-from app.storage.skills import known_skills, skill_names
 
 # The most words of a synonym that is looked for in prose.
 MAX_FORM_WORDS = 3
@@ -49,35 +48,36 @@ class SkillLookup(Protocol):
 
 
 class StoredSkills:
-    """A `SkillLookup` in the snapshot of a transaction."""
+    """A `SkillLookup` of a vocabulary, and of the synonyms in a transaction."""
 
     def __init__(
-        self, transaction: Transaction, *, version: str, has_synonyms: bool
+        self, transaction: Transaction, vocabulary: Vocabulary, *, has_synonyms: bool
     ) -> None:
         """`has_synonyms`: whether the team's table has rows, and must be read."""
         self._transaction = transaction
-        self._version = version
-        self._has_synonyms = has_synonyms
+        self._texts = vocabulary.texts
+        self.has_synonyms = has_synonyms
 
     def split(
         self, texts: Sequence[str | None], titles: Sequence[str | None] = ()
     ) -> list[list[Skill]]:
         """As `SkillLookup.split`."""
         return split_texts(
-            self._transaction, texts, titles=titles, has_synonyms=self._has_synonyms
+            self._transaction, texts, titles=titles, has_synonyms=self.has_synonyms
         )
 
     def synonyms(self, keys: Iterable[str]) -> Synonyms:
         """As `SkillLookup.synonyms`."""
-        return synonyms_for(self._transaction, keys, has_synonyms=self._has_synonyms)
+        return synonyms_for(self._transaction, keys, has_synonyms=self.has_synonyms)
 
     def ids(self, keys: Sequence[str]) -> Mapping[str, int]:
         """As `SkillLookup.ids`."""
-        return known_skills(self._transaction, keys, version=self._version)
+        held = {self._transaction.held(key): key for key in keys}
+        return {held[text]: id_ for text, id_ in self._texts.ids(list(held)).items()}
 
     def names(self, ids: Sequence[int]) -> Mapping[int, str]:
         """As `SkillLookup.names`."""
-        return skill_names(self._transaction, ids)
+        return self._texts.of(ids)
 
 
 def read_texts(

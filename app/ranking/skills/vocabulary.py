@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.calibration import UNCALIBRATED, Calibration
+from app.ranking.skills.skill_texts import NO_TEXTS, SkillTexts
 from app.ranking.skills.stems import word_hash
 from app.storage.skill_counts import SkillCounts
 
@@ -98,6 +99,7 @@ class Vocabulary:
     words: NDArray[Any] = field(  # SKILL_WORD
         default_factory=lambda: np.zeros(0, SKILL_WORD), repr=False
     )
+    texts: SkillTexts = field(default=NO_TEXTS, repr=False)
     calibration: Calibration = UNCALIBRATED
     # The cached rarity of queries' skills, by a digest of their vectors. It ends with
     # this object, because a newer vocabulary has other counts.

@@ -127,7 +127,7 @@ class VocabularyCache:
             limit=VOCABULARY_SLICE_ROWS,
             version=self._version,
         )
-        words = writer.begin_slice(texts, words=progress.words)
+        progress = writer.begin_slice(texts, progress)
         reader = RecordReader("integer", writer.write)
         read_copy(
             lambda sink: stream_skills(
@@ -144,7 +144,6 @@ class VocabularyCache:
             progress,
             rows=max(progress.rows, writer.rows),
             error=max(progress.error, writer.error),
-            words=words,
             dimension=progress.dimension or writer.dimension,
         )
         if writer.read_rows < VOCABULARY_SLICE_ROWS:

@@ -27,7 +27,7 @@ from tests.support.waiting import be_slow
 
 VERSION = HashEncoder.version
 KILLS = 5
-SUFFIXES = {".codes", ".exact", ".words", ".json"}
+SUFFIXES = {".codes", ".exact", ".named", ".texts", ".words", ".json"}
 
 
 def add(database: Database, *skills: str, version: str = VERSION) -> None:

@@ -7,12 +7,10 @@ renaming: after a crash the manifest before is valid, and what lies beyond it is
 overwritten. A new generation of files replaces all of them.
 """
 
-import json
-import mmap
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.ids import Kind
+from app.ranking.mapped_files import (
+    mapped,
+    opened,
+    read_header,
+    write_at,
+    write_header,
+)
 from app.ranking.retrieval.replica.records import (
     DEAD_ROW,
     ENTRY_ROW,
@@ -32,7 +37,7 @@ from app.ranking.retrieval.replica.records import (
 )
 from app.ranking.top_k.codes import CODE_SCALE, coded
 
-REPLICA_FORMAT = 4
+REPLICA_FORMAT = 5
 FILE_PARTS = ("ids", "codes", "scales", "exact", "entries", "skills", "dead")
 RECORDS: Mapping[str, np.dtype[Any]] = {
     "scales": CODE_SCALE,
@@ -96,25 +101,14 @@ class ReplicaFiles:
 
     def manifest(self) -> ReplicaManifest | None:
         """The last complete manifest; None without one."""
-        try:
-            found = json.loads(self._manifest.read_bytes())
-            checksum = found.pop("checksum")
-            manifest = ReplicaManifest(**found)
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        found = read_header(self._manifest)
+        if found is None or found.get("format") != REPLICA_FORMAT:
             return None
-        is_sound = checksum == _checksum(found) and manifest.format == REPLICA_FORMAT
-        return manifest if is_sound else None
+        return ReplicaManifest(**found)
 
     def commit(self, manifest: ReplicaManifest) -> None:
         """Make these rows valid. They must already be on the disk."""
-        found = asdict(manifest)
-        draft = self._manifest.with_suffix(".tmp")
-        with draft.open("w") as file:
-            json.dump({**found, "checksum": _checksum(found)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._manifest)
-        _sync_folder(self.folder)
+        write_header(self._manifest, asdict(manifest))
 
     def stamp(self) -> int:
         """A value that changes with each commit."""
@@ -160,31 +154,16 @@ class ReplicaFiles:
 
     def mapped(self, manifest: ReplicaManifest, part: str) -> NDArray[Any]:
         """The valid rows of a part, read-only and memory-mapped."""
+        path = self.path(part, manifest.generation)
         dtype, count = manifest.dtype(part), manifest.count(part)
-        if count == 0:
-            return np.zeros(0, dtype)
-        with self.path(part, manifest.generation).open("rb") as file:
-            mapping = mmap.mmap(
-                file.fileno(), manifest.size(part), access=mmap.ACCESS_READ
-            )
-        if part == "exact" and hasattr(mmap, "MADV_RANDOM"):
-            # Otherwise the kernel reads ahead for each rescored row.
-            mapping.madvise(mmap.MADV_RANDOM)
-        wide = dtype.itemsize // dtype.base.itemsize
-        return np.frombuffer(mapping, dtype.base, count * wide).reshape(
-            count, *dtype.shape
-        )
+        return mapped(path, dtype, count, is_random=part == "exact")
 
     @contextmanager
     def appending(self, manifest: ReplicaManifest) -> Iterator["Appender"]:
         """Append rows beyond those of this manifest. Raises OSError."""
-        with ExitStack() as stack:
-            descriptors = {}
-            for part in FILE_PARTS:
-                path = self.path(part, manifest.generation)
-                descriptors[part] = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-                stack.callback(os.close, descriptors[part])
-            yield Appender(manifest, descriptors)
+        paths = [self.path(part, manifest.generation) for part in FILE_PARTS]
+        with opened(paths) as descriptors:
+            yield Appender(manifest, dict(zip(FILE_PARTS, descriptors, strict=True)))
 
 
 class IdTooWideError(Exception):
@@ -246,7 +225,7 @@ class Appender:
         checksums = dict(self.manifest.checksums)
         for part, rows in parts.items():
             data = rows.tobytes()
-            _write_at(self._descriptors[part], data, self.manifest.size(part))
+            write_at(self._descriptors[part], data, self.manifest.size(part))
             checksums[part] = zlib.crc32(data, checksums[part])
         self.manifest = replace(self.manifest, checksums=checksums)
 
@@ -257,16 +236,6 @@ def mtime_ns(path: Path) -> int:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
-
-
-def _write_at(descriptor: int, data: bytes, offset: int) -> None:
-    while data:
-        written = os.pwrite(descriptor, data, offset)
-        data, offset = data[written:], offset + written
-
-
-def _checksum(found: Mapping[str, object]) -> int:
-    return zlib.crc32(json.dumps(found, sort_keys=True).encode())
 
 
 def _checksum_of_file(path: Path, start: int, end: int, checksum: int) -> int:
@@ -283,11 +252,3 @@ def _checksum_of_file(path: Path, start: int, end: int, checksum: int) -> int:
             checksum = zlib.crc32(buffer[:read], checksum)
             start += read
     return checksum
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
