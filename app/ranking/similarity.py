@@ -26,7 +26,7 @@ from app.ranking.profiles import (
 )
 from app.ranking.similarity_pages import SimilaritySearch
 from app.ranking.top_k.pages import Page
-from app.storage.catalogue import Catalogue
+from app.storage.catalogue import CachedCatalogue, Catalogue
 from app.storage.conditions import check_filters
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import CachedCount, count_unembedded
@@ -43,26 +43,21 @@ class SimilarityRanking:
         self._encoder = context.encoder
         self._version = context.encoder.version
         self._pending = CachedCount(self._count_pending)
-        # Two threads may read it concurrently, with the same result.
-        self._catalogue: Catalogue | None = None
+        self._catalogue = CachedCatalogue(context.job_columns)
 
     def rank(
         self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
     ) -> Sequence[Outcome]:
         """As `Ranking.rank`."""
-        try:
+        with self._catalogue.forgotten_after_errors():
             return retry_once_if_lost(partial(self._rank, key), queries, scope)
-        except AppError:
-            # The type of a column may have changed since the catalogue was read.
-            self._catalogue = None
-            raise
 
     def _rank(
         self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
     ) -> Sequence[Outcome]:
         watch = Stopwatch()
         with self._context.database.snapshot(scope.deadline) as transaction:
-            catalogue = self._read_catalogue(transaction)
+            catalogue = self._catalogue.read(transaction)
             check_filters(key.filters, catalogue.job_columns)
             if self._context.entry_source:
                 self._context.entry_source.look_ahead(transaction, key)
@@ -97,15 +92,7 @@ class SimilarityRanking:
         ]
 
     def _count_pending(self, transaction: Transaction) -> int:
-        return count_unembedded(transaction, self._read_catalogue(transaction).jobs)
-
-    def _read_catalogue(self, transaction: Transaction) -> Catalogue:
-        # Filterable columns may be added or dropped at any time.
-        if self._catalogue is None or self._context.job_columns:
-            self._catalogue = Catalogue.read(
-                transaction, job_columns=self._context.job_columns
-            )
-        return self._catalogue
+        return count_unembedded(transaction, self._catalogue.read(transaction).jobs)
 
     def _prepare(
         self,

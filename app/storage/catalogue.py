@@ -1,12 +1,13 @@
 """The team's two tables as described by the database's system catalogue."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from psycopg2.sql import Literal
 
-from app.errors import SchemaError, command_line
+from app.errors import AppError, SchemaError, command_line
 from app.query.ids import IdColumn
 from app.storage.columns import JobColumn, filterable_columns
 from app.storage.connection.transaction import Transaction
@@ -121,6 +122,32 @@ class Catalogue:
                 " or set SEARCH_BACKEND=stream."
             )
         return self.vectors
+
+
+class CachedCatalogue:
+    """The catalogue, read once; again with JOB_COLUMNS, because these may be added or
+    dropped at any time, and after an error.
+    """
+
+    def __init__(self, job_columns: Sequence[str] = ()) -> None:
+        self._job_columns = job_columns
+        # Two threads may read it concurrently, with the same result.
+        self._catalogue: Catalogue | None = None
+
+    def read(self, transaction: Transaction) -> Catalogue:
+        """As `Catalogue.read`."""
+        if self._catalogue is None or self._job_columns:
+            self._catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
+        return self._catalogue
+
+    @contextmanager
+    def forgotten_after_errors(self) -> Iterator[None]:
+        """The type of a column may have changed since the catalogue was read."""
+        try:
+            yield
+        except AppError:
+            self._catalogue = None
+            raise
 
 
 @dataclass(frozen=True)

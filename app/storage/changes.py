@@ -22,8 +22,8 @@ QUERIES = load("changes")
 SKILL_QUERIES = load("skills")
 
 # Flags of a row: no other has its id; it has an embedding of this model; it has skill
-# ids.
-IS_ALONE, HAS_EMBEDDING, HAS_SKILLS = 1, 2, 4
+# ids; its skills are known, if only that it has none.
+IS_ALONE, HAS_EMBEDDING, HAS_SKILLS, KNOWS_SKILLS = 1, 2, 4, 16
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def stream_by_id(
     ids: Sequence[Id],
 ) -> None:
     """Stream the rows with these ids in the records of `skills.stream_entries`. The
-    first of each row's skill ids are its flags: IS_ALONE, HAS_EMBEDDING, HAS_SKILLS.
+    first of each row's skill ids are its flags, IS_ALONE and so on.
     """
     some = SQL("{} = ANY ({}::{}[])").format(
         Identifier(jobs.key),
@@ -201,6 +201,7 @@ def _stream_rows(
         is_alone=Literal(IS_ALONE),
         has_embedding=Literal(HAS_EMBEDDING),
         has_skills=Literal(HAS_SKILLS),
+        knows_skills=Literal(KNOWS_SKILLS),
         has_skill_ids=SKILL_QUERIES["has_skill_ids"],
         no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )

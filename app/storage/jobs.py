@@ -50,11 +50,12 @@ def stream_embeddings(
 class Job:
     """A job in a response: its text, and the values of the offered columns by name.
 
-    `columns` is None if no columns are offered.
+    `columns` is None if no columns are offered. `title`: one more of its skills.
     """
 
     skills: str | None
     columns: Mapping[str, object] | None
+    title: str | None = None
 
 
 def jobs_by_id(
@@ -81,5 +82,8 @@ def jobs_by_id(
         buffer_bytes=TEXTS_BUFFER_BYTES,
     )
     rows = [tuple(json.loads(text).values()) for text in texts]
-    found = {id_: Job(text, public(jobs.columns, rest)) for id_, text, *rest in rows}
+    found = {
+        id_: Job(text, public(jobs.columns, rest), title)
+        for id_, text, title, *rest in rows
+    }
     return without_doubled(found, (row[0] for row in rows))

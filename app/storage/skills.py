@@ -1,5 +1,6 @@
 """Skills in Postgres: the vocabulary, and the skill ids of jobs and users."""
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -78,9 +79,17 @@ class SkilledRow:
 def vocabulary_state(
     transaction: Transaction, *, version: str = UNNAMED_VERSION
 ) -> VocabularyState:
-    """What a cache compares itself with."""
-    query = QUERIES["vocabulary"].format(version=Literal(version))
-    return VocabularyState(*transaction.rows(query)[0])
+    """What a cache compares itself with. One statement, or none after
+    `vocabulary_ahead`.
+    """
+    found = transaction.row(QUERIES["vocabulary"].format(version=Literal(version)))
+    assert found is not None  # noqa: S101  (the only row of its table)
+    return VocabularyState(**found)
+
+
+def vocabulary_ahead(transaction: Transaction, *, version: str) -> None:
+    """Send the statement of `vocabulary_state` with the next one."""
+    transaction.ahead(QUERIES["vocabulary"].format(version=Literal(version)))
 
 
 def lock_vocabulary(transaction: Transaction, *, alone: bool = False) -> SplitState:
@@ -136,13 +145,6 @@ def known_skills(
     asked = {transaction.held(skill): skill for skill in skills}
     found = transaction.rows(query, {"skills": list(asked)})
     return {asked[skill]: id_ for skill, id_ in found}
-
-
-def skill_names(transaction: Transaction, ids: Sequence[int]) -> dict[int, str]:
-    """The skills with these ids."""
-    if not ids:
-        return {}
-    return dict(transaction.rows(QUERIES["skill_names"], {"ids": list(ids)}))
 
 
 def count_stale_skills(transaction: Transaction, *, version: str) -> int:
@@ -269,14 +271,14 @@ def _skilled_row(
     id_: Id,
     skills: str | None,
     skill_ids: memoryview | None,
-    embedding: memoryview | None,
+    embedding: str | None,
     *values: Any,
 ) -> SkilledRow:
     row = SkilledRow(
         id_,
         skills,
         None if skill_ids is None else int32_from_bytes(skill_ids),
-        None if embedding is None else from_bytes(embedding),
+        None if embedding is None else from_bytes(b64decode(embedding)),
     )
     if table.name == "jobs":
         title, *others = values

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.batching.batcher import BatchScope
+from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import Volume
 from app.ranking.top_k.factors import RowFactors
@@ -15,6 +16,7 @@ from app.ranking.top_k.heap import Scored
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.skill_ids import EntryChunk
+from app.storage.skills import SkilledRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,10 @@ class Entries(Protocol):
         """Pass all rows that a ranking compares: those with skill ids; or, with
         `has_embeddings`, those of `storage.skills.stream_entries`.
         """
+        ...
+
+    def rows(self, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
+        """The rows with these ids of all jobs, without their texts."""
         ...
 
 

@@ -5,6 +5,7 @@ In both directions, from one snapshot of the database.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,15 @@ from app.ranking.skills.prepare import (
     mentioned_before,
     prepare,
     query_text,
-    skill_vectors,
     split_into_scans,
     taste_of,
     without_skills,
 )
-from app.ranking.skills.prose import mean_vector, pieces_of
+from app.ranking.skills.query_vectors import (
+    skill_vectors,
+    text_vectors,
+    whole_vectors,
+)
 from app.ranking.skills.reading import StoredSkills, read_texts
 from app.ranking.skills.search import SkillBatchQueries, SkillSearch
 from app.ranking.skills.vocabulary_cache import VocabularyCache
@@ -43,9 +47,15 @@ from app.ranking.taste import read_pulls
 from app.ranking.top_k.factors import RowFactors
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
-from app.storage.coverage import count_unsplit
+from app.storage.coverage import count_unsplit, unsplit_ahead
 from app.storage.entity import EntityTable
-from app.storage.skills import SkilledRow, skilled_rows, vocabulary_state
+from app.storage.jobs import jobs_by_id
+from app.storage.skills import (
+    SkilledRow,
+    skilled_rows,
+    vocabulary_ahead,
+    vocabulary_state,
+)
 
 
 class SkillBatch:
@@ -75,14 +85,11 @@ class SkillBatch:
         self._method = method
         self._jobs, self._users = catalogue.jobs, catalogue.users
         self._target = self._jobs if key.target == "jobs" else self._users
+        self._cache = cache
         if entry_source is not None and not key.explain_only:
             entry_source.look_ahead(transaction, key)
-        state = vocabulary_state(transaction, version=encoder.version)
-        self._vocabulary = cache.refresh(transaction, state)
-        self._thresholds = self._vocabulary.calibration.thresholds.get(key.ranking)
-        self._lookup = StoredSkills(
-            transaction, version=encoder.version, has_synonyms=state.has_synonyms
-        )
+        vocabulary_ahead(transaction, version=encoder.version)
+        unsplit_ahead(transaction, self._target)
 
     def rank(self, queries: Sequence[Query]) -> list[Outcome]:
         """The outcome of each query."""
@@ -90,7 +97,7 @@ class SkillBatch:
         prepared = self._prepare(queries)
         asked = {n: p for n, p in enumerate(prepared) if isinstance(p, SkillQuery)}
         vectors = self._vectors([each.skills for each in asked.values()])
-        profiles = self._text_vectors(asked)
+        profiles = text_vectors(asked, self._encoder)
         wholes = self._whole_vectors(asked, profiles)
         encoded = time.perf_counter()
         batch = SkillBatchQueries(
@@ -170,6 +177,7 @@ class SkillBatch:
             for q in queries
         ]
         rows = self._rows(side, list({key for key in keys if key is not None}))
+        self._read_vocabulary()
         own = [None if key is None else rows.get(key) for key in keys]
         tastes = [taste_of(*each) for each in zip(queries, own, strict=True)]
         version = self._encoder.version
@@ -192,6 +200,15 @@ class SkillBatch:
             )
         ]
 
+    def _read_vocabulary(self) -> None:
+        state = vocabulary_state(self._transaction, version=self._encoder.version)
+        self._vocabulary = self._cache.refresh(self._transaction, state)
+        thresholds = self._vocabulary.calibration.thresholds
+        self._thresholds = thresholds.get(self._batch_key.ranking)
+        self._lookup = StoredSkills(
+            self._transaction, self._vocabulary, has_synonyms=state.has_synonyms
+        )
+
     def _rows(self, side: EntityTable, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
         return skilled_rows(self._transaction, side, ids, version=self._encoder.version)
 
@@ -201,47 +218,24 @@ class SkillBatch:
         """(dimension,) float32 for each skill of the queries."""
         keys = list(dict.fromkeys(skill.key for row in skills for skill in row))
         found = skill_vectors(
-            self._transaction,
             keys,
+            lookup=self._lookup,
             vocabulary=self._vocabulary,
             encoder=self._encoder,
         )
         return dict(zip(keys, found, strict=True))
 
-    def _text_vectors(
-        self, asked: dict[int, SkillQuery]
-    ) -> dict[int, NDArray[np.float32]]:
-        """(dimension,) float32 for each whole text, by the number of the query, before
-        it is moved by feedback.
-        """
-        todo = [a.text for a in asked.values() if a.embedding is None]
-        encoded = iter(self._encoder.encode(todo) if todo else ())
-        return {
-            n: next(encoded) if a.embedding is None else a.embedding
-            for n, a in asked.items()
-        }
-
     def _whole_vectors(
-        self, asked: dict[int, SkillQuery], texts: Mapping[int, NDArray[np.float32]]
-    ) -> Mapping[int, NDArray[np.float32]]:
-        """(dimension,) float32 likewise: of long prose the mean of its pieces."""
+        self, asked: Mapping[int, SkillQuery], texts: dict[int, NDArray[np.float32]]
+    ) -> dict[int, NDArray[np.float32]]:
         if not self._method.has_embeddings:
             return texts
-        further = {
-            n: pieces_of(a.text)[1:]
-            for n, a in asked.items()
-            if a.read.is_prose and not a.is_textless
-        }
-        todo = [piece for pieces in further.values() for piece in pieces]
-        encoded = iter(self._encoder.encode(todo) if todo else ())
-        return {
-            n: mean_vector([first, *(next(encoded) for _ in further.get(n, ()))])
-            for n, first in texts.items()
-        }
+        return whole_vectors(asked, texts, self._encoder)
 
     def _find(self, batch: SkillBatchQueries) -> SkillMatches:
         if self._batch_key.explain_only:
             return self._named(batch)
+        entries = self._entries() if batch.asked else None
         search = SkillSearch(
             self._transaction,
             self._vocabulary,
@@ -249,19 +243,31 @@ class SkillBatch:
             key=self._batch_key,
             method=self._method,
             target=self._target,
-            entries=self._entries() if batch.asked else None,
+            entries=entries,
             version=self._encoder.version,
             row_factors=self._row_factors() if batch.asked else None,
         )
         found = search.pages(batch)
         self._volume += found.volume
+        rows = found.rows if entries is None else self._with_texts(found.rows)
         shown = {
-            n: [found.rows[id_] for id_ in page.ids if id_ in found.rows]
+            n: [rows[id_] for id_ in page.ids if id_ in rows]
             for n, page in found.pages.items()
         }
         return SkillMatches(
             shown, found.weights, found.analyzed, found.pages, found.parts
         )
+
+    def _with_texts(self, rows: Mapping[Id, SkilledRow]) -> dict[Id, SkilledRow]:
+        """The rows of entries with the fields of `Job`, which only the database has."""
+        jobs = jobs_by_id(
+            self._transaction,
+            list(rows),
+            catalogue=self._catalogue,
+            # The skills of the texts are compared with the team's synonyms.
+            is_last=not self._lookup.has_synonyms,
+        )
+        return {id_: replace(rows[id_], **vars(job)) for id_, job in jobs.items()}
 
     def _row_factors(self) -> RowFactors | None:
         return read_factors(

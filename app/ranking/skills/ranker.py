@@ -10,7 +10,7 @@ from app.ranking.base import RankingContext
 from app.ranking.skills.batch import SkillBatch
 from app.ranking.skills.methods import BySkills, Method
 from app.ranking.skills.vocabulary_cache import VocabularyCache
-from app.storage.catalogue import Catalogue
+from app.storage.catalogue import CachedCatalogue
 from app.storage.conditions import check_filters
 
 
@@ -23,6 +23,7 @@ class SkillRanking:
     def __init__(self, context: RankingContext, method: Method | None = None) -> None:
         self._context = context
         self._method = method or BySkills()
+        self._catalogue = CachedCatalogue(context.job_columns)
         self._cache = VocabularyCache(
             context.skill_cache_dir, version=context.encoder.version
         )
@@ -31,14 +32,15 @@ class SkillRanking:
         self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
     ) -> Sequence[Outcome]:
         """As `Ranking.rank`."""
-        return retry_once_if_lost(partial(self._rank, key), queries, scope)
+        with self._catalogue.forgotten_after_errors():
+            return retry_once_if_lost(partial(self._rank, key), queries, scope)
 
     def _rank(
         self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
     ) -> Sequence[Outcome]:
         context = self._context
         with context.database.snapshot(scope.deadline) as transaction:
-            catalogue = Catalogue.read(transaction, job_columns=context.job_columns)
+            catalogue = self._catalogue.read(transaction)
             check_filters(key.filters, catalogue.job_columns)
             batch = SkillBatch(
                 transaction,

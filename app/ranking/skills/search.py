@@ -62,7 +62,8 @@ class SkillBatchQueries:
 class SkillPages:
     """What was found, by the number of the query; `analyzed`: rows compared.
 
-    `rows`: those of all pages, by id. `parts`: of the scores, by number and id.
+    `rows`: those of all pages, by id, without texts if entries were given. `parts`: of
+    the scores, by number and id.
     """
 
     pages: dict[int, Page] = field(default_factory=dict)
@@ -128,9 +129,7 @@ class SkillSearch:
         """Read the rows of these queries' pages, and the parts of their scores."""
         pages = {n: found.pages[n] for n in numbers if n in found.pages}
         new = {id_ for page in pages.values() for id_ in page.ids} - found.rows.keys()
-        found.rows |= skilled_rows(
-            self._transaction, self._target, list(new), version=self._version
-        )
+        found.rows |= self._rows(list(new))
         for n, page in pages.items():
             rows = [found.rows[id_] for id_ in page.ids if id_ in found.rows]
             if rows:
@@ -138,6 +137,11 @@ class SkillSearch:
                 parts = top.parts(numbers.index(n), chunk)
                 keys = [(n, row.id) for row in rows]
                 found.parts |= zip(keys, parts, strict=True)
+
+    def _rows(self, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
+        if self._entries is not None:
+            return self._entries.rows(ids)
+        return skilled_rows(self._transaction, self._target, ids, version=self._version)
 
     def _pages(
         self, top: RunningTop, windows: Mapping[int, int], batch: SkillBatchQueries
@@ -208,6 +212,7 @@ class SkillSearch:
             {n: ranked[n] for n in some},
             states,
             version=self._version,
+            entries=self._entries,
         )
 
     def _group(self, windows: Mapping[int, int], batch: SkillBatchQueries) -> ScanGroup:
@@ -262,7 +267,10 @@ class SkillSearch:
 def _chunk_of(rows: Sequence[SkilledRow], *, dimension: int) -> EntryChunk:
     """Rows as `stream_entries` streams them, with their places as ids."""
     no_skills = np.array([NO_SKILL], np.int32)
-    lists = [no_skills if r.skill_ids is None else r.skill_ids for r in rows]
+    lists = [
+        no_skills if r.skill_ids is None or not len(r.skill_ids) else r.skill_ids
+        for r in rows
+    ]
     sizes = [len(own) for own in lists]
     zeros = np.zeros(dimension, np.float32)
     return EntryChunk(

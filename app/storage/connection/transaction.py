@@ -10,13 +10,15 @@ from psycopg2.sql import SQL, Composable
 from app.query.ids import Id
 
 NOTHING = SQL("")
-# A statement with one more column, and one more row where it has none.
+# A statement with two more columns, the rows of others in the first row, and one more
+# row where it has none.
 WITH_AHEAD = SQL(
-    "SELECT (SELECT to_json(a) FROM ({ahead}) AS a), q.* FROM (SELECT) AS always"
+    "SELECT CASE WHEN row_number() OVER () = 1 THEN json_build_array({ahead}) END, q.*"
+    " FROM (SELECT) AS always"
     " LEFT JOIN (SELECT true, q.* FROM ({query}) AS q) AS q ON true"
 )
-
-
+ONE_AHEAD = SQL("(SELECT to_json(a) FROM ({}) AS a)")
+NO_ROWS = SQL("SELECT WHERE false")
 COMMIT = SQL("; COMMIT")
 
 
@@ -40,15 +42,15 @@ class Sink(Protocol):
 class Transaction:
     """Runs statements inside one transaction.
 
-    Each round trip is another wait. So BEGIN is sent with the first statement, a
-    statement `ahead` with the next one, and COMMIT with the last where this is known.
+    Each round trip is another wait. So BEGIN is sent with the first statement,
+    statements `ahead` with the next one, and COMMIT with the last where this is known.
     """
 
     def __init__(self, cursor: Cursor, begin: Composable) -> None:
         self._cursor = cursor
         self._begin: Composable | None = begin
         self._ended = False
-        self._ahead: Composable | None = None
+        self._ahead: list[Composable] = []
         self._found: list[tuple[Composable, dict[str, Any] | None]] = []
 
     @property
@@ -75,29 +77,32 @@ class Transaction:
         self, query: Composable, parameters: dict[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
+        ahead, self._ahead = self._ahead, []
+        if not ahead:
             self._cursor.execute(self._begun(query), parameters)
             return self._cursor.fetchall()
-        part = ahead if parameters is None else Escaped(ahead)
-        both = WITH_AHEAD.format(ahead=part, query=query)
-        self._cursor.execute(self._begun(both), parameters)
+        parts = SQL(", ").join(ONE_AHEAD.format(each) for each in ahead)
+        all_of_them = WITH_AHEAD.format(
+            ahead=parts if parameters is None else Escaped(parts), query=query
+        )
+        self._cursor.execute(self._begun(all_of_them), parameters)
         rows = self._cursor.fetchall()
-        self._found.append((ahead, rows[0][0]))
+        self._found += zip(ahead, rows[0][0], strict=True)
         return [row[2:] for row in rows if row[1]]
 
     def ahead(self, query: Composable) -> None:
         """Send a query of at most one row with the next `rows`; `row` returns it."""
-        self._ahead = query
+        self._ahead.append(query)
 
     def row(self, query: Composable) -> dict[str, Any] | None:
         """The only row of a query, if any: JSON values by the names of columns."""
         for asked, found in self._found:
             if asked == query:
                 return found
-        self._ahead = None
-        rows = self.rows(SQL("SELECT to_json(a) FROM ({}) AS a").format(query))
-        return rows[0][0] if rows else None
+        if query not in self._ahead:
+            self.ahead(query)
+        self.rows(NO_ROWS)
+        return self.row(query)
 
     def execute(
         self, query: Composable, parameters: dict[str, object] | None = None

@@ -96,7 +96,8 @@ SELECT t.id, 0::int2, coalesce(t.embedding, {nothing}),
     set_byte('\x00000000'::bytea, 0,
         CASE WHEN coalesce(s.copies, 1) = 1 THEN {is_alone} ELSE 0 END
         + CASE WHEN t.embedding IS NULL THEN 0 ELSE {has_embedding} END
-        + CASE WHEN {has_skill_ids} THEN {has_skills} ELSE 0 END)
+        + CASE WHEN {has_skill_ids} THEN {has_skills} ELSE 0 END
+        + CASE WHEN s.skill_ids IS NULL THEN 0 ELSE {knows_skills} END)
     || CASE WHEN {has_skill_ids} THEN s.skill_ids ELSE {no_skill_ids} END
 FROM (
     SELECT {key}::{id_type} AS id, {stored} AS embedding FROM {table} AS t WHERE {some}

@@ -9,8 +9,8 @@ WHERE {key} IS NOT NULL AND {sound};
 
 -- name: by_id
 -- The columns of a job in a response, as a JSON object in their order.
-SELECT to_json(ROW({key}::{id_type}, recommender.as_text(skills){columns}))
-FROM {table}
+SELECT to_json(ROW({key}::{id_type}, recommender.as_text(skills), {title}{columns}))
+FROM {table} AS t
 WHERE {key} = ANY ({ids}::{id_type}[]);
 
 -- name: values_by_id

@@ -2,10 +2,12 @@
 -- What a cache compares itself with: another vocabulary in each copy of a database, also
 -- before anybody writes to it.
 SELECT
-    md5(vocabulary::text || recommender.place())::uuid::text, revision,
-    CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END,
-    EXISTS (SELECT 1 FROM recommender.synonym),
+    md5(vocabulary::text || recommender.place())::uuid::text AS vocabulary, revision,
+    CASE WHEN counted_vocabulary = vocabulary THEN counts_stamp::text END
+        AS counts_stamp,
+    EXISTS (SELECT 1 FROM recommender.synonym) AS has_synonyms,
     (SELECT m.calibration::text FROM recommender.model AS m WHERE m.version = {version})
+        AS calibration
 FROM recommender.skill_vocabulary;
 
 -- name: lock_vocabulary
@@ -39,9 +41,6 @@ SELECT revision FROM {embedded} WHERE skill_id = %(skill_id)s AND {sound};
 -- name: skill_ids
 -- Those that have a sound embedding.
 SELECT skill, skill_id FROM {embedded} WHERE skill = ANY (%(skills)s) AND {sound};
-
--- name: skill_names
-SELECT skill_id, skill FROM recommender.skill WHERE skill_id = ANY (%(ids)s);
 
 -- name: count_stale_skills
 SELECT count(*) FROM recommender.skill
@@ -187,19 +186,20 @@ AND EXISTS (
 
 -- name: job_rows
 -- Jobs with their text, skill ids and embedding. Not by a join: columns of the team's
--- may be called as ours.
+-- may be called as ours. Base64 takes two thirds of the bytes that the driver would
+-- receive for a BYTEA.
 SELECT
     {key}::{id_type}, recommender.as_text(skills),
     (SELECT s.skill_ids FROM recommender.job_state AS s WHERE s.job_id = t.{key}),
-    {stored}, {title}{columns}
+    encode({stored}, 'base64'), {title}{columns}
 FROM {table} AS t
 WHERE {key} = ANY (%(ids)s::{id_type}[]);
 
 -- name: user_rows
 -- Users likewise.
 SELECT
-    t.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids, {stored},
-    {events}
+    t.{key}::{id_type}, recommender.as_text(t.skills), s.skill_ids,
+    encode({stored}, 'base64'), {events}
 FROM {table} AS t
 LEFT JOIN recommender.user_state AS s ON s.user_id = t.{key}
 WHERE t.{key} = ANY (%(ids)s::{id_type}[]);

@@ -48,7 +48,7 @@ SELECT (
     WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')
             OR state = 'embedded' AND skill_ids IS NULL)
         AND skill_ids IS NULL
-) + (SELECT count(*) FROM ({noted}) AS noted WHERE state = 'pending');
+) + (SELECT count(*) FROM ({noted}) AS noted WHERE state = 'pending') AS count;
 
 -- name: count_waiting
 -- Rows that a backfill would take, by the same index.

@@ -1,17 +1,19 @@
 """A replica's rows in chunks, for the rankings that compare skill ids."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.query.ids import Id, IdColumn
 from app.query.result import Volume
 from app.ranking.retrieval.replica.records import MirroredRows
 from app.ranking.retrieval.replica.view import ReplicaView, StoredRows
 from app.ranking.top_k.codes import CodedEntryChunk, coded
 from app.storage.changes import HAS_SKILLS, IS_ALONE
 from app.storage.copy.skill_ids import EntryChunk
+from app.storage.skills import SkilledRow
 
 # Rows per chunk, as in a scan: 64 queries count 2,000 words in 8 MB. And rows of which
 # those to compare are found at a time.
@@ -21,11 +23,15 @@ SELECTED_ROWS = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class ReplicaEntries:
-    """The rows as of one snapshot, and the bytes that were read for them. `check` is
-    called before each chunk and may raise.
+    """The rows as of one snapshot, and the bytes that were read for them.
+
+    `view`: of the rows that match. `everything`: of all jobs. `check` is called before
+    each chunk and may raise.
     """
 
     view: ReplicaView
+    everything: ReplicaView
+    column: IdColumn
     volume: Volume
     check: Callable[[], None]
 
@@ -40,6 +46,11 @@ class ReplicaEntries:
         for chunk in self._chunks(flag):
             self.check()
             consume(chunk)
+
+    def rows(self, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
+        """As `Entries.rows`."""
+        found = self.everything.rows([self.column.to_stream(id_) for id_ in ids])
+        return {row.id: row for row in found.described(self.column)} if found else {}
 
     def _chunks(self, flag: int) -> Iterator[EntryChunk]:
         stored = self.view.stored

@@ -1,17 +1,19 @@
 """The records of a replica's files, and rows on their way there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.query.ids import Kind
+from app.query.ids import IdColumn, Kind
 from app.ranking.skills.skill_scores import rows_at
+from app.storage.changes import HAS_EMBEDDING, HAS_SKILLS, KNOWS_SKILLS
 from app.storage.codec import points_somewhere, squared_norms
 from app.storage.copy.embeddings import CopyReader
 from app.storage.copy.skill_ids import EntryChunk, entry_reader
+from app.storage.skills import SkilledRow
 
 DEAD_ROW = np.dtype("<i4")
 SKILL_ID = np.dtype("<i4")
@@ -91,6 +93,20 @@ class MirroredRows:
     def having(self, flag: int) -> "MirroredRows":
         """The rows with this flag."""
         return self._at(np.flatnonzero(self.flags & flag))
+
+    def described(self, column: IdColumn) -> Iterator[SkilledRow]:
+        """The rows without their texts, as `storage.skills.skilled_rows` reads them."""
+        lists = np.split(self.skill_ids, self.starts[1:])
+        for id_, flags, skill_ids, embedding in zip(
+            self.ids.tolist(), self.flags.tolist(), lists, self.embeddings, strict=True
+        ):
+            known = skill_ids if flags & HAS_SKILLS else skill_ids[:0]
+            yield SkilledRow(
+                column.from_stream(id_),
+                None,
+                known if flags & KNOWS_SKILLS else None,
+                embedding if flags & HAS_EMBEDDING else None,
+            )
 
     def _at(self, rows: NDArray[np.intp]) -> "MirroredRows":
         skill_ids, starts = rows_at(self.skill_ids, self.starts, rows)

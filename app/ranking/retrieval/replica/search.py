@@ -88,14 +88,20 @@ class ReplicaSearch:
         if key.target != "jobs":
             return None
         _check(scope)
-        current = self._current(transaction, catalogue, scope)
+        every = current = self._current(transaction, catalogue, scope)
         if current is not None and key.filters:
             current = self._matching(
                 transaction, catalogue, current, key.filters, scope
             )
-        if current is None:
+        if every is None or current is None:
             return None
-        return ReplicaEntries(current.view, current.volume, partial(_check, scope))
+        return ReplicaEntries(
+            current.view,
+            every.view,
+            catalogue.job_id,
+            current.volume,
+            partial(_check, scope),
+        )
 
     def _current(
         self, transaction: Transaction, catalogue: Catalogue, scope: BatchScope

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from app.ranking.retrieval.replica.files import (
     ReplicaFiles,
     ReplicaManifest,
 )
-from app.ranking.retrieval.replica.records import MirroredRows
-from app.ranking.skills.skill_scores import rows_at
+from app.ranking.retrieval.replica.records import COMPARABLE, MirroredRows
 from app.ranking.top_k.codes import Codes
 from app.storage.changes import XidSnapshot
 
@@ -44,6 +44,23 @@ class StoredRows:
     def coded(self) -> Codes:
         return Codes(self.codes, self.scales)
 
+    @cached_property
+    def comparable(self) -> int:
+        """The number of live rows whose embedding has a direction."""
+        count = 0
+        for start in range(0, len(self.ids), LOOKUP_ROWS):
+            end = min(start + LOOKUP_ROWS, len(self.ids))
+            count += int(np.count_nonzero(self.chosen(start, end, COMPARABLE)))
+        return count
+
+    def having(self, numbers: NDArray[np.intp], flag: int) -> NDArray[np.bool_]:
+        """(n,): which rows with these numbers have the flag and live."""
+        found: NDArray[np.bool_] = (self.entries["flags"][numbers] & flag) != 0
+        if len(self.dead):
+            place = np.searchsorted(self.dead, numbers)
+            found &= self.dead[np.minimum(place, len(self.dead) - 1)] != numbers
+        return found
+
     def chosen(self, start: int, end: int, flag: int) -> NDArray[np.bool_]:
         """(end - start,): which rows from `start` to `end` have the flag and live."""
         found: NDArray[np.bool_] = (self.entries["flags"][start:end] & flag) != 0
@@ -52,21 +69,22 @@ class StoredRows:
         return found
 
     def skill_ids(
-        self, numbers: NDArray[np.intp]
+        self, numbers: NDArray[np.signedinteger[Any]]
     ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
         """The skill ids of the rows with these ascending numbers, and where those of
         each begin.
         """
-        start, end = int(numbers[0]), int(numbers[-1]) + 1
-        first = int(self.entries["end"][start - 1]) if start else 0
-        ends = self.entries["end"][start:end].astype(np.intp)
-        skill_ids = self.skills[first : ends[-1]]
-        starts = np.append(0, ends[:-1] - first)
-        if len(numbers) == end - start:
-            return skill_ids, starts
-        return rows_at(skill_ids, starts, numbers - start)
+        end_of = self.entries["end"]
+        ends = end_of[numbers].astype(np.intp)
+        firsts = np.where(numbers > 0, end_of[numbers - 1], 0).astype(np.intp)
+        sizes = ends - firsts
+        starts = np.cumsum(sizes) - sizes
+        if len(numbers) == numbers[-1] + 1 - numbers[0]:
+            return self.skills[firsts[0] : ends[-1]], starts
+        places = np.arange(sizes.sum()) + np.repeat(firsts - starts, sizes)
+        return self.skills[places], starts
 
-    def rows(self, numbers: NDArray[np.intp]) -> MirroredRows:
+    def rows(self, numbers: NDArray[np.signedinteger[Any]]) -> MirroredRows:
         """The rows with these ascending numbers, at least one, copied."""
         return MirroredRows(
             self.ids[numbers],
@@ -156,6 +174,14 @@ class ReplicaView:
             changed=self.changed | set(changed),
             fresh=MirroredRows.joined(parts),
         )
+
+    def rows(self, ids: Sequence[int | bytes]) -> MirroredRows | None:
+        """The rows with these ids, in the form of the stream; None without any."""
+        numbers = self.stored.numbers_of(ids)
+        parts = [self.stored.rows(numbers)] if len(numbers) else []
+        if self.fresh is not None and ids:
+            parts.append(self.fresh.only(ids))
+        return MirroredRows.joined(parts)
 
     def matching(self, ids: NDArray[Any]) -> "ReplicaView | None":
         """Only the rows with these ids. None if two rows have one id, because the
