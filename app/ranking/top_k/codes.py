@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.vocabulary import encode_rows
+from app.ranking.top_k.bounds import ROUNDING
 from app.storage.codec import points_somewhere, squared_norms
 from app.storage.copy.skill_ids import EntryChunk
 
@@ -16,7 +17,7 @@ from app.storage.copy.skill_ids import EntryChunk
 # processor's caches. Widened to float32 they take 1.5 MB; integers need no such copy,
 # and each call of the library takes some microseconds.
 WIDENED_ROWS = 1024
-INTEGER_ROWS = 4096
+INTEGER_ROWS = 8192
 # Up to so many queries integer products are faster, beyond them BLAS.
 MOST_CODED_QUERIES = 16
 
@@ -43,6 +44,13 @@ class Codes:
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> "Codes":
         return Codes(self.integers[rows], self.scales[rows])
+
+
+def greatest_error(dimension: int) -> np.float32:
+    """No error is greater, as a multiple of the scale: each component is off by at most
+    half a step.
+    """
+    return np.float32(0.5 * dimension**0.5 * (1 + 1e-5))
 
 
 def coded(embeddings: NDArray[np.float32]) -> Codes:
@@ -76,26 +84,66 @@ class CodedCosines:
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             place = out[:, start : start + len(part)]
-            self._products(part.integers, place)
+            products = self._products(part.integers)
+            np.multiply(products, self._products.units, out=place, casting="same_kind")
             place *= part.scales["scale"]
             place -= part.scales["error"]
         out -= self._products.error
-        spread: NDArray[np.float32] = rows.scales["error"] + self._products.error.max()
+        return self._spread(rows.scales)
+
+    def reaching(
+        self, rows: Codes, floor: NDArray[np.float32]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
+        """The rows whose cosine with a query may reach its floor: their places, (m,),
+        and, as by `lowest`, their least cosines, (q, m), and spreads, (m,).
+
+        `floor`: (q, 1). Most rows are refused by three steps in the processor's first
+        cache: by the greatest error that a row of its scale can have.
+        """
+        step, units = self._products.rows, self._products.units
+        least = (floor - self._products.error - np.float32(ROUNDING)) / units
+        error = greatest_error(rows.integers.shape[1]) / units
+        most = np.empty((len(floor), min(step, len(rows))), np.float32)
+        places = [np.zeros(0, np.intp)]
+        found = [np.zeros((len(floor), 0), np.float32)]
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            products = self._products(part.integers)
+            here = most[:, : len(part)]
+            np.add(products, error, out=here, casting="same_kind")
+            here *= part.scales["scale"]
+            reached = here >= least
+            some = np.flatnonzero(reached if len(floor) == 1 else reached.any(axis=0))
+            if len(some):
+                places.append(start + some)
+                found.append(products[:, some].astype(np.float32))
+        place = np.concatenate(places)
+        scales, lowest = rows.scales[place], np.concatenate(found, axis=1)
+        lowest *= units
+        lowest *= scales["scale"]
+        lowest -= scales["error"]
+        lowest -= self._products.error
+        return place, lowest, self._spread(scales)
+
+    def _spread(self, scales: NDArray[Any]) -> NDArray[np.float32]:
+        spread: NDArray[np.float32] = scales["error"] + self._products.error.max()
         spread *= 2
         return spread
 
 
 class Products(Protocol):
-    """Fills `out`, (q, n), with the products of the queries and codes, (n, dimension).
+    """Products of the queries and codes, (n, dimension): (q, n), of any type, valid
+    until the next call.
 
-    `rows`: the greatest n. `error`: (q, 1), by how much a cosine may be off because of
-    the query's rounding.
+    `rows`: the greatest n. `units`: (q, 1), what a product is to be multiplied by.
+    `error`: (q, 1), by how much a cosine may be off because of the query's rounding.
     """
 
     rows: int
+    units: NDArray[np.float32]
     error: NDArray[np.float32]
 
-    def __call__(self, codes: NDArray[np.int8], out: NDArray[np.float32]) -> None: ...
+    def __call__(self, codes: NDArray[np.int8]) -> NDArray[np.floating]: ...
 
 
 class _Float32Products:
@@ -105,12 +153,14 @@ class _Float32Products:
         self.rows = WIDENED_ROWS
         self._queries = queries
         self._wide = np.empty((self.rows, queries.shape[1]), np.float32)
-        self.error = np.zeros((len(queries), 1), np.float32)
+        self._out = np.empty((len(queries), self.rows), np.float32)
+        self.units = np.ones((len(queries), 1), np.float32)
+        self.error = np.zeros_like(self.units)
 
-    def __call__(self, codes: NDArray[np.int8], out: NDArray[np.float32]) -> None:
+    def __call__(self, codes: NDArray[np.int8]) -> NDArray[np.floating]:
         widened = self._wide[: len(codes)]
         widened[:] = codes
-        np.matmul(self._queries, widened.T, out=out)
+        return np.matmul(self._queries, widened.T, out=self._out[:, : len(codes)])
 
 
 class _IntegerProducts:
@@ -120,14 +170,13 @@ class _IntegerProducts:
         self.rows = INTEGER_ROWS
         rows = coded(queries)
         self._codes = rows.integers
-        self._scales = rows.scales["scale"][:, None]
+        self.units = rows.scales["scale"][:, None]
         # The codes of a row are up to 1.08 long.
         self.error = rows.scales["error"][:, None] * np.float32(1.1)
         self._dots = dots
 
-    def __call__(self, codes: NDArray[np.int8], out: NDArray[np.float32]) -> None:
-        found = np.asarray(self._dots(self._codes, codes, metric="dot"))
-        np.multiply(found, self._scales, out=out, casting="same_kind")
+    def __call__(self, codes: NDArray[np.int8]) -> NDArray[np.floating]:
+        return np.asarray(self._dots(self._codes, codes, metric="dot"))
 
 
 @cache

@@ -54,6 +54,12 @@ class TopK:
         self._scores = np.empty(0, dtype=np.float64)
         self._seconds = np.empty(0, dtype=np.float64)
 
+    @property
+    def floor(self) -> NDArray[np.float32]:
+        """(q, 1): rows of lower approximate scores before boosts need not be given."""
+        greatest = np.float32(1 if self._factors is None else self._factors.greatest)
+        return np.where(self._floor > 0, self._floor / greatest, self._floor)
+
     def candidates(
         self,
         scores: NDArray[np.float32],  # (q, n) approximate, NaN for excluded rows

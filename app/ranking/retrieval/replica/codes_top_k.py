@@ -36,30 +36,29 @@ class CodesTopK(CosineTopK):
         fitting = COMPARED_SCORES // queries // LEAST_COMPARED_ROWS
         step = LEAST_COMPARED_ROWS * max(1, fitting)
         total = len(stored.ids)
-        scores = np.empty((queries, min(step, total)), np.float32)
         first = min(step, FIRST_ROWS)
         for start in (0, *range(first, total, step)):
             if start:
                 check()
             end = min(start + step if start else first, total)
-            found = scores[:, : end - start]
-            spread = cosines.lowest(stored.coded[start:end], found)
-            chosen = stored.chosen(start, end, COMPARABLE)
-            self.analyzed += int(chosen.sum())
-            found[:, ~chosen] = np.nan
-            self._rank(stored, start, found, spread)
+            part = stored.coded[start:end]
+            place, lowest, spread = cosines.reaching(part, self._best.floor)
+            numbers = start + place
+            here = stored.having(numbers, COMPARABLE)
+            if here.any():
+                self._rank(stored, numbers[here], lowest[:, here], spread[here])
+        self.analyzed += stored.comparable
 
     def _rank(
         self,
         stored: StoredRows,
-        start: int,
-        found: NDArray[np.float32],
+        numbers: NDArray[np.intp],
+        lowest: NDArray[np.float32],
         spread: NDArray[np.float32],
     ) -> None:
-        ids = stored.ids[start : start + len(spread)]
-        query, row = self._best.candidates(found, ids, spread)
+        query, row = self._best.candidates(lowest, stored.ids[numbers], spread)
         for first in range(0, len(row), RESCORE_ROWS):
             part = slice(first, first + RESCORE_ROWS)
-            numbers = start + row[part]
-            chosen = EmbeddingChunk(stored.ids[numbers], stored.exact[numbers])
+            some = numbers[row[part]]
+            chosen = EmbeddingChunk(stored.ids[some], stored.exact[some])
             self.consider(query[part], chosen)
