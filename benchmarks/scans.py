@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.retrieval.replica.codes_top_k import CodesTopK
+from app.ranking.retrieval.replica.filling import BASIS_ROWS
 from app.ranking.retrieval.replica.records import COMPARABLE, ENTRY_ROW
 from app.ranking.retrieval.replica.view import StoredRows
 from app.ranking.top_k.codes import coded, integer_dots
+from app.ranking.top_k.heads import basis_of, headed
 
 DIMENSION = 384
 CENTRES = 256
@@ -75,15 +77,21 @@ def _vectors(rows: int, *, seed: int = 1) -> NDArray[np.float32]:
 
 
 def _replica(vectors: NDArray[np.float32]) -> Find:
-    parts = [
-        coded(vectors[start : start + BLOCK_ROWS])
+    blocks = [
+        vectors[start : start + BLOCK_ROWS]
         for start in range(0, len(vectors), BLOCK_ROWS)
     ]
+    parts = [coded(block) for block in blocks]
+    basis = basis_of(vectors[:BASIS_ROWS])
+    heads = [headed(block, basis) for block in blocks]
     entries = np.zeros(len(vectors), ENTRY_ROW)
     entries["flags"] = COMPARABLE
     none = np.zeros(0, np.int32)
     stored = StoredRows(
         ids=np.arange(len(vectors)),
+        heads=np.concatenate([part.integers for part in heads]),
+        lengths=np.concatenate([part.scales for part in heads]),
+        basis=basis,
         codes=np.concatenate([part.integers for part in parts]),
         scales=np.concatenate([part.scales for part in parts]),
         exact=vectors,

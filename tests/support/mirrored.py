@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 from app.ranking.retrieval.replica.records import ENTRY_ROW, MirroredRows
 from app.ranking.retrieval.replica.view import StoredRows
 from app.ranking.top_k.codes import coded
-from app.storage.changes import HAS_EMBEDDING, HAS_SKILLS, IS_ALONE
+from app.ranking.top_k.heads import basis_of, headed
+from app.storage.changes import (
+    HAS_EMBEDDING,
+    HAS_SKILLS,
+    IS_ALONE,
+    KNOWS_SKILLS,
+)
 from app.storage.copy.skill_ids import EntryChunk
 
-EVERY_FLAG = IS_ALONE | HAS_EMBEDDING | HAS_SKILLS
+EVERY_FLAG = IS_ALONE | HAS_EMBEDDING | HAS_SKILLS | KNOWS_SKILLS
 NOTHING_DEAD = np.zeros(0, np.int32)
 
 
@@ -40,8 +46,13 @@ def stored_rows(
     entries["flags"] = rows.flags
     entries["end"] = np.append(rows.starts, len(rows.skill_ids))[1:]
     codes = coded(rows.embeddings)
+    basis = basis_of(rows.embeddings)
+    heads = headed(rows.embeddings, basis)
     return StoredRows(
         ids=rows.ids,
+        heads=heads.integers,
+        lengths=heads.scales,
+        basis=basis,
         codes=codes.integers,
         scales=codes.scales,
         exact=rows.embeddings,

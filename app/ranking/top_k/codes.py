@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.vocabulary import encode_rows
-from app.ranking.top_k.bounds import ROUNDING
 from app.storage.codec import points_somewhere, squared_norms
 from app.storage.copy.skill_ids import EntryChunk
 
@@ -68,12 +67,7 @@ class CodedCosines:
 
     def __init__(self, queries: NDArray[np.float32]) -> None:
         """`queries`: (q, dimension) of unit length."""
-        dots = integer_dots() if len(queries) <= MOST_CODED_QUERIES else None
-        self._products: Products = (
-            _Float32Products(queries)
-            if dots is None
-            else _IntegerProducts(queries, dots)
-        )
+        self._products = products_of(queries)
 
     def lowest(self, rows: Codes, out: NDArray[np.float32]) -> NDArray[np.float32]:
         """Fill `out`, (q, n), with the least cosines of the rows: within `margin_of`
@@ -89,44 +83,7 @@ class CodedCosines:
             place *= part.scales["scale"]
             place -= part.scales["error"]
         out -= self._products.error
-        return self._spread(rows.scales)
-
-    def reaching(
-        self, rows: Codes, floor: NDArray[np.float32]
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
-        """The rows whose cosine with a query may reach its floor: their places, (m,),
-        and, as by `lowest`, their least cosines, (q, m), and spreads, (m,).
-
-        `floor`: (q, 1). Most rows are refused by three steps in the processor's first
-        cache: by the greatest error that a row of its scale can have.
-        """
-        step, units = self._products.rows, self._products.units
-        least = (floor - self._products.error - np.float32(ROUNDING)) / units
-        error = greatest_error(rows.integers.shape[1]) / units
-        most = np.empty((len(floor), min(step, len(rows))), np.float32)
-        places = [np.zeros(0, np.intp)]
-        found = [np.zeros((len(floor), 0), np.float32)]
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            products = self._products(part.integers)
-            here = most[:, : len(part)]
-            np.add(products, error, out=here, casting="same_kind")
-            here *= part.scales["scale"]
-            reached = here >= least
-            some = np.flatnonzero(reached if len(floor) == 1 else reached.any(axis=0))
-            if len(some):
-                places.append(start + some)
-                found.append(products[:, some].astype(np.float32))
-        place = np.concatenate(places)
-        scales, lowest = rows.scales[place], np.concatenate(found, axis=1)
-        lowest *= units
-        lowest *= scales["scale"]
-        lowest -= scales["error"]
-        lowest -= self._products.error
-        return place, lowest, self._spread(scales)
-
-    def _spread(self, scales: NDArray[Any]) -> NDArray[np.float32]:
-        spread: NDArray[np.float32] = scales["error"] + self._products.error.max()
+        spread: NDArray[np.float32] = rows.scales["error"] + self._products.error.max()
         spread *= 2
         return spread
 
@@ -144,6 +101,14 @@ class Products(Protocol):
     error: NDArray[np.float32]
 
     def __call__(self, codes: NDArray[np.int8]) -> NDArray[np.floating]: ...
+
+
+def products_of(queries: NDArray[np.float32]) -> Products:
+    """By the faster way for so many queries, (q, dimension) of unit length."""
+    dots = integer_dots() if len(queries) <= MOST_CODED_QUERIES else None
+    return (
+        _Float32Products(queries) if dots is None else _IntegerProducts(queries, dots)
+    )
 
 
 class _Float32Products:

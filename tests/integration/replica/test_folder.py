@@ -17,6 +17,7 @@ from psycopg2.sql import SQL, Identifier
 
 from app.deadline import Deadline
 from app.ranking.retrieval.replica import filling as filling_module
+from app.ranking.retrieval.replica.files import FILE_PARTS
 from app.ranking.retrieval.replica.keeper import AFTER_ERROR_S, IDLE_S
 from tests.integration.replica.conftest import JOBS
 from tests.integration.replica.replicas import (
@@ -54,9 +55,7 @@ def test_a_restart_reads_what_changed_and_nothing_else(
     assert generation(folder) == before
 
 
-@pytest.mark.parametrize(
-    "part", ["ids", "codes", "scales", "exact", "entries", "skills", "dead", "json"]
-)
+@pytest.mark.parametrize("part", [*FILE_PARTS, "json"])
 def test_damaged_files_are_made_anew(filled: Exercise, folder: Path, part: str) -> None:
     run(filled.url, "DELETE FROM skill_job1 WHERE job_id % 5 = 0")
     with started(filled.url, folder) as exercise:

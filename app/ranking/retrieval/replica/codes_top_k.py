@@ -6,17 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.retrieval.replica.records import COMPARABLE
-from app.ranking.retrieval.replica.view import ReplicaView, StoredRows
+from app.ranking.retrieval.replica.view import ReplicaView, StoredRows, as_slice
 from app.ranking.top_k.codes import CodedCosines
 from app.ranking.top_k.cosine import RESCORE_ROWS, CosineTopK
+from app.ranking.top_k.heads import HeadCosines
 from app.storage.copy.embeddings import EmbeddingChunk
 
-# Rows compared at a time, for one query: their scores take 1 MB.
-COMPARED_SCORES = 1 << 18
-LEAST_COMPARED_ROWS = 1024
+# Rows compared at a time: so many for one query, fewer for more; then the threshold
+# rises.
+COMPARED_SCORES = 1 << 16
+LEAST_COMPARED_ROWS = 8192
 # The best of the first rows are the threshold for all others: without one, the best of
 # each part have to be selected among its rows.
 FIRST_ROWS = 1 << 14
+# Heads are compared as long as they refuse all but this share of the rows.
+USEFUL_SHARE = 2
+# Codes that are copied at a time, 3 MB.
+GATHERED_ROWS = 8192
 
 
 class CodesTopK(CosineTopK):
@@ -32,30 +38,32 @@ class CodesTopK(CosineTopK):
     def take_stored(self, stored: StoredRows, check: Callable[[], None]) -> None:
         """Likewise, the rows of the files alone."""
         cosines = CodedCosines(self._cosines.queries)
-        queries = len(self._cosines.queries)
-        fitting = COMPARED_SCORES // queries // LEAST_COMPARED_ROWS
+        heads = HeadCosines(self._cosines.queries, stored.basis)
+        fitting = COMPARED_SCORES // len(self._cosines.queries) // LEAST_COMPARED_ROWS
         step = LEAST_COMPARED_ROWS * max(1, fitting)
         total = len(stored.ids)
         first = min(step, FIRST_ROWS)
+        # Without a threshold heads refuse no row.
+        are_useful = False
         for start in (0, *range(first, total, step)):
             if start:
                 check()
             end = min(start + step if start else first, total)
-            part = stored.coded[start:end]
-            place, lowest, spread = cosines.reaching(part, self._best.floor)
-            numbers = start + place
-            here = stored.having(numbers, COMPARABLE)
-            if here.any():
-                self._rank(stored, numbers[here], lowest[:, here], spread[here])
+            numbers = np.arange(start, end)
+            if are_useful:
+                part = stored.headed[start:end]
+                numbers = start + heads.reaching(part, self._best.floor)
+            are_useful = len(numbers) <= (end - start) // USEFUL_SHARE or start == 0
+            numbers = numbers[stored.having(numbers, COMPARABLE)]
+            for at in range(0, len(numbers), GATHERED_ROWS):
+                self._rank(stored, numbers[at : at + GATHERED_ROWS], cosines)
         self.analyzed += stored.comparable
 
     def _rank(
-        self,
-        stored: StoredRows,
-        numbers: NDArray[np.intp],
-        lowest: NDArray[np.float32],
-        spread: NDArray[np.float32],
+        self, stored: StoredRows, numbers: NDArray[np.intp], cosines: CodedCosines
     ) -> None:
+        lowest = np.empty((len(self._cosines.queries), len(numbers)), np.float32)
+        spread = cosines.lowest(stored.coded[as_slice(numbers)], lowest)
         query, row = self._best.candidates(lowest, stored.ids[numbers], spread)
         for first in range(0, len(row), RESCORE_ROWS):
             part = slice(first, first + RESCORE_ROWS)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.query.ids import Id, IdColumn
 from app.query.result import Volume
 from app.ranking.retrieval.replica.records import MirroredRows
-from app.ranking.retrieval.replica.view import ReplicaView, StoredRows
+from app.ranking.retrieval.replica.view import ReplicaView, StoredRows, as_slice
 from app.ranking.top_k.codes import CodedEntryChunk, coded
 from app.storage.changes import HAS_SKILLS, IS_ALONE
 from app.storage.copy.skill_ids import EntryChunk
@@ -66,9 +66,7 @@ class ReplicaEntries:
 
 
 def _stored(stored: StoredRows, numbers: NDArray[np.intp]) -> EntryChunk:
-    start, end = int(numbers[0]), int(numbers[-1]) + 1
-    whole = end - start == len(numbers)
-    some: slice | NDArray[np.intp] = slice(start, end) if whole else numbers
+    some = as_slice(numbers)
     return CodedEntryChunk(
         stored.ids[some],
         *stored.skill_ids(numbers),

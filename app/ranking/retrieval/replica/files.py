@@ -1,7 +1,8 @@
 """The files of a replica: rows that are only added to, and a manifest of what counts.
 
-`ids`, `codes`, `scales`, `exact` and `entries` have one record per row, `skills` the
-skill ids of all rows one after the other, `dead` the numbers of rows that are void. The
+`ids`, `heads`, `lengths`, `codes`, `scales`, `exact` and `entries` have one record per
+row, `basis` the basis of the heads, `skills` the skill ids of all rows one after the
+other, `dead` the numbers of rows that are void. The
 manifest counts the valid records of each file, with checksums. It is written last, by
 renaming: after a crash the manifest before is valid, and what lies beyond it is
 overwritten. A new generation of files replaces all of them.
@@ -33,13 +34,27 @@ from app.ranking.retrieval.replica.records import (
     MirroredRows,
     codes_dtype,
     exact_dtype,
+    heads_dtype,
     id_dtype,
 )
 from app.ranking.top_k.codes import CODE_SCALE, coded
+from app.ranking.top_k.heads import HEAD_SCALE, basis_of, head_width, headed
 
-REPLICA_FORMAT = 5
-FILE_PARTS = ("ids", "codes", "scales", "exact", "entries", "skills", "dead")
+REPLICA_FORMAT = 6
+FILE_PARTS = (
+    "ids",
+    "heads",
+    "lengths",
+    "basis",
+    "codes",
+    "scales",
+    "exact",
+    "entries",
+    "skills",
+    "dead",
+)
 RECORDS: Mapping[str, np.dtype[Any]] = {
+    "lengths": HEAD_SCALE,
     "scales": CODE_SCALE,
     "entries": ENTRY_ROW,
     "skills": SKILL_ID,
@@ -82,14 +97,20 @@ class ReplicaManifest:
         return self.count(part) * self.dtype(part).itemsize
 
     def count(self, part: str) -> int:
-        return {"dead": self.dead, "skills": self.skills}.get(part, self.rows)
+        own = {
+            "dead": self.dead,
+            "skills": self.skills,
+            "basis": head_width(self.dimension),
+        }
+        return own.get(part, self.rows)
 
     def dtype(self, part: str) -> np.dtype[Any]:
         if part == "ids":
             return id_dtype(self.kind, self.id_width)
         if part in RECORDS:
             return RECORDS[part]
-        return (codes_dtype if part == "codes" else exact_dtype)(self.dimension)
+        own = {"heads": heads_dtype, "codes": codes_dtype}
+        return own.get(part, exact_dtype)(self.dimension)
 
 
 class ReplicaFiles:
@@ -183,8 +204,7 @@ class Appender:
         """Append rows. Raises IdTooWideError, OSError."""
         if not len(rows.ids):
             return
-        dimension = rows.embeddings.shape[1]
-        self.manifest = replace(self.manifest, dimension=dimension)
+        self.learn(rows.embeddings)
         ids = self.manifest.dtype("ids")
         if rows.ids.dtype.itemsize > ids.itemsize:
             raise IdTooWideError
@@ -193,9 +213,12 @@ class Appender:
         entries["end"] = ends[: len(entries)] + self.manifest.skills
         entries["flags"] = rows.flags
         codes = coded(rows.embeddings)
+        heads = headed(rows.embeddings, self._read_basis())
         self._write(
             {
                 "ids": rows.ids.astype(ids),
+                "heads": heads.integers,
+                "lengths": heads.scales,
                 "codes": codes.integers,
                 "scales": codes.scales,
                 "exact": np.ascontiguousarray(rows.embeddings),
@@ -208,6 +231,18 @@ class Appender:
             rows=self.manifest.rows + len(entries),
             skills=self.manifest.skills + len(rows.skill_ids),
         )
+
+    def learn(self, embeddings: NDArray[np.float32]) -> None:
+        """Choose the basis of heads by these rows, if there is none yet."""
+        if not self.manifest.dimension:
+            self._write({"basis": basis_of(embeddings)})
+            dimension = embeddings.shape[1]
+            self.manifest = replace(self.manifest, dimension=dimension)
+
+    def _read_basis(self) -> NDArray[np.float32]:
+        size = self.manifest.size("basis")
+        data = os.pread(self._descriptors["basis"], size, 0)
+        return np.frombuffer(data, "<f4").reshape(-1, self.manifest.dimension)
 
     def kill(self, numbers: NDArray[np.int32]) -> None:
         """Mark rows as dead."""

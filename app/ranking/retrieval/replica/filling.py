@@ -42,6 +42,10 @@ CHANGES_SLICE_ROWS = 1024
 SLICE_TIMEOUT_S = 60.0
 # Encoded at once: 0.8 MB in float64, and some such arrays.
 FILL_BUFFER_BYTES = 400_000
+# The first rows choose the basis of the heads: a thousand MiniLM embeddings, among 256
+# three times as many rows would pass.
+FIRST_BUFFER_BYTES = 1_600_000
+BASIS_ROWS = 1024
 # Each search reads void rows: at most a quarter of all, or this number.
 MOST_DEAD_SHARE = 4
 FEWEST_DEAD = 4096
@@ -114,7 +118,10 @@ class ReplicaFilling:
                 jobs=jobs, version=self._version, after=after, end=end,
             )  # fmt: skip
             with self._files.appending(manifest) as appender:
-                self._read(stream, jobs, appender.add)
+                buffer_bytes = FILL_BUFFER_BYTES
+                if not manifest.dimension:
+                    buffer_bytes = FIRST_BUFFER_BYTES
+                self._read(stream, jobs, appender.add, buffer_bytes=buffer_bytes)
                 manifest = appender.synced()
         return self._commit(manifest, state, after=end, complete=end is None)
 
@@ -174,6 +181,7 @@ class ReplicaFilling:
             generation=time.time_ns(), complete=True,
         )  # fmt: skip
         with self._files.appending(empty) as appender:
+            appender.learn(stored.exact[:: 1 + len(lives) // BASIS_ROWS])
             for start in range(0, len(lives), COPIED_ROWS):
                 numbers = np.flatnonzero(lives[start : start + COPIED_ROWS]) + start
                 if len(numbers):
@@ -197,9 +205,11 @@ class ReplicaFilling:
         stream: Callable[[Sink], None],
         jobs: EntityTable,
         consume: Callable[[MirroredRows], None],
+        *,
+        buffer_bytes: int = FILL_BUFFER_BYTES,
     ) -> None:
         reader = mirror_reader(jobs.id_column.kind, consume)
-        read_copy(stream, reader, buffer_bytes=FILL_BUFFER_BYTES)
+        read_copy(stream, reader, buffer_bytes=buffer_bytes)
 
     def _commit(
         self, manifest: ReplicaManifest, state: TableState, **fields: object

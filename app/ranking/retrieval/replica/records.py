@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.query.ids import IdColumn, Kind
 from app.ranking.skills.skill_scores import rows_at
+from app.ranking.top_k.heads import head_width
 from app.storage.changes import HAS_EMBEDDING, HAS_SKILLS, KNOWS_SKILLS
 from app.storage.codec import points_somewhere, squared_norms
 from app.storage.copy.embeddings import CopyReader
@@ -33,6 +34,10 @@ def exact_dtype(dimension: int) -> np.dtype[Any]:
 
 def codes_dtype(dimension: int) -> np.dtype[Any]:
     return np.dtype(("i1", (dimension,)))
+
+
+def heads_dtype(dimension: int) -> np.dtype[Any]:
+    return np.dtype(("i1", (head_width(dimension),)))
 
 
 def id_dtype(kind: Kind, width: int) -> np.dtype[Any]:

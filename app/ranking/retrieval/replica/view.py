@@ -16,6 +16,7 @@ from app.ranking.retrieval.replica.files import (
 )
 from app.ranking.retrieval.replica.records import COMPARABLE, MirroredRows
 from app.ranking.top_k.codes import Codes
+from app.ranking.top_k.heads import Heads
 from app.storage.changes import XidSnapshot
 
 # Rows per step of a look-up of ids.
@@ -27,6 +28,9 @@ class StoredRows:
     """The mapped rows of the files. `dead`: the sorted numbers of void rows."""
 
     ids: NDArray[Any]  # (n,)
+    heads: NDArray[np.int8]  # (n, k)
+    lengths: NDArray[Any]  # (n,) HEAD_SCALE
+    basis: NDArray[np.float32]  # (k, dimension)
     codes: NDArray[np.int8]  # (n, dimension)
     scales: NDArray[Any]  # (n,) CODE_SCALE
     exact: NDArray[np.float32]  # (n, dimension)
@@ -43,6 +47,10 @@ class StoredRows:
     @property
     def coded(self) -> Codes:
         return Codes(self.codes, self.scales)
+
+    @property
+    def headed(self) -> Heads:
+        return Heads(self.heads, self.lengths)
 
     @cached_property
     def comparable(self) -> int:
@@ -195,3 +203,9 @@ class ReplicaView:
         if len(np.unique(rows)) < len(rows):
             return None
         return replace(self, stored=self.stored.among(numbers), fresh=fresh)
+
+
+def as_slice(numbers: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Ascending numbers as a slice where none is left out: nothing is copied."""
+    start, end = int(numbers[0]), int(numbers[-1]) + 1
+    return slice(start, end) if end - start == len(numbers) else numbers
