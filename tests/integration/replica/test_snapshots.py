@@ -27,7 +27,7 @@ from app.ranking.retrieval.replica import search as search_module
 from app.storage.changes import XidSnapshot
 from app.storage.connection.transaction import Transaction
 from tests.integration.replica.conftest import JOBS
-from tests.integration.replica.replicas import Exercise, add_jobs, around
+from tests.integration.replica.replicas import Exercise, add_jobs, around, generation
 from tests.support.postgres import run
 from tests.support.queries import job_query, profile_query
 
@@ -455,3 +455,22 @@ def test_snapshots_are_compared_as_the_server_takes_them(filled: Exercise) -> No
         assert first.is_seen_by(second)
         assert first.text == second.text or not second.is_seen_by(first)
     assert np.unique(texts).size > 10
+
+
+def test_a_table_that_began_small_gets_a_basis_of_more_rows(
+    monkeypatch: pytest.MonkeyPatch, empty: Exercise
+) -> None:
+    monkeypatch.setattr(filling_module, "FEWEST_BASIS_ROWS", 10)
+    folder = empty.replica.keeper._files.folder
+    add_jobs(empty.url, around(3), [1, 2, 3])
+    empty.pass_once()
+    first = generation(folder)
+    add_jobs(empty.url, around(200, seed=4), list(range(10, 210)))
+    empty.pass_once()
+    assert generation(folder) != first
+    assert empty.check() is not None
+    second = generation(folder)
+    add_jobs(empty.url, around(200, seed=5), list(range(300, 500)))
+    empty.pass_once()
+    assert generation(folder) == second
+    assert empty.check() is not None

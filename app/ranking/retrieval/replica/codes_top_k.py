@@ -37,6 +37,8 @@ class CodesTopK(CosineTopK):
 
     def take_stored(self, stored: StoredRows, check: Callable[[], None]) -> None:
         """Likewise, the rows of the files alone."""
+        if not len(stored.ids):
+            return
         cosines = CodedCosines(self._cosines.queries)
         heads = HeadCosines(self._cosines.queries, stored.basis)
         fitting = COMPARED_SCORES // len(self._cosines.queries) // LEAST_COMPARED_ROWS

@@ -70,7 +70,8 @@ class ReplicaManifest:
     `identity`: the table's, see `storage.changes`. Rows are those of the snapshot
     `since`, or later ones up to `newest`; with the changes that `since` did not see
     they are complete. `dimension`: of the vectors, 0 before the first. `after`: the
-    last id of the first fill while it is not `complete`. `checksums`: of the valid
+    last id of the first fill while it is not `complete`. `basis_rows`: of how many rows
+    the basis was chosen. `checksums`: of the valid
     bytes of each part.
     """
 
@@ -85,6 +86,7 @@ class ReplicaManifest:
     rows: int = 0
     skills: int = 0
     dead: int = 0
+    basis_rows: int = 0
     after: int | str | None = None
     complete: bool = False
     checksums: Mapping[str, int] = field(
@@ -236,8 +238,8 @@ class Appender:
         """Choose the basis of heads by these rows, if there is none yet."""
         if not self.manifest.dimension:
             self._write({"basis": basis_of(embeddings)})
-            dimension = embeddings.shape[1]
-            self.manifest = replace(self.manifest, dimension=dimension)
+            rows, dimension = embeddings.shape
+            self.manifest = replace(self.manifest, dimension=dimension, basis_rows=rows)
 
     def _read_basis(self) -> NDArray[np.float32]:
         size = self.manifest.size("basis")

@@ -46,6 +46,9 @@ FILL_BUFFER_BYTES = 400_000
 # three times as many rows would pass.
 FIRST_BUFFER_BYTES = 1_600_000
 BASIS_ROWS = 1024
+# A table that began with fewer rows, and has so many times as many now, chooses again.
+FEWEST_BASIS_ROWS = 256
+GROWN = 16
 # Each search reads void rows: at most a quarter of all, or this number.
 MOST_DEAD_SHARE = 4
 FEWEST_DEAD = 4096
@@ -169,8 +172,10 @@ class ReplicaFilling:
             return appender.synced()
 
     def _compacted(self, manifest: ReplicaManifest) -> ReplicaManifest:
-        """Copy the live rows into new files."""
-        if manifest.dead <= max(FEWEST_DEAD, manifest.rows // MOST_DEAD_SHARE):
+        """Copy the live rows into new files, with a basis that these choose."""
+        is_coarse = manifest.basis_rows < FEWEST_BASIS_ROWS <= manifest.rows // GROWN
+        most_dead = max(FEWEST_DEAD, manifest.rows // MOST_DEAD_SHARE)
+        if manifest.dead <= most_dead and not is_coarse:
             return manifest
         stored = StoredRows.of(self._files, manifest)
         lives = np.ones(len(stored.ids), bool)

@@ -1,6 +1,7 @@
 """Codes only choose: answers are those of the full scan, whatever the vectors are."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.ranking.retrieval.replica import codes_top_k
 from app.ranking.retrieval.replica.codes_top_k import CodesTopK
-from app.ranking.retrieval.replica.files import ReplicaManifest
+from app.ranking.retrieval.replica.files import ReplicaFiles, ReplicaManifest
 from app.ranking.retrieval.replica.records import MirroredRows
 from app.ranking.retrieval.replica.view import ReplicaView
 from app.ranking.top_k import codes
@@ -159,7 +160,11 @@ def test_a_search_asks_before_each_part_whether_to_go_on(
     assert len(calls) == 10
 
 
-def test_an_empty_replica_has_no_rows() -> None:
-    top = CodesTopK(random_rows(2), [3, 3])
-    top.take(view_of(random_rows(0)), lambda: None)
-    assert (top.result(0), top.analyzed) == ([], 0)
+def test_an_empty_replica_has_no_rows(tmp_path: Path) -> None:
+    for view in (
+        view_of(random_rows(0)),
+        ReplicaView.of(ReplicaFiles(tmp_path), MANIFEST),
+    ):
+        top = CodesTopK(random_rows(2), [3, 3])
+        top.take(view, lambda: None)
+        assert (top.result(0), top.analyzed) == ([], 0)
