@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from app.query.ids import Id
+from app.ranking.top_k.distinct import distinct
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.copy.reader import read_copy
@@ -40,7 +41,7 @@ def used_skills(transaction: Transaction) -> set[int]:
     used: set[int] = set()
 
     def add(chunk: SkillIdChunk) -> None:
-        used.update(np.unique(chunk.skill_ids).tolist())
+        used.update(distinct(chunk.skill_ids).tolist())
 
     for name in ENTITIES:
         _read(transaction, catalogue.entity(name), add)

@@ -29,6 +29,7 @@ from app.ranking.skills.word_scores import (
 )
 from app.ranking.top_k.codes import CodedCosines, CodedEntryChunk
 from app.ranking.top_k.cosine import Cosines, margin_of
+from app.ranking.top_k.distinct import distinct
 from app.ranking.top_k.heap import DECIMALS, Scored, TopK
 from app.storage.copy.skill_ids import EntryChunk
 
@@ -168,7 +169,7 @@ class HybridTopK:
         by_skills, _ = self._skills.exact(*chosen, query, place)
         cosines = self._scale.of(self._cosines.exact(batch.embeddings_at(row), query))
         by_words = np.empty(len(query))
-        for number in np.unique(query):
+        for number in distinct(query):
             state = self._states[number]
             mine = np.flatnonzero(query == number)
             at = row[mine]

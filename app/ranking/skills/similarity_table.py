@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.vocabulary import Vocabulary
+from app.ranking.top_k.distinct import distinct
 
 # Exact vectors read at a time (0.4 MB).
 REFINE_ROWS = 256
@@ -59,7 +60,7 @@ class SimilarityTable:
         np.maximum.at(best, column, self.values[skill, column])
         near = self.values[skill, column] >= best[column] - 2 * self.error
         skill, column = skill[near], column[near]
-        self.refine(np.unique(skill).astype(np.int32))
+        self.refine(distinct(skill).astype(np.int32))
         exact = np.zeros_like(best)
         np.maximum.at(exact, column, self.values[skill, column])
         found: NDArray[np.float32] = np.where(exact > least, exact, np.float32(0))

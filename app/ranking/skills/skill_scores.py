@@ -17,6 +17,7 @@ from app.ranking.skills.scoring import LENGTH_PENALTY, discounts, weighted
 from app.ranking.skills.similarity_table import SimilarityTable
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.bounds import Bounds
+from app.ranking.top_k.distinct import distinct
 from app.ranking.top_k.factors import RowFactors
 
 # Maps similarities to credits of the same shape and type.
@@ -106,14 +107,14 @@ class SkillScores:
         The coverage is the mean over the row's skills of the credit of the query's most
         similar skill.
         """
-        self.table.refine(np.unique(skill_ids))
+        self.table.refine(distinct(skill_ids))
         found = self.table.values[skill_ids].astype(np.float64)  # (m, k)
         best = self._credit(np.maximum.reduceat(found, starts, axis=0))
         listed = lengths(skill_ids, starts)
         left = self._discounts[:, np.minimum(listed, MAX_SKILLS)]  # (q, n)
         scores = np.empty(len(query))
         coverage = np.empty(len(query))
-        for number in np.unique(query):
+        for number in distinct(query):
             columns = self._queries.columns[number]
             mine = np.flatnonzero(query == number)
             at = place[mine]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.ranking.skills.calibration import UNCALIBRATED, Calibration
 from app.ranking.skills.skill_texts import NO_TEXTS, SkillTexts
 from app.ranking.skills.stems import word_hash
+from app.ranking.top_k.distinct import distinct
 from app.storage.skill_counts import SkillCounts
 
 # One word of one skill, by `stems.word_hash`; a pair may occur twice.
@@ -169,6 +170,6 @@ class Vocabulary:
         here = np.flatnonzero(place < len(words))
         here = here[hashes[order[place[here]]] == listed[here]]
         skill = self.words["skill"][here].astype(np.int64)
-        found = np.unique(skill * len(words) + order[place[here]])
+        found = distinct(skill * len(words) + order[place[here]])
         skill, column = np.divmod(found[found < self.rows * len(words)], len(words))
         return skill.astype(np.int32), column.astype(np.intp)

@@ -16,6 +16,7 @@ from app.ranking.retrieval.replica.files import (
 )
 from app.ranking.retrieval.replica.records import COMPARABLE, MirroredRows
 from app.ranking.top_k.codes import Codes
+from app.ranking.top_k.distinct import distinct
 from app.ranking.top_k.heads import Heads
 from app.storage.changes import XidSnapshot
 
@@ -42,7 +43,7 @@ class StoredRows:
     def of(cls, files: ReplicaFiles, manifest: ReplicaManifest) -> "StoredRows":
         """Raises FileNotFoundError where a writer has replaced the files just now."""
         mapped = {part: files.mapped(manifest, part) for part in FILE_PARTS}
-        return cls(**{**mapped, "dead": np.unique(mapped["dead"])})
+        return cls(**{**mapped, "dead": distinct(mapped["dead"])})
 
     @property
     def coded(self) -> Codes:
@@ -200,7 +201,7 @@ class ReplicaView:
         rows = self.stored.ids[numbers]
         if fresh is not None:
             rows = np.concatenate([rows, fresh.ids]) if len(rows) else fresh.ids
-        if len(np.unique(rows)) < len(rows):
+        if len(distinct(rows)) < len(rows):
             return None
         return replace(self, stored=self.stored.among(numbers), fresh=fresh)
 
