@@ -66,7 +66,7 @@ def test_f124_a_stored_user_is_answered_while_expensive_requests_wait(
         ThreadPoolExecutor(CLIENTS) as pool,
     ):
         assert service.recommend(user_id=1).status_code == 200
-        with locked(url, "recommender.skill"):
+        with locked(url, "recommender.skill_vocabulary"):
             waiting: list[Future[httpx.Response]] = [
                 pool.submit(service.client.post, path, json=body(client))
                 for client in range(CLIENTS)
