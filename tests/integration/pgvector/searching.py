@@ -4,8 +4,9 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
-from psycopg2.sql import SQL
+from psycopg2.sql import SQL, Composable
 
 from app.backfill.vectors import VectorFilling
 from app.batching.batcher import BatchScope
@@ -16,6 +17,7 @@ from app.ranking.retrieval.full_scan import FullScan
 from app.ranking.retrieval.pgvector import PgvectorSearch
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
+from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from tests.support.postgres import run
 from tests.support.rows import VERSION
 
@@ -96,3 +98,23 @@ def far_away(count: int) -> NDArray[np.float32]:
     never compare these with the scan.
     """
     return np.random.default_rng(5).standard_normal((count, 384), dtype=np.float32)
+
+
+def explained(patch: pytest.MonkeyPatch, explain: str) -> list[str]:
+    """The plans of the searches that follow, as `explain` gives them."""
+    found: list[str] = []
+    copy_out = Transaction.copy_out
+
+    def explaining(
+        transaction: Transaction,
+        query: Composable,
+        sink: Sink,
+        *,
+        settings: Composable = NOTHING,
+    ) -> None:
+        statement = settings + SQL(f"{explain} ") + query
+        found.append("\n".join(line for (line,) in transaction.rows(statement)))
+        copy_out(transaction, query, sink, settings=settings)
+
+    patch.setattr(Transaction, "copy_out", explaining)
+    return found

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from psycopg2.sql import SQL, Composable
 
 from app.backfill.switching import ModelSwitch, drop_old
 from app.backfill.vectors import VectorFilling
@@ -16,11 +15,10 @@ from app.ranking.retrieval.full_scan import FullScan
 from app.ranking.retrieval.pgvector import PgvectorSearch
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
-from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from app.storage.entity import vector_table
 from app.storage.vector_filling import has_index
 from tests.integration.models.encoders import PaddedEncoder, SmallEncoder
-from tests.integration.pgvector.searching import search
+from tests.integration.pgvector.searching import explained, search
 from tests.support.postgres import run
 from tests.support.queries import profile_query
 from tests.support.rows import add_pending_jobs, admit
@@ -109,22 +107,8 @@ def test_a_switch_answers_through_the_index_of_the_new_model_and_back(
     switch.switch()
     assert vectorless(vector_url) == []
     run(vector_url, "VACUUM ANALYZE")
-    plans: list[str] = []
-    copy_out = Transaction.copy_out
-
-    def explained(
-        transaction: Transaction,
-        query: Composable,
-        sink: Sink,
-        *,
-        settings: Composable = NOTHING,
-    ) -> None:
-        statement = SQL("{}; EXPLAIN {}").format(settings, query)
-        plans.append("\n".join(line for (line,) in transaction.rows(statement)))
-        copy_out(transaction, query, sink, settings=settings)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Transaction, "copy_out", explained)
+        plans = explained(patch, "EXPLAIN")
         check_answers(vector_database, SmallEncoder())
     assert f"{TABLES[OTHER]}_hnsw_idx" in plans[0]
     assert "Materialize" not in plans[0]

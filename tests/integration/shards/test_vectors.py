@@ -7,17 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from psycopg2.sql import SQL, Composable
 
 from app.commands.build_vector_index import main as build_vector_index
 from app.commands.migrate import migrate
 from app.query.constraints import AnyOf
 from app.storage.connection.database import Database
-from app.storage.connection.transaction import NOTHING, Sink, Transaction
 from tests.integration.pgvector.searching import (
     STREAM,
     add_jobs,
     clustered,
+    explained,
     fill,
     nearby,
     search,
@@ -58,22 +57,7 @@ def database(indexed: Databases) -> Iterator[Database]:
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The plans of the searches that follow."""
-    found: list[str] = []
-    copy_out = Transaction.copy_out
-
-    def explained(
-        transaction: Transaction,
-        query: Composable,
-        sink: Sink,
-        *,
-        settings: Composable = NOTHING,
-    ) -> None:
-        explain = SQL("{}EXPLAIN (VERBOSE, COSTS OFF) {}").format(settings, query)
-        found.append("\n".join(line for (line,) in transaction.rows(explain)))
-        copy_out(transaction, query, sink, settings=settings)
-
-    monkeypatch.setattr(Transaction, "copy_out", explained)
-    return found
+    return explained(monkeypatch, "EXPLAIN (VERBOSE, COSTS OFF)")
 
 
 def sent_of(plan: str) -> list[str]:
