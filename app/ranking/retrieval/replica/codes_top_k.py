@@ -9,7 +9,7 @@ from app.ranking.retrieval.replica.records import COMPARABLE
 from app.ranking.retrieval.replica.view import ReplicaView, StoredRows, as_slice
 from app.ranking.top_k.codes import CodedCosines
 from app.ranking.top_k.cosine import RESCORE_ROWS, CosineTopK
-from app.ranking.top_k.heads import HeadCosines
+from app.ranking.top_k.heads import HeadCosines, Heads
 from app.storage.copy.embeddings import EmbeddingChunk
 
 # Rows compared at a time: so many for one query, fewer for more; then the threshold
@@ -19,8 +19,10 @@ LEAST_COMPARED_ROWS = 8192
 # The best of the first rows are the threshold for all others: without one, the best of
 # each part have to be selected among its rows.
 FIRST_ROWS = 1 << 14
-# Heads are compared as long as they refuse all but this share of the rows.
-USEFUL_SHARE = 2
+# The heads of a part are compared if they refuse three quarters of its first rows:
+# codes of single rows take longer to read than codes in a row.
+SAMPLE_ROWS = 512
+USEFUL_SHARE = 4
 # Codes that are copied at a time, 3 MB.
 GATHERED_ROWS = 8192
 
@@ -45,21 +47,25 @@ class CodesTopK(CosineTopK):
         step = LEAST_COMPARED_ROWS * max(1, fitting)
         total = len(stored.ids)
         first = min(step, FIRST_ROWS)
-        # Without a threshold heads refuse no row.
-        are_useful = False
         for start in (0, *range(first, total, step)):
-            if start:
-                check()
             end = min(start + step if start else first, total)
             numbers = np.arange(start, end)
-            if are_useful:
-                part = stored.headed[start:end]
-                numbers = start + heads.reaching(part, self._best.floor)
-            are_useful = len(numbers) <= (end - start) // USEFUL_SHARE or start == 0
+            # Without a threshold heads refuse no row.
+            if start:
+                check()
+                numbers = start + self._promising(heads, stored.headed[start:end])
             numbers = numbers[stored.having(numbers, COMPARABLE)]
             for at in range(0, len(numbers), GATHERED_ROWS):
                 self._rank(stored, numbers[at : at + GATHERED_ROWS], cosines)
         self.analyzed += stored.comparable
+
+    def _promising(self, heads: HeadCosines, rows: Heads) -> NDArray[np.intp]:
+        """The places of the rows that heads do not refuse; all, if most are these."""
+        floor = self._best.floor
+        sample = rows[:SAMPLE_ROWS]
+        if len(heads.reaching(sample, floor)) * USEFUL_SHARE > len(sample):
+            return np.arange(len(rows))
+        return heads.reaching(rows, floor)
 
     def _rank(
         self, stored: StoredRows, numbers: NDArray[np.intp], cosines: CodedCosines
