@@ -3,38 +3,46 @@
 Each finds the ten nearest rows of one query, and of 64, with one thread: fastest of
 some rounds in turn. FAISS's flat index compares float32, its scalar quantizer 8 bits;
 the replica's codes are 8 bits with a bound of the error, and the rows within it are
-compared exactly. Rows are normalised noise around 256 centres.
+compared exactly.
+
+Two kinds of rows: those of the other benchmarks (postings, and sums of two) and
+normalised noise around 256 centres, which has no directions that say more than others.
+Queries are users' texts, and noise around the same centres.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from app.encoder.lazy import LazyEncoder
 from app.ranking.retrieval.replica.codes_top_k import CodesTopK
 from app.ranking.retrieval.replica.filling import BASIS_ROWS
 from app.ranking.retrieval.replica.records import COMPARABLE, ENTRY_ROW
 from app.ranking.retrieval.replica.view import StoredRows
 from app.ranking.top_k.codes import coded, integer_dots
 from app.ranking.top_k.heads import basis_of, headed
+from benchmarks.servers import MODEL_DIR
+from benchmarks.tables import real_texts, real_vectors
 
 DIMENSION = 384
 CENTRES = 256
 TOP_N = 10
+QUERIES = 64
 BLOCK_ROWS = 16_384
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     faiss.omp_set_num_threads(1)
-    print("| jobs | queries | replica ms | FAISS SQ8 ms | FAISS flat ms |")
-    print("| --- | --- | --- | --- | --- |")
-    for rows in args.rows:
-        vectors = _vectors(rows)
-        asked = _vectors(64, seed=2)
+    print("| rows of | jobs | queries | replica ms | FAISS SQ8 ms | FAISS flat ms |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for rows, kind in product(args.rows, KINDS):
+        vectors, asked = KINDS[kind](rows)
         ways = {
             "replica": _replica(vectors),
             "sq8": _faiss(
@@ -47,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ),
             "flat": _faiss(faiss.IndexFlatIP(DIMENSION), vectors),
         }
-        for count in (1, 64):
+        for count in (1, QUERIES):
             best = dict.fromkeys(ways, np.inf)
             for _ in range(args.rounds):
                 for name, find in ways.items():
@@ -56,11 +64,23 @@ def main(argv: Sequence[str] | None = None) -> int:
                     spent = 1000 * (time.perf_counter() - start)
                     best[name] = min(best[name], spent)
             figures = " | ".join(f"{best[name]:.1f}" for name in ways)
-            print(f"| {rows:,} | {count} | {figures} |", flush=True)
+            print(f"| {kind} | {rows:,} | {count} | {figures} |", flush=True)
     return 0
 
 
 Find = Callable[[NDArray[np.float32]], object]
+
+
+def _postings(rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    asked = LazyEncoder(MODEL_DIR).encode(real_texts("users", QUERIES))
+    return real_vectors(rows), asked
+
+
+def _noise(rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return _vectors(rows), _vectors(QUERIES, seed=2)
+
+
+KINDS = {"postings": _postings, "noise": _noise}
 
 
 def _vectors(rows: int, *, seed: int = 1) -> NDArray[np.float32]:

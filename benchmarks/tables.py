@@ -93,6 +93,11 @@ def _fill(connection: Any, rows: int) -> None:
             )
 
 
+def real_vectors(rows: int) -> NDArray[np.float32]:
+    """The embeddings of such a table: (rows, 384), unit length."""
+    return np.concatenate([embeddings for _, _, embeddings in _jobs(rows)])
+
+
 def _jobs(rows: int) -> Iterator[Rows]:
     texts, embeddings = _real_jobs()
     return recombined(rows, texts, embeddings, lambda a, b: f"{texts[a]}, {texts[b]}")
