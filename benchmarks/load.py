@@ -22,6 +22,12 @@ class Load:
     def per_second(self) -> float:
         return len(self.latencies_s) / self.took_s if self.took_s else 0.0
 
+    def all_answered(self) -> "Load":
+        """This load; raises RuntimeError if a status is not 200."""
+        if set(self.statuses) != {200}:
+            raise RuntimeError(f"not every request was answered: {self.statuses}")
+        return self
+
     def percentile_ms(self, percent: float) -> float:
         return float(np.percentile(self.latencies_s, percent)) * 1000
 

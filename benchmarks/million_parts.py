@@ -38,7 +38,7 @@ def user(number: int) -> dict[str, Any]:
 def latency(url: str, args: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with project(url, **PGVECTOR) as server:
-        closed_loop(server.port, user, clients=16, requests=USERS)
+        closed_loop(server.port, user, clients=16, requests=USERS).all_answered()
         found |= _loads(server, url, args)
     found["huge_pages"] = row(url, "SHOW huge_pages_status")[0]
     return found
@@ -68,7 +68,7 @@ def replica(url: str, args: argparse.Namespace) -> dict[str, Any]:
         with project(url, **settings) as server:
             wait_until_filled(Path(folder))
             found["filled_s"] = time.monotonic() - start
-            closed_loop(server.port, user, clients=16, requests=USERS)
+            closed_loop(server.port, user, clients=16, requests=USERS).all_answered()
             found |= _loads(server, url, args)
         files = Path(folder).rglob("*")
         found["files_mb"] = sum(file.stat().st_size for file in files) / 1e6
@@ -132,7 +132,7 @@ def traffic(url: str, _args: argparse.Namespace) -> dict[str, Any]:
     with counted(url) as (proxied, counter), project(proxied, **PGVECTOR) as server:
         closed_loop(server.port, user, clients=1, requests=10)
         before = counter.received
-        load = closed_loop(server.port, user, clients=1, requests=500)
+        load = closed_loop(server.port, user, clients=1, requests=500).all_answered()
         return {"received_bytes": (counter.received - before) / len(load.latencies_s)}
 
 

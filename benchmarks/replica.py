@@ -161,9 +161,7 @@ def _under_limit(url: str, rows: int, clients: Sequence[int]) -> None:
 def _slice(server: Running, counter: Counter, measured: Measured, clients: int) -> None:
     received, sent = counter.received, counter.messages
     load = closed_loop(server.port, known_user, clients=clients, seconds=SECONDS)
-    if set(load.statuses) != {200}:
-        raise RuntimeError(f"the service answered {load.statuses}")
-    measured.load.merge(load)
+    measured.load.merge(load.all_answered())
     measured.received_bytes += counter.received - received
     measured.round_trips += counter.messages - sent
     measured.anon_mb = server.memory().anon_mb
