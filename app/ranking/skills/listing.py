@@ -18,13 +18,13 @@ LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 BULLETS = "•‣⁃⁌⁍∙●○◦◉◎■□▪▫◆◇❖►▻▶▷▸▹➢➣➤➥✓✔✗✘✦✧★☆⭐☐☑☒✅❑❒⦁⦾⦿⬤⚫⚪◼◻◾◽‧\x95"
 # Not a comma between digits (thousands), nor a middle dot between two l (Catalan). A
 # hyphen or an asterisk before a space is a bullet only at the start of an item, see
-# trim.MARKER.
+# trim.MARKER. A plus between spaces, but not "5 + years" and "C + +".
 SEPARATOR = re.compile(
     rf"{LINE_BREAK.pattern}"
     r"|(?<!\d),|,(?!\d{3}(?!\d))"
     rf"|[;|\t、，；؛،｜￨¦{BULLETS}\ue000-\uf8ff]"
     r"|(?<![lL])[·⋅]|[·⋅](?![lL])|(?<!\w)・|・(?!\w)"
-    r"|â€¢|\s/\s"
+    r"|â€¢|\s/\s|(?<!\d)(?<!\s\+)\s\+\s(?!\+)"
 )
 COMMAS = frozenset(",，、،")
 

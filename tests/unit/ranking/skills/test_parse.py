@@ -41,6 +41,10 @@ def names(text: str) -> list[str]:
         # Slashes between words, or with spaces around them.
         ("Java/Scala/Kotlin", ["Java", "Scala", "Kotlin"]),
         ("Arduino / Raspberry Pi", ["Arduino", "Raspberry Pi"]),
+        ("react + node.js +\tmongo", ["react", "node.js", "mongo"]),
+        ("C++ + Qt", ["C++", "Qt"]),
+        ("C + + developer", ["C + + developer"]),
+        ("5 + years of Java", ["5 + years of Java"]),
         ("HTML/CSS/JS", ["HTML", "CSS", "JS"]),
         # Slashes that are part of a name.
         *(
