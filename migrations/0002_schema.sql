@@ -2,19 +2,22 @@
 
 CREATE SCHEMA IF NOT EXISTS recommender;
 
+-- A statement that begins with ALTER TABLE, behind a table, is for databases that have
+-- an earlier version of it. `checksum`: of the file; one that has changed is applied again.
 CREATE TABLE IF NOT EXISTS recommender.migration (
     name TEXT PRIMARY KEY,
     applied_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
+ALTER TABLE recommender.migration ADD COLUMN IF NOT EXISTS checksum TEXT;
 
 -- Which tables of the team are served. A rename is followed. `parts`: the partitions when
 -- all rows were last compared with their states.
 CREATE TABLE IF NOT EXISTS recommender.entity (
     name TEXT PRIMARY KEY CHECK (name IN ('jobs', 'users')),
     relation REGCLASS NOT NULL,
-    is_filled BOOLEAN NOT NULL DEFAULT false,
-    parts TEXT
+    is_filled BOOLEAN NOT NULL DEFAULT false
 );
+ALTER TABLE recommender.entity ADD COLUMN IF NOT EXISTS parts TEXT;
 
 -- A table's partitions and their files; NULL for a plain table. ATTACH, DETACH, DROP and
 -- TRUNCATE of a partition change them, and fire no trigger of the table.
@@ -47,8 +50,8 @@ END
 $$;
 
 -- One row. `database` is renewed in a copy. `embedding_version`: the model by which
--- every process answers and embeds; NULL until one has begun. A deleted job is remembered until `forgotten`: who has not looked
--- since then must read everything.
+-- every process answers and embeds; NULL until one has begun. A deleted job is remembered
+-- until `forgotten`: who has not looked since then must read everything.
 CREATE TABLE IF NOT EXISTS recommender.identity (
     only_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
     database UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -56,6 +59,8 @@ CREATE TABLE IF NOT EXISTS recommender.identity (
     embedding_version TEXT,
     forgotten XID8 NOT NULL DEFAULT pg_current_xact_id()
 );
+ALTER TABLE recommender.identity ALTER COLUMN embedding_version DROP NOT NULL,
+    ALTER COLUMN embedding_version DROP DEFAULT;
 INSERT INTO recommender.identity DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 -- The models that have embedded rows here, the length of their vectors, and what their
@@ -65,9 +70,10 @@ INSERT INTO recommender.identity DEFAULT VALUES ON CONFLICT DO NOTHING;
 -- skill_embedding.
 CREATE TABLE IF NOT EXISTS recommender.model (
     version TEXT PRIMARY KEY,
-    dimension INTEGER NOT NULL CHECK (dimension > 0),
-    calibration JSONB
+    dimension INTEGER NOT NULL CHECK (dimension > 0)
 );
+ALTER TABLE recommender.model ADD COLUMN IF NOT EXISTS calibration JSONB,
+    DROP COLUMN IF EXISTS random_similarity;
 
 CREATE OR REPLACE FUNCTION recommender.model_in_use() RETURNS TEXT
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -122,10 +128,11 @@ CREATE TABLE IF NOT EXISTS recommender.skill_vocabulary (
     job_counts BYTEA,
     jobs_counted INTEGER,
     counts_stamp UUID,
-    counted_vocabulary UUID,
-    split_version INTEGER NOT NULL DEFAULT 0,
-    synonyms BIGINT NOT NULL DEFAULT 0
+    counted_vocabulary UUID
 );
+ALTER TABLE recommender.skill_vocabulary
+    ADD COLUMN IF NOT EXISTS split_version INTEGER NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS synonyms BIGINT NOT NULL DEFAULT 0;
 INSERT INTO recommender.skill_vocabulary DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 -- The row lock that this takes makes writers commit in the order of their revisions,
@@ -172,6 +179,16 @@ CREATE OR REPLACE TRIGGER new_vocabulary BEFORE DELETE OR TRUNCATE ON recommende
 -- pairs that come along; a form listed here has these meanings alone, and one that stands
 -- for itself has none. Of a meaning with a context one of these words must stand in the
 -- text's other skills; of several meanings, that which shares most words.
+DO $$
+BEGIN
+    -- An earlier version, which nothing read.
+    IF EXISTS (SELECT 1 FROM pg_attribute
+               WHERE attrelid = to_regclass('recommender.synonym')
+                   AND attname = 'skill_from') THEN
+        DROP TABLE recommender.synonym;
+    END IF;
+END
+$$;
 CREATE TABLE IF NOT EXISTS recommender.synonym (
     form TEXT COLLATE "C",
     canonical TEXT COLLATE "C" CHECK (canonical <> ''),
@@ -272,9 +289,9 @@ CREATE TABLE IF NOT EXISTS recommender.resplit (
     resplit_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     entity TEXT NOT NULL,
     row_ids TEXT[],
-    skills TEXT[],
     done_to TEXT
 );
+ALTER TABLE recommender.resplit ADD COLUMN IF NOT EXISTS skills TEXT[];
 
 -- Why a row is in quarantine. An edited text is tried again by itself.
 CREATE TABLE IF NOT EXISTS recommender.failure (
@@ -287,7 +304,7 @@ CREATE TABLE IF NOT EXISTS recommender.failure (
 
 -- --- texts ----------------------------------------------------------------------
 
--- A column of skills as text, whatever its type. Qualified throughout: these have no
+-- A column of skills of any type as text. Qualified throughout: these have no
 -- search_path of their own, or Postgres could not inline them.
 CREATE OR REPLACE FUNCTION recommender.as_text(value TEXT) RETURNS TEXT
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN value;
@@ -654,10 +671,10 @@ $$;
 
 -- --- rows that were noted --------------------------------------------------------
 
--- Gives noted rows the state that their table says, at most so many; whatever was made
--- of them is void. An editor's open transaction may hold a state that this would write:
--- such a row is put back, well before Postgres would look for a deadlock, whose victim
--- could be the editor.
+-- Gives at most `most` noted rows the state of their row in the table, and deletes
+-- everything derived from them. An editor's open transaction may have locked a state that
+-- this would write: such a row is noted again, well before Postgres would look for a
+-- deadlock, whose victim could be the editor.
 DROP FUNCTION IF EXISTS recommender.admit(TEXT, INTEGER);
 CREATE FUNCTION recommender.admit(wanted TEXT, most INTEGER) RETURNS INTEGER
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
@@ -841,6 +858,7 @@ END
 $$;
 
 -- Called by who embeds: the first model stays the one in use, until a switch.
+DROP FUNCTION IF EXISTS recommender.use_model(TEXT);
 CREATE OR REPLACE FUNCTION recommender.use_model(version TEXT, dimension INTEGER)
 RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -957,7 +975,7 @@ END
 $$;
 
 -- Compares the states with the tables, which it reads whole: after the first migration,
--- and where triggers were off. Rows that somebody writes meanwhile are left to these.
+-- and where triggers were off. Rows that are written during it are left to the triggers.
 CREATE OR REPLACE FUNCTION recommender.reconcile(wanted TEXT) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

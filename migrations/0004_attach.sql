@@ -138,6 +138,24 @@ BEGIN
         ' tries SMALLINT NOT NULL DEFAULT 0, stored_at TIMESTAMPTZ,'
         ' text_hash BIGINT)', user_key);
     ALTER TABLE recommender.user_state ALTER COLUMN embedding SET STORAGE MAIN;
+    -- An earlier version had no hashes. The triggers saw every edit, so that each text is
+    -- that which was embedded.
+    FOR part IN
+        SELECT * FROM (VALUES
+            ('job_state', 'job_id', jobs), ('user_state', 'user_id', users)
+        ) AS listed (name, key, relation)
+        WHERE NOT EXISTS (
+            SELECT 1 FROM pg_attribute
+            WHERE attrelid = to_regclass('recommender.' || listed.name)
+                AND attname = 'text_hash'
+        )
+    LOOP
+        EXECUTE format('ALTER TABLE recommender.%I ADD COLUMN text_hash BIGINT', part.name);
+        EXECUTE format(
+            'UPDATE recommender.%1$I AS s'
+            ' SET text_hash = recommender.text_hash(recommender.as_text(t.skills))'
+            ' FROM %3$s AS t WHERE t.%2$I = s.%2$I', part.name, part.key, part.relation);
+    END LOOP;
     -- Of other models than the guide's, by their version.
     FOR part IN
         SELECT * FROM (VALUES

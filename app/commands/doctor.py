@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import asdict
 
 import app.commands.one_blas_thread  # noqa: F401  (before NumPy)
+from app.commands.migration_files import checksums
 from app.config import Settings, read_settings
 from app.errors import AppError
 from app.ops.backend_advice import EgressEstimate
@@ -31,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = read_settings(Settings)
         dsn = primary(settings.database_url.get_secret_value())
         with closing(Database(dsn, pool_size=1)) as database:
-            scope = Scope(args.requests_per_day, args.egress_price, args.timeout)
+            scope = Scope(
+                args.requests_per_day, args.egress_price, args.timeout, checksums()
+            )
             found = examine(database, settings, scope)
     except AppError as error:
         print(json.dumps({"error": str(error)}) if args.json else f"doctor: {error}")

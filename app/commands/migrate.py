@@ -1,4 +1,5 @@
-"""Apply the numbered SQL files of `migrations/` that a database does not have yet.
+"""Apply the numbered SQL files of `migrations/` that a database does not have yet, or
+has in an earlier version.
 
 Each file is one transaction, idempotent, and may also be pasted into a SQL editor.
 `recommender.migration` keeps the record; files marked "Repeatable" run every time.
@@ -11,14 +12,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Identifier
 
-from app.commands import data_folder
+from app.commands.migration_files import (
+    EXTRAS,
+    MigrationFile,
+    migration_files,
+    record,
+    recorded,
+)
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
 from app.storage.catalogue import ServedTables
@@ -27,11 +33,8 @@ from app.storage.sql import load
 
 QUERIES = load("migrations")
 
-MIGRATIONS_FOLDER = data_folder("migrations")
-EXTRAS = ("pgvector", "supabase-close")
 # After this file both tables are there.
 TABLES_FILE = "0003_tables"
-RECORD = "recommender.migration"
 
 # Any number that no other program is likely to lock.
 LOCK_KEY = 5_241_809_377_421
@@ -83,59 +86,40 @@ def migrate(
     again: bool = False,
     say: Say = lambda _: None,
 ) -> Iterator[str]:
-    """Apply what is missing, in the order of the numbers; yields each new name.
+    """Apply what is missing, in the order of the numbers. Yields the name of each file
+    that is new or has changed.
 
     `again`: what is recorded as applied as well, and all rows are compared with their
     states, for a database that lost some of it.
-    `extras` are folders of `migrations/` that not everybody wants; `say` is told of
-    warnings, and who holds a lock that is waited for.
+    `extras` are folders of `migrations/` that not everybody wants; a database that has
+    one keeps it up to date. `say` is told of warnings, and who holds a lock that is
+    waited for.
     """
     with alone(dsn), closing(connect(dsn)) as connection:
-        known = _applied(connection)
-        done: list[str] = []
-        for file in _files(extras):
+        known = recorded(connection)
+        done: list[MigrationFile] = []
+        for file in migration_files():
             # Asked each time: one that drops what another has made forgets that one.
-            is_applied = file.stem in _applied(connection)
-            if is_applied and not again and not _is_repeatable(file):
+            applied = recorded(connection)
+            if file.extra and file.extra not in extras and file.name not in applied:
                 continue
-            done.append(file.stem)
+            is_current = applied.get(file.name) == file.checksum
+            if is_current and not again and not file.is_repeatable:
+                continue
+            done.append(file)
             _apply(connection, file, done, tables=tables, say=say)
-            if file.stem not in known:
-                yield file.stem
-            if file.stem == TABLES_FILE:
+            if known.get(file.name) != file.checksum:
+                yield file.name
+            if file.name == TABLES_FILE:
                 _index_key(connection, tables, say)
                 if again:
                     _compare_all(connection)
 
 
-def _files(extras: Sequence[str]) -> Sequence[Path]:
-    folders = [MIGRATIONS_FOLDER, *(MIGRATIONS_FOLDER / extra for extra in extras)]
-    return [file for folder in folders for file in sorted(folder.glob("*.sql"))]
-
-
-def _is_repeatable(file: Path) -> bool:
-    return "\n-- Repeatable:" in file.read_text(encoding="utf-8")
-
-
-def _applied(connection: Connection) -> set[str]:
-    """The names that are recorded; none where there is no record yet."""
-    with connection, connection.cursor() as cursor:
-        if not _has_record(connection):
-            return set()
-        cursor.execute("SELECT name FROM recommender.migration")
-        return {name for (name,) in cursor}
-
-
-def _has_record(connection: Connection) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT FROM pg_class WHERE oid = to_regclass(%s)", (RECORD,))
-        return cursor.rowcount == 1
-
-
 def _apply(
     connection: Connection,
-    file: Path,
-    done: Sequence[str],
+    file: MigrationFile,
+    done: Sequence[MigrationFile],
     *,
     tables: MigratedTables,
     say: Say,
@@ -148,9 +132,8 @@ def _apply(
         try:
             with connection, connection.cursor() as cursor:
                 _configure(connection, tables)
-                cursor.execute(file.read_text(encoding="utf-8"))
-                if _has_record(connection):
-                    cursor.execute(QUERIES["record"], {"names": list(done)})
+                cursor.execute(file.text)
+                record(connection, done)
         except psycopg2.Error as error:
             if (
                 error.pgcode != errorcodes.LOCK_NOT_AVAILABLE
@@ -252,8 +235,8 @@ def alone(dsn: str) -> Iterator[None]:
 
 
 def connect(dsn: str) -> Connection:
-    """In UTF-8: names may be any, whatever the encoding of the database; and with
-    transactions that write, whatever its defaults.
+    """In UTF-8, for any names, and with transactions that write. Neither depends on the
+    encoding or the defaults of the database.
     """
     connection: Connection = psycopg2.connect(dsn, client_encoding="UTF8")
     connection.set_session(isolation_level="READ COMMITTED", readonly=False)

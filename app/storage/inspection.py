@@ -1,6 +1,6 @@
 """The doctor's queries of the catalogue: triggers, indexes, sizes, limits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,6 +122,14 @@ def absent(transaction: Transaction, names: Sequence[str]) -> list[str]:
     rows = transaction.rows(QUERIES["present"], {"names": list(names)})
     present = {name for (name,) in rows}
     return [name for name in names if name not in present]
+
+
+def outdated(transaction: Transaction, checksums: Mapping[str, str]) -> list[str]:
+    """The migrations that were applied in another version, by their checksums."""
+    rows = transaction.rows(load("migrations")["recorded"])
+    return sorted(
+        name for name, checksum in rows if checksums.get(name, checksum) != checksum
+    )
 
 
 def key_columns(transaction: Transaction) -> list[KeyColumn]:

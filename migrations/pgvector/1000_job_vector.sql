@@ -141,7 +141,7 @@ CREATE OR REPLACE TRIGGER forget_vector
 CREATE OR REPLACE TRIGGER forget_vectors AFTER TRUNCATE ON recommender.job_embedding
     FOR EACH STATEMENT EXECUTE FUNCTION recommender.forget_vector_of_other();
 
--- Where the tables were dropped meanwhile, or filled before.
+-- If the tables were dropped since, or filled before.
 SELECT recommender.compare_vectors();
 
 -- The role of 0007 that embeds.

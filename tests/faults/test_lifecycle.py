@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 
 from app.commands import migrate
+from app.commands.migration_files import MIGRATIONS_FOLDER
 from tests.faults.conftest import (
     QUESTION,
     TIMEOUT_S,
@@ -132,7 +133,7 @@ def test_f59_old_and_new_version_answer_side_by_side_during_a_migration(
 ) -> None:
     with fresh_database(postgres, template="template1") as url:
         # The schema of the first version.
-        for file in sorted(migrate.MIGRATIONS_FOLDER.glob("000*.sql")):
+        for file in sorted(MIGRATIONS_FOLDER.glob("000*.sql")):
             run(url, file.read_text())
         add_job(url, 1, "cooking")
         with running_service(url, tmp_path / "old") as old:

@@ -10,6 +10,7 @@ from psycopg2.sql import SQL
 
 from app.backfill import Backfill, Progress
 from app.commands import migrate
+from app.commands.migration_files import MIGRATIONS_FOLDER
 from app.deadline import Deadline
 from app.storage.connection.database import Database
 from tests.faults.conftest import QUESTION, assert_unavailable, wait_for_answer
@@ -245,7 +246,7 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     run(cluster.url, "CREATE ROLE owner_only LOGIN")
     run(cluster.url, "CREATE DATABASE owned OWNER owner_only")
     # Roles belong to the whole server; for this test they must not exist.
-    script = (migrate.MIGRATIONS_FOLDER / "0007_roles.sql").read_text()
+    script = (MIGRATIONS_FOLDER / "0007_roles.sql").read_text()
     absent = script.replace("job_recommender", "nobody_yet")
     url = cluster.url.replace("/jobs?", "/owned?").replace("postgres:@", "owner_only:@")
     list(migrate.migrate(url))
@@ -324,7 +325,7 @@ def test_f77_strangers_of_supabases_public_api_cannot_read_users_or_embeddings(
     url: str,
 ) -> None:
     migration = (
-        migrate.MIGRATIONS_FOLDER / "supabase-close" / "2000_close_public_api.sql"
+        MIGRATIONS_FOLDER / "supabase-close" / "2000_close_public_api.sql"
     ).read_text()
     with supabase_roles(url):
         assert may(url, "anon", "SELECT skills FROM users")

@@ -7,9 +7,10 @@ import pytest
 from psycopg2.sql import SQL
 
 from app.commands import migrate
+from app.commands.migration_files import MIGRATIONS_FOLDER
 from tests.support.postgres import Server, fresh_database, run
 
-FILES = sorted(migrate.MIGRATIONS_FOLDER.glob("*.sql"))
+FILES = sorted(MIGRATIONS_FOLDER.glob("*.sql"))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from app.commands import migrate
 from app.commands.import_csv import command as import_csv
+from app.commands.migration_files import MIGRATIONS_FOLDER
 from app.deadline import Deadline
 from app.errors import SchemaError
 from app.storage.catalogue import Catalogue, ServedTables, check_served
@@ -251,9 +252,7 @@ def test_the_recipe_for_tables_with_many_updates(url: str) -> None:
 
 def recipe(number: int = 0) -> str:
     """A block of SQL in docs/tables.md."""
-    text = (migrate.MIGRATIONS_FOLDER.parent / "docs" / "tables.md").read_text(
-        encoding="utf-8"
-    )
+    text = (MIGRATIONS_FOLDER.parent / "docs" / "tables.md").read_text(encoding="utf-8")
     return text.split("```sql\n")[number + 1].split("```", 1)[0]
 
 

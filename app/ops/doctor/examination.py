@@ -1,7 +1,7 @@
 """Runs the checks, each in a read-only transaction and a time limit of its own."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -48,11 +48,15 @@ Seen = TypeVar("Seen")
 
 @dataclass(frozen=True)
 class Scope:
-    """What the estimate of traffic assumes, and how long one check may take."""
+    """What the estimate of traffic assumes, and how long one check may take.
+
+    `migrations`: the checksums of the program's migrations by name.
+    """
 
     requests_per_day: int = 1000
     usd_per_gigabyte: float = 0.0
     timeout_s: float = 20.0
+    migrations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class _Doctor:
             schema.server_findings,
             schema.table_findings,
             lambda tx: access.role_findings(tx, self._settings, role),
+            lambda tx: schema.version_findings(tx, self._scope.migrations),
         )
         return all(self._check("the schema", step) == 0 for step in steps)
 

@@ -1,6 +1,6 @@
 """Whether the database has what the service relies on: triggers, indexes, functions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from app.config import Settings
 from app.errors import SchemaError
@@ -42,6 +42,19 @@ def table_findings(transaction: Transaction) -> Iterator[Finding]:
         yield Finding("The database has no tables of ours.", MIGRATE_COMMAND)
         return
     yield from (_absent(name) for name in absent)
+
+
+def version_findings(
+    transaction: Transaction, checksums: Mapping[str, str]
+) -> Iterator[Finding]:
+    """A schema of another version than the program's, whose migrations these are."""
+    names = inspection.outdated(transaction, checksums)
+    if names:
+        yield Finding(
+            "The schema recommender is of another version than this program, by its"
+            f" migrations {', '.join(names)}.",
+            MIGRATE_COMMAND,
+        )
 
 
 def object_findings(transaction: Transaction) -> Iterator[Finding]:

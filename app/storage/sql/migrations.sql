@@ -1,8 +1,20 @@
+-- name: recorded
+-- The applied files. An earlier version of the record has no checksums.
+SELECT name, to_jsonb(m) ->> 'checksum' FROM recommender.migration AS m;
+
 -- name: record
 -- Note files as applied.
-INSERT INTO recommender.migration (name)
-SELECT unnest(%(names)s::text[])
-ON CONFLICT DO NOTHING;
+WITH given AS (
+    SELECT * FROM unnest(%(names)s::text[], %(checksums)s::text[]) AS f (name, checksum)
+), changed AS (
+    UPDATE recommender.migration AS m
+    SET checksum = given.checksum, applied_at = clock_timestamp()
+    FROM given
+    WHERE given.name = m.name AND given.checksum IS DISTINCT FROM m.checksum
+)
+INSERT INTO recommender.migration (name, checksum)
+SELECT name, checksum FROM given
+WHERE name NOT IN (SELECT name FROM recommender.migration);
 
 -- name: configure
 -- What the files read, for this transaction. A database or a role may have defaults that
