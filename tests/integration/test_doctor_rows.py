@@ -131,6 +131,20 @@ def test_skill_ids_of_another_vocabulary_are_found(
     assert findings(capsys) == {}
 
 
+def test_skills_as_an_earlier_version_split_them_need_only_a_backfill(
+    capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    run(
+        url,
+        "UPDATE recommender.job_state SET skill_ids = int4send(1) WHERE job_id = 2;"
+        " UPDATE recommender.skill_vocabulary SET split_version = 1",
+    )
+    problem = "1 of 6 random jobs have skills that are not of their text: job_id 2."
+    assert findings(capsys) == {problem: EMBED}
+    assert generate_embeddings([]) == 0
+    assert findings(capsys) == {}
+
+
 def test_rows_that_nobody_recorded_and_records_without_a_row_are_found(
     capsys: pytest.CaptureFixture[str], url: str
 ) -> None:

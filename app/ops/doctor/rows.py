@@ -8,6 +8,7 @@ import numpy as np
 
 from app.encoder import Encoder
 from app.ops.doctor.finding import EMBED, REPAIR_COMMAND, Finding
+from app.ranking.skills.parse import SPLIT_VERSION
 from app.ranking.skills.splitting import split_texts
 from app.storage import samples
 from app.storage.codec import from_bytes
@@ -15,6 +16,7 @@ from app.storage.connection.transaction import Transaction
 from app.storage.coverage import Coverage
 from app.storage.entity import EntityName, EntityTable
 from app.storage.exposures import oldest_exposure_days
+from app.storage.resplit import any_due, split_state
 from app.storage.samples import SampledRow, Sampler
 
 # Enough to notice with 0.9 what went wrong with one row in nine.
@@ -95,12 +97,16 @@ def exposure_age_findings(transaction: Transaction, days: int) -> Iterator[Findi
 
 @dataclass(frozen=True)
 class RandomRows:
-    """Some rows that count as embedded, and the skills that their ids name."""
+    """Some rows that count as embedded, and the skills that their ids name.
+
+    `is_split_due`: whether the next backfill splits rows again.
+    """
 
     rows: Sequence[SampledRow]
     skills: Mapping[int, str]
     # The keys of the skills that each text lists, as the database can hold them.
     listed: Sequence[Sequence[str]]
+    is_split_due: bool
 
     @classmethod
     def read(
@@ -125,6 +131,8 @@ class RandomRows:
                 [transaction.held(skill.key) for skill in skills]
                 for skills in split_texts(transaction, texts, titles=titles)
             ],
+            split_state(transaction).version < SPLIT_VERSION
+            or any_due(transaction, table.name, SPLIT_VERSION),
         )
 
     def findings(self, table: EntityTable, encoder: Encoder) -> Iterator[Finding]:
@@ -139,7 +147,7 @@ class RandomRows:
             yield Finding(
                 f"{len(ids)} of {len(self.rows)} random {table.name} have skills that"
                 f" are not of their text: {table.key} {_some(ids)}.",
-                MAKE_AGAIN[table.name],
+                EMBED if self.is_split_due else MAKE_AGAIN[table.name],
             )
 
     def _split_otherwise(self) -> list[str]:
