@@ -17,27 +17,24 @@ FIRST_PAGE = 10
 class Ranked:
     """Scores of all rows for one question, highest best.
 
-    `seconds` orders equal scores, then the row's place does. Rows of equal `kin` match
-    the question in the same way; None where that says no more than the score.
+    `seconds` orders equal scores, then the row's place does.
     """
 
     scores: Scores
     seconds: Scores | None = None
-    kin: Scores | None = None
 
 
 @dataclass(frozen=True)
 class Quality:
     """One value per question, each (n,).
 
-    `rank`: of the first right row, from 1. `shared_rank`: the best rank among rows that
-    match in the same way. `precision10`: the share of right ones among ten.
+    `rank`: of the first right row, from 1. `precision10`: the share of right ones among
+    ten.
     `average_precision` and `r_precision` (RP@10: right ones among the first ten, by
     the most that could be): for questions with several right rows.
     """
 
     rank: NDArray[np.int64]
-    shared_rank: NDArray[np.int64]
     precision10: Scores
     average_precision: Scores
     r_precision10: Scores
@@ -61,10 +58,9 @@ class Quality:
 def quality(ranked: Iterable[Ranked], right: Sequence[NDArray[np.intp]]) -> Quality:
     """Measure the ranking of each query against its right rows."""
     rows = [_measured(found, rows) for found, rows in zip(ranked, right, strict=True)]
-    rank, shared, precision, average, r_precision = zip(*rows, strict=True)
+    rank, precision, average, r_precision = zip(*rows, strict=True)
     return Quality(
         np.array(rank),
-        np.array(shared),
         np.array(precision),
         np.array(average),
         np.array(r_precision),
@@ -73,7 +69,7 @@ def quality(ranked: Iterable[Ranked], right: Sequence[NDArray[np.intp]]) -> Qual
 
 def _measured(
     found: Ranked, right: NDArray[np.intp]
-) -> tuple[int, int, float, float, float]:
+) -> tuple[int, float, float, float]:
     first = np.round(found.scores, DECIMALS)
     second = np.zeros(len(first))
     if found.seconds is not None:
@@ -83,13 +79,9 @@ def _measured(
     is_right[right] = True
     hits = is_right[order]
     places = np.flatnonzero(hits) + 1
-    best = order[places[0] - 1]
-    kin = first if found.kin is None else np.round(found.kin, DECIMALS)
-    ahead = (first > first[best]) & (kin != kin[best])
     among = int(hits[:FIRST_PAGE].sum())
     return (
         int(places[0]),
-        1 + int(ahead.sum()),
         among / FIRST_PAGE,
         float((np.arange(1, len(places) + 1) / places).mean()),
         among / min(FIRST_PAGE, len(places)),

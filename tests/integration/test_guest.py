@@ -320,7 +320,6 @@ def test_f91_rows_that_come_by_replication_are_recorded(database_url: str) -> No
 
 # --- rows that take nothing ---------------------------------------------------------
 
-RESET = "embedding := NULL"
 TAKES_NOTHING = {
     "before": "CREATE TRIGGER t BEFORE UPDATE ON skill_job1 FOR EACH ROW WHEN"
     " (NEW.job_id = 1) EXECUTE FUNCTION reset_before()",

@@ -12,18 +12,14 @@ def found(
     right: list[int],
     *,
     seconds: list[float] | None = None,
-    kin: list[float] | None = None,
 ) -> dict[str, float]:
     ranked = Ranked(
         np.array(scores),
         None if seconds is None else np.array(seconds),
-        None if kin is None else np.array(kin),
     )
     measured = quality([ranked], [np.array(right)])
     names = ("MRR", "MAP", "RP@10", "P@10", "R@1", "R@3")
-    return {name: float(measured.values(name)[0]) for name in names} | {
-        "shared": float(measured.shared_rank[0])
-    }
+    return {name: float(measured.values(name)[0]) for name in names}
 
 
 def test_the_first_right_row_decides_the_rank() -> None:
@@ -40,10 +36,6 @@ def test_equal_published_scores_are_ordered_by_the_second_score_then_the_place()
 ):
     assert found([0.5, 0.5000001], [1])["MRR"] == 0.5
     assert found([0.5, 0.5], [1], seconds=[0.1, 0.2])["MRR"] == 1
-
-
-def test_rows_that_match_in_the_same_way_share_the_best_rank() -> None:
-    assert found([0.9, 0.8, 0.7], [2], kin=[0.9, 0.7, 0.7])["shared"] == 2
 
 
 def test_an_interval_contains_the_mean_and_narrows_with_more_queries() -> None:
