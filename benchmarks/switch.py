@@ -1,9 +1,9 @@
 """What a switch of the model costs: its time, space and memory, under load, and back.
 
 python -m benchmarks.switch [--jobs 600], some minutes. From MiniLM to a BERT of 12
-layers and 384 dimensions with random weights, which cost what trained ones cost. Eight
-clients ask one service meanwhile, half of them with texts of their own, and jobs are
-edited.
+layers and 384 dimensions with random weights, which cost as much as trained ones.
+During the switch eight clients ask one service, half of them with texts of their own,
+and jobs are edited.
 """
 
 import argparse

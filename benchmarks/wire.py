@@ -20,8 +20,8 @@ class Counter:
 
 @dataclass(frozen=True)
 class Link:
-    """Sent bytes arrive `round_trip_s` later; each connection receives so many bytes a
-    second, 0 for any number.
+    """Sent bytes arrive `round_trip_s` later; each connection receives `bytes_per_s`,
+    without a limit if 0.
     """
 
     round_trip_s: float = 0.0

@@ -128,7 +128,7 @@ class Contest:
         longest = int(entries.sizes.max())
         for number, columns in enumerate(matches.columns):
             credit = soft_credit(matches.best[:, columns], weights=weights)
-            # The service counts with one floor, whatever ranking asks.
+            # The service counts with one floor for all rankings.
             near = soft_credit(matches.similarities[:, columns], weights=AS_SERVED)
             rare = np.log(1 + len(credit) / (1 + entries.listed @ near)) ** RARITY
             if favours is not None:

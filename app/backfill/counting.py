@@ -34,8 +34,8 @@ def count_jobs(transaction: Transaction) -> None:
 def used_skills(transaction: Transaction) -> set[int]:
     """The ids that some row has.
 
-    Raises DatabaseUnavailableError where the database ended its response early: to
-    whoever deletes the others, half of the ids would be worse than none.
+    Raises DatabaseUnavailableError if the database ended its response early: the caller
+    deletes all other skills, so half of the ids would be worse than none.
     """
     catalogue = Catalogue.read(transaction)
     used: set[int] = set()

@@ -47,7 +47,7 @@ def encode_rows(encoder: Encoder, rows: Sequence[TextRow]) -> Encoded:
         return Encoded(list(rows), [*_encode(encoder, rows)])
     except AppError:
         raise
-    except Exception:  # noqa: BLE001  (whatever the encoder met, a row may be why)
+    except Exception:  # noqa: BLE001  (a row may be the cause of any error)
         encoded = Encoded()
         for row in rows:
             encoded += _encode_alone(encoder, row)

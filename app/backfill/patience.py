@@ -24,8 +24,8 @@ def retry_with_backoff(
 ) -> Tried:
     """The result of `action`, called again while the database is away.
 
-    Raises its UnavailableError after `patience_s`, or when `stop` is set meanwhile;
-    other errors at once, those that no waiting mends among them.
+    Raises its UnavailableError after `patience_s`, or when `stop` is set before; raises
+    other errors at once, such as those that waiting does not fix.
     """
     give_up_at = time.monotonic() + patience_s
     pause_s = FIRST_PAUSE_S

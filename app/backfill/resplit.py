@@ -145,7 +145,7 @@ class Resplit:
                 if all(key in ids for key in own)
             ]
             stored = claims.store(transaction, made).ids
-            # An editor has the others, or a skill was removed meanwhile.
+            # An editor has locked the others, or a skill was removed in between.
             left = [str(row.id) for row in changed if str(row.id) not in stored]
             resplit.note_rows(transaction, claims.table, left)
             return len(stored)

@@ -32,9 +32,9 @@ SERVICE_ROWS = 4
 # Vectors are a hundred times cheaper than embeddings: some ten milliseconds.
 VECTOR_ROWS = 50
 
-# A request that arrives while a text is encoded waits for it. In times with requests
-# only one in so many meets that, and in a time without any gap there is one text in
-# so many seconds.
+# A request that arrives while a text is encoded waits for it. Within RECENT_S after a
+# request the backfill takes SHARE of the time; without a gap it encodes a text every
+# STARVED_S.
 RECENT_S = 5.0
 SHARE = 1 / 20
 LONGEST_BREAK_S = 5.0

@@ -1,8 +1,8 @@
 """Embeds all rows by another model beside the one in use, and switches to it.
 
-Any number of processes may do it together, and a new one goes on where one was killed:
-what lacks an embedding of the new model is found by looking. Edits meanwhile forget the
-embeddings of both models.
+Any number of processes may do it together, and a new one continues where one was
+killed: each searches for rows without an embedding of the new model. An edit deletes
+the embeddings of both models.
 """
 
 import threading
@@ -139,8 +139,8 @@ def drop_old(
 
 
 def _drop_vectors(database: Database, stop: threading.Event) -> None:
-    """Drop tables of vectors, which would be missing to a batch that began before the
-    switch: once whatever runs now has ended.
+    """Drop tables of vectors after the running transactions have ended: a batch that
+    began before the switch still reads them.
     """
     deadline = Deadline.after(SWITCH_TIMEOUT_S)
     before = written(database, models.running_transactions)

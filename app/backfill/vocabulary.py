@@ -25,7 +25,7 @@ from app.storage.skills import VocabularyState
 
 log = logging.getLogger(__name__)
 
-# As autovacuum does before it analyses a table: so many rows, and so much of it.
+# As autovacuum before it analyses a table: this many changed rows and this share of it.
 RECOUNT_ROWS = 50
 RECOUNT_SHARE = 0.1
 
@@ -117,8 +117,8 @@ class VocabularyKeeper:
         return self._read(look)
 
     def finish(self, *, jobs: int) -> None:
-        """After a run that stored so many jobs: count, if it is due, and forget jobs
-        that were deleted long ago.
+        """After a run that stored `jobs`: count, if it is due, and forget jobs that
+        were deleted long ago.
         """
         self._uncounted += jobs
         if self._stop.is_set():

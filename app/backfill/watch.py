@@ -79,7 +79,7 @@ class ModelWork:
 
 
 def watch(works: Callable[[], Work], stop: threading.Event) -> Iterator[Progress]:
-    """Do what waits, and then whatever appears, until `stop`."""
+    """Do the waiting work, and then all new work, until `stop`."""
     while not stop.is_set():
         try:
             work = works()

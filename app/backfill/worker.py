@@ -33,9 +33,9 @@ TAKEN_AWAY = (
 
 @dataclass(frozen=True)
 class Progress:
-    """One batch: rows that now carry an embedding and skill ids; rows that had an
-    embedding and now carry skill ids; rows that were edited, deleted or locked
-    meanwhile, and keep what they have; rows put into quarantine; and new skills.
+    """One batch: rows that now have an embedding and skill ids; rows that had an
+    embedding and now have skill ids; rows that were edited, deleted or locked in
+    between, and stay as they are; rows put into quarantine; and new skills.
     """
 
     embedded: int = 0
@@ -178,8 +178,8 @@ class Backfill:
                 yield from self.run(wait_for_claims=False)
 
     def _next(self, left: int | None) -> Batch | None:
-        """Claim rows in the order of their ids, and from the start again at the end:
-        rows edited or given back meanwhile lie behind.
+        """Claim rows in the order of their ids, and from the start again at the end,
+        for rows that were edited or released in between.
         """
         size = self._batch_size if left is None else min(left, self._batch_size)
         batch = self._store.take(after=self._after, limit=size)

@@ -37,7 +37,7 @@ from app.storage.entity import ENTITIES, EntityName
 ONLY: Mapping[str, Sequence[EntityName]] = {"jobs": ("jobs",), "users": ("users",)}
 WHATS = (*ONLY, "all")
 
-# The batches of one table, at most so many rows.
+# Runs the batches of one table, up to a number of rows.
 RunBatches = Callable[[Backfill, int | None], Iterator[Progress]]
 
 

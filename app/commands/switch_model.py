@@ -168,8 +168,8 @@ def _flip(switch: ModelSwitch, name: str) -> None:
 def _settle(
     switch: ModelSwitch, work: Work, stop: threading.Event, *, patience_s: float
 ) -> int:
-    """Embed what was edited meanwhile. Returns how many rows the model lacks for good:
-    stale ones, and those in quarantine.
+    """Embed the rows that were edited during the switch. Returns the number of rows
+    that stay without an embedding: stale ones, and those in quarantine.
     """
     # Another worker may hold a row, and a dead one holds it for the length of a lease.
     give_up_at = time.monotonic() + patience_s

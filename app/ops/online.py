@@ -32,7 +32,7 @@ class Share:
 
 
 def sign_test(one: int, other: int) -> float:
-    """The two-sided exact p-value of so many signs, if both were equally likely."""
+    """The two-sided exact p-value of these counts of two equally likely signs."""
     count = one + other
     logs = [
         math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)

@@ -36,7 +36,7 @@ class ServedModel:
 
 class ModelFollower:
     """A batch whose snapshot is of another model fails with its first statement, and
-    runs again by that one. Batches that run meanwhile end by the model of theirs.
+    runs again by that model. Other running batches end by the model of their snapshot.
     """
 
     def __init__(

@@ -157,7 +157,7 @@ def stream_by_id(
 def end_of_slice(
     transaction: Transaction, jobs: EntityTable, *, after: Id | None, rows: int
 ) -> Id | None:
-    """The id that ends the next so many rows beyond `after`; None: fewer are left."""
+    """The id of the last of the next `rows` beyond `after`; None if fewer are left."""
     query = jobs.format(
         QUERIES["end_of_slice"],
         beyond=_beyond(jobs, Identifier(jobs.key), after),

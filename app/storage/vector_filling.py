@@ -121,8 +121,8 @@ def to_halfvec(embeddings: Sequence[NDArray[np.float32]]) -> list[str | None]:
     ]
 
 
-# So many rows at once are converted through a table of all halves, five times as
-# fast. It takes 6 MB, which the service must not: there it is one row, or a few.
+# From this many rows on they are converted through a table of all halves, five times as
+# fast. The table takes 6 MB: the service has none, because it fills a few at a time.
 MANY = 100
 
 

@@ -1,7 +1,7 @@
 """Fits the similarities of a model to the scale of the guide's, on pairs of texts.
 
-Quantiles are matched: what so many pairs exceed by one model, as many exceed by the
-other. So a floor lets through the same share of pairs as before.
+Quantiles are matched: equal shares of the pairs exceed equal similarities by both
+models. So a floor lets through the same share of pairs as before.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9998)
 # Those of all-MiniLM-L6-v2: 600 skills of samples/jobs.csv, and its 160 texts.
 GUIDES_SKILLS = (0.0978, 0.2205, 0.3721, 0.5638, 0.6994)
 GUIDES_TEXTS = (0.2045, 0.3547, 0.5107, 0.639, 0.6891)
-# So many pairs at least lie above a knot.
+# At least this many pairs lie above a knot.
 FEWEST_ABOVE = 20
 # Beyond it the digits of float32 would decide, and nearer ones are one knot.
 GREATEST_KNOT = 0.99

@@ -7,7 +7,7 @@ from app.query.result import Thresholds
 
 # Fewer hits tell too little.
 FEWEST_HITS = 50
-# Of the hits from a threshold on, so many are right (app.query.result.Thresholds).
+# The share of right hits from a threshold on (app.query.result.Thresholds).
 RIGHT_OF_STRONG, RIGHT_OF_POSSIBLE = 2 / 3, 1 / 2
 
 HitScores = NDArray[np.float64]

@@ -26,8 +26,8 @@ CANDIDATES_BUFFER_BYTES = 64 * 1024
 HALF_A_DIGIT = 0.5e-6
 # Cosines above which one text repeats the other, and above which they are equal.
 REPEATED, EQUAL = 0.91, 0.99999
-# A search is widened where each text came so many times: one in twenty of a million
-# recombined postings, and nearly all where each posting is there thirty times.
+# A search is widened if each text came this many times: one in twenty of a million
+# recombined postings, and nearly all if each posting occurs thirty times.
 TIMES = 3
 # Fewer rows do not show whether they repeat one another.
 LEAST_WANTED = 10
@@ -168,7 +168,7 @@ class _Candidates:
         self._is_full = np.zeros(len(queries), bool)
         self._is_last = np.zeros(len(queries), bool)
         self._lowest = np.full(len(queries), np.inf)
-        # Of a narrow step, which finds few: what came for each query.
+        # Of a narrow step, which finds few: the candidates of each query.
         self._embeddings: list[list[NDArray[np.float32]]] = [[] for _ in queries]
 
     def take(self, chunk: EmbeddingChunk) -> None:

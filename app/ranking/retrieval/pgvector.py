@@ -18,10 +18,11 @@ from app.storage.conditions import where_clause
 from app.storage.connection.transaction import Transaction
 from app.storage.vectors import CachedCounts, VectorQuery
 
-# Up to so many rows the database compares all of them in a few milliseconds, and
+# Up to this many rows the database compares all of them in a few milliseconds, and
 # misses none.
 EXACT_BELOW = 5_000
-# So few among many: an index would be searched up to its limit, in vain.
+# For so few matches among many rows an index would be searched up to its limit, without
+# finding them.
 FEW_MATCHES = 1_000
 
 

@@ -1,12 +1,12 @@
-"""The two steps to find candidates: near through an index, exact past all rows."""
+"""The two steps to find candidates: near through an index, exact over all rows."""
 
 from dataclasses import dataclass, replace
 
 from app.storage.vectors import MOST_CANDIDATES, HnswParams
 
-# By how much a similarity of two vectors in half precision is off. At most: each
-# factor by 2**-11 of itself, twice, and float32 sums on top. Usually: eight standard
-# deviations of real pairs, see docs/pgvector-choices.md.
+# The error of a similarity of two vectors in half precision. At most: 2**-11 of each
+# factor, twice, and the error of float32 sums. Usually: eight standard deviations of
+# real pairs, see docs/pgvector-choices.md.
 LARGEST_ERROR = 1.1e-3
 USUAL_ERROR = 1.3e-4
 
@@ -20,7 +20,7 @@ class SearchStep:
     hnsw: HnswParams | None = None
 
     def is_narrow(self, size: int) -> bool:
-        """Whether an index could keep more in mind to find `size` rows."""
+        """Whether an index could keep more candidates to find `size` rows."""
         if self.hnsw is None:
             return False
         return self.hnsw.candidates(size, in_steps=False) < MOST_CANDIDATES

@@ -79,7 +79,7 @@ def multiplied(
 
 
 def are_weights(values: NDArray[np.float64], count: int) -> bool:
-    """Whether these are valid weights of so many skills."""
+    """Whether these are valid weights of `count` skills."""
     if len(values) != count:
         return False
     return bool((values >= 0).all() and abs(values.sum() - 1) < TOLERANCE)

@@ -18,7 +18,7 @@ from app.ranking.skills.vocabulary import Vocabulary
 # Each skill takes 4 bytes per skill of the vocabulary while a batch runs.
 MAX_QUERY_SKILLS = 64
 
-# An item of at least so many words is a clause of prose.
+# An item of at least this many words is a clause of prose.
 MIN_CLAUSE_WORDS = 5
 SENTENCE_END = re.compile(r"\w{2}[.!?…](?:\s|$)|[。！？]")  # noqa: RUF001
 
@@ -28,7 +28,7 @@ MAX_CLAUSES = 16
 MAX_MENTIONS = MAX_QUERY_SKILLS - MAX_CLAUSES
 
 # The model reads at most 256 tokens, about as many characters of English. The meaning
-# of a longer text is the mean of its beginning and of so many pieces of the rest.
+# of a longer text is the mean of its beginning and of at most MAX_FURTHER pieces.
 READ_CHARS = 1000
 MAX_FURTHER = 2
 PIECE_CHARS = 500

@@ -17,7 +17,7 @@ from app.storage.copy.skill_ids import EntryChunk
 # and each call of the library takes some microseconds.
 WIDENED_ROWS = 1024
 INTEGER_ROWS = 8192
-# Up to so many queries integer products are faster, beyond them BLAS.
+# Up to this many queries integer products are faster, beyond it BLAS.
 MOST_CODED_QUERIES = 16
 
 # (q, dimension) and (n, dimension) int8 to (q, n).
@@ -104,7 +104,7 @@ class Products(Protocol):
 
 
 def products_of(queries: NDArray[np.float32]) -> Products:
-    """By the faster way for so many queries, (q, dimension) of unit length."""
+    """By the faster way for this number of queries, (q, dimension) of unit length."""
     dots = integer_dots() if len(queries) <= MOST_CODED_QUERIES else None
     return (
         _Float32Products(queries) if dots is None else _IntegerProducts(queries, dots)

@@ -26,7 +26,7 @@ OTHER_ROUNDING = 2.5e-6
 
 
 def margin_of(dimension: int) -> float:
-    """The error of a score in float32: of a dot product of so many terms at most
+    """The error of a score in float32: of a dot product of `dimension` terms at most
     dimension * 2**-24 for unit vectors (Higham, Accuracy and Stability of Numerical
     Algorithms, section 3.1), or 1.2 times that for codes; 3e-5 for 384.
     """

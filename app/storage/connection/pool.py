@@ -133,7 +133,7 @@ def _take_back(slot: ThreadedConnectionPool, lent: Connection) -> None:
 
 def connection_parameters(dsn: str) -> dict[str, str]:
     """The default parameters that the connection string does not set itself, and the
-    encoding, whatever it sets.
+    encoding in any case.
 
     Raises psycopg2.ProgrammingError for an invalid string.
     """

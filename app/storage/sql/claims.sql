@@ -101,9 +101,9 @@ FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: store_jobs
 -- Embedding and skill ids of a batch, by one statement. Compare-and-set on the text that
--- they were made from: a row edited meanwhile matches nothing here and waits with its new
+-- they were made from: a row edited in between matches nothing here and waits with its new
 -- text. SKIP LOCKED: a store that never waits for a row of the team's cannot be part of
--- a deadlock, whatever order an editor takes its rows in. A row without an embedding
+-- a deadlock, in whichever order an editor locks rows. A row without an embedding
 -- here has one already, and only its skills were missing.
 WITH fresh AS (
     SELECT * FROM unnest(
@@ -240,7 +240,7 @@ renewed AS (
 DELETE FROM recommender.failure WHERE entity = {entity} AND row_id = ANY (%(ids)s);
 
 -- name: add_failure
--- Only for the text that failed: an edit that was recorded meanwhile keeps it waiting.
+-- Only for the text that failed: a row that was edited since stays pending.
 WITH failed AS (
     UPDATE {state} AS s SET state = 'quarantined'
     FROM {table} AS t

@@ -56,8 +56,7 @@ JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
 WHERE d.refclassid = 'pg_class'::regclass AND f.adrelid = to_regclass(%(table)s);
 
 -- name: move_sequence
--- Beyond the ids of the file; never back: another session may have drawn numbers
--- meanwhile.
+-- Beyond the ids of the file; never back: another session may have drawn numbers since.
 SELECT setval(p.seqrelid, furthest.value)
 FROM pg_sequence AS p, LATERAL (
     SELECT CASE WHEN p.seqincrement > 0 THEN max({column}) ELSE min({column}) END

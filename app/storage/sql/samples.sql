@@ -79,7 +79,7 @@ WHERE state <> 'gone' GROUP BY state;
 SELECT count(*) FROM {table} TABLESAMPLE SYSTEM (%(percent)s);
 
 -- name: unfinished
--- Rows by state that are to be done, at most so many: the partial index finds them.
+-- Unfinished rows by state, up to a limit; the partial index finds them.
 SELECT state, count(*) FROM (
     SELECT s.state::text FROM {state} AS s
     WHERE (state IN ('pending', 'stale', 'malformed', 'quarantined')

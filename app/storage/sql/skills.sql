@@ -53,7 +53,7 @@ ORDER BY skill_id
 LIMIT %(limit)s;
 
 -- name: store_skills
--- Another backfill may have added some meanwhile: it has embedded the same text. Not by
+-- Another backfill may have added some since: it has embedded the same text. Not by
 -- ON CONFLICT alone, which would use up an id for each skill that is there.
 WITH new AS (
     SELECT * FROM unnest(%(skills)s::text[], %(embeddings)s::bytea[])
