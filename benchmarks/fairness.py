@@ -1,4 +1,4 @@
-"""One client beside clients with expensive requests, and beside strangers.
+"""One client beside clients with expensive requests, and beside hostile connections.
 
 `python -m benchmarks.fairness`, some eight minutes with two checkouts. `--beside
 NAME=FOLDER` measures other checkouts in the same run, alternating with this one. Each
@@ -9,31 +9,26 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
-import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-import psycopg2
-from psycopg2.sql import SQL, Identifier
 
+from benchmarks.checkouts import USERS, filled, service
 from benchmarks.load import Load, response_of
-from benchmarks.servers import MODEL_DIR, ROOT, Running, free_port, wait_until_healthy
-from benchmarks.tables import bench_server, real_texts
+from benchmarks.servers import ROOT, Running
+from benchmarks.tables import bench_server
 
-JOBS = 500
-USERS = 100
 SECONDS = 10.0
 ROUNDS = 2
-STRANGERS = 200
+HOSTILE = 200
 
 Body = Callable[[int], dict[str, Any]]
 
@@ -76,7 +71,7 @@ def main() -> int:
             print(f"\n### {title}\n")
             for turn in range(ROUNDS):
                 for name, folder in checkouts.items():
-                    with service(folder, urls[name]) as running:
+                    with warm_service(folder, urls[name]) as running:
                         print(f"| {name} {turn + 1} | {measure(running)} |", flush=True)
     return 0
 
@@ -172,29 +167,29 @@ def many_filters(number: int) -> dict[str, Any]:
     return {"user_id": 1, "filters": {"location": values}}
 
 
-def strangers(running: Running) -> str:
+def hostile(running: Running) -> str:
     """After 15 s with 200 clients that send a body slowly, and 200 that never read."""
-    return asyncio.run(_strangers(running))
+    return asyncio.run(_hostile(running))
 
 
-async def _strangers(running: Running) -> str:
+async def _hostile(running: Running) -> str:
     process = psutil.Process(running.pid)
     before = running.memory().anon_mb
     asked = request("/api/recommend", stored_user(0) | {"top_n": 100})
-    drip = asked[:-2].replace(b"Content-Length: ", b"Content-Length: 9")
+    slow = asked[:-2].replace(b"Content-Length: ", b"Content-Length: 9")
     writers = [
         (await asyncio.open_connection("127.0.0.1", running.port, limit=4096))[1]
-        for _ in range(2 * STRANGERS)
+        for _ in range(2 * HOSTILE)
     ]
-    for writer in writers[STRANGERS:]:
+    for writer in writers[HOSTILE:]:
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # of sockets
         writer.write(asked * 4)
     until = time.perf_counter() + 15
-    for writer in writers[:STRANGERS]:
-        writer.write(drip)
+    for writer in writers[:HOSTILE]:
+        writer.write(slow)
     while time.perf_counter() < until:
         await asyncio.sleep(1)
-        for writer in writers[:STRANGERS]:
+        for writer in writers[:HOSTILE]:
             writer.write(b" ")
     left = sum(c.status == "ESTABLISHED" for c in process.net_connections())
     after = running.memory().anon_mb
@@ -226,94 +221,18 @@ MEASURES: dict[str, Callable[[Running], str]] = {
     "Beside eight clients of 64 new skills each": beside_new_skills,
     "Beside eight loops of batches of 64": beside_batches,
     "/healthz beside 250 bodies of 50 KB": health_beside_bodies,
-    "200 who drip, 200 who never read": strangers,
+    "200 slow senders, 200 that never read": hostile,
     "64 ordinary clients": ordinary,
 }
 
 
 @contextmanager
-def service(folder: Path, url: str) -> Iterator[Running]:
-    """`python -m app` of a checkout, warm."""
-    port, start = free_port(), time.perf_counter()
-    settings = {
-        "DATABASE_URL": url,
-        "PORT": str(port),
-        "LOG_LEVEL": "warning",
-        "JOB_COLUMNS": "location",
-        "SKILL_CACHE_DIR": str(folder / ".cache" / "fairness"),
-    }
-    with ExitStack() as stack:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app"],
-            cwd=folder,
-            env=environment(folder) | settings,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        stack.callback(process.wait, 60)
-        stack.callback(process.terminate)
-        healthy_s = wait_until_healthy(process, port, start)
-        asyncio.run(_warm(port))
-        yield Running(folder.name, port, process.pid, healthy_s)
-
-
-async def _warm(port: int) -> None:
-    """Load the model, the catalogue and the vocabulary before measuring."""
-    for ask in (ONE, NEW_SKILLS):
-        await asking(port, ask, Load(), time.perf_counter() + 0.2)
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PYTHONPATH": str(folder),
-        "MODEL_DIR": str(MODEL_DIR),
-        "ENV_FILE": os.devnull,
-    }
-
-
-def filled(server: Any, name: str, folder: Path) -> str:
-    """A database with jobs and users, migrated and embedded by the checkout."""
-    database = f"fairness_{name}"
-    with closing(psycopg2.connect(server.get_uri("postgres"))) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            drop = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                Identifier(database)
-            )
-            cursor.execute(drop)
-            cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(database)))
-    url: str = server.get_uri(database)
-    _script(folder, url, "migrate.py")
-    with closing(psycopg2.connect(url)) as connection, connection:
-        _insert(connection.cursor())
-    _script(folder, url, "generate_embeddings.py")
-    return url
-
-
-def _insert(cursor: Any) -> None:
-    cursor.execute("ALTER TABLE skill_job1 ADD location text DEFAULT 'here'")
-    for table, id_, what, rows in (
-        ("skill_job1", "job_id", "jobs", JOBS),
-        ("users", "user_id", "users", USERS),
-    ):
-        texts = itertools.cycle(real_texts(what, rows))
-        insert = SQL(
-            "INSERT INTO {} ({}, skills) SELECT * FROM unnest(%s::bigint[], %s::text[])"
-        ).format(Identifier(table), Identifier(id_))
-        numbered = list(range(1, rows + 1))
-        cursor.execute(insert, (numbered, list(itertools.islice(texts, rows))))
-
-
-def _script(folder: Path, url: str, name: str, *arguments: str) -> None:
-    command: Sequence[str] = (sys.executable, f"scripts/{name}", *arguments)
-    subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(folder) | {"DATABASE_URL": url},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+def warm_service(folder: Path, url: str) -> Iterator[Running]:
+    """It has loaded the model, the catalogue and the vocabulary."""
+    with service(folder, url) as running:
+        for ask in (ONE, NEW_SKILLS):
+            asyncio.run(asking(running.port, ask, Load(), time.perf_counter() + 0.2))
+        yield running
 
 
 if __name__ == "__main__":
