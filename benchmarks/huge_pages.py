@@ -1,4 +1,4 @@
-"""Huge pages for the shared buffers of a Postgres, where they can be had (root)."""
+"""Huge pages for the shared buffers of a Postgres, if they can be reserved (root)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

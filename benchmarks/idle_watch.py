@@ -1,4 +1,4 @@
-"""`python -m benchmarks.idle_watch`: what a worker reads that has nothing to do.
+"""`python -m benchmarks.idle_watch`: what an idle worker reads.
 
 `generate_embeddings.py --watch` waits over 100,000 finished jobs and a million users
 without skills. Postgres counts the blocks that its connections touch in a minute.

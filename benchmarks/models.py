@@ -1,8 +1,8 @@
 """What a model costs the web process: memory, and milliseconds a text.
 
 `make bench-models`, about two minutes. MiniLM is the real one; the two others have
-random weights, which cost what trained ones cost. Folders of other models may be named.
-Each runs under a kernel limit of 512 MB that counts the page cache, too.
+random weights, which cost as much as trained ones. Folders of other models may be
+named. Each runs under a kernel limit of 512 MB that counts the page cache, too.
 """
 
 import csv

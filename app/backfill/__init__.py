@@ -1,7 +1,7 @@
-"""Makes what rows wait for: claim rows -> encode and split -> compare-and-set.
+"""Embeds and splits pending rows: claim -> encode and split -> compare-and-set.
 
-It decides what is made and when it is written; scripts decide what is shown.
-docs/embeddings.md tells the life of a row.
+It prints nothing: commands show its progress. docs/embeddings.md has the states of a
+row.
 """
 
 from app.backfill.worker import Backfill, Progress

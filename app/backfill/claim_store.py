@@ -1,5 +1,5 @@
-"""Claims rows and stores what was made of them, in short transactions that are tried
-again while the database is away.
+"""Claims rows and stores their results, in short transactions that are retried while
+the database is away.
 """
 
 import threading

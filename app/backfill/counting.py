@@ -1,5 +1,5 @@
-"""Reads the skill ids of all rows: how many jobs list each, which are used, and who has
-some.
+"""Reads the skill ids of all rows: how many jobs list each, which are used, and which
+rows have some.
 """
 
 from collections.abc import Callable, Sequence

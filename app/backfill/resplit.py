@@ -1,8 +1,8 @@
-"""Splits texts again that have skill ids, after the splitter, synonyms or the
-column of titles changed.
+"""Splits the texts of rows with skill ids again, after a change of the splitter, of
+synonyms or of the column of titles.
 
-Only rows whose ids differ are written. It goes on where it was broken off; of several
-workers at one slice the first to store it counts.
+Only rows whose ids differ are written. It continues after an interruption; if several
+workers split one slice, the first to store it counts.
 """
 
 import threading

@@ -1,5 +1,5 @@
-"""Keeps the vocabulary of skills: adds what rows name, renews what another model made,
-counts how many jobs list each skill, and removes what nobody names.
+"""Keeps the vocabulary of skills: adds the skills of rows, embeds those of another
+model again, counts how many jobs list each skill, and removes unused skills.
 """
 
 import logging

@@ -1,5 +1,5 @@
-"""Stays up and makes what appears: an indexed look every second, and no connection of
-its own. A NOTIFY would let the team's transactions commit one after the other.
+"""Keeps running and embeds new rows: one indexed query every second, and no connection
+of its own. NOTIFY would let the team's transactions commit one after the other.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Whether requests are being answered, so that other work keeps out of their way."""
+"""Whether requests are being answered, so that other work waits for a gap."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Take over synonyms of skills from a CSV file, of your own or ESCO's.
+"""Import synonyms of skills from a CSV file: your own, ESCO's or O*NET's.
 
 Yours has the columns form and canonical, and context for forms of several meanings:
 words of which one must stand in the other skills of a text. Of ESCO's download

@@ -1,4 +1,4 @@
-"""How many of the best jobs of some users are others by another model."""
+"""How many of some users' best jobs differ between two models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Freshness and boosts: what the score of a job is multiplied by, by its columns."""
+"""Freshness and boosts: factors of a job's score, from its columns."""
 
 import time
 from dataclasses import dataclass, replace

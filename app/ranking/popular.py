@@ -1,7 +1,7 @@
 """Jobs for users of whom nothing is known: no text, and no job that they saved.
 
-The jobs to which most users applied come first, of equal ones the newest by the column
-of the freshness, and then the last id, the newest one where ids are rising numbers.
+The jobs to which most users applied come first; of equal ones the newest by the column
+of the freshness, then the one with the last id, which is the newest if ids rise.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,8 @@
-"""Claims on rows to embed and to split, and the storing of what was made of them.
+"""Claims on rows to embed and to split, and the storing of their results.
 
 A claim is one row of `recommender.claim`: the rows of one batch, until it expires. It
-outlives neither its batch nor, by more than its time, its worker. docs/embeddings.md
-says why it is not a lock.
+ends with its batch, or by its expiry if its worker dies. docs/embeddings.md says why it
+is not a lock.
 """
 
 import uuid

@@ -1,4 +1,4 @@
-"""The embeddings of a table's rows, whichever table it is."""
+"""The embeddings of the rows of either table."""
 
 from collections.abc import Sequence
 

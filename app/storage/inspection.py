@@ -1,4 +1,4 @@
-"""The doctor's queries of the catalogue: triggers, indexes, sizes, limits."""
+"""The doctor's queries: triggers, indexes, migrations, sizes, limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A CSV file that was looked at: its encoding, delimiter and header, and its rows."""
+"""A CSV file: its encoding, delimiter and header, and its rows."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence

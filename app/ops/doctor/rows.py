@@ -1,4 +1,4 @@
-"""The rows: what waits, and whether some random ones hold what their texts make."""
+"""The rows: pending ones, and random ones whose texts are embedded again to compare."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

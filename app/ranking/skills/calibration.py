@@ -1,4 +1,4 @@
-"""The similarities of a model on the scale of the guide's, for which thresholds are."""
+"""The similarities of a model on the scale of the guide's, which all thresholds use."""
 
 import json
 from collections.abc import Mapping, Sequence

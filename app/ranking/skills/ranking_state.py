@@ -1,4 +1,4 @@
-"""What a page leaves for the next one in its cursor, beside the last row's place."""
+"""What a cursor keeps of a page's ranking, beside the place of its last row."""
 
 import struct
 from collections.abc import Sequence

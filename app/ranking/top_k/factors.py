@@ -1,4 +1,4 @@
-"""What the scores of rows are multiplied by: by freshness and boosts."""
+"""The factors of rows' scores, by freshness and boosts."""
 
 from collections.abc import Sequence
 from typing import Any
