@@ -76,7 +76,9 @@ def test_a_disabled_trigger_is_found_and_its_command_fixes_it(
 ) -> None:
     run(database_url, SQL(statement).format(Identifier(table)))
     ((problem, mend),) = findings(capsys).items()
-    assert problem.startswith(f"Edits of {table} leave what was made of old texts")
+    assert problem.startswith(
+        f"Edits of {table} keep embeddings or skills of old texts"
+    )
     assert mend == "python scripts/migrate.py"
     assert migrate([]) == 0
     capsys.readouterr()
@@ -159,7 +161,7 @@ def test_a_pool_beyond_the_servers_limit_is_found(
 ) -> None:
     monkeypatch.setenv("DB_POOL_SIZE", "5000")
     ((problem, mend),) = findings(capsys).items()
-    assert problem.startswith("2 instances, as during a deploy, want 10000 connections")
+    assert problem.startswith("2 instances, as during a deploy, need 10000 connections")
     size = int(mend.removeprefix("DB_POOL_SIZE="))
     monkeypatch.setenv("DB_POOL_SIZE", str(size))
     assert findings(capsys) == {}

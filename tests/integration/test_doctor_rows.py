@@ -157,8 +157,8 @@ def test_rows_that_nobody_recorded_and_records_without_a_row_are_found(
         "ALTER TABLE users ENABLE ALWAYS TRIGGER recommender_truncated",
     )
     assert findings(capsys) == {
-        "Nothing is recorded of some users: user_id 70.": REPAIR,
-        "Some users are recorded and gone: user_id 2.": REPAIR,
+        "Some users have no state: user_id 70.": REPAIR,
+        "Some users have a state and no row: user_id 2.": REPAIR,
     }
     assert migrate(["--again"]) == 0
     assert findings(capsys) == {"1 users have no embedding.": f"{EMBED} --what=users"}

@@ -119,7 +119,7 @@ def test_the_trigger_of_titles_is_looked_for_where_titles_are_skills(
     assert findings(capsys) == {}
     run(database_url, "DROP TRIGGER recommender_titled ON skill_job1")
     problem = (
-        "Edits of skill_job1 leave what was made of old texts behind: its trigger"
+        "Edits of skill_job1 keep embeddings or skills of old texts: its trigger"
         " recommender_titled is missing or disabled."
     )
     assert findings(capsys) == {problem: MIGRATE}
@@ -184,10 +184,10 @@ def test_a_partition_whose_trigger_is_off_is_named(
         run(url, "INSERT INTO skill_job1 (job_id, skills) VALUES (1, 'a'), (10, 'b')")
         found = findings(capsys)
         partition = (
-            'Edits of the partition "the Rest" leave what was made of old texts behind:'
-            " its trigger recommender_written is missing or disabled."
+            'Edits of the partition "the Rest" keep embeddings or skills of old'
+            " texts: its trigger recommender_written is missing or disabled."
         )
-        assert found["Nothing is recorded of some jobs: job_id 10."] == REPAIR
+        assert found["Some jobs have no state: job_id 10."] == REPAIR
         run(url, found[partition].partition(";")[0])
         repair()
         generate_embeddings([])

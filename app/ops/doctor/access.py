@@ -91,7 +91,7 @@ def connection_findings(limits: Limits, pool_size: int) -> Iterator[Finding]:
     free = limits.connections - (limits.connections_in_use - 1)
     if INSTANCES * pool_size > free:
         yield Finding(
-            f"{INSTANCES} instances, as during a deploy, want"
+            f"{INSTANCES} instances, as during a deploy, need"
             f" {INSTANCES * pool_size} connections; {free} of {limits.connections} are"
             " free.",
             f"DB_POOL_SIZE={max(1, free // INSTANCES)}",

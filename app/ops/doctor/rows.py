@@ -62,14 +62,14 @@ def record_findings(transaction: Transaction, table: EntityTable) -> Iterator[Fi
     sampler = Sampler(transaction, table)
     if ids := sampler.without_state():
         yield Finding(
-            f"Nothing is recorded of some {table.name}: {table.key} {_some(ids)}.",
+            f"Some {table.name} have no state: {table.key} {_some(ids)}.",
             REPAIR_COMMAND,
         )
     if not sampler.can_look_up:
         return
     if ids := sampler.without_row():
         yield Finding(
-            f"Some {table.name} are recorded and gone: {table.key} {_some(ids)}.",
+            f"Some {table.name} have a state and no row: {table.key} {_some(ids)}.",
             REPAIR_COMMAND,
         )
     if ids := sampler.doubled():
@@ -89,7 +89,7 @@ def exposure_age_findings(transaction: Transaction, days: int) -> Iterator[Findi
     kept, age = days or UNLOGGED_DAYS, oldest_exposure_days(transaction)
     if age is not None and age > kept + 2:
         yield Finding(
-            f"Which jobs were shown is known for {age:.0f} days, and EXPOSURE_DAYS is"
+            f"Shown jobs have been stored for {age:.0f} days, and EXPOSURE_DAYS is"
             f" {days}.",
             f"{FORGET} at < now() - interval '{kept} days';",
         )

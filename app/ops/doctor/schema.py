@@ -86,7 +86,7 @@ def _lost(lost: LostTrigger) -> Finding:
         )
     if lost.why == "off in a partition":
         return Finding(
-            f"Edits of the partition {where} leave what was made of old texts behind:"
+            f"Edits of the partition {where} keep embeddings or skills of old texts:"
             f" its trigger {name} is missing or disabled.",
             f"ALTER TABLE {where} ENABLE ALWAYS TRIGGER {name}; then {REPAIR_COMMAND}",
         )
@@ -100,7 +100,7 @@ def _lost(lost: LostTrigger) -> Finding:
             MIGRATE_COMMAND,
         )
     return Finding(
-        f"Edits of {where} leave what was made of old texts behind: its trigger {name}"
+        f"Edits of {where} keep embeddings or skills of old texts: its trigger {name}"
         " is missing or disabled.",
         MIGRATE_COMMAND,
     )
