@@ -358,17 +358,17 @@ def test_the_doctor_names_what_is_kept_for_too_long(
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("EXPOSURE_DAYS", "60")
     doctor.main([])
-    assert "Which jobs were shown" not in capsys.readouterr().out
+    assert "Shown jobs have been stored" not in capsys.readouterr().out
     monkeypatch.setenv("EXPOSURE_DAYS", "20")
     doctor.main(["--json"])
     (mend,) = [
         finding["mend"]
         for finding in json.loads(capsys.readouterr().out)["findings"]
-        if finding["problem"].startswith("Which jobs were shown")
+        if finding["problem"].startswith("Shown jobs have been stored")
     ]
     run(url, mend)
     doctor.main([])
-    assert "Which jobs were shown" not in capsys.readouterr().out
+    assert "Shown jobs have been stored" not in capsys.readouterr().out
 
 
 # --- erased ---------------------------------------------------------------------
