@@ -72,8 +72,7 @@ def test_every_table_of_ours_is_named() -> None:
 
 def test_the_readme_stays_short() -> None:
     text = (ROOT / "README.md").read_text()
-    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    assert len(prose.split()) <= MAX_README_WORDS, "move details to docs/"
+    assert len(text.split()) <= MAX_README_WORDS, "move details to docs/"
 
 
 def test_the_changelog_has_the_version() -> None:
