@@ -96,7 +96,18 @@ def wait_until_healthy(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that no other worker is given for a minute.
+
+    A connection that its server has closed keeps the port in TIME_WAIT: the kernel
+    chooses no such port, and a server that asks for this one gets it
+    (https://github.com/Yelp/ephemeral-port-reserve).
+    """
+    with socket.socket() as server, socket.socket() as client:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        port: int = server.getsockname()[1]
+        client.connect(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close()
         return port
