@@ -23,9 +23,9 @@ from tests.browser.visit import (
     visiting,
 )
 from tests.integration.backfill.script import script
-from tests.support.machine import CHROMIUM
 from tests.support.postgres import fresh_database, run, running_server
 from tests.support.service import ROOT, Service, running_service
+from tests.support.tools import CHROMIUM
 
 IMAGES = ROOT / "docs" / "images"
 COLUMNS = "title,company,location"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine import (
+from tests.support.service import ROOT
+from tests.support.tools import (
     CHROMIUM,
     NEEDS,
     Need,
     find_pgbouncer,
     install,
 )
-from tests.support.service import ROOT
 
 # One file for each need, and one that has none.
 FILES = [
