@@ -2,15 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Each file of tests runs in one of the workers.
-WORKERS ?= 2
+# Each file of tests runs in one of the workers. One more than there are processors:
+# tests also wait, for time-outs and for other processes.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The first of these that works; docker's client works only with its daemon.
 ENGINE ?= $(shell for each in docker podman buildah; do \
 	$$each version >/dev/null 2>&1 && echo $$each && break; done)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-replica bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs image lock audit soak clean help
+# Each of the hundreds of processes that the tests start would compile the app anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-replica bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs compiled tools image lock audit soak clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,6 +27,13 @@ model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once
 
 test: $(VENV)/dev model ## Run all tests; installs missing tools if possible
 	$(BIN)/python -m pytest --install $(SIDE_BY_SIDE) $(ARGS)
+
+# pip would do it in one processor before all else; what is absent is compiled at import.
+compiled: $(VENV)/dev ## Compile the packages, beside other targets
+	-@$(BIN)/python -m compileall -qq $(VENV)/lib
+
+tools: ## Install what `make test` needs of the machine, where possible
+	@$(PYTHON) -m tests.support.tools
 
 test-unit: $(VENV)/dev model ## Run the tests without a database or a service
 	$(BIN)/python -m pytest tests/unit $(ARGS)
@@ -111,7 +122,7 @@ $(VENV)/run: requirements-serve.txt requirements-run.txt
 	@touch $@
 
 $(VENV)/dev: requirements.txt requirements-otel.txt requirements-scale.txt requirements-dev.txt $(VENV)/run
-	$(PIP) -r requirements-dev.txt
+	$(PIP) --no-compile -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/bench: requirements-bench.txt $(VENV)/dev

@@ -140,7 +140,8 @@ def _copy(names: Sequence[str], folder: Path) -> None:
         assert any(f"!{pattern}".startswith(line.rstrip("*")) for line in admitted[1:])
         for path in ROOT.glob(pattern):
             if path.is_dir():
-                shutil.copytree(path, folder / path.name)
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(path, folder / path.name, ignore=ignored)
             else:
                 shutil.copy(path, folder)
 

@@ -78,6 +78,8 @@ class Fetcher:
         } | {
             "HOME": str(self.home),
             "PYTHONPATH": str(ROOT),
+            # Modules that are compiled and kept would be changes to the disk.
+            "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self.scratch),
             "HF_ENDPOINT": self.url,
             "PIP_CONFIG_FILE": os.devnull,
