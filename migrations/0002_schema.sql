@@ -50,8 +50,8 @@ END
 $$;
 
 -- One row. `database` is renewed in a copy. `embedding_version`: the model by which
--- every process answers and embeds; NULL until one has begun. A deleted job is remembered
--- until `forgotten`: who has not looked since then must read everything.
+-- every process answers and embeds; NULL until one has begun. Deleted jobs are forgotten
+-- up to the transaction `forgotten`: a reader whose snapshot is older must read all jobs.
 CREATE TABLE IF NOT EXISTS recommender.identity (
     only_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
     database UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -136,7 +136,7 @@ ALTER TABLE recommender.skill_vocabulary
 INSERT INTO recommender.skill_vocabulary DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 -- The row lock that this takes makes writers commit in the order of their revisions,
--- so that who has read up to one has missed nothing before it.
+-- so that a reader of all rows up to one has missed nothing before it.
 CREATE OR REPLACE FUNCTION recommender.next_revision() RETURNS TRIGGER
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -464,7 +464,7 @@ BEGIN
             id, skills, embedding, embedding_version, true);
         RETURN;
     ELSIF recommender.model_in_use() <> 'all-MiniLM-L6-v2' THEN
-        -- The lock: who fills vectors may have read the embedding before.
+        -- The lock: a worker that fills vectors may have read the embedding before.
         IF to_regclass('recommender.job_vector') IS NOT NULL THEN
             PERFORM FROM recommender.job_state AS s WHERE s.job_id = id
             FOR NO KEY UPDATE;
@@ -484,7 +484,7 @@ BEGIN
 END
 $$;
 
--- A job is gone; its state stays for a while, for who looks for changes.
+-- A job is gone; its state stays for a while, for readers of changes.
 CREATE OR REPLACE FUNCTION recommender.record_job_gone(id ANYELEMENT) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -597,7 +597,7 @@ $$;
 
 -- --- the same for users, whose state is all that we have of them ------------------
 
--- A user's text changed, or the user is gone. Who has no state is noted.
+-- A user's text changed, or the user is gone. A user without a state is noted.
 CREATE OR REPLACE FUNCTION recommender.record_user(
     id ANYELEMENT, skills TEXT
 ) RETURNS VOID
@@ -838,8 +838,8 @@ CREATE OR REPLACE TRIGGER a_keep_own_row BEFORE INSERT ON recommender.skill
     FOR EACH ROW WHEN (pg_trigger_depth() = 0)
     EXECUTE FUNCTION recommender.keep_own_row('skill_id', 'skill');
 
--- Called by who writes: true where this database turns out to be a copy. Its caches
--- and its xids are those of another one.
+-- Called by writers: true if this database turns out to be a copy. Its caches and its
+-- xids are those of another one.
 CREATE OR REPLACE FUNCTION recommender.adopt() RETURNS BOOLEAN
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -857,7 +857,7 @@ BEGIN
 END
 $$;
 
--- Called by who embeds: the first model stays the one in use, until a switch.
+-- Called by processes that embed: the first model stays the one in use, until a switch.
 DROP FUNCTION IF EXISTS recommender.use_model(TEXT);
 CREATE OR REPLACE FUNCTION recommender.use_model(version TEXT, dimension INTEGER)
 RETURNS VOID
@@ -957,7 +957,7 @@ BEGIN
 END
 $$;
 
--- Called by who splits texts. In another way than before: all are split again.
+-- Called by processes that split texts. A new version has all texts split again.
 CREATE OR REPLACE FUNCTION recommender.use_split(version INTEGER) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

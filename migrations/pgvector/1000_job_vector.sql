@@ -26,8 +26,8 @@ RETURN CASE version WHEN 'all-MiniLM-L6-v2' THEN 'job_vector'
     ELSE 'job_vector_' || left(encode(sha256(convert_to(version, 'UTF8')), 'hex'), 8)
 END;
 
--- A table for the vectors of a model, unless there is one. Called by add_model(), for
--- who may not create tables as well.
+-- A table for the vectors of a model, unless there is one. Called by add_model(), with
+-- the owner's rights: a worker may not create tables.
 CREATE OR REPLACE FUNCTION recommender.add_vectors(of_version TEXT) RETURNS VOID
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -69,7 +69,7 @@ SELECT EXISTS (SELECT 1 FROM {notes}) OR pg_relation_size({notes_name}) > 65536 
 );
 
 -- name: forget_deleted
--- Jobs that are gone for so long that who has not looked since reads everything anyway.
+-- Jobs that have been gone for so long that an older reader reads all jobs anyway.
 WITH forgotten AS (
     DELETE FROM recommender.job_state
     WHERE state = 'gone'
