@@ -19,21 +19,21 @@ from app.storage.sql import load
 
 QUERIES = load("vectors")
 
-# A half holds 65,504 at most. Queries are sent as integers of this size: their text
-# is made, sent and parsed in a fraction of what fractions need.
+# A half holds 65,504 at most. Queries are sent as integers up to this one: their text
+# is written, sent and parsed in a fraction of the time that decimals take.
 LARGEST = 60_000
 
 # pgvector's bound of hnsw.ef_search.
 MOST_CANDIDATES = 1_000
 
-# What only some questions have.
+# Conditions that only some queries have.
 NOT_EXCLUDED = SQL(" AND own.own_id <> ALL (asked.excluded)")
 ON_A_LATER_PAGE = SQL(
     " AND own.own_vector OPERATOR({vectors}.<#>) asked.query >= asked.beyond"
 )
 
-# An index goes on through rows as near as the last one: hundreds of equal texts come.
-# Where all rows are compared, ties would sort every one of them.
+# An index search continues through rows as near as the last one: hundreds of equal
+# texts come. If all rows are compared, WITH TIES would sort every one of them.
 WITH_TIES = SQL("FETCH FIRST (asked.size) ROWS WITH TIES")
 ALL_THEY_NEED = SQL("LIMIT asked.size")
 
@@ -43,9 +43,9 @@ MOST_COUNTS = 100
 
 @dataclass(frozen=True)
 class NearestQuery:
-    """What one question wants of the index: its `size` nearest rows, less those that
-    cannot be among the best `wanted`, scores being off by `margin` at most. Of these
-    none that is excluded or scores more than `at_most`.
+    """A search of the index for one query: its `size` nearest rows, without rows that
+    cannot be among the best `wanted`, if scores are off by at most `margin`. No row is
+    excluded or scores more than `at_most`.
     """
 
     query: NDArray[np.float64]  # (dimension,), unit length
@@ -54,7 +54,7 @@ class NearestQuery:
     margin: float
     excluded: Sequence[Id] = ()
     at_most: float | None = None
-    # Each text is there so many times: as many times the candidates are needed.
+    # How often each text occurs; as many times the candidates are needed.
     repeats: int = 1
 
     @property
@@ -65,19 +65,19 @@ class NearestQuery:
 
 @dataclass(frozen=True)
 class HnswParams:
-    """How far an index is searched: candidates that it keeps in mind, at least and for
-    each row that is wanted of it, and rows that it visits at most for a condition.
+    """How far an index is searched: candidates that it keeps, at least and for each
+    wanted row, and the most rows that it visits for a condition.
     """
 
     ef_search: int
     per_row: int = 0
-    # Where a condition takes rows away, a search goes on in steps of so many, and
-    # short steps miss more.
+    # If a condition removes rows, a search continues in steps of this size for each
+    # wanted row; shorter steps miss more.
     per_row_of_steps: int = 0
     max_scan_tuples: int = 20_000
 
     def candidates(self, size: int, *, in_steps: bool) -> int:
-        """How many it keeps in mind to find `size` rows."""
+        """How many candidates it keeps to find `size` rows."""
         per_row = self.per_row_of_steps if in_steps else self.per_row
         return min(max(self.ef_search, per_row * size), MOST_CANDIDATES)
 

@@ -36,8 +36,8 @@ BOOSTED_CANDIDATES = 300
 
 
 class IndexSearch:
-    """Each candidate is scored for the query that it came for, and for no other: what
-    a query meets must not depend on who else asks.
+    """Each candidate is scored only for the query that found it: an answer must not
+    depend on the other queries of the batch.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class IndexSearch:
         # Of the open queries whose rows repeat one another: how many times.
         self._repeats: dict[int, int] = {}
         self.volume = Volume(rows=0, bytes=0)
-        # Rows without a vector, all of which were compared, that point nowhere.
+        # Rows without a vector that were compared and have an unusable embedding.
         self.unusable = 0
 
     @property
@@ -77,10 +77,10 @@ class IndexSearch:
         self._ask({n: self._nearest(n, step) for n in self.open}, step)
 
     def widen(self, step: SearchStep) -> None:
-        """Try it again where the rows that came repeat one another.
+        """Search again for queries whose rows repeat one another.
 
-        An index keeps rows in mind, not texts: where each text is there thirty times,
-        80 rows are three texts, and it stops before it has met the right one.
+        An index holds rows, not texts: if each text occurs thirty times, 80 rows are
+        three texts, and the search stops before it has met the right one.
         """
         asked = {
             n: replace(self._nearest(n, step), repeats=times)
@@ -89,7 +89,8 @@ class IndexSearch:
         self._ask(asked, step)
 
     def _ask(self, asked: Mapping[int, NearestQuery], step: SearchStep) -> None:
-        # What an index finds depends on how it is asked: not on what others ask of it.
+        # An answer depends on the parameters of its own search: only queries with equal
+        # parameters share a statement.
         for group in _alike(asked):
             self._search(group, step)
 
@@ -135,7 +136,7 @@ class IndexSearch:
         excluded = [column.parse(id_) for id_ in constraints.exclude]
         last = None if self._factors else constraints.after
         least = BOOSTED_CANDIDATES if self._factors else LEAST_WANTED
-        # Rows that tie with the last one of the page before may come again.
+        # Rows that tie with the last row of the previous page may come again.
         wanted = max(query.top_k, least) + (step.oversampling // 2 if last else 0)
         return NearestQuery(
             self._units[number],
@@ -163,8 +164,8 @@ class _Candidates:
         self._top = top
         self._queries = queries
         self.rows = 0
-        # For each query: whether as many came as were asked for, whether others beyond
-        # them may belong too, and the lowest score that came.
+        # For each query: whether it found as many rows as requested, whether others
+        # beyond them can be among the best, and the lowest score that it found.
         self._is_full = np.zeros(len(queries), bool)
         self._is_last = np.zeros(len(queries), bool)
         self._lowest = np.full(len(queries), np.inf)
@@ -172,7 +173,7 @@ class _Candidates:
         self._embeddings: list[list[NDArray[np.float32]]] = [[] for _ in queries]
 
     def take(self, chunk: EmbeddingChunk) -> None:
-        """Candidates of some queries, and rows without a vector, which are nobody's."""
+        """Candidates of some queries, and rows without a vector, for all queries."""
         spares = read_spares(chunk.spares)
         self.rows += len(chunk.ids)
         is_chosen = spares.question >= 0
@@ -187,14 +188,14 @@ class _Candidates:
         self._is_last[question] = spares.is_last[is_chosen]
 
     def repeats(self, place: int) -> int:
-        """How many times as many rows as texts came, where a wider search may help."""
+        """Rows per text, if a wider search may help; else 1."""
         rows = self._embeddings[place]
         return _repeats(np.array(rows)) if len(rows) >= TIMES else 1
 
     def settles(self, place: int) -> bool:
         """Whether no row beyond these can be among the best, as far as an index tells.
 
-        Where hundreds of equal texts tie, an index gives some of them; comparing all
+        If hundreds of equal texts tie, an index returns some of them; comparing all
         rows for the lowest ids would cost seconds.
         """
         if not self._is_full[place]:
@@ -204,7 +205,7 @@ class _Candidates:
         return not self._is_short(place)
 
     def _is_short(self, place: int) -> bool:
-        """Whether rows of pages before took the places of those of this one."""
+        """Whether rows of previous pages took places of this page."""
         query = self._queries[place]
         if query.constraints.after is None:
             return False

@@ -1,9 +1,9 @@
 -- name: through_index
--- Settings of one transaction, sent in front of the statement that they are for.
--- `iterative`: off, or relaxed_order: what comes late is sorted in again here, and
--- strict_order would throw it away. Postgres takes the condition of a sound embedding
--- for one that hardly any row meets: it would copy all jobs into memory, and compare
--- each of the nearest with all of them.
+-- Settings of the transaction, sent in front of the statement that needs them.
+-- `iterative`: off or relaxed_order. The statement sorts rows that come late;
+-- strict_order would drop them. Postgres expects that hardly any row meets the condition
+-- of a sound embedding: it would copy all jobs into memory, and compare each of the
+-- nearest with all of them.
 SET LOCAL hnsw.ef_search = {ef_search};
 SET LOCAL hnsw.iterative_scan = {iterative};
 SET LOCAL hnsw.max_scan_tuples = {max_scan_tuples};
@@ -15,8 +15,8 @@ SET LOCAL enable_sort = {may_sort};
 SET LOCAL enable_seqscan = {may_sort}
 
 -- name: without_index
--- Only index scans give the order of the index of vectors; those of other indexes that a
--- filter needs can be bitmaps.
+-- Only an index scan returns rows in the order of the index of vectors; other indexes,
+-- which a filter needs, can be read by bitmap scans.
 SET LOCAL enable_indexscan = off;
 SET LOCAL enable_material = on;
 SET LOCAL enable_hashjoin = on;
@@ -25,15 +25,15 @@ SET LOCAL enable_sort = on;
 SET LOCAL enable_seqscan = on
 
 -- name: vectorless
--- A condition on {embeddings}: the vector is not made yet. A partial index answers.
+-- A condition on {embeddings}: the job has no vector yet. A partial index answers.
 {embeddings}.{key} IN (
     SELECT s.job_id FROM recommender.job_state AS s
     WHERE s.state = 'embedded' AND NOT s.has_vector AND s.copies = 1
 ) AND {sound};
 
 -- name: vectorless_in_parts
--- The same for jobs on other servers: the ids are sent there, and nothing is if all jobs
--- have their vector.
+-- The same for jobs on other servers: the ids are sent there; if all jobs have a vector,
+-- nothing is sent.
 (
     SELECT EXISTS (
         SELECT 1 FROM recommender.job_state AS s
@@ -45,12 +45,12 @@ SET LOCAL enable_seqscan = on
 )) AND {sound};
 
 -- name: candidates
--- Per question its `size` nearest rows by half precision, and of these the ones that may
--- belong to the best `wanted`: within twice the error of the last of them; of equal
--- embeddings only the first `wanted`. The spare field holds 4 * question, 1 where there
--- were `size` rows, and 2 where the worst of them may belong as well, and so others
--- beyond it; -1 for rows without a vector, which come for every question. The columns of
--- our table have names here that none of the team's has.
+-- For each query its `size` nearest rows by half precision, and of these the rows that
+-- can be among the best `wanted`: those within twice the error of the last of them; of
+-- equal embeddings only the first `wanted`. The spare field holds 4 * query, plus 1 if
+-- there were `size` rows, plus 2 if the worst of them can be among the best, and so can
+-- others beyond it; -1 for rows without a vector, which belong to every query. Columns of
+-- our table have names here that no column of the team has.
 SELECT {key}::{id_type}, (-1)::int2, embedding FROM {embeddings}
 WHERE {vectorless}{matching}
 UNION ALL
@@ -92,9 +92,9 @@ CROSS JOIN LATERAL (
 ) AS job
 
 -- name: nearest_in_parts
--- The same over vectors on several servers (docs/shards.md). Each one orders and limits
--- by its index; only the nearest of all are read from the jobs, by one array of ids. In
--- an order that is computed here the answers of the servers are not merged, and so they
+-- The same over vectors on several servers (docs/shards.md). Each server orders and limits
+-- by its index; only the nearest of all are read from the jobs, by one array of ids. The
+-- order is computed here, so that Postgres does not merge the servers' answers and they
 -- search at the same time.
 WITH nearest AS MATERIALIZED (
     SELECT asked.*, found.own_id, found.distance
@@ -181,8 +181,8 @@ s.copies = 1 AND EXISTS (
 ) AND NOT EXISTS (SELECT 1 FROM {vector_table} AS v WHERE v.job_id = s.job_id)
 
 -- name: take_vectorless
--- The states of the next rows. A statement of its own: the embeddings are read after it,
--- as they are then, and nobody records another one before the transaction ends.
+-- Locks the states of the next rows. The next statement reads the embeddings, and nobody
+-- can record another one before the transaction ends.
 SELECT s.job_id::{id_type} FROM recommender.job_state AS s
 WHERE {is_missing} AND {after}
 ORDER BY s.job_id
@@ -194,7 +194,7 @@ SELECT {key}::{id_type}, embedding FROM {embeddings}
 WHERE {key} = ANY (%(ids)s::{id_type}[]) AND {sound};
 
 -- name: store_vectors
--- NULL for an embedding that points nowhere: it is not looked at again.
+-- NULL for an embedding without a direction: it is not read again.
 INSERT INTO {vector_table} AS v (job_id, vector)
 SELECT id, vector::{vectors}.halfvec
 FROM unnest(%(ids)s::{id_type}[], %(vectors)s::text[]) AS fresh (id, vector)
