@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Read at a time for a checksum.
+CHECKED_BYTES = 1 << 20
+
 
 def read_header(path: Path) -> dict[str, Any] | None:
     """The values of a header; None without one, or if it is damaged."""
@@ -74,6 +77,24 @@ def mapped(
         mapping.madvise(mmap.MADV_RANDOM)
     wide = dtype.itemsize // dtype.base.itemsize
     return np.frombuffer(mapping, dtype.base, rows * wide).reshape(rows, *dtype.shape)
+
+
+def checksum_of_file(path: Path, start: int, end: int, checksum: int) -> int:
+    """Continue the checksum of the bytes before `start`. Raises EOFError if the file
+    is too short.
+    """
+    buffer = memoryview(bytearray(CHECKED_BYTES))
+    with path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size < end:
+            raise EOFError(path)
+        file.seek(start)
+        while start < end:
+            read = file.readinto(buffer[: min(end - start, CHECKED_BYTES)])
+            if not read:
+                raise EOFError(path)
+            checksum = zlib.crc32(buffer[:read], checksum)
+            start += read
+    return checksum
 
 
 def _checksum(values: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ renaming: after a crash the manifest before is valid, and what lies beyond it is
 overwritten. A new generation of files replaces all of them.
 """
 
+import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from app.query.ids import Kind
 from app.ranking.mapped_files import (
+    checksum_of_file,
     mapped,
     opened,
     read_header,
@@ -60,7 +62,6 @@ RECORDS: Mapping[str, np.dtype[Any]] = {
     "skills": SKILL_ID,
     "dead": DEAD_ROW,
 }
-CHECKED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,12 @@ class ReplicaFiles:
             if path not in kept and path.suffix.lstrip(".") in (*FILE_PARTS, "tmp"):
                 path.unlink(missing_ok=True)
 
+    def require_room(self, manifest: ReplicaManifest) -> None:
+        """Raise OSError if the disk has no room for a copy of these files."""
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize < sum(map(manifest.size, FILE_PARTS)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def is_sound(
         self, manifest: ReplicaManifest, *, known: ReplicaManifest | None = None
     ) -> bool:
@@ -172,7 +179,7 @@ class ReplicaFiles:
         if known and known.generation == manifest.generation:
             start, checksum = known.size(part), known.checksums[part]
         path = self.path(part, manifest.generation)
-        found = _checksum_of_file(path, start, manifest.size(part), checksum)
+        found = checksum_of_file(path, start, manifest.size(part), checksum)
         return found == manifest.checksums[part]
 
     def mapped(self, manifest: ReplicaManifest, part: str) -> NDArray[Any]:
@@ -186,11 +193,18 @@ class ReplicaFiles:
         """Append rows beyond those of this manifest. Raises OSError."""
         paths = [self.path(part, manifest.generation) for part in FILE_PARTS]
         with opened(paths) as descriptors:
+            for part, descriptor in zip(FILE_PARTS, descriptors, strict=True):
+                # A file that was removed is opened as a new one, with a hole.
+                if os.fstat(descriptor).st_size < manifest.size(part):
+                    raise OSError(errno.ESTALE, "a file was removed or truncated")
             yield Appender(manifest, dict(zip(FILE_PARTS, descriptors, strict=True)))
 
 
 class IdTooWideError(Exception):
     """An id is longer than the width of ids in this generation of files."""
+
+    def __str__(self) -> str:
+        return "an id is longer than those before"
 
 
 class Appender:
@@ -273,19 +287,3 @@ def mtime_ns(path: Path) -> int:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
-
-
-def _checksum_of_file(path: Path, start: int, end: int, checksum: int) -> int:
-    """Continue the checksum of the bytes before `start`. Raises EOFError if the file
-    is too short.
-    """
-    buffer = memoryview(bytearray(CHECKED_BYTES))
-    with path.open("rb", buffering=0) as file:
-        file.seek(start)
-        while start < end:
-            read = file.readinto(buffer[: min(end - start, CHECKED_BYTES)])
-            if not read:
-                raise EOFError(path)
-            checksum = zlib.crc32(buffer[:read], checksum)
-            start += read
-    return checksum

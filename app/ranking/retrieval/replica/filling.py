@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from app.deadline import Deadline
+from app.errors import SchemaError
 from app.ranking.retrieval.replica.files import ReplicaFiles, ReplicaManifest
 from app.ranking.retrieval.replica.records import (
     WIDEST_ID,
@@ -81,15 +82,13 @@ class ReplicaFilling:
         self, manifest: ReplicaManifest | None, jobs: EntityTable, state: TableState
     ) -> ReplicaManifest:
         """Update the files. The manifest has every row unless `stop` was set."""
+        # First of all: what a pass has left that failed may be what fills the disk.
+        self._files.remove_others(manifest)
         if manifest is None:
-            self._files.remove_others(None)
             manifest = self._begin(jobs, state)
         while not manifest.complete and not self._stop.is_set():
             manifest = self._fill_slice(manifest, jobs)
-        if manifest.complete:
-            manifest = self._compacted(self._take_changes(manifest, jobs))
-        self._files.remove_others(manifest)
-        return manifest
+        return self._take_changes(manifest, jobs) if manifest.complete else manifest
 
     def _begin(self, jobs: EntityTable, state: TableState) -> ReplicaManifest:
         width = {"integer": 8, "uuid": 16}.get(jobs.id_column.kind)
@@ -100,7 +99,9 @@ class ReplicaFilling:
                 # A margin for longer ids later.
                 width = widest_id(transaction, jobs) + 8
         if width > WIDEST_ID:
-            raise TableChangedError(f"an id has more than {WIDEST_ID - 8} bytes")
+            raise SchemaError(
+                f"an id has more than {WIDEST_ID - 8} bytes, so the full scan answers."
+            )
         snapshot = state.snapshot.text
         manifest = ReplicaManifest(
             state.identity, self._version, jobs.id_column.kind, width,
@@ -171,12 +172,15 @@ class ReplicaFilling:
             self._read(stream, jobs, lambda rows: appender.add(rows.only(raw)))
             return appender.synced()
 
-    def _compacted(self, manifest: ReplicaManifest) -> ReplicaManifest:
-        """Copy the live rows into new files, with a basis that these choose."""
+    def compacted(self, manifest: ReplicaManifest) -> ReplicaManifest:
+        """Copy the live rows into new files, with a basis that these choose, when it
+        pays. Raises OSError without room for a copy.
+        """
         is_coarse = manifest.basis_rows < FEWEST_BASIS_ROWS <= manifest.rows // GROWN
         most_dead = max(FEWEST_DEAD, manifest.rows // MOST_DEAD_SHARE)
-        if manifest.dead <= most_dead and not is_coarse:
+        if self._stop.is_set() or (manifest.dead <= most_dead and not is_coarse):
             return manifest
+        self._files.require_room(manifest)
         stored = StoredRows.of(self._files, manifest)
         lives = np.ones(len(stored.ids), bool)
         lives[stored.dead] = False
@@ -193,6 +197,7 @@ class ReplicaFilling:
                     appender.add(stored.rows(numbers))
             compacted = appender.synced()
         self._files.commit(compacted)
+        self._files.remove_others(compacted)
         return compacted
 
     def _look(

@@ -74,16 +74,14 @@ class ReplicaKeeper:
         self._views.wake_keeper()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        # A slice that takes longer still writes, and ends with the lock.
+        if not self._thread.is_alive():
+            self._unlock()
 
     def run_once(self) -> None:
         """One pass. Raises AppError, and OSError if the files cannot be used."""
         self._files.folder.mkdir(parents=True, exist_ok=True)
         is_writer = self._has_lock()
-        if not is_writer:
-            self._wanted.touch()
         # Before the look, which then sees everything that the manifest contains.
         manifest = self._files.manifest()
         with self._database.snapshot(Deadline.after(LOOK_TIMEOUT_S)) as transaction:
@@ -112,11 +110,15 @@ class ReplicaKeeper:
         if manifest is None or not self._is_usable(manifest, jobs, state):
             manifest = None
             self._views.withdraw()
-        if is_writer:
-            manifest = self._filling.bring_up_to_date(manifest, jobs, state)
-            self._sound = manifest
-        if manifest is not None and manifest.complete:
-            self._publish(manifest)
+        else:
+            # Before anything is written: there may be no room for it.
+            self._accept(manifest)
+        if not is_writer:
+            self._wanted.touch()
+            return
+        manifest = self._filling.bring_up_to_date(manifest, jobs, state)
+        self._accept(manifest)
+        self._accept(self._filling.compacted(manifest))
 
     def _is_usable(
         self, manifest: ReplicaManifest, jobs: EntityTable, state: TableState
@@ -129,13 +131,13 @@ class ReplicaKeeper:
             and XidSnapshot(manifest.newest).is_seen_by(state.snapshot)
             and state.can_continue(XidSnapshot(manifest.since))
         )
-        if not is_same or not self._files.is_sound(manifest, known=self._sound):
-            return False
-        self._sound = manifest
-        return True
+        return is_same and self._files.is_sound(manifest, known=self._sound)
 
-    def _publish(self, manifest: ReplicaManifest) -> None:
-        if manifest == self._published and self._views.latest():
+    def _accept(self, manifest: ReplicaManifest) -> None:
+        """Publish the rows of sound files, if they are complete."""
+        self._sound = manifest
+        is_published = manifest == self._published and bool(self._views.latest())
+        if not manifest.complete or is_published:
             return
         try:
             view = ReplicaView.of(self._files, manifest)
@@ -159,21 +161,35 @@ class ReplicaKeeper:
         self._told = sentence
 
     def _has_lock(self) -> bool:
+        """Whether this process writes. A folder that was removed and made anew has
+        another lock, which another process may hold. Raises OSError.
+        """
+        folder = self._files.folder
         if self._lock is not None:
-            return True
-        descriptor = os.open(self._files.folder, os.O_RDONLY)
+            if os.path.samestat(os.fstat(self._lock), folder.stat()):
+                return True
+            self._unlock()
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return False
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
         self._lock = descriptor
         return True
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _run(self) -> None:
         while not self._stop.is_set():
             wait_s = self._try_once()
             self._wait(Deadline.after(wait_s), can_wake=wait_s == IDLE_S)
+        self._unlock()
 
     def _wait(self, deadline: Deadline, *, can_wake: bool) -> None:
         """Wait for the next pass: until another process has done something, or, with

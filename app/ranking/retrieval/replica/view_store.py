@@ -55,7 +55,7 @@ class ViewStore:
             last = self._views[-1]
             is_behind = (
                 not last.newest.is_seen_by(view.newest)
-                or last.manifest.generation > view.manifest.generation
+                or last.manifest.generation != view.manifest.generation
                 or last.manifest.rows > view.manifest.rows
             )
             if is_behind or not (has_changes or now - self._offered_at > KEPT_S):
