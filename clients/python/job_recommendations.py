@@ -181,8 +181,12 @@ class Client:
         Resolving the host name has the resolver's own limit.
         """
         parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("base_url must be a URL such as https://jobs.example.org")
+        others = parts.username or parts.query or parts.fragment
+        if parts.scheme not in ("http", "https") or not parts.hostname or others:
+            raise ValueError(
+                "base_url must be a URL such as https://jobs.example.org, without user,"
+                " query and fragment"
+            )
         if api_key and not (api_key.isascii() and api_key.isprintable()):
             raise ValueError("api_key may contain only printable ASCII characters")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None

@@ -277,6 +277,18 @@ def test_a_service_that_is_away_is_an_error_of_its_own(waits: list[float]) -> No
     assert len(waits) > 1
 
 
-def test_an_address_is_needed() -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "jobs.example.org",
+        "ftp://jobs.example.org",
+        "https://",
+        "https://me:secret@jobs.example.org",
+        "https://jobs.example.org/?key=1",
+        "https://jobs.example.org/#top",
+    ],
+)
+def test_an_address_that_no_request_can_have_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match="base_url must be a URL"):
-        Client("jobs.example.org")
+        Client(address)

@@ -87,6 +87,8 @@ export class UnexpectedAnswerError extends Error {
 }
 
 const TRANSIENT = new Set([429, 502, 503, 504]);
+// A timer of more milliseconds ends at once.
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** A client of one service. */
 export class Client {
@@ -97,8 +99,9 @@ export class Client {
   readonly #backoffMs: number;
   readonly #fetch: typeof fetch;
 
+  /** `baseUrl`: of the service, or in a browser also a path of the page's own server. */
   constructor(baseUrl: string, options: ClientOptions = {}) {
-    this.#base = baseUrl.replace(/\/+$/, "");
+    this.#base = checkedAddress(baseUrl);
     this.#headers = options.apiKey ? { "X-API-Key": options.apiKey } : {};
     this.#timeoutMs = options.timeoutMs ?? 15_000;
     this.#giveUpAfterMs = options.giveUpAfterMs ?? 60_000;
@@ -174,12 +177,12 @@ export class Client {
 
   /** Send a request until it succeeds, fails for good, or the time is over. */
   async #call<T>(path: string, init: RequestInit): Promise<T> {
-    const giveUpAt = Date.now() + this.#giveUpAfterMs;
+    const giveUpAt = performance.now() + this.#giveUpAfterMs;
     for (let attempt = 0; ; attempt++) {
       let waitMs = this.#backoffMs * 2 ** Math.min(attempt, 8) * Math.random();
       let failure: Error;
       try {
-        return await this.#attempt<T>(path, init, giveUpAt - Date.now());
+        return await this.#attempt<T>(path, init, giveUpAt - performance.now());
       } catch (error) {
         failure = error as Error;
         if (error instanceof ApiError && TRANSIENT.has(error.status)) {
@@ -188,19 +191,22 @@ export class Client {
           throw error;
         }
       }
-      if (Date.now() + waitMs >= giveUpAt) throw failure;
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      if (performance.now() + waitMs >= giveUpAt) throw failure;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, LONGEST_MS)));
     }
   }
 
   async #attempt<T>(path: string, init: RequestInit, leftMs: number): Promise<T> {
     let response: Response;
     let text: string;
+    const limitMs = Math.ceil(Math.min(this.#timeoutMs, leftMs, LONGEST_MS));
     try {
       response = await this.#fetch(this.#base + path, {
         ...init,
         headers: { ...this.#headers, ...(init.headers as Record<string, string>) },
-        signal: AbortSignal.timeout(Math.max(1, Math.min(this.#timeoutMs, leftMs))),
+        // Elsewhere a POST would arrive as a GET, and with the key.
+        redirect: "manual",
+        signal: AbortSignal.timeout(Math.max(1, limitMs)),
       });
       text = await response.text();
     } catch (cause) {
@@ -214,13 +220,34 @@ function parsed<T>(response: Response, text: string): T {
   const answer = json(text);
   if (response.ok && answer?.success === true) return answer as T;
   if (response.status >= 400 && (answer?.detail || response.status !== 404)) {
-    const after = Number(response.headers.get("Retry-After") ?? "");
     const detail = typeof answer?.detail === "string" ? answer.detail : "no explanation";
-    throw new ApiError(response.status, detail, Number.isFinite(after) ? after * 1000 : 0);
+    throw new ApiError(response.status, detail, waitOf(response.headers.get("Retry-After")));
   }
   throw new UnexpectedAnswerError(
-    `the response ${response.status} of ${response.url} is not the service's`,
+    `the response ${response.status} of ${response.url} is not the service's; check the base URL`,
   );
+}
+
+/** The milliseconds of a Retry-After: seconds, or a date; 0 for anything else. */
+function waitOf(header: string | null): number {
+  const value = header ?? "";
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return ms > 0 ? ms : 0;
+}
+
+function checkedAddress(baseUrl: string): string {
+  let url: URL | undefined;
+  try {
+    url = new URL(baseUrl, typeof location === "undefined" ? undefined : location.href);
+  } catch {
+    // Not a URL: as one of another scheme.
+  }
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || /[?#]/.test(baseUrl)) {
+    throw new TypeError(
+      "baseUrl must be a URL such as https://jobs.example.org, without user, query and fragment",
+    );
+  }
+  return baseUrl.replace(/\/+$/, "");
 }
 
 function json(text: string): { success?: unknown; detail?: unknown } | null {

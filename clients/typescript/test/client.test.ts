@@ -115,6 +115,65 @@ test("a wait beyond the limit of time is not begun", async () => {
   assert.equal(busy.asked(), 1);
 });
 
+test("a Retry-After is seconds or a date, and nothing else makes a wait", async () => {
+  const soon = new Date(Date.now() + 30_000).toUTCString();
+  const past = new Date(Date.now() - 30_000).toUTCString();
+  for (const [after, least, most] of [
+    ["30", 30_000, 30_000],
+    [" 7", 7000, 7000],
+    ["9".repeat(400), Infinity, Infinity],
+    [soon, 20_000, 30_000],
+    [past, 0, 0],
+    ["-5", 0, 0],
+    ["soon", 0, 0],
+    ["", 0, 0],
+  ] as const) {
+    const busy = await answering([503, BUSY, { "Retry-After": after }]);
+    await assert.rejects(
+      new Client(busy.url, { giveUpAfterMs: 10_000, backoffMs: 1e12 }).columns(),
+      (error: ApiError) => least <= error.retryAfterMs && error.retryAfterMs <= most,
+      after,
+    );
+  }
+});
+
+test("a redirection is not followed, and the key stays with the service", async () => {
+  for (const status of [301, 302, 307, 308]) {
+    const other = await answering([200, COLUMNS]);
+    const moved = await answering([status, "", { Location: `${other.url}/api/columns` }]);
+    const client = new Client(moved.url, { apiKey: "a key" });
+    await assert.rejects(client.columns(), UnexpectedAnswerError);
+    assert.equal(other.asked(), 0);
+  }
+});
+
+test("an address that no request can have is refused at once", () => {
+  for (const address of [
+    "",
+    "localhost:8000",
+    "/api",
+    "ftp://jobs.example.org",
+    "https://",
+    "https://me:secret@jobs.example.org",
+    "https://jobs.example.org/?key=1",
+    "https://jobs.example.org/#top",
+  ]) {
+    assert.throws(() => new Client(address), TypeError, address);
+  }
+});
+
+test("a path, slashes and limits of any length of time are fine", async () => {
+  const there = await answering([200, COLUMNS]);
+  for (const limits of [
+    { timeoutMs: 2500.5 },
+    { giveUpAfterMs: 2500.5 },
+    { timeoutMs: Infinity, giveUpAfterMs: Infinity },
+    { timeoutMs: 2 ** 40 },
+  ]) {
+    assert.deepEqual(await new Client(`${there.url}/a/b//`, limits).columns(), []);
+  }
+});
+
 test("an invalid request is not repeated", async () => {
   const invalid = await answering([422, '{"success": false, "detail": "No."}']);
   await assert.rejects(new Client(invalid.url).columns(), ApiError);
@@ -122,8 +181,16 @@ test("an invalid request is not repeated", async () => {
 });
 
 test("a page of another server is not taken for an answer", async () => {
-  for (const answer of [[200, "<html>Sign in</html>"], [404, "<html>"]] as const) {
-    const other = await answering([...answer]);
+  const pages: [number, string][] = [
+    [200, "<html>Sign in</html>"],
+    [404, "<html>"],
+    [200, ""],
+    [200, "null"],
+    [200, '"success"'],
+    [204, ""],
+  ];
+  for (const answer of pages) {
+    const other = await answering(answer);
     await assert.rejects(new Client(other.url).columns(), UnexpectedAnswerError);
   }
 });
