@@ -11,6 +11,7 @@ from app.query import cursor
 from app.query.feedback import Taste
 from app.query.ids import Id
 from app.query.query import Query
+from app.ranking.retrieval.snapshot_jobs import SnapshotJobs
 from app.ranking.skills.ranking_state import NO_VALUES, RankingState, read_state
 from app.ranking.taste import Pull, read_pulls
 from app.storage.catalogue import Catalogue
@@ -50,8 +51,9 @@ def prepare_profiles(
     queries: Sequence[Query],
     *,
     version: str,
+    jobs: SnapshotJobs,
 ) -> list[Prepared]:
-    """Read the users of the queries, and check the cursors."""
+    """Read the users of the queries and their feedback, and check the cursors."""
     keys = [
         None if q.source_id is None else catalogue.user_id.parse(q.source_id)
         for q in queries
@@ -64,7 +66,7 @@ def prepare_profiles(
     )
     users = [found.get(key) if key is not None else None for key in keys]
     tastes = [_taste(*each) for each in zip(queries, users, strict=True)]
-    pulls = read_pulls(transaction, catalogue.jobs, tastes, version=version)
+    pulls = read_pulls(jobs.rows, catalogue.job_id, tastes)
     return [
         _prepare(query, key, user, pull, version=version, as_of=taste.as_of)
         for query, key, user, taste, pull in zip(

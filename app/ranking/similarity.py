@@ -24,6 +24,7 @@ from app.ranking.profiles import (
     Prepared,
     prepare_profiles,
 )
+from app.ranking.retrieval.snapshot_jobs import SnapshotJobs
 from app.ranking.similarity_pages import SimilaritySearch
 from app.ranking.top_k.pages import Page
 from app.storage.catalogue import CachedCatalogue, Catalogue
@@ -31,7 +32,6 @@ from app.storage.conditions import check_filters
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import CachedCount, count_unembedded
 from app.storage.jobs import Job, jobs_by_id
-from app.storage.skills import skilled_rows
 from app.storage.users import users_by_id
 
 
@@ -58,10 +58,13 @@ class SimilarityRanking:
         watch = Stopwatch()
         with self._context.database.snapshot(scope.deadline) as transaction:
             catalogue = self._catalogue.read(transaction)
+            jobs = SnapshotJobs(
+                transaction, catalogue, key, scope,
+                version=self._version, source=self._context.entry_source,
+            )  # fmt: skip
+            prepared = self._prepare(transaction, catalogue, key, queries, jobs)
+            # Afterwards: the types of the columns came with the users.
             check_filters(key.filters, catalogue.job_columns)
-            if self._context.entry_source:
-                self._context.entry_source.look_ahead(transaction, key)
-            prepared = self._prepare(transaction, catalogue, key, queries)
             valid = {n: p for n, p in enumerate(prepared) if isinstance(p, CosineQuery)}
             with watch("encode"):
                 profiles = self._embed(list(valid.values()))
@@ -69,10 +72,10 @@ class SimilarityRanking:
             with watch("scan"):
                 search = SimilaritySearch(
                     transaction, self._context.retrieval, catalogue, key, scope,
-                    version=self._version,
+                    jobs=jobs, version=self._version,
                 )  # fmt: skip
                 pages = search.pages(queries, valid, profiles)
-                reasons = self._reasons(transaction, catalogue, valid, profiles, pages)
+                reasons = _reasons(jobs, valid, profiles, pages)
                 texts = self._texts(transaction, catalogue, key, pages)
         if self._context.observer:
             self._context.observer.batch_done(
@@ -100,9 +103,13 @@ class SimilarityRanking:
         catalogue: Catalogue,
         key: BatchKey,
         queries: Sequence[Query],
+        jobs: SnapshotJobs,
     ) -> Sequence[Prepared]:
-        prepare = prepare_jobs if key.source == "job" else prepare_profiles
-        return prepare(transaction, catalogue, queries, version=self._version)
+        if key.source == "job":
+            return prepare_jobs(transaction, catalogue, queries, version=self._version)
+        return prepare_profiles(
+            transaction, catalogue, queries, version=self._version, jobs=jobs
+        )
 
     def _embed(self, prepared: Sequence[CosineQuery]) -> NDArray[np.float32]:
         """(q, dimension): stored embeddings, and encoded texts."""
@@ -111,31 +118,6 @@ class SimilarityRanking:
         encoded = iter(self._encoder.encode(texts) if texts else ())
         rows = [next(encoded) if isinstance(v, str) else v for v in vectors]
         return np.array(rows, np.float32).reshape(-1, self._encoder.dimension)
-
-    def _reasons(
-        self,
-        transaction: Transaction,
-        catalogue: Catalogue,
-        valid: Mapping[int, CosineQuery],
-        profiles: NDArray[np.float32],
-        pages: Mapping[int, Page],
-    ) -> Mapping[int, Mapping[Id, Id]]:
-        """By the number of the query, as `Pull.reasons`. Reads embeddings of the hits
-        only of users with feedback.
-        """
-        pulls = {n: each.pull for n, each in valid.items() if each.pull is not None}
-        ids = _ids(pages[n] for n in pulls)
-        rows = skilled_rows(
-            transaction, catalogue.jobs, list(ids), version=self._version
-        )
-        profile_of = dict(zip(valid, profiles, strict=True))
-        return {
-            n: pull.reasons(
-                None if valid[n].is_textless else profile_of[n],
-                [rows[id_] for id_ in pages[n].ids if id_ in rows],
-            )
-            for n, pull in pulls.items()
-        }
 
     def _texts(
         self,
@@ -154,6 +136,27 @@ class SimilarityRanking:
             transaction, list(ids), users=catalogue.users, version=self._version
         )
         return {id_: Job(user.skills, None) for id_, user in users.items()}
+
+
+def _reasons(
+    jobs: SnapshotJobs,
+    valid: Mapping[int, CosineQuery],
+    profiles: NDArray[np.float32],
+    pages: Mapping[int, Page],
+) -> Mapping[int, Mapping[Id, Id]]:
+    """By the number of the query, as `Pull.reasons`. Reads embeddings of the hits only
+    of users with feedback.
+    """
+    pulls = {n: each.pull for n, each in valid.items() if each.pull is not None}
+    rows = jobs.rows(list(_ids(pages[n] for n in pulls)))
+    profile_of = dict(zip(valid, profiles, strict=True))
+    return {
+        n: pull.reasons(
+            None if valid[n].is_textless else profile_of[n],
+            [rows[id_] for id_ in pages[n].ids if id_ in rows],
+        )
+        for n, pull in pulls.items()
+    }
 
 
 def _ids(pages: Iterable[Page]) -> set[Id]:

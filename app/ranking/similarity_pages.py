@@ -14,6 +14,7 @@ from app.ranking.item_to_item import without_itself
 from app.ranking.profiles import CosineQuery
 from app.ranking.retrieval.base import Retrieval, SearchRequest
 from app.ranking.retrieval.full_scan import id_column
+from app.ranking.retrieval.snapshot_jobs import SnapshotJobs
 from app.ranking.skills.distinct import (
     DistinctRequest,
     constraints_of,
@@ -40,8 +41,10 @@ class SimilaritySearch:
         key: BatchKey,
         scope: BatchScope,
         *,
+        jobs: SnapshotJobs,
         version: str,
     ) -> None:
+        self._jobs = jobs
         self._transaction = transaction
         self._retrieval = retrieval
         self._catalogue = catalogue
@@ -67,6 +70,7 @@ class SimilaritySearch:
         )
         vectors = _moved(profiles, valid)
         windows = {n: window_of(queries[n]) for n in valid}
+        entries = self._jobs.entries
         while windows:
             found = self._retrieval.search(
                 self._transaction,
@@ -76,10 +80,14 @@ class SimilaritySearch:
                     [_to_search(queries[n], valid[n], k) for n, k in windows.items()],
                     np.array([vectors[n] for n in windows], np.float32),
                     factors,
+                    entries,
                 ),
                 self._scope,
             )
-            self.analyzed, self.volume = found.analyzed, self.volume + found.volume
+            self.analyzed = found.analyzed
+            # A copy's rows were read once.
+            before = Volume(0, 0) if entries else self.volume
+            self.volume = before + found.volume
             ranked = dict(zip(windows, found.ranked, strict=True))
             pages |= self._pages(queries, valid, windows, ranked)
             windows = {n: next_window(k) for n, k in windows.items() if n not in pages}
@@ -105,6 +113,7 @@ class SimilaritySearch:
             {n: ranked[n] for n in varied},
             states,
             version=self._version,
+            entries=self._jobs.entries,
         )
         for n, rows in ranked.items():
             query, asked = queries[n], valid[n]

@@ -6,7 +6,7 @@ number of events up to a bound. docs/feedback.md has the choice of the numbers.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.feedback import Taste
-from app.query.ids import Id
+from app.query.ids import Id, IdColumn
 from app.storage.codec import points_somewhere, squared_norms
-from app.storage.connection.transaction import Transaction
-from app.storage.entity import EntityTable
-from app.storage.skills import SkilledRow, skilled_rows
+from app.storage.skills import SkilledRow
 
 Direction = NDArray[np.float64]  # (dimension,), unit length
 
@@ -35,7 +33,8 @@ class Pull:
     """What a taste does to a profile.
 
     `liked`, `disliked`: the directions of the jobs, by id, newest first. `text`: the
-    texts of the liked jobs, the profile of a user without one. `as_of`: as of `Taste`.
+    texts of the liked jobs, the profile of a user without one, where they were read.
+    `as_of`: as of `Taste`.
     `liked_skills`, `disliked_skills`: the skill ids of those that have some, by id.
     """
 
@@ -68,8 +67,7 @@ class Pull:
     @property
     def digest(self) -> bytes:
         """Changes with anything that moves the ranking."""
-        data = self.shift.tobytes() + self.text.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(data, digest_size=16).digest()
+        return hashlib.blake2b(self.shift.tobytes(), digest_size=16).digest()
 
     def moved(self, profile: NDArray[np.float32]) -> NDArray[np.float32]:
         """(dimension,) float32: the profile after the feedback, of any length."""
@@ -96,28 +94,24 @@ class Pull:
 
 
 def read_pulls(
-    transaction: Transaction,
-    jobs: EntityTable,
+    read: Callable[[Sequence[Id]], Mapping[Id, SkilledRow]],
+    column: IdColumn,
     tastes: Sequence[Taste],
-    *,
-    version: str,
 ) -> list[Pull | None]:
     """What each taste does; None if it does nothing.
 
-    Reads the jobs in one statement, and nothing without feedback. Deleted jobs and
-    those without an embedding do not count.
+    `read` reads jobs by id, once. Deleted jobs and those without an embedding do not
+    count.
     """
     wanted = {id_ for taste in tastes for id_ in (*taste.liked, *taste.disliked)}
-    ids = [id_ for id_ in map(jobs.id_column.parse, sorted(wanted)) if id_ is not None]
-    rows = skilled_rows(transaction, jobs, ids, version=version)
-    return [_pull(taste, jobs, rows) for taste in tastes]
+    ids = [id_ for id_ in map(column.parse, sorted(wanted)) if id_ is not None]
+    rows = read(ids)
+    return [_pull(taste, column, rows) for taste in tastes]
 
 
-def _pull(
-    taste: Taste, jobs: EntityTable, rows: Mapping[Id, SkilledRow]
-) -> Pull | None:
-    liked = _rows(taste.liked, jobs, rows)
-    disliked = _rows(taste.disliked, jobs, rows)
+def _pull(taste: Taste, column: IdColumn, rows: Mapping[Id, SkilledRow]) -> Pull | None:
+    liked = _rows(taste.liked, column, rows)
+    disliked = _rows(taste.disliked, column, rows)
     pull = Pull(
         _directions(liked),
         _directions(disliked),
@@ -130,9 +124,9 @@ def _pull(
 
 
 def _rows(
-    ids: Sequence[str], jobs: EntityTable, rows: Mapping[Id, SkilledRow]
+    ids: Sequence[str], column: IdColumn, rows: Mapping[Id, SkilledRow]
 ) -> list[SkilledRow]:
-    keys = [jobs.id_column.parse(id_) for id_ in ids]
+    keys = [column.parse(id_) for id_ in ids]
     return [rows[key] for key in keys if key is not None and key in rows]
 
 

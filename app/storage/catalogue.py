@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import overload
 
 from psycopg2.sql import Literal
 
@@ -22,6 +24,7 @@ from app.storage.entity import (
 from app.storage.sql import load
 
 QUERIES = load("catalogue")
+TYPES_OF_COLUMNS = QUERIES["types"].format(columns=QUERIES["columns"])
 
 NEEDED: Mapping[EntityName, Sequence[str]] = {
     "jobs": ("job_id", "skills", "embedding", "embedding_version"),
@@ -124,9 +127,39 @@ class Catalogue:
         return self.vectors
 
 
+class SnapshotColumns(Sequence[JobColumn]):
+    """The columns of JOB_COLUMNS as of one snapshot: their types come with the
+    transaction's next statement of rows, or when they are needed before it.
+    """
+
+    def __init__(self, transaction: Transaction, names: Sequence[str]) -> None:
+        self._transaction = transaction
+        self._names = names
+        transaction.ahead(TYPES_OF_COLUMNS)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, place: int) -> JobColumn: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[JobColumn]: ...
+
+    def __getitem__(self, place: int | slice) -> JobColumn | Sequence[JobColumn]:
+        """As of any sequence. Raises SchemaError as `filterable_columns`."""
+        return self._columns[place]
+
+    @cached_property
+    def _columns(self) -> Sequence[JobColumn]:
+        found = self._transaction.row(TYPES_OF_COLUMNS)
+        types = found and found["types"]
+        return filterable_columns(types or {}, self._names)
+
+
 class CachedCatalogue:
-    """The catalogue, read once; again with JOB_COLUMNS, because these may be added or
-    dropped at any time, and after an error.
+    """The catalogue, read once, and again after an error; but the columns of
+    JOB_COLUMNS each time, because these may be added or dropped.
     """
 
     def __init__(self, job_columns: Sequence[str] = ()) -> None:
@@ -136,9 +169,13 @@ class CachedCatalogue:
 
     def read(self, transaction: Transaction) -> Catalogue:
         """As `Catalogue.read`."""
-        if self._catalogue is None or self._job_columns:
-            self._catalogue = Catalogue.read(transaction, job_columns=self._job_columns)
-        return self._catalogue
+        if self._catalogue is None:
+            self._catalogue = Catalogue.read(transaction)
+        if not self._job_columns:
+            return self._catalogue
+        columns = SnapshotColumns(transaction, self._job_columns)
+        jobs = replace(self._catalogue.jobs, columns=columns)
+        return replace(self._catalogue, jobs=jobs)
 
     @contextmanager
     def forgotten_after_errors(self) -> Iterator[None]:

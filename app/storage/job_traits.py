@@ -11,7 +11,7 @@ from app.query.ids import Id
 from app.storage.codec import from_bytes
 from app.storage.conditions import selected
 from app.storage.connection.transaction import Transaction
-from app.storage.entity import EntityTable
+from app.storage.entity import EntityTable, without_doubled
 from app.storage.sql import load
 
 QUERIES = load("jobs")
@@ -45,9 +45,12 @@ def values_by_id(
 def embeddings_by_id(
     transaction: Transaction, jobs: EntityTable, ids: Sequence[Id], *, version: str
 ) -> dict[Id, NDArray[np.float32]]:
-    """(dimension,) of those of these jobs that have an embedding of this model."""
+    """(dimension,) of those of these jobs that have an embedding of this model; none
+    whose id another job has as well.
+    """
     if not ids:
         return {}
     query = jobs.format(QUERIES["embeddings_by_id"], version=version)
     rows = transaction.rows(query, {"ids": list(ids)})
-    return {id_: from_bytes(embedding) for id_, embedding in rows}
+    found = {id_: from_bytes(embedding) for id_, embedding in rows}
+    return without_doubled(found, (id_ for id_, _ in rows))

@@ -21,12 +21,16 @@ from app.storage.skills import SkilledRow
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
-    """The queries of a batch, their vectors, and the factors of the jobs' scores."""
+    """The queries of a batch, their vectors, and the factors of the jobs' scores.
+
+    `entries`: the rows that match, if they were taken from a copy already.
+    """
 
     key: BatchKey
     queries: Sequence[Query]
     vectors: NDArray[np.float32]  # (q, dimension)
     factors: RowFactors | None = None
+    entries: "Entries | None" = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ class Entries(Protocol):
         ...
 
     def rows(self, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
-        """The rows with these ids of all jobs, without their texts."""
+        """The rows with these ids of all jobs, without their texts; none whose id
+        another row has as well.
+        """
         ...
 
 

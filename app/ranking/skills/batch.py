@@ -6,6 +6,7 @@ In both directions, from one snapshot of the database.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from app.query.ids import Id
 from app.query.query import BatchKey, Query
 from app.query.result import BatchObserver, Hit, Outcome, Result, Timings, Volume
 from app.ranking.boosting import read_factors
-from app.ranking.retrieval.base import Entries, EntrySource
+from app.ranking.retrieval.base import EntrySource
+from app.ranking.retrieval.snapshot_jobs import SnapshotJobs
 from app.ranking.skills.explain import hits
 from app.ranking.skills.favours import favoured, reasons_of
 from app.ranking.skills.idf import cached_idf_weights, multiplied
@@ -27,6 +29,7 @@ from app.ranking.skills.prepare import (
     SkillMatches,
     SkillQuery,
     distinct_skills,
+    is_textless,
     length_penalty_of,
     mentioned_before,
     prepare,
@@ -75,7 +78,11 @@ class SkillBatch:
         entry_source: EntrySource | None = None,
     ) -> None:
         self._catalogue = catalogue
-        self._entry_source = entry_source
+        self._copied = SnapshotJobs(
+            transaction, catalogue, key, scope,
+            version=encoder.version,
+            source=None if key.explain_only else entry_source,
+        )  # fmt: skip
         self._observer = observer
         self._volume = Volume(rows=0, bytes=0)
         self._transaction = transaction
@@ -86,8 +93,6 @@ class SkillBatch:
         self._jobs, self._users = catalogue.jobs, catalogue.users
         self._target = self._jobs if key.target == "jobs" else self._users
         self._cache = cache
-        if entry_source is not None and not key.explain_only:
-            entry_source.look_ahead(transaction, key)
         vocabulary_ahead(transaction, version=encoder.version)
         unsplit_ahead(transaction, self._target)
 
@@ -180,8 +185,10 @@ class SkillBatch:
         self._read_vocabulary()
         own = [None if key is None else rows.get(key) for key in keys]
         tastes = [taste_of(*each) for each in zip(queries, own, strict=True)]
-        version = self._encoder.version
-        pulls = read_pulls(self._transaction, self._jobs, tastes, version=version)
+        # The profile of a user without a text is the text of the liked jobs.
+        needs_texts = any(row is not None and is_textless(row) for row in own)
+        rows_of = partial(self._rows, self._jobs) if needs_texts else self._copied.rows
+        pulls = read_pulls(rows_of, self._jobs.id_column, tastes)
         texts = [query_text(*each) for each in zip(queries, own, pulls, strict=True)]
         before = [mentioned_before(query) for query in queries]
         read = read_texts(texts, before, self._vocabulary, self._lookup)
@@ -190,7 +197,7 @@ class SkillBatch:
                 query,
                 row,
                 some,
-                version=version,
+                version=self._encoder.version,
                 is_state=self._method.is_state,
                 pull=pull,
                 as_of=taste.as_of,
@@ -235,7 +242,7 @@ class SkillBatch:
     def _find(self, batch: SkillBatchQueries) -> SkillMatches:
         if self._batch_key.explain_only:
             return self._named(batch)
-        entries = self._entries() if batch.asked else None
+        entries = self._copied.entries if batch.asked else None
         search = SkillSearch(
             self._transaction,
             self._vocabulary,
@@ -271,13 +278,6 @@ class SkillBatch:
 
     def _row_factors(self) -> RowFactors | None:
         return read_factors(
-            self._transaction, self._catalogue, self._batch_key, self._scope
-        )
-
-    def _entries(self) -> Entries | None:
-        if self._entry_source is None:
-            return None
-        return self._entry_source.entries(
             self._transaction, self._catalogue, self._batch_key, self._scope
         )
 

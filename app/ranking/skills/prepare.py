@@ -107,12 +107,13 @@ def query_text(
         return query.text
     if row is None:
         return None
-    if pull is not None and _is_textless(row):
+    if pull is not None and is_textless(row):
         return pull.text
     return row.skills or ""
 
 
-def _is_textless(row: SkilledRow) -> bool:
+def is_textless(row: SkilledRow) -> bool:
+    """Whether a row has no text of its own."""
     return not (row.skills or "").strip()
 
 
@@ -133,7 +134,7 @@ def prepare(
         text, embedding = query.text, None
     elif row is not None:
         text = query_text(query, row, pull) or ""
-        embedding = pull.profile if pull and _is_textless(row) else row.embedding
+        embedding = pull.profile if pull and is_textless(row) else row.embedding
     elif query.key.source == "job":
         return JobNotFoundError("No job has this job_id.")
     else:
@@ -150,7 +151,7 @@ def prepare(
         query_hash,
         left_out=() if row is None else row.feedback.left_out,
         pull=pull,
-        is_textless=row is not None and _is_textless(row),
+        is_textless=row is not None and is_textless(row),
         as_of=as_of,
     )
     try:

@@ -41,7 +41,6 @@ class SkillRanking:
         context = self._context
         with context.database.snapshot(scope.deadline) as transaction:
             catalogue = self._catalogue.read(transaction)
-            check_filters(key.filters, catalogue.job_columns)
             batch = SkillBatch(
                 transaction,
                 context.encoder,
@@ -53,4 +52,7 @@ class SkillRanking:
                 observer=context.observer,
                 entry_source=context.entry_source,
             )
-            return batch.rank(queries)
+            outcomes = batch.rank(queries)
+            # Afterwards: the types of the columns came with another statement.
+            check_filters(key.filters, catalogue.job_columns)
+            return outcomes

@@ -28,6 +28,12 @@ LEFT JOIN pg_attribute AS a
     ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_type AS t ON t.oid = a.atttypid;
 
+-- name: types
+-- The types of the columns of the jobs, by name, in one row.
+SELECT json_object_agg(c.column_name, c.type_name) AS types
+FROM ({columns}) AS c (entity, schema, table_name, is_sharded, column_name, type_name)
+WHERE c.entity = 'jobs' AND c.column_name IS NOT NULL;
+
 -- name: vectors
 -- The schema of pgvector, and the tables of vectors: one for each model; and what the
 -- names of partitions of vectors, and of the jobs that they belong to, end with. No row

@@ -26,6 +26,9 @@ from tests.support.skills import fill
 
 JOBS = 150
 MOST_BYTES = 5_000
+NAMES = ["similarity", "skills", "hybrid"]
+# What a request may ask for beside, or its user may have.
+ADDITIONS = ["nothing", "feedback", "columns", "diversity", "all of them"]
 PROSE = (
     "I have worked for six years with aword1 and aword2, then I led a team that"
     " built bword3 services. I would like to learn more about cword4 as well."
@@ -92,7 +95,7 @@ def after(query: Query, text: str) -> Constraints:
     return replace(query.constraints, after=from_text(text))
 
 
-@pytest.mark.parametrize("name", ["skills", "hybrid"])
+@pytest.mark.parametrize("name", NAMES)
 def test_answers_are_those_of_the_stream(
     board: Exercise, tmp_path: Path, name: str
 ) -> None:
@@ -134,11 +137,26 @@ def test_filters_and_columns_are_those_of_the_stream(
         compare(board, tmp_path, name, query)
 
 
-@pytest.mark.parametrize("name", ["similarity", "skills", "hybrid"])
+@pytest.mark.parametrize("addition", ADDITIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_request_for_a_known_user_takes_two_round_trips_and_5_kb(
-    board: Exercise, tmp_path: Path, name: str
+    board: Exercise, tmp_path: Path, name: str, addition: str
 ) -> None:
     query = profile_query(10, user_id=1, ranking=name, distinct=name == "hybrid")
+    if addition in ("feedback", "all of them"):
+        run(
+            board.url,
+            "INSERT INTO recommender.feedback (user_id, job_id, event)"
+            " SELECT 1, job_id::text, 'saved'::recommender.feedback_event"
+            " FROM skill_job1 WHERE job_id % 20 = 1 ON CONFLICT DO NOTHING",
+        )
+    if addition in ("columns", "all of them"):
+        run(board.url, "ALTER TABLE skill_job1 ADD COLUMN level INT DEFAULT 3")
+        board.columns = ["level"]
+        board.pass_once()
+    if addition in ("diversity", "all of them"):
+        query = replace(query, variety=Variety(diversity=0.5))
+    compare(board, tmp_path, name, query)
     with running_proxy(socket_of(board.url)) as proxy:
         database_name = board.url.split("?")[0].rpartition("/")[2]
         with closing(Database(proxy.url(database_name), pool_size=1)) as database:
@@ -152,6 +170,9 @@ def test_a_request_for_a_known_user_takes_two_round_trips_and_5_kb(
     assert found.hits == first.hits
     assert len(found.hits) == 10
     assert all(hit.text for hit in found.hits)
+    assert any(hit.because for hit in found.hits) == (
+        addition in ("feedback", "all of them")
+    )
 
 
 def test_a_synonym_of_the_team_takes_two_round_trips_more(

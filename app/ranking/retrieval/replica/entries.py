@@ -13,6 +13,7 @@ from app.ranking.retrieval.replica.view import ReplicaView, StoredRows, as_slice
 from app.ranking.top_k.codes import CodedEntryChunk, coded
 from app.storage.changes import HAS_SKILLS, IS_ALONE
 from app.storage.copy.skill_ids import EntryChunk
+from app.storage.entity import without_doubled
 from app.storage.skills import SkilledRow
 
 # Rows per chunk, as in a scan: 64 queries count 2,000 words in 8 MB. And rows of which
@@ -50,7 +51,8 @@ class ReplicaEntries:
     def rows(self, ids: Sequence[Id]) -> dict[Id, SkilledRow]:
         """As `Entries.rows`."""
         found = self.everything.rows([self.column.to_stream(id_) for id_ in ids])
-        return {row.id: row for row in found.described(self.column)} if found else {}
+        rows = list(found.described(self.column)) if found else []
+        return without_doubled({row.id: row for row in rows}, (row.id for row in rows))
 
     def _chunks(self, flag: int) -> Iterator[EntryChunk]:
         stored = self.view.stored

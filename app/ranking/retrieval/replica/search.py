@@ -63,8 +63,10 @@ class ReplicaSearch:
         """As `Retrieval.search`, exactly."""
         if not request.queries:
             return NOTHING_SEARCHED
-        entries = self.entries(transaction, catalogue, request.key, scope)
-        if entries is None:
+        entries = request.entries or self.entries(
+            transaction, catalogue, request.key, scope
+        )
+        if not isinstance(entries, ReplicaEntries):
             return self._full_scan.search(transaction, catalogue, request, scope)
         return _ranked(entries, catalogue, request)
 
