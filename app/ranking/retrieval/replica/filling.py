@@ -14,7 +14,6 @@ from functools import partial
 import numpy as np
 
 from app.deadline import Deadline
-from app.errors import SchemaError
 from app.ranking.retrieval.replica.files import ReplicaFiles, ReplicaManifest
 from app.ranking.retrieval.replica.records import (
     WIDEST_ID,
@@ -99,9 +98,7 @@ class ReplicaFilling:
                 # A margin for longer ids later.
                 width = widest_id(transaction, jobs) + 8
         if width > WIDEST_ID:
-            raise SchemaError(
-                f"an id has more than {WIDEST_ID - 8} bytes, so the full scan answers."
-            )
+            raise TableChangedError(f"an id has more than {WIDEST_ID - 8} bytes")
         snapshot = state.snapshot.text
         manifest = ReplicaManifest(
             state.identity, self._version, jobs.id_column.kind, width,

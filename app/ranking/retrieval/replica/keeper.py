@@ -95,7 +95,7 @@ class ReplicaKeeper:
         try:
             self._pass(manifest, jobs, state, is_writer=is_writer)
         except (TableChangedError, IdTooWideError) as error:
-            self._give_up(f"The replica is rebuilt: {error}.")
+            self._give_up(f"The full scan answers, because {error}.")
             if is_writer:
                 self._files.remove_others(None)
 
