@@ -8,7 +8,7 @@ from app import __version__
 from app.config import Settings, read_settings
 from app.errors import ConfigError
 from app.ops.logs import configure_logging
-from app.process import defer_model_build, prepare_process
+from app.process import check_address, defer_model_build, prepare_process
 
 # After SIGTERM each request ends by its deadline, but a client that never finishes its
 # body would block the shutdown. Hosts kill the process after 30 seconds.
@@ -22,6 +22,8 @@ def main() -> int:
         return _explain(sys.argv[1:])
     try:
         settings = read_settings(Settings)
+        # Before anything is started: the server itself would find out last.
+        check_address(settings.host, settings.port)
         prepare_process(blas_threads=settings.blas_threads)
         configure_logging(settings.log_level, as_json=not sys.stderr.isatty())
         _serve(settings)

@@ -1,15 +1,19 @@
 """Process set-up: usable processors, BLAS threads, memory allocator."""
 
 import ctypes
+import errno
 import gc
 import math
 import os
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
+
+from app.errors import ConfigError
 
 # cgroup v2 has "quota period" in one file, v1 one file for each; all in microseconds.
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -38,6 +42,28 @@ def available_cpus() -> int:
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = _cpu_quota()
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises ConfigError if no server can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # Like the server itself: ignore connections in TIME_WAIT.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        # A host name that no encoding has is a TypeError.
+        except (OSError, TypeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no host name"
+            if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES):
+                raise ConfigError(
+                    f"Port {port} on {host} is not available ({reason}); set PORT to"
+                    " another one."
+                ) from None
+            raise ConfigError(
+                f"HOST {host} is not an address of this machine ({reason}); set it to"
+                " one, for example 127.0.0.1 or 0.0.0.0."
+            ) from None
 
 
 def prepare_process(*, blas_threads: int) -> None:

@@ -7,7 +7,6 @@ everything.
 
 import argparse
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from app.commands import data_folder
 from app.commands.embedded_postgres import embedded_postgres
 from app.config import read_environment
 from app.errors import ConfigError
+from app.process import check_address
 
 HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 20.0
@@ -75,19 +75,12 @@ def _check_extra() -> None:
 
 
 def _check_port(environment: Mapping[str, str]) -> None:
-    """Raises ConfigError if the port is in use."""
-    host, port = environment.get("HOST") or "127.0.0.1", _port(environment)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # Like the server itself: ignore connections in TIME_WAIT.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, int(port)))
-        except (OSError, ValueError, OverflowError) as error:
-            raise ConfigError(
-                f"Port {port} on {host} is not available ({error}); set PORT to another"
-                " one."
-            ) from None
+    """Raises ConfigError as `check_address`."""
+    port = _port(environment)
+    try:
+        check_address(environment.get("HOST") or "127.0.0.1", int(port))
+    except (ValueError, OverflowError):
+        raise ConfigError(f"PORT is {port}, and no number from 1 to 65535.") from None
 
 
 def _port(environment: Mapping[str, str]) -> str:

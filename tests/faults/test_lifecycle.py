@@ -128,6 +128,32 @@ def test_f58_a_missing_or_malformed_setting_stops_the_start_and_is_named(
     assert "definitely" not in ended.stderr
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "no such host", "192.0.2.1", "é" * 99])
+def test_f135_an_address_where_nothing_can_listen_is_named_before_anything_starts(
+    host: str,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "app"],
+            env=os.environ
+            | {
+                "DATABASE_URL": "postgresql://127.0.0.1:1/x",
+                "HOST": host,
+                "PORT": port,
+            },
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    fix = f"Port {port} on" if host == "127.0.0.1" else f"HOST {host} is not an address"
+    assert ended.stderr.startswith(fix)
+
+
 def test_f59_old_and_new_version_answer_side_by_side_during_a_migration(
     postgres: Server, tmp_path: Path
 ) -> None:
