@@ -103,6 +103,9 @@ def test_f57_a_half_sent_request_does_not_keep_it_alive(
         ("CORS_ORIGINS", "example.org"),  # no scheme
         ("RATE_LIMIT_PER_MINUTE", "-1"),
         ("DOCS", "perhaps"),
+        ("DATABASE_URL", os.fsdecode(b"postgresql://me:hush-hush\xff@host/x")),
+        ("API_KEYS", os.fsdecode(b"hush-hush-hush-hush\xff")),
+        ("CACHE_DIR", os.fsdecode(b"/tmp/\xff")),
     ],
 )
 def test_f58_a_missing_or_malformed_setting_stops_the_start_and_is_named(

@@ -60,6 +60,7 @@ def test_it_serves_and_warns_of_missing_protections(
         ("MAX_TOP_N", "hush-hush"),
         ("API_KEYS", "hush-hush"),
         ("ENV_FILE", "nowhere/.env"),
+        ("ENV_FILE", "docs"),
     ],
 )
 @pytest.mark.parametrize("way", sorted(BOUNDED.keys() - {"workers with our protocol"}))
