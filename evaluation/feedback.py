@@ -7,21 +7,17 @@ The first 0, 1, 3 or 10 of these events then move the ranking of the postings th
 not looked at, which are the same for each number of events.
 """
 
-import argparse
 import itertools
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from app.commands.calibration.intervals import interval
-from app.encoder.lazy import LazyEncoder
 from app.ranking.skills.favours import DISFAVOUR, FAVOUR
 from app.ranking.skills.hybrid_scoring import HYBRID_WEIGHTS, match_scores
 from app.ranking.skills.scoring import match_credit
@@ -29,8 +25,8 @@ from app.ranking.taste import AWAY, FEEDBACK_SHARE, TOWARDS
 from evaluation.datasets import Dataset, surveyed
 from evaluation.encoding import RememberingEncoder
 from evaluation.measures import FIRST_PAGE, Scores
+from evaluation.options import SEED, Parsed, parse, parser_of
 from evaluation.rankings import Contest
-from evaluation.run import ROOT, SEED
 
 EVENTS = (0, 1, 3, 10)
 POSTINGS = 6000
@@ -222,13 +218,8 @@ def grid() -> Iterator[tuple[str, Pull]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parse(argv)
-    folder = os.environ.get("REAL_DATA_DIR")
-    if not folder:
-        print("evaluation: set REAL_DATA_DIR, see tests/README.md.", file=sys.stderr)
-        return 2
-    encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
-    data = cut(surveyed(Path(folder), held_out=args.held_out, seed=SEED))
+    args, folder, encoder = _parse(argv)
+    data = cut(surveyed(folder, held_out=args.held_out, seed=SEED))
     simulation = Simulation(data, encoder)
     print(len(data.queries), "people", len(data.rows), "postings", flush=True)
     for name, pull in grid() if args.grid else ():
@@ -258,14 +249,8 @@ def write(title: str, curve: Iterator[tuple[int, Scores, Scores]]) -> None:
     print(title, *cells, sep=" | ", flush=True)
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--model-dir", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2"
-    )
-    parser.add_argument("--cache", type=Path, default=ROOT / ".data" / "evaluation")
+def _parse(argv: Sequence[str] | None) -> Parsed:
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--held-out", action="store_true", help="the other half of the people"
     )
@@ -275,7 +260,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--grid", action="store_true", help="other numbers as well, to choose by"
     )
-    return parser.parse_args(argv)
+    return parse(parser, argv)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ Reads development halves only, and writes a table and a plot to docs/evaluation/
 thresholds of `app/ranking/registry.py` are chosen by them.
 """
 
-import argparse
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoder.lazy import LazyEncoder
 from app.ranking.registry import RANKINGS
 from evaluation.datasets import Dataset
-from evaluation.encoding import RememberingEncoder
 from evaluation.measures import DECIMALS, FIRST_PAGE, Ranked
+from evaluation.options import OUT, Parsed, parse, parser_of
 from evaluation.rankings import Contest
-from evaluation.run import OUT, ROOT, datasets
+from evaluation.run import datasets
 
 # Those whose right rows are all known: of the others a hit that nobody marked may be
 # right all the same.
@@ -34,15 +31,10 @@ Hits = Sequence[tuple[float, bool]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parse(argv)
-    folder = os.environ.get("REAL_DATA_DIR")
-    if not folder:
-        print("evaluation: set REAL_DATA_DIR, see tests/README.md.", file=sys.stderr)
-        return 2
-    encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
+    args, folder, encoder = _parse(argv)
     found: dict[str, dict[str, Hits]] = defaultdict(dict)
     kinds: list[str] = []
-    for data in datasets(Path(folder), held_out=False):
+    for data in datasets(folder, held_out=False):
         if data.name in LABELLED:
             contest = Contest(data, encoder)
             by_hybrid = hits(contest.hybrid(), data)
@@ -162,14 +154,10 @@ def plot(found: Mapping[str, Mapping[str, Hits]], path: Path) -> None:
     plt.close(figure)
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--model-dir", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2"
-    )
-    parser.add_argument("--cache", type=Path, default=ROOT / ".data" / "evaluation")
+def _parse(argv: Sequence[str] | None) -> Parsed:
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
-    return parser.parse_args(argv)
+    return parse(parser, argv)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,13 @@
 place: `python -m evaluation.repeats`, on the development half of the surveys.
 """
 
-import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.commands.calibration.intervals import interval
-from app.encoder.lazy import LazyEncoder
 from app.query.ids import Id, IdColumn
 from app.ranking.hybrid import ByAllParts
 from app.ranking.skills.choice import Traits
@@ -28,20 +24,15 @@ from evaluation.datasets import Dataset, surveyed
 from evaluation.encoding import RememberingEncoder
 from evaluation.entries import Entries, entries_of
 from evaluation.measures import FIRST_PAGE
-from evaluation.run import ROOT, SEED
+from evaluation.options import SEED, Parsed, parse, parser_of
 from evaluation.served import served_rows
 
 HEADER = "| data | repeats among ten | right among ten (95 %) |\n| --- | --- | --- |"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parse(argv)
-    folder = os.environ.get("REAL_DATA_DIR")
-    if not folder:
-        print("evaluation: set REAL_DATA_DIR, see tests/README.md.", file=sys.stderr)
-        return 2
-    encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
-    data = surveyed(Path(folder), held_out=args.held_out, seed=SEED)
+    args, folder, encoder = _parse(argv)
+    data = surveyed(folder, held_out=args.held_out, seed=SEED)
     lists = _lists(entries_of(data, with_titles=False))
     shown = pages(data, encoder, lists)
     print(HEADER)
@@ -131,14 +122,10 @@ def _repeats(page: Sequence[Id], lists: SkillLists) -> int:
     return repeats
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--model-dir", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2"
-    )
-    parser.add_argument("--cache", type=Path, default=ROOT / ".data" / "evaluation")
+def _parse(argv: Sequence[str] | None) -> Parsed:
+    parser = parser_of(__doc__)
     parser.add_argument("--held-out", action="store_true", help="the other half")
-    return parser.parse_args(argv)
+    return parse(parser, argv)
 
 
 if __name__ == "__main__":

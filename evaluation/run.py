@@ -7,24 +7,19 @@ docs/evaluation/looks.md. Embeddings are kept in .data/evaluation, so that only 
 first run takes long.
 """
 
-import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from app.encoder.lazy import LazyEncoder
 from evaluation import external
 from evaluation.datasets import Dataset, drawn, esco, surveyed
 from evaluation.encoding import RememberingEncoder
 from evaluation.measures import quality
+from evaluation.options import OUT, SEED, Parsed, parse, parser_of
 from evaluation.rankings import Contest
 from evaluation.report import AHEAD_HEADER, Measured, page, plot
 from evaluation.typed import typed, typed_postings
 
-ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "docs" / "evaluation"
-SEED = 20240601
 DRAWN = 300
 HALVES = {
     "both": (False, True),
@@ -35,16 +30,11 @@ NAMES = {False: "development", True: "held-out"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parse(argv)
-    folder = os.environ.get("REAL_DATA_DIR")
-    if not folder:
-        print("evaluation: set REAL_DATA_DIR, see tests/README.md.", file=sys.stderr)
-        return 2
-    encoder = RememberingEncoder(LazyEncoder(args.model_dir), args.cache)
+    args, folder, encoder = _parse(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     for held_out in HALVES[args.half]:
         measured = []
-        for data in datasets(Path(folder), held_out=held_out):
+        for data in datasets(folder, held_out=held_out):
             measured.append(measure(data, encoder))
             print("\n".join(measured[-1].lines(seed=SEED)), flush=True)
         _write(measured, args.out, NAMES[held_out])
@@ -88,14 +78,8 @@ def _write(measured: Sequence[Measured], out: Path, half: str) -> None:
     print("\n".join([AHEAD_HEADER, *(one.ahead(seed=SEED) for one in measured)]))
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--model-dir", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2"
-    )
-    parser.add_argument("--cache", type=Path, default=ROOT / ".data" / "evaluation")
+def _parse(argv: Sequence[str] | None) -> Parsed:
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=OUT, help="where the tables go")
     parser.add_argument(
         "--half",
@@ -103,7 +87,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default="both",
         help="which half of the questions (default: %(default)s)",
     )
-    return parser.parse_args(argv)
+    return parse(parser, argv)
 
 
 if __name__ == "__main__":
