@@ -65,7 +65,10 @@ class RecommendResponse(BaseModel):
         None, description="A message, for example that the user has no skills yet."
     )
     next_cursor: str | None = Field(
-        None, description="The cursor of the next page; null on the last page."
+        None,
+        description="The cursor of the next page; null on the last page. Pages for a"
+        " user end after 200 jobs while INTERLEAVE compares two settings; `detail` says"
+        " so.",
     )
 
 
@@ -154,7 +157,8 @@ class ExplainedJob(Explained, Recommended):
         exclude_if=lambda relevance: relevance is None,
         description="What the match_score is worth, by labelled questions: of strong"
         " hits at least two of three are right, of possible ones about every other, of"
-        " weak ones few.",
+        " weak ones few. What a user saved or applied to raises scores: then more of"
+        " match_score is needed for each.",
     )
     parts: ScoreParts | None = Field(
         None,

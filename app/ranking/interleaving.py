@@ -22,6 +22,11 @@ from app.ranking.skills.choice import Caps, Traits, id_hash
 # Jobs on all pages together: each page ranks those of the pages before once more.
 MAX_INTERLEAVED = 200
 
+NO_MORE = (
+    f"There are more jobs, but pages end after {MAX_INTERLEAVED} while INTERLEAVE"
+    " compares two settings."
+)
+
 NEITHER = "-"
 
 
@@ -98,7 +103,9 @@ class Draft:
             hits = [_plain(hit) for hit in hits]
         result = replace(a, hits=hits, next_cursor=None)
         if len(picks) > size:
-            result = replace(result, next_cursor=self._cursor(hits))
+            after = self._cursor(hits)
+            message = result.message if after else result.message or NO_MORE
+            result = replace(result, next_cursor=after, message=message)
         return result, "".join(team for _, team in picks[:size])
 
     def _coin(self, turn: int) -> bool:

@@ -669,7 +669,7 @@ export interface components {
             detail?: string | null;
             /**
              * Next Cursor
-             * @description The cursor of the next page; null on the last page.
+             * @description The cursor of the next page; null on the last page. Pages for a user end after 200 jobs while INTERLEAVE compares two settings; `detail` says so.
              */
             next_cursor?: string | null;
         };
@@ -739,7 +739,7 @@ export interface components {
             missing?: string[] | null;
             /**
              * Relevance
-             * @description What the match_score is worth, by labelled questions: of strong hits at least two of three are right, of possible ones about every other, of weak ones few.
+             * @description What the match_score is worth, by labelled questions: of strong hits at least two of three are right, of possible ones about every other, of weak ones few. What a user saved or applied to raises scores: then more of match_score is needed for each.
              * @default null
              */
             relevance?: ("strong" | "possible" | "weak") | null;

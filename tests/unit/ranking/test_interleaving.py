@@ -11,7 +11,7 @@ from app.query.constraints import Constraints
 from app.query.ids import Id
 from app.query.result import Explanation, Hit, Result, Timings
 from app.query.variety import NO_VARIETY, Variety
-from app.ranking.interleaving import MAX_INTERLEAVED, Draft, draft
+from app.ranking.interleaving import MAX_INTERLEAVED, NO_MORE, Draft, draft
 from app.ranking.skills.choice import NO_TRAITS, Caps
 from tests.support.queries import profile_query
 
@@ -163,13 +163,18 @@ def test_a_page_after_one_that_was_not_interleaved_is_not_either() -> None:
 
 def test_the_pages_end_before_they_cost_too_much() -> None:
     many = result(*range(1, 2 * MAX_INTERLEAVED))
-    after, count = None, 0
-    while True:
-        found, _, after = page(draft_for(after=after, top_k=50), many, many)
-        count += len(found)
-        if after is None:
-            break
-    assert count == MAX_INTERLEAVED
+    few = result(*range(1, MAX_INTERLEAVED + 1))
+    for jobs, message in ((many, NO_MORE), (few, None)):
+        after, count = None, 0
+        while count == 0 or after is not None:
+            drafted = draft_for(after=after, top_k=50)
+            assert drafted is not None
+            outcome, _ = drafted.page(jobs, jobs)
+            assert isinstance(outcome, Result)
+            count += len(outcome.hits)
+            after = outcome.next_cursor
+            assert outcome.message == (None if after else message)
+        assert count == MAX_INTERLEAVED
 
 
 def test_jobs_of_two_rankings_look_alike() -> None:
