@@ -176,10 +176,15 @@ BEGIN
     -- Since when the job has been among the best of the user.
     ALTER TABLE recommender.recommendation
         ADD COLUMN IF NOT EXISTS since TIMESTAMPTZ NOT NULL DEFAULT now();
-    EXECUTE format('CREATE TABLE IF NOT EXISTS recommender.recommendation_run ('
-        ' run BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, question TEXT NOT NULL,'
-        ' after_user %s, started_at TIMESTAMPTZ NOT NULL DEFAULT now(),'
-        ' finished_at TIMESTAMPTZ)', user_key);
+    CREATE TABLE IF NOT EXISTS recommender.recommendation_run (
+        run BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, question TEXT NOT NULL,
+        started_at TIMESTAMPTZ NOT NULL DEFAULT now(), finished_at TIMESTAMPTZ);
+    -- How far it is, without the id of any user; and whether nobody was told yet whose
+    -- jobs are new.
+    ALTER TABLE recommender.recommendation_run
+        DROP COLUMN IF EXISTS after_user,
+        ADD COLUMN IF NOT EXISTS users_done BIGINT NOT NULL DEFAULT 0,
+        ADD COLUMN IF NOT EXISTS is_untold BOOLEAN NOT NULL DEFAULT false;
 
     -- What waits is found, and counted, without reading a table.
     CREATE INDEX IF NOT EXISTS job_state_unfinished_idx ON recommender.job_state (job_id)

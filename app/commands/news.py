@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app.commands.alerts import Webhook, moment_of, new_jobs, write_csv
+from app.commands.alerts import moment_of, new_jobs, write_csv
+from app.commands.webhook import Webhook
 from app.config import Settings
 from app.deadline import Deadline
 from app.errors import AppError, ConfigError
@@ -14,40 +15,53 @@ from app.storage.connection.database import Database
 from app.storage.recommendations import RecommendationTable
 
 LAST = "last"
+TABLE_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class News:
-    """What is to be told after a run, and how."""
+    """What is to be told after a run, and how. `is_of_last`: since the `last` run."""
 
     database: Database
     table: RecommendationTable
     since: datetime | None
     file: Path | None
     webhook: Webhook | None
+    is_of_last: bool = False
 
     def tell(self) -> None:
         """Tell it, and print to how many users it is of interest.
 
-        Raises AppError, which says how to tell it again.
+        What is interrupted, or refused, stays untold: `last` reaches back to the last
+        run that was told. Raises AppError, which says so.
         """
         if self.since is None:
             print("This is the first run: all jobs are new, and nobody is told.")
             return
-        alerts = new_jobs(self.database, self.table, self.since)
         try:
-            if self.webhook is not None:
-                users = self.webhook.send(alerts)
-            elif self.file is not None:
-                users = write_csv(self.file, alerts)
-            else:
-                users = sum(len({job.user_id for job in some}) for some in alerts)
-        except (AppError, OSError) as error:
+            users = self._told(self.since)
+        except AppError as error:
             raise AppError(
                 f"{error} The recommendations are stored; to tell whose are new, run"
-                f" the command again with --new-since {self.since.isoformat()}."
+                " the same command again."
             ) from error
         print(f"{users} users have new jobs since {self.since.isoformat()}.")
+
+    def _told(self, since: datetime) -> int:
+        """The number of users."""
+        with self.database.snapshot(Deadline.after(TABLE_TIMEOUT_S)) as transaction:
+            run = self.table.untold(transaction)
+        alerts = new_jobs(self.database, self.table, since)
+        if self.webhook is not None:
+            users = self.webhook.send(alerts)
+        elif self.file is not None:
+            users = write_csv(self.file, alerts)
+        else:
+            users = sum(len({job.user_id for job in some}) for some in alerts)
+        if self.is_of_last:
+            with self.database.write(Deadline.after(TABLE_TIMEOUT_S)) as transaction:
+                self.table.told(transaction, run)
+        return users
 
 
 def add_news_options(parser: argparse.ArgumentParser) -> None:
@@ -83,12 +97,14 @@ def news_of(
         return None
     if not args.to_table:
         raise ConfigError("--new-since needs --to-table, which knows earlier runs.")
+    if args.alerts and args.alerts.is_dir():
+        raise ConfigError("--alerts should be a file, not a folder.")
     secret = settings.alert_webhook_secret.get_secret_value()
     webhook = Webhook.of(args.webhook, secret) if args.webhook else None
     table = RecommendationTable(catalogue)
     if args.new_since != LAST:
-        since: datetime | None = moment_of(args.new_since)
-    else:
-        with database.snapshot(Deadline.after(60)) as transaction:
-            since = table.last_finish(transaction)
-    return News(database, table, since, args.alerts, webhook)
+        since = moment_of(args.new_since)
+        return News(database, table, since, args.alerts, webhook)
+    with database.snapshot(Deadline.after(TABLE_TIMEOUT_S)) as transaction:
+        last = table.last_finish(transaction)
+    return News(database, table, last, args.alerts, webhook, last is not None)

@@ -89,8 +89,10 @@ def _recommend(
     with database.snapshot(block_deadline()) as transaction:
         catalogue = Catalogue.read(transaction, job_columns=columns)
         version = model_in_use(transaction) or settings.model_source.name
-    target = _target(args, database, catalogue, f"{template} {version}")
     news = news_of(args, settings, database, catalogue)
+    question = f"{template} {version}"
+    tells = news is not None and news.is_of_last
+    target = _target(args, database, catalogue, question, tells=tells)
     after = target.open()
     with database.snapshot(block_deadline()) as transaction:
         total = count_users_after(transaction, catalogue, after)
@@ -160,11 +162,19 @@ def _stored(
 
 
 def _target(
-    args: argparse.Namespace, database: Database, catalogue: Catalogue, question: str
+    args: argparse.Namespace,
+    database: Database,
+    catalogue: Catalogue,
+    question: str,
+    *,
+    tells: bool,
 ) -> RecommendationTarget:
+    anew = args.restart
     if args.csv:
-        return CsvTarget(args.csv, question=question, anew=args.restart)
-    return TableTarget(database, catalogue, question=question, anew=args.restart)
+        if args.csv.is_dir():
+            raise ConfigError("--csv should be a file, not a folder.")
+        return CsvTarget(args.csv, question=question, anew=anew)
+    return TableTarget(database, catalogue, question=question, anew=anew, tells=tells)
 
 
 def _json_object(text: str) -> dict[str, Any]:

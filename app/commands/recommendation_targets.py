@@ -45,7 +45,10 @@ class TableTarget:
         *,
         question: str,
         anew: bool,
+        tells: bool = False,
     ) -> None:
+        """`tells`: what is new is told afterwards."""
+        self._tells = tells
         self._database = database
         self._table = RecommendationTable(catalogue)
         self._question = question
@@ -64,7 +67,7 @@ class TableTarget:
 
     def finish(self) -> None:
         with self._database.write(Deadline.after(WRITE_TIMEOUT_S)) as transaction:
-            self._table.finish(transaction, self._run)
+            self._table.finish(transaction, self._run, is_untold=self._tells)
 
 
 class CsvTarget:

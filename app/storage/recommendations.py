@@ -35,10 +35,11 @@ class NewJob(StoredRecommendation):
 
 @dataclass(frozen=True)
 class Run:
-    """One run over all users; those up to `after` are done."""
+    """One run over all users: `done` of them, up to `after`."""
 
     number: int
-    after: Id | None
+    done: int = 0
+    after: Id | None = None
 
 
 class RecommendationTable:
@@ -57,7 +58,7 @@ class RecommendationTable:
         given: dict[str, object] = {"question": question}
         if not anew and (rows := transaction.rows(self._format("unfinished"), given)):
             return Run(*rows[0])
-        return Run(transaction.rows(self._format("start"), given)[0][0], None)
+        return Run(transaction.rows(self._format("start"), given)[0][0])
 
     def store(
         self,
@@ -70,10 +71,9 @@ class RecommendationTable:
 
         Raises AppError if another process has advanced it or started a newer run.
         """
-        last = users[-1]
         moved = transaction.execute(
             self._format("advance"),
-            {"run": run.number, "after": run.after, "last": last},
+            {"run": run.number, "done": run.done, "users": len(users)},
         )
         if not moved:
             raise AppError(
@@ -96,12 +96,17 @@ class RecommendationTable:
                 "since": [known.get((row.user_id, row.job_id)) for row in rows],
             },
         )
-        return Run(run.number, last)
+        return Run(run.number, run.done + len(users), users[-1])
 
-    def finish(self, transaction: Transaction, run: Run) -> None:
-        """End the run, and remove the rows of deleted users."""
-        transaction.execute(self._format("forget_older"), {"run": run.number})
-        transaction.execute(self._format("finish"), {"run": run.number})
+    def finish(
+        self, transaction: Transaction, run: Run, *, is_untold: bool = False
+    ) -> None:
+        """End the run, and remove the rows of deleted users. `is_untold`: what is new
+        is still to be told.
+        """
+        given: dict[str, object] = {"run": run.number, "is_untold": is_untold}
+        transaction.execute(self._format("forget_older"), given)
+        transaction.execute(self._format("finish"), given)
 
     def known(
         self, transaction: Transaction, users: Sequence[Id]
@@ -121,9 +126,19 @@ class RecommendationTable:
         return found
 
     def last_finish(self, transaction: Transaction) -> datetime | None:
-        """When the last run finished; None before the first one."""
+        """When the last run finished whose news were told, or were not to be told;
+        None before the first one.
+        """
         moment: datetime | None = transaction.rows(self._format("last_finish"))[0][0]
         return moment
+
+    def untold(self, transaction: Transaction) -> int:
+        """The number of the last run whose news are still to be told, or 0."""
+        return transaction.rows(self._format("untold"))[0][0] or 0
+
+    def told(self, transaction: Transaction, run: int) -> None:
+        """The news of the runs up to this number are told."""
+        transaction.execute(self._format("told"), {"run": run})
 
     def new_jobs(
         self,

@@ -5,10 +5,13 @@ import csv
 import hmac
 import http.server
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,16 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.commands.alerts import ATTEMPTS, Webhook, moment_of, secret_bytes
+from app.commands.alerts import moment_of
+from app.commands.migrate import migrate
 from app.commands.recommend_all import main as recommend_all
+from app.commands.webhook import ATTEMPTS, Webhook, secret_bytes
 from app.errors import AppError, ConfigError
+from app.storage.connection.database import Database
 from app.storage.recommendations import NewJob
+from tests.support.answers import Asked, answering, response
 from tests.support.bulk import fill_jobs
-from tests.support.encoders import direction
+from tests.support.encoders import HashEncoder, direction
 from tests.support.postgres import run
 from tests.support.rows import VERSION, add_job, add_user, admit
 from tests.support.service import ROOT
+from tests.support.skills import fill
 
 SECRET = "whsec_" + base64.b64encode(b"a key of the team").decode()
 USERS = 5
@@ -150,8 +160,17 @@ def test_a_time_tells_the_same_as_long_as_the_jobs_stay(
 
 
 def test_a_webhook_gets_signed_requests(url: str) -> None:
+    large = 2**53 + 1
+    add_user(url, large, "skill 3")
+    admit(url)
+    run(
+        url,
+        "UPDATE recommender.user_state SET embedding = %s, embedding_version = %s"
+        " WHERE user_id = %s",
+        (direction("user 3").tobytes(), VERSION, large),
+    )
     assert recommend_all(["--to-table", *TOP]) == 0
-    add_job_for(url, 3, 2**53 + 1)
+    add_job_for(url, 3, large)
     with Receiver().running() as receiver:
         options = ["--new-since", "last", "--webhook", receiver.address]
         assert recommend_all(["--to-table", *TOP, *options]) == 0
@@ -159,9 +178,11 @@ def test_a_webhook_gets_signed_requests(url: str) -> None:
     assert is_signed(headers, body)
     assert not is_signed(headers, body + b" ")
     data = json.loads(body)["data"]
-    assert [(user["user_id"], len(user["jobs"])) for user in data] == [(3, 1)]
-    # As everywhere in the API's JSON.
-    assert data[0]["jobs"][0]["job_id"] == str(2**53 + 1)
+    # Large integers as everywhere in the API's JSON.
+    assert [(user["user_id"], len(user["jobs"])) for user in data] == [
+        (3, 1), (str(large), 1),
+    ]  # fmt: skip
+    assert {user["jobs"][0]["job_id"] for user in data} == {str(large)}
 
 
 JOB = NewJob(1, 1, 7, 0.5, None, datetime(2026, 1, 1, tzinfo=UTC))
@@ -213,20 +234,81 @@ def test_an_address_without_a_server_is_tried_again() -> None:
     assert len(waits) == ATTEMPTS - 1
 
 
-def test_what_was_not_told_can_be_told_again(
+def test_what_was_not_told_is_told_by_the_next_run(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert recommend_all(["--to-table", *TOP]) == 0
     add_job_for(url, 3, 1000)
     with Receiver([400]).running() as receiver:
-        options = ["--to-table", *TOP, "--webhook", receiver.address, "--new-since"]
-        assert recommend_all([*options, "last"]) == 2
-        error = capsys.readouterr().err
-        since = error.rpartition(" ")[2].strip().removesuffix(".")
-        assert recommend_all([*options, since]) == 0
+        options = ["--to-table", *TOP, "--webhook", receiver.address]
+        options += ["--new-since", "last"]
+        assert recommend_all(options) == 2
+        assert capsys.readouterr().err == (
+            "recommend_all: The webhook does not accept alerts: it answers with the"
+            " status 400. The recommendations are stored; to tell whose are new, run"
+            " the same command again.\n"
+        )
+        # A run that tells nobody does not make it old news.
+        assert recommend_all(["--to-table", *TOP]) == 0
+        assert recommend_all(options) == 0
+        assert recommend_all(options) == 0
     first, second = receiver.requests
     assert first[1] == second[1]
     assert first[0]["webhook-id"] == second[0]["webhook-id"]
+
+
+def test_what_was_being_told_when_the_run_was_killed_is_told_again(url: str) -> None:
+    assert recommend_all(["--to-table", *TOP]) == 0
+    add_job_for(url, 3, 1000)
+    taken = threading.Event()
+    bodies: list[bytes] = []
+
+    def answer(asked: Asked) -> bytes | None:
+        bodies.append(asked.body)
+        if len(bodies) == 1:
+            taken.set()
+            # Answers once the sender is gone.
+            asked.connection.recv(1)
+        return response(b"")
+
+    with answering(answer) as address:
+        options = ["--to-table", *TOP, "--webhook", address, "--new-since", "last"]
+        program = [sys.executable, str(ROOT / "scripts" / "recommend_all.py")]
+        process = subprocess.Popen([*program, *options], env=os.environ)
+        assert taken.wait(60)
+        process.kill()
+        process.wait(30)
+        assert recommend_all(options) == 0
+        assert recommend_all(options) == 0
+    assert len(bodies) == 2
+    assert bodies[0] == bodies[1]
+
+
+def test_a_run_without_users_tells_nobody(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(url, "DELETE FROM users")
+    with Receiver().running() as receiver:
+        options = ["--to-table", *TOP, "--webhook", receiver.address]
+        for _ in range(2):
+            assert recommend_all([*options, "--new-since", "last"]) == 0
+    assert "0 users have new jobs" in capsys.readouterr().out
+    assert receiver.requests == []
+
+
+def test_text_ids_are_told_as_they_are(url: str) -> None:
+    (before,) = run(url, "SELECT now() - interval '1 day'")
+    run(url, "ALTER TABLE users ALTER user_id DROP IDENTITY IF EXISTS")
+    run(url, "ALTER TABLE users ALTER user_id TYPE text USING 'é ' || user_id")
+    list(migrate(url))
+    with Receiver().running() as receiver:
+        options = ["--new-since", before[0].isoformat(), "--webhook", receiver.address]
+        with closing(Database(url, pool_size=1)) as database:
+            fill(database, HashEncoder())
+        assert recommend_all(["--to-table", *TOP, *options]) == 0
+    ((_, body),) = receiver.requests
+    told = [user["user_id"] for user in json.loads(body)["data"]]
+    assert told == [f"é {user}" for user in range(1, USERS + 1)]
 
 
 @pytest.mark.parametrize(
@@ -239,6 +321,13 @@ def test_what_was_not_told_can_be_told_again(
             ["--to-table", "--new-since", "last", "--webhook", "ftp://x"],
             "--webhook should be a URL",
         ),
+        (["--to-table", "--new-since", ""], "--new-since should be `last` or a"),
+        (["--to-table", "--new-since", "9999-12-31"], "--new-since is in the future"),
+        (
+            ["--to-table", "--new-since", "last", "--alerts", "."],
+            "--alerts should be a file",
+        ),
+        (["--csv", "."], "--csv should be a file"),
     ],
 )
 def test_options_that_do_not_belong_together_are_refused(
@@ -252,11 +341,39 @@ def test_options_that_do_not_belong_together_are_refused(
     assert run(url, "SELECT count(*) FROM recommender.recommendation_run") == [(0,)]
 
 
-def test_a_webhook_needs_a_secret() -> None:
-    with pytest.raises(ConfigError, match="ALERT_WEBHOOK_SECRET"):
-        Webhook.of("https://example.org", "")
-
-
 def test_a_time_without_an_offset_is_utc() -> None:
-    assert moment_of("2026-01-31T12:00") == datetime(2026, 1, 31, 12, tzinfo=UTC)
-    assert moment_of("2026-01-31T12:00+02:00").hour == 12
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert moment_of("2026-01-31T12:00") == noon
+    assert moment_of("2026-01-31T14:00+02:00") == noon
+    assert moment_of("2026-01-31") == noon.replace(hour=0)
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "2026-02-30", "2026-01-31T12:00 Europe/Berlin", "1769860800"]
+)
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--new-since should be"):
+        moment_of(text)
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_a_time_is_the_same_in_any_zone_and_never_to_come(moment: datetime) -> None:
+    if moment <= datetime.now(UTC):
+        # Not ==, which is never true of a time that a zone repeats.
+        assert not moment_of(moment.isoformat()) - moment
+    else:
+        with pytest.raises(ConfigError, match="in the future"):
+            moment_of(moment.isoformat())
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recommend_all(["--to-table", *TOP]) == 0
+    add_job_for(url, 3, 1000)
+    options = ["--to-table", *TOP, "--new-since", "last", "--alerts"]
+    assert recommend_all([*options, str(tmp_path / "no" / "new.csv")]) == 2
+    said = capsys.readouterr().err
+    assert "new.csv cannot be written: No such file or directory. The" in said
+    assert recommend_all([*options, str(tmp_path / "new.csv")]) == 0
+    assert [row["job_id"] for row in read(tmp_path / "new.csv")] == ["1000"]

@@ -15,8 +15,10 @@ from app.commands.migrate import migrate
 from app.commands.recommend_all import main as recommend_all
 from app.deadline import Deadline
 from app.query.exposure import OnlineReport
+from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.exposures import ExposureStore
+from app.storage.recommendations import RecommendationTable, StoredRecommendation
 from tests.integration.pgvector.searching import fill
 from tests.integration.test_feedback import change, record
 from tests.support.encoders import HashEncoder
@@ -435,3 +437,21 @@ def test_erasing_a_person_leaves_nothing_in_any_table(
     assert len(shown["job_ids"]) == 10
     assert len(exported["recommendations"]) == 10
     assert mentions(url, str(PERSON)) == set()
+
+
+def test_erasing_a_person_leaves_nothing_in_an_unfinished_run(
+    person: Callable[..., int], url: str, database: Database
+) -> None:
+    with database.write(Deadline.after(30)) as transaction:
+        table = RecommendationTable(Catalogue.read(transaction))
+        begun = table.open_run(transaction, "question")
+        for user in (1, 2, PERSON):
+            row = StoredRecommendation(user, 1, 7, 0.5, None)
+            begun = table.store(transaction, begun, [user], [row])
+    run(url, f"DELETE FROM users WHERE user_id = {PERSON}")
+    assert person("--erase") == 0
+    assert mentions(url, str(PERSON)) == set()
+    with database.write(Deadline.after(30)) as transaction:
+        resumed = table.open_run(transaction, "question")
+        assert (resumed.number, resumed.after) == (begun.number, 2)
+        table.store(transaction, resumed, [3], [])

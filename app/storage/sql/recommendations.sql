@@ -1,9 +1,13 @@
 -- name: unfinished
--- The newest run, if it is of this question and not finished.
-SELECT run, after_user::{user_type}
-FROM recommender.recommendation_run
-WHERE finished_at IS NULL AND question = %(question)s
-    AND run = (SELECT max(run) FROM recommender.recommendation_run);
+-- The newest run, if it is of this question and not finished; and the last user that it
+-- stored something for. An erased user has no rows: then it goes on from the one before.
+SELECT r.run, r.users_done, (
+    SELECT n.user_id::{user_type} FROM recommender.recommendation AS n
+    WHERE n.run = r.run ORDER BY n.user_id DESC LIMIT 1
+)
+FROM recommender.recommendation_run AS r
+WHERE r.finished_at IS NULL AND r.question = %(question)s
+    AND r.run = (SELECT max(run) FROM recommender.recommendation_run);
 
 -- name: start
 -- A new run; those before it store nothing any more.
@@ -14,10 +18,10 @@ RETURNING run;
 -- name: advance
 -- Move the run on. No row where another process did, or began a newer run.
 UPDATE recommender.recommendation_run
-SET after_user = %(last)s::{user_type}
+SET users_done = users_done + %(users)s
 WHERE run = %(run)s AND finished_at IS NULL
     AND run = (SELECT max(run) FROM recommender.recommendation_run)
-    AND after_user IS NOT DISTINCT FROM %(after)s::{user_type};
+    AND users_done = %(done)s;
 
 -- name: forget
 -- What these users had.
@@ -41,7 +45,18 @@ FROM unnest(
 ) AS new (user_id, rank, job_id, similarity, match, since);
 
 -- name: last_finish
-SELECT max(finished_at) FROM recommender.recommendation_run;
+-- Of the last run before those that nobody was told of.
+SELECT max(finished_at) FROM recommender.recommendation_run
+WHERE run < coalesce(
+    (SELECT min(run) FROM recommender.recommendation_run WHERE is_untold),
+    9223372036854775807);
+
+-- name: untold
+SELECT max(run) FROM recommender.recommendation_run WHERE is_untold;
+
+-- name: told
+UPDATE recommender.recommendation_run SET is_untold = false
+WHERE is_untold AND run <= %(run)s;
 
 -- name: new_jobs
 -- What is new for some users after another.
@@ -63,9 +78,9 @@ DELETE FROM recommender.recommendation
 WHERE run < %(run)s;
 
 -- name: finish
--- All users are done, and none is remembered.
+-- All users are done.
 UPDATE recommender.recommendation_run
-SET finished_at = now(), after_user = NULL
+SET finished_at = now(), is_untold = %(is_untold)s
 WHERE run = %(run)s;
 
 -- name: users_after
