@@ -114,6 +114,12 @@ class SchemaError(UnavailableError):
     retry_after_s = 30
 
 
+class ReadOnlyError(UnavailableError):
+    """The database takes no changes; the message names the setting."""
+
+    retry_after_s = 30
+
+
 class ModelUnavailableError(UnavailableError):
     """Model files are absent or do not match."""
 

@@ -1,5 +1,6 @@
 """Feedback in Postgres: the events of users, in `recommender.feedback`."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ from app.storage.sql import load
 
 QUERIES = load("feedback")
 
-# Events of one user: rankings read them with each request of that user.
+# Events of one user: rankings read them with each request of that user. Requests at
+# the same time may add a few more.
 MAX_EVENTS = 10_000
 
 # The ids as text, and the event.
@@ -30,11 +32,14 @@ _Key = tuple[str, str, EventName]
 
 @dataclass(frozen=True)
 class _Ids:
-    """The ids of a change as the tables hold them, None where there is no row."""
+    """The ids of a change as the tables hold them, None where there is no row; the
+    number of the user's events, and whether the change's is among them.
+    """
 
     user: str | None
     job: str | None
     events: int
+    is_stored: bool
 
 
 class FeedbackStore:
@@ -67,19 +72,28 @@ def record_feedback(
     """
     catalogue = Catalogue.read(transaction)
     parsed = [_parsed(transaction, catalogue, change) for change in changes]
-    pairs = [pair for pair in parsed if isinstance(pair, tuple)]
-    found = iter(_ids(transaction, catalogue, pairs))
+    some = [
+        (*pair, change.event)
+        for pair, change in zip(parsed, changes, strict=True)
+        if isinstance(pair, tuple)
+    ]
+    found = iter(_ids(transaction, catalogue, some))
     final: dict[_Key, bool] = {}
+    added: Counter[str] = Counter()
     errors: list[AppError | None] = []
     for change, pair in zip(changes, parsed, strict=True):
         if isinstance(pair, AppError):
             errors.append(pair)
             continue
         ids = next(found)
-        errors.append(None if change.undo else _error(ids))
+        user, job = ids.user or str(pair[0]), ids.job or str(pair[1])
+        key = user, job, change.event
+        is_there = not final[key] if key in final else ids.is_stored
+        error = _error(ids, added=added[user], is_there=is_there)
+        errors.append(None if change.undo else error)
         if errors[-1] is None:
-            user, job = ids.user or str(pair[0]), ids.job or str(pair[1])
-            final[user, job, change.event] = change.undo
+            added[user] += (not change.undo) - is_there
+            final[key] = change.undo
     for name, undo in (("store", False), ("undo", True)):
         _write(transaction, name, [key for key in final if final[key] is undo])
     return errors
@@ -123,24 +137,29 @@ def _parsed(
 
 
 def _ids(
-    transaction: Transaction, catalogue: Catalogue, pairs: Sequence[tuple[Id, Id]]
+    transaction: Transaction,
+    catalogue: Catalogue,
+    asked: Sequence[tuple[Id, Id, EventName]],
 ) -> list[_Ids]:
-    if not pairs:
+    if not asked:
         return []
+    users, jobs, events = (list(column) for column in zip(*asked, strict=True))
     given: dict[str, object] = {
-        "users": [user for user, _ in pairs],
-        "jobs": [job for _, job in pairs],
+        "users": users,
+        "jobs": jobs,
+        "events": events,
         "most": MAX_EVENTS,
     }
     return [_Ids(*row) for row in transaction.rows(_format("ids", catalogue), given)]
 
 
-def _error(ids: _Ids) -> AppError | None:
+def _error(ids: _Ids, *, added: int, is_there: bool) -> AppError | None:
+    """`added`: events of the user before this one in the same request."""
     if ids.user is None:
         return _unknown_user()
     if ids.job is None:
         return _unknown_job()
-    if ids.events >= MAX_EVENTS:
+    if ids.events + added >= MAX_EVENTS and not is_there:
         return InvalidInputError(
             f"This user has {MAX_EVENTS} events, the maximum; take some back first."
         )

@@ -85,6 +85,25 @@ def test_the_service_embeds_through_the_primary(
         )
 
 
+def test_feedback_to_a_standby_alone_says_what_to_name(
+    replicated: Replicated, tmp_path: Path
+) -> None:
+    event = {"user_id": 1, "job_id": 3, "event": "dismissed"}
+    with running_service(replicated.replica.url, tmp_path / "log") as service:
+        assert best(service)[1][0] == 3
+        answer = service.client.post("/api/feedback", json=event)
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "30"
+        assert answer.json()["detail"] == (
+            "The database is a standby, which takes no changes; name its primary in"
+            " DATABASE_URL, too."
+        )
+        # As soon as it is promoted it takes them.
+        run(replicated.replica.url, "SELECT pg_promote()")
+        assert service.client.post("/api/feedback", json=event).status_code == 200
+        assert best(service)[1][0] != 3
+
+
 def test_a_stale_replica_answers_from_what_it_has(
     replicated: Replicated, service: Service
 ) -> None:

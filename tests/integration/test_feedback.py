@@ -1,12 +1,14 @@
 """Feedback, from the request to the table, and its export and erasure."""
 
 import json
+import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -24,8 +26,10 @@ from app.errors import (
 from app.query.feedback import EventName, FeedbackChange
 from app.query.ids import Id
 from app.storage import feedback as storage
+from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.feedback import FeedbackStore
+from app.storage.users import users_by_id
 from tests.integration.pgvector.searching import fill
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_user
@@ -136,6 +140,41 @@ def test_a_user_may_have_so_many_events_and_then_only_undo(
     assert run(url, EVENTS) == [("7", "2", "saved"), ("7", "3", "saved")]
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_repeat_is_never_refused_and_no_batch_passes_the_limit(
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(storage, "MAX_EVENTS", 3)
+    rng = random.Random(seed)
+    stored: dict[Id, set[tuple[Id, str]]] = {7: set(), 8: set()}
+    names: Sequence[EventName] = get_args(EventName)
+    for _ in range(6):
+        batch = [
+            change(
+                rng.choice([7, 8]),
+                rng.choice([1, 2, 3]),
+                rng.choice(names),
+                undo=rng.random() < 0.4,
+            )
+            for _ in range(rng.randint(1, 9))
+        ]
+        expected = []
+        for each in batch:
+            own, event = stored[each.user_id], (each.job_id, each.event)
+            is_full = not each.undo and event not in own and len(own) >= 3
+            expected.append(is_full)
+            if each.undo:
+                own.discard(event)
+            elif not is_full:
+                own.add(event)
+        refused = [error is not None for error in record(database, *batch)]
+        assert refused == expected
+        for user, events in stored.items():
+            assert set(events_of(database, user)) == events
+            repeated = [change(user, job, event) for job, event in events]  # type: ignore[arg-type]
+            assert record(database, *repeated) == [None] * len(events)
+
+
 A_UUID, OTHER_UUID = (str(uuid.UUID(int=number << 96)) for number in (1, 2))
 KINDS: Mapping[str, tuple[Id, Id]] = {
     "smallint": (1, -2),
@@ -143,6 +182,8 @@ KINDS: Mapping[str, tuple[Id, Id]] = {
     "uuid": (A_UUID, OTHER_UUID),
     "text": ("a/b", "0'7 %s {}"),
     "varchar": ("é", "Ä"),
+    'text COLLATE "POSIX"': ("a", "B"),
+    "text COLLATE ucs_basic": ("a", "B"),
 }
 
 
@@ -159,6 +200,10 @@ def test_ids_of_every_kind_come_back_as_they_are(postgres: Server, kind: str) ->
         given = str(job).upper() if kind == "uuid" else job
         assert record(database, change(user, given, "saved")) == [None]
         assert events_of(database, user) == [(job, "saved")]
+        with database.snapshot(Deadline.after(30)) as transaction:
+            users = Catalogue.read(transaction).users
+            found = users_by_id(transaction, [user], users=users, version="none")
+        assert found[user].feedback.taste().liked == (str(job),)
         assert record(database, change(user, given, "saved", undo=True)) == [None]
         assert events_of(database, user) == []
         database.close()
@@ -348,6 +393,94 @@ def test_invalid_feedback_is_refused(
     assert answer.status_code == status
     assert answer.json()["success"] is False
     assert run(url, EVENTS) == []
+
+
+def post(service: Service, path: str, content: str) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    return service.client.post(path, content=content, headers=headers)
+
+
+NO_IDS: Sequence[Any] = (
+    True, None, 1.5, 1e300, 2**63, -(2**63) - 1, 10**400, "", "a\x00b", "9" * 400, "+7",
+    "7 ", "\u0667", "7.0", "\ud800", [7], {"id": 7}, str(2**63), "nobody",
+)  # fmt: skip
+
+
+def test_what_is_no_id_is_refused_alone_or_with_its_batch(
+    url: str, service: Service
+) -> None:
+    event = {"user_id": 7, "job_id": 1, "event": "saved"}
+    for given in NO_IDS:
+        for name in ("user_id", "job_id"):
+            other = {**event, name: given}
+            answer = post(service, "/api/feedback", json.dumps(other))
+            assert answer.status_code in (404, 422), (given, answer.text)
+            detail = answer.json()["detail"]
+            assert detail.endswith(".")
+            content = json.dumps({"events": [event, other]})
+            batch = post(service, "/api/feedback/batch", content)
+            if answer.status_code == 422:
+                assert batch.status_code == 422
+                continue
+            first, second = batch.json()["results"]
+            assert first == {"success": True}
+            assert (second["status"], second["detail"]) == (404, detail)
+    assert run(url, EVENTS) == [("7", "1", "saved")]
+
+
+def test_numbers_that_are_no_ids_are_refused(url: str, service: Service) -> None:
+    for number in ("NaN", "Infinity", "-Infinity", "1e999", "-0.0", "1e-9"):
+        content = f'{{"user_id": {number}, "job_id": 1, "event": "saved"}}'
+        answer = post(service, "/api/feedback", content)
+        assert answer.status_code in (404, 422), (number, answer.text)
+    assert run(url, EVENTS) == []
+
+
+@pytest.mark.parametrize(("count", "status"), [(500, 200), (501, 422), (100_000, 413)])
+def test_a_batch_has_a_limit(
+    url: str, service: Service, count: int, status: int
+) -> None:
+    event = {"user_id": 7, "job_id": 1, "event": "saved"}
+    content = json.dumps({"events": [event] * count})
+    answer = post(service, "/api/feedback/batch", content)
+    assert answer.status_code == status
+    assert run(url, EVENTS) == ([("7", "1", "saved")] if status == 200 else [])
+
+
+def test_one_job_may_be_saved_and_dismissed_and_is_not_liked_then(
+    database: Database, url: str
+) -> None:
+    events = [change(7, 1, "dismissed"), change(7, 1, "saved"), change(7, 2, "saved")]
+    assert record(database, *events) == [None] * 3
+    with database.snapshot(Deadline.after(30)) as transaction:
+        users = Catalogue.read(transaction).users
+        (user,) = users_by_id(transaction, [7], users=users, version="none").values()
+    assert user.feedback.left_out == ["1"]
+    assert user.feedback.taste().liked == ("2",)
+    assert user.feedback.taste().disliked == ("1",)
+
+
+def test_two_deployments_store_the_same_events_once(url: str) -> None:
+    changes = [change(user, job, "saved") for user in (7, 8) for job in (1, 2, 3)]
+    undone = [replace(each, undo=True) for each in changes]
+    with (
+        closing(Database(url, pool_size=4)) as one,
+        closing(Database(url, pool_size=4)) as other,
+        ThreadPoolExecutor(8) as pool,
+    ):
+
+        def store(number: int) -> list[AppError | None]:
+            order = random.Random(number).sample(changes, len(changes))
+            return record((one, other)[number % 2], *order)
+
+        def undo(number: int) -> list[AppError | None]:
+            order = random.Random(number).sample(undone, len(changes))
+            return record((one, other)[number % 2], *order)
+
+        for work, left in ((store, len(changes)), (undo, 0)):
+            for outcomes in pool.map(work, range(40)):
+                assert outcomes == [None] * len(changes)
+            assert len(run(url, EVENTS)) == left
 
 
 def test_feedback_needs_a_key_and_pays_for_its_events(url: str, tmp_path: Path) -> None:

@@ -114,7 +114,11 @@ class Database:
                     yield transaction
                     _commit(transaction, cur, is_write=start is BEGIN_WRITE)
                 except psycopg2.Error as error:
-                    raise translate(error, broken=bool(lent.closed)) from error
+                    raise translate(
+                        error,
+                        broken=bool(lent.closed),
+                        is_standby=start is BEGIN_WRITE and _is_standby(lent),
+                    ) from error
 
     def _was_committed(self, xid: str, deadline: Deadline) -> bool:
         """Whether a transaction was committed.
@@ -180,6 +184,11 @@ def _clean_after(lent: Connection) -> Iterator[None]:
         yield
     finally:
         _leave_transaction(lent)
+
+
+def _is_standby(lent: Connection) -> bool:
+    """Whether its server said so last; from Postgres 14 on."""
+    return not lent.closed and lent.info.parameter_status("in_hot_standby") == "on"
 
 
 def _leave_transaction(lent: Connection) -> None:

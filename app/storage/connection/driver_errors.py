@@ -12,6 +12,7 @@ from app.errors import (
     DatabaseUnavailableError,
     DeadlineExceededError,
     ModelSwitchedError,
+    ReadOnlyError,
     RowRejectedError,
     SchemaError,
     UntranslatableError,
@@ -58,8 +59,12 @@ def is_lost(error: psycopg2.Error, *, broken: bool) -> bool:
     return broken or not code or code[:2] in ("08", "57")
 
 
-def translate(error: psycopg2.Error, *, broken: bool) -> AppError:
-    """The AppError for an error of a statement."""
+def translate(
+    error: psycopg2.Error, *, broken: bool, is_standby: bool = False
+) -> AppError:
+    """The AppError for an error of a statement; `is_standby`: of a server that cannot
+    begin a transaction that writes.
+    """
     code = error.pgcode or ""
     if code in OF_MODELS:
         kind, sentence = OF_MODELS[code]
@@ -84,10 +89,15 @@ def translate(error: psycopg2.Error, *, broken: bool) -> AppError:
             "The database closed the connection during the request;"
             " try again in a moment."
         )
-    return _rejected(code)
+    return _rejected(code, is_standby=is_standby)
 
 
-def _rejected(code: str) -> AppError:
+def _rejected(code: str, *, is_standby: bool) -> AppError:
+    if is_standby and code == errorcodes.FEATURE_NOT_SUPPORTED:
+        return ReadOnlyError(
+            "The database is a standby, which takes no changes; name its primary in"
+            " DATABASE_URL, too."
+        )
     if code in TRANSIENT or (code[:2] in TRANSIENT_CLASSES and code not in PERMANENT):
         return DatabaseUnavailableError(
             f"The database could not run the query now (SQLSTATE {code});"

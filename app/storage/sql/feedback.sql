@@ -1,9 +1,15 @@
 -- name: ids
--- The ids of users and of jobs as their tables hold them, NULL where there is none; and
--- how many events the user has, counted up to a limit.
+-- The ids of users and of jobs as their tables hold them, NULL where there is none; how
+-- many events the user has, counted up to a limit; and whether this one is there.
 WITH asked AS (
-    SELECT * FROM unnest(%(users)s::{user_type}[], %(jobs)s::{job_type}[])
-        WITH ORDINALITY AS given (user_id, job_id, number)
+    SELECT
+        given.*,
+        (SELECT t.job_id::text FROM {jobs} AS t WHERE t.job_id = given.job_id LIMIT 1)
+            AS stored_id
+    FROM unnest(
+        %(users)s::{user_type}[], %(jobs)s::{job_type}[],
+        %(events)s::recommender.feedback_event[]
+    ) WITH ORDINALITY AS given (user_id, job_id, event, number)
 ), person AS (
     SELECT
         one.user_id,
@@ -14,15 +20,18 @@ WITH asked AS (
     SELECT person.*, (
         SELECT count(*) FROM (
             SELECT 1 FROM recommender.feedback AS f
-            WHERE f.user_id = person.stored_id LIMIT %(most)s
+            WHERE f.user_id = person.stored_id COLLATE "C" LIMIT %(most)s
         ) AS counted_rows
     ) AS events
     FROM person
 )
 SELECT
-    counted.stored_id,
-    (SELECT t.job_id::text FROM {jobs} AS t WHERE t.job_id = asked.job_id LIMIT 1),
-    counted.events
+    counted.stored_id, asked.stored_id, counted.events,
+    EXISTS (
+        SELECT FROM recommender.feedback AS f
+        WHERE f.user_id = counted.stored_id COLLATE "C"
+            AND f.job_id = asked.stored_id COLLATE "C" AND f.event = asked.event
+    )
 FROM asked JOIN counted ON counted.user_id = asked.user_id
 ORDER BY asked.number;
 
@@ -61,7 +70,7 @@ RETURNING job_id, event::text, at;
         f.event::text || ' ' || (extract(epoch FROM f.at) * 1000000)::bigint || ' ' || f.job_id
         ORDER BY f.at DESC, f.job_id, f.event)
     FROM recommender.feedback AS f
-    WHERE f.user_id = t.{key}::text AND f.event <> 'opened');
+    WHERE f.user_id = t.{key}::text COLLATE "C" AND f.event <> 'opened');
 
 -- name: most_applied
 -- The jobs to which most users applied, of equal ones the newest and then the last id
