@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.query.query import BatchKey
+from app.ranking.skills.favours import favoured
 from app.ranking.skills.methods import Method, ScanGroup
 from app.ranking.skills.parse import Skill, skill_key
 from app.ranking.skills.prepare import SkillQuery, distinct_skills, split_into_scans
@@ -16,6 +17,7 @@ from app.ranking.skills.skill_scores import SkillQueries
 from app.ranking.skills.stems import word_hash, words_of
 from app.ranking.skills.synonyms import Synonyms, built_in
 from app.ranking.skills.vocabulary import SKILL_WORD, Vocabulary, encode_rows
+from app.ranking.taste import Pull
 from app.ranking.top_k.heap import Scored
 from app.storage.copy.skill_ids import EntryChunk
 from app.storage.skill_counts import SkillCounts
@@ -30,6 +32,8 @@ CHUNK_ROWS = 512
 # of their places, which no metric of the tables reaches but MRR in its third digit.
 RANKED_ALL = 3000
 RANKED = 200
+
+NO_PULLS: Mapping[int, Pull] = {}
 
 
 @dataclass(frozen=True)
@@ -90,27 +94,40 @@ def served_rows(
     method: Method,
     *,
     size: int,
+    pulls: Mapping[int, Pull] = NO_PULLS,
+    textless: bool = False,
 ) -> Iterator[Sequence[Scored]]:
-    """The best rows of each question, by their places."""
+    """The best rows of each question, by their places. `pulls`: of the feedback on
+    some questions, by their numbers; `textless`: the questions are those of users
+    without a text, the texts of what each liked.
+    """
     rows = ServedRows.of(data, entries, encoder)
     lookup = ListedSkills(entries.keys)
     read = read_texts(data.queries, [None] * len(data.queries), rows.vocabulary, lookup)
     queries = {
-        n: SkillQuery(text, each if each.skills else _whole(text), None, b"")
+        n: SkillQuery(
+            text,
+            each if each.skills else _whole(text),
+            pulls[n].profile if textless else None,
+            b"",
+            pull=pulls.get(n),
+            is_textless=textless,
+        )
         for n, (text, each) in enumerate(zip(data.queries, read, strict=True))
     }
     keys = list(dict.fromkeys(s.key for q in queries.values() for s in q.skills))
     vectors = dict(zip(keys, encoder.encode(keys), strict=True))
+    queries = favoured(queries, vectors, rows.vocabulary)
     for group in split_into_scans(queries, most_skills=method.scan_skills):
         wanted, columns = distinct_skills(group, queries, vectors)
         skills = SkillQueries(
             wanted,
             columns,
             [size] * len(group),
-            factors=[queries[n].read.factors for n in group],
+            factors=[queries[n].factors for n in group],
         )
         asked = [queries[n] for n in group]
-        texts = np.stack([_text_vector(one, encoder) for one in asked])
+        texts = np.stack([one.moved(_text_vector(one, encoder)) for one in asked])
         none = [None] * len(group)
         top = method.top(
             rows.vocabulary,
@@ -156,6 +173,8 @@ def _whole(text: str) -> AskedSkills:
 
 
 def _text_vector(query: SkillQuery, encoder: RememberingEncoder) -> NDArray[np.float32]:
+    if query.embedding is not None:
+        return query.embedding
     pieces = pieces_of(query.text) if query.read.is_prose else [query.text]
     return mean_vector(list(encoder.encode(pieces)))
 

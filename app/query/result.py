@@ -105,6 +105,10 @@ class Thresholds:
     possible: float
     strong: float
 
+    def times(self, factor: float) -> "Thresholds":
+        """Thresholds of scores that are higher by this factor."""
+        return Thresholds(self.possible * factor, self.strong * factor)
+
     def relevance(self, score: float) -> Relevance:
         """What a hit with this score is."""
         if score >= self.strong:
@@ -147,8 +151,9 @@ class Result:
     embedding yet. `message`: one sentence for the client, if any. `next_cursor`: the
     cursor of the next page; None on the last one. `left_out`: the number of jobs left
     out because of the user's feedback. `lacks_profile`: nothing was compared, because
-    nothing is known of the user. `thresholds`: of the scores by this model; None where
-    they are the ranking's.
+    nothing is known of the user. `liked`: the number of jobs that pulled the user's
+    profile towards them. `thresholds`: of the scores by this model; None where they are
+    the ranking's.
     """
 
     hits: Sequence[Hit]
@@ -159,6 +164,7 @@ class Result:
     next_cursor: str | None = None
     left_out: int = 0
     lacks_profile: bool = False
+    liked: int = 0
     thresholds: Thresholds | None = None
 
 

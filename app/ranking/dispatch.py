@@ -48,9 +48,11 @@ class Dispatcher:
         if key.explain_only or key.source == "job":
             return outcomes
         outcomes = self._with_fallback(queries, outcomes, scope)
-        thresholds = RANKINGS[key.ranking].thresholds
+        entry = RANKINGS[key.ranking]
         return [
-            with_relevance(with_reason(outcome, query), query, thresholds)
+            with_relevance(
+                with_reason(outcome, query), query, entry.thresholds, rise=entry.rise
+            )
             if isinstance(outcome, Result)
             else outcome
             for query, outcome in zip(queries, outcomes, strict=True)

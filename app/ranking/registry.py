@@ -19,7 +19,8 @@ class RankingEntry:
     the page says. `explains`: its hits come with their explanation, and may be
     distinct; `is_distinct`: they are, unless a request says otherwise. `uses_index`: it
     searches through the retrieval, which may answer from an index. `thresholds`: what
-    a match_score is worth.
+    a match_score is worth; `rise`: by which share of themselves liked jobs raise them
+    at most, because they raise the scores (docs/feedback.md).
     """
 
     name: str
@@ -30,6 +31,7 @@ class RankingEntry:
     explains: bool = False
     is_distinct: bool = False
     thresholds: Thresholds | None = None
+    rise: float = 0.0
     uses_index: bool = False
 
 
@@ -52,6 +54,7 @@ RANKINGS = {
             SkillRanking,
             explains=True,
             thresholds=Thresholds(possible=0.1, strong=0.3),
+            rise=0.2,
         ),
         RankingEntry(
             "hybrid",
@@ -62,6 +65,7 @@ RANKINGS = {
             explains=True,
             is_distinct=True,
             thresholds=Thresholds(possible=0.15, strong=0.3),
+            rise=0.4,
         ),
     )
 }

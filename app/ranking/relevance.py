@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from app.query.query import Query
 from app.query.result import Hit, Result, Thresholds
+from app.ranking.taste import grown
 
 ONLY_WEAK = "These are weaker matches only: none of them is close to what was asked."
 NO_OTHER_JOB = (
@@ -16,14 +17,15 @@ NOTHING_IN_COMMON = "No job has any of these skills, or one like them."
 
 
 def with_relevance(
-    result: Result, query: Query, thresholds: Thresholds | None
+    result: Result, query: Query, thresholds: Thresholds | None, *, rise: float = 0.0
 ) -> Result:
     """The result with the relevance of each hit, and a remark where none is close;
-    unchanged without thresholds. Those of the result's model come first.
+    unchanged without thresholds. Those of the result's model come first. `rise`: of the
+    thresholds by the user's liked jobs, as of `RankingEntry`.
     """
     if thresholds is None:
         return result
-    own = result.thresholds or thresholds
+    own = (result.thresholds or thresholds).times(1 + grown(rise, result.liked))
     hits = [
         hit
         if hit.match_score is None

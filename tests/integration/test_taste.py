@@ -15,7 +15,7 @@ from app.query.query import Query
 from app.query.result import Result
 from app.ranking.base import RankingContext
 from app.ranking.dispatch import Dispatcher
-from app.ranking.registry import build_rankings
+from app.ranking.registry import RANKINGS, build_rankings
 from app.ranking.retrieval.full_scan import FullScan
 from app.ranking.taste import AWAY, TOWARDS
 from app.storage.connection.database import Database
@@ -185,6 +185,42 @@ def test_feedback_between_pages_changes_no_order(
     assert seen == [hit.id for hit in expected]
     (anew,) = ask(dispatcher, query)
     assert ids_of(anew) != seen
+
+
+@pytest.mark.parametrize("name", ["skills", "hybrid"])
+@pytest.mark.parametrize("user", [1, 3])
+def test_labels_need_more_of_a_score_the_more_jobs_are_liked(
+    dispatcher: Dispatcher, database: Database, name: str, user: int
+) -> None:
+    entry = RANKINGS[name]
+    assert entry.thresholds is not None
+    assert entry.rise
+    query = profile_query(len(JOBS), user_id=user, ranking=name)
+    # One that is dismissed as well is not liked, and one without a row counts nothing.
+    give(database, user, "saved", *list(JOBS)[10:12])
+    give(database, user, "dismissed", list(JOBS)[11])
+    for liked, job in enumerate(list(JOBS)[:4], start=2):
+        give(database, user, "saved", job)
+        own = entry.thresholds.times(1 + entry.rise * liked / (liked + 1))
+        (whole,) = ask(dispatcher, query)
+        assert whole.liked == liked
+        labels = {
+            hit.id: own.relevance(hit.match_score)
+            for hit in whole.hits
+            if hit.match_score is not None
+        }
+        assert {hit.id: hit.relevance for hit in whole.hits} == labels
+        assert len(set(labels.values())) > 1
+        (page,) = ask(dispatcher, replace(query, top_k=9))
+        assert page.next_cursor is not None
+        # What is liked between two pages changes no label, either.
+        give(database, user, "saved", list(JOBS)[20 + liked])
+        after = from_text(page.next_cursor)
+        (other,) = ask(dispatcher, replace(query, constraints=Constraints(after=after)))
+        shown = {hit.id: hit.relevance for hit in (*page.hits, *other.hits)}
+        assert shown == labels
+        changes = [FeedbackChange(user, list(JOBS)[20 + liked], "saved", undo=True)]
+        assert record(database, *changes) == [None]
 
 
 def test_a_deleted_job_pulls_no_longer(

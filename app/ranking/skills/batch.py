@@ -132,6 +132,7 @@ class SkillBatch:
                 pending,
                 next_cursor=found.next_cursor(n),
                 left_out=len(each.left_out),
+                liked=0 if each.pull is None else len(each.pull.liked),
                 thresholds=self._thresholds,
             )
             for n, each in enumerate(prepared)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.query.constraints import Constraints, CursorPosition
 from app.query.query import BatchKey, Query
@@ -115,6 +117,49 @@ def test_an_answer_that_only_feedback_left_empty_says_so() -> None:
         (replace(empty, message="said before"), QUERY),
     ):
         assert with_reason(found, query) == found
+
+
+@pytest.mark.parametrize("liked", [0, 1, 2, 3, 20])
+def test_liked_jobs_raise_what_a_label_needs(liked: int) -> None:
+    factor = 1 + 0.4 * liked / (liked + 1)
+    scores = [each * factor + off for each in (0.5, 0.2) for off in (1e-9, -1e-9)]
+    found = with_relevance(
+        replace(result(*scores), liked=liked), QUERY, THRESHOLDS, rise=0.4
+    )
+    labels = [hit.relevance for hit in found.hits]
+    assert labels == ["strong", "possible", "possible", "weak"]
+    # Also those of another model.
+    other = replace(
+        result(*scores), liked=liked, thresholds=Thresholds(possible=0, strong=0.1)
+    )
+    found = with_relevance(other, QUERY, THRESHOLDS, rise=0.4)
+    assert {hit.relevance for hit in found.hits} == {"strong"}
+
+
+@given(
+    liked=st.integers(0, 20),
+    rise=st.floats(0, 2),
+    scores=st.lists(st.floats(0, 1), max_size=9),
+    boost=st.floats(0.1, 10) | st.none(),
+)
+def test_labels_follow_the_order_and_boosts_do_not_change_them(
+    liked: int, rise: float, scores: list[float], boost: float | None
+) -> None:
+    ordered = sorted(scores, reverse=True)
+    hits = [
+        Hit(n, "x", 0.5, match_score=score * (boost or 1), factor=boost)
+        for n, score in enumerate(ordered)
+    ]
+    given_ = replace(result(), hits=hits, liked=liked)
+    labels = [
+        hit.relevance
+        for hit in with_relevance(given_, QUERY, THRESHOLDS, rise=rise).hits
+    ]
+    assert labels == sorted(labels, key=["strong", "possible", "weak"].index)  # type: ignore[arg-type]
+    without = with_relevance(replace(given_, liked=0), QUERY, THRESHOLDS, rise=rise)
+    order = ["weak", "possible", "strong"]
+    for hit, label in zip(without.hits, labels, strict=True):
+        assert order.index(str(hit.relevance)) >= order.index(str(label))
 
 
 def test_without_thresholds_a_result_stays_as_it_is() -> None:
