@@ -52,7 +52,7 @@ BEGIN
         'ALTER TABLE recommender.%I ALTER COLUMN vector SET STORAGE PLAIN', own);
     EXECUTE format('COMMENT ON TABLE recommender.%I IS %L', own,
                    'vectors of jobs by ' || of_version);
-    -- The roles of 0007 read and write it.
+    -- The roles of 0009 read and write it.
     IF to_regrole('job_recommender') IS NOT NULL THEN
         EXECUTE format('GRANT SELECT ON recommender.%I TO job_recommender', own);
     END IF;
@@ -144,7 +144,7 @@ CREATE OR REPLACE TRIGGER forget_vectors AFTER TRUNCATE ON recommender.job_embed
 -- If the tables were dropped since, or filled before.
 SELECT recommender.compare_vectors();
 
--- The role of 0007 that embeds.
+-- The role of 0009 that embeds.
 DO $$
 BEGIN
     IF to_regrole('job_recommender_worker') IS NOT NULL THEN

@@ -246,7 +246,7 @@ def test_f76_a_migrating_role_that_may_not_create_roles_is_not_stopped(
     run(cluster.url, "CREATE ROLE owner_only LOGIN")
     run(cluster.url, "CREATE DATABASE owned OWNER owner_only")
     # Roles belong to the whole server; for this test they must not exist.
-    script = (MIGRATIONS_FOLDER / "0007_roles.sql").read_text()
+    script = (MIGRATIONS_FOLDER / "0009_roles.sql").read_text()
     absent = script.replace("job_recommender", "nobody_yet")
     url = cluster.url.replace("/jobs?", "/owned?").replace("postgres:@", "owner_only:@")
     list(migrate.migrate(url))

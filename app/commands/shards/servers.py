@@ -154,7 +154,7 @@ def _changes(had: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Comp
 
 
 def _present(run: RunStatement) -> Sequence[Identifier]:
-    """The roles of migration 0007 that this server has."""
+    """The roles of migration 0009 that this server has."""
     return [
         Identifier(role)
         for role in ROLES

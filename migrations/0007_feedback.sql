@@ -24,24 +24,3 @@ CREATE TABLE IF NOT EXISTS recommender.feedback (
 -- How many users applied to each job, for users of whom nothing is known.
 CREATE INDEX IF NOT EXISTS feedback_applied_idx ON recommender.feedback (job_id)
 WHERE event = 'applied';
-
--- The only table that the service's own role may write to.
-DO $$
-DECLARE
-    line record;
-BEGIN
-    FOR line IN
-        SELECT grantee, right_ FROM (VALUES
-            ('job_recommender', 'SELECT, INSERT, DELETE'),
-            ('job_recommender_worker', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (grantee, right_)
-    LOOP
-        CONTINUE WHEN to_regrole(line.grantee) IS NULL;
-        BEGIN
-            EXECUTE format('GRANT %s ON recommender.feedback TO %I', line.right_, line.grantee);
-        EXCEPTION WHEN insufficient_privilege THEN
-            RAISE NOTICE 'GRANT % TO %: no right to', line.right_, line.grantee;
-        END;
-    END LOOP;
-END
-$$;

@@ -15,24 +15,3 @@ CREATE TABLE IF NOT EXISTS recommender.exposure (
 
 CREATE INDEX IF NOT EXISTS exposure_user_idx ON recommender.exposure (user_id);
 CREATE INDEX IF NOT EXISTS exposure_at_idx ON recommender.exposure (at);
-
--- The service's own role adds rows, and deletes old ones and those of one user.
-DO $$
-DECLARE
-    line record;
-BEGIN
-    FOR line IN
-        SELECT grantee, right_ FROM (VALUES
-            ('job_recommender', 'SELECT, INSERT, DELETE'),
-            ('job_recommender_worker', 'SELECT, INSERT, UPDATE, DELETE')
-        ) AS listed (grantee, right_)
-    LOOP
-        CONTINUE WHEN to_regrole(line.grantee) IS NULL;
-        BEGIN
-            EXECUTE format('GRANT %s ON recommender.exposure TO %I', line.right_, line.grantee);
-        EXCEPTION WHEN insufficient_privilege THEN
-            RAISE NOTICE 'GRANT % TO %: no right to', line.right_, line.grantee;
-        END;
-    END LOOP;
-END
-$$;

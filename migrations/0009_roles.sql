@@ -58,6 +58,9 @@ BEGIN
             ('job_recommender', usage || schema_of_users),
             ('job_recommender', 'USAGE ON SCHEMA recommender'),
             ('job_recommender', 'SELECT ON ALL TABLES IN SCHEMA recommender'),
+            -- The only tables that the service's own role may write to.
+            ('job_recommender',
+             'INSERT, DELETE ON recommender.feedback, recommender.exposure'),
             ('job_recommender', 'EXECUTE ON FUNCTION recommender.place()'),
             ('job_recommender', 'EXECUTE ON FUNCTION recommender.check_model(text)'),
             ('job_recommender',
