@@ -71,6 +71,8 @@ def pasted(page: Page) -> None:
 
 def jobs_in_view(page: Page) -> None:
     results(page)
+    # Otherwise the page is too short to scroll so far.
+    page.locator("#weaker > summary").click()
     page.locator(".results-head").evaluate("(head) => head.scrollIntoView()")
 
 
