@@ -41,7 +41,7 @@ const share = (part, whole) => (whole ? percent(part / whole) : "–");
 function sentence(found) {
   const [option, values] = found.compared.split("=");
   const [a, b] = values.split("|");
-  const start = `${option}: ${plural(found.prefer_a, "user")} of ${count(found.users)} prefer ${a}, ${count(found.prefer_b)} prefer ${b}`;
+  const start = `${option}, ${plural(found.users, "user")}: ${a} is preferred by ${count(found.prefer_a)}, ${b} by ${count(found.prefer_b)}`;
   if (found.share_b === undefined) {
     return `${start}.`;
   }

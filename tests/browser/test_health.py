@@ -130,7 +130,7 @@ def test_it_shows_what_users_did_with_what_they_were_shown(
         expect(card.locator(".big")).to_have_text("25 %")
         expect(card).to_contain_text("of the jobs in the last 1 answer were opened")
         expect(card.get_by_role("listitem")).to_have_text(
-            "rank_by: 0 users of 1 prefer hybrid, 1 prefer similarity; that is 100 %"
+            "rank_by, 1 user: hybrid is preferred by 0, similarity by 1; that is 100 %"
             " for similarity (21 % to 100 %), p = 1.000."
         )
         assert axe_violations(page) == []
