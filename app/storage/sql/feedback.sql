@@ -28,7 +28,7 @@ WITH asked AS (
 SELECT
     counted.stored_id, asked.stored_id, counted.events,
     EXISTS (
-        SELECT FROM recommender.feedback AS f
+        SELECT 1 FROM recommender.feedback AS f
         WHERE f.user_id = counted.stored_id COLLATE "C"
             AND f.job_id = asked.stored_id COLLATE "C" AND f.event = asked.event
     )
