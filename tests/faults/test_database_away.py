@@ -2,11 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.faults.conftest import (
@@ -15,10 +12,10 @@ from tests.faults.conftest import (
     assert_unavailable,
     wait_for_answer,
 )
+from tests.support.clients import asking
 from tests.support.cluster import DATABASE, Cluster
 from tests.support.proxy import Proxy
 from tests.support.service import Service, running_service
-from tests.support.waiting import be_slow, wait_until
 
 pytestmark = pytest.mark.alone
 
@@ -85,62 +82,22 @@ def test_f36_after_a_restart_while_idle_the_very_next_request_succeeds(
     assert (response.status_code, response.json()) == (200, expected)
 
 
-@contextmanager
-def load(service: Service, clients: int = 8) -> Iterator[list[tuple[float, int, str]]]:
-    """Clients that send requests without pause. Yields (time, status, body) of each."""
-    seen: list[tuple[float, int, str]] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        with httpx.Client(base_url=service.client.base_url, timeout=60) as client:
-            while not done.is_set():
-                response = client.post("/api/recommend", json=QUESTION)
-                seen.append((time.monotonic(), response.status_code, response.text))
-                if response.status_code == 503:
-                    # A client that respects Retry-After would wait longer.
-                    be_slow(0.02)
-
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-
-
-def _wait_for(
-    seen: list[tuple[float, int, str]], status: int, *, since: float
-) -> float:
-    def when() -> list[float]:
-        return [at for at, found, _ in list(seen) if at >= since and found == status]
-
-    wait_until(
-        lambda: bool(when()), within_s=15, failing=lambda: f"no answer {status} came"
-    )
-    return when()[0]
-
-
 def _restart_under_load(
     service: Service, cluster: Cluster, expected: object, *, kill: bool
 ) -> float:
     """Seconds from the database's return to the first answer; checks all answers."""
-    with load(service) as seen:
-        _wait_for(seen, 200, since=0)
+    with asking(service, QUESTION) as replies:
+        replies.wait_for(200)
         if kill:
             cluster.kill()
         else:
             cluster.stop()
-        _wait_for(seen, 503, since=time.monotonic())
-        returned = cluster.start()
-        answered = _wait_for(seen, 200, since=returned)
-    assert {status for _, status, _ in seen} == {200, 503}
-    answers = {body for _, status, body in seen if status == 200}
-    assert answers == {service.recommend(**QUESTION).text}
+        replies.wait_for(503)
+        answered_s = replies.wait_for(200, since=cluster.start())
+    assert replies.statuses() == {200, 503}
+    assert replies.bodies(200) == {service.recommend(**QUESTION).text}
     assert service.recommend(**QUESTION).json() == expected
-    return answered - returned
+    return answered_s
 
 
 def test_f36_a_restart_under_load_gives_no_wrong_answer_and_recovers_in_two_seconds(

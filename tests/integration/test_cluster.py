@@ -1,11 +1,8 @@
 """The batch jobs on a Dask cluster, with a worker killed in each; and its errors."""
 
 import csv
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -21,19 +18,18 @@ from tests.support.bulk import fill_jobs, fill_users
 from tests.support.dask import Process, dask_scheduler, dask_worker
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_pending_jobs, add_user
+from tests.support.script import WITHIN_S, finished, started
+from tests.support.script import Process as Command
 from tests.support.service import ROOT
 from tests.support.skills import skills_of
 from tests.support.waiting import wait_until
 
 USERS = 60
 JOBS = 40
-WITHIN_S = 120.0
 WAITING_FOR_JOBS = (
     "SELECT count(DISTINCT pid) FROM pg_locks"
     " WHERE NOT granted AND relation = 'skill_job1'::regclass"
 )
-
-Command = subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
@@ -52,27 +48,6 @@ def url(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> s
     monkeypatch.setenv("MODEL_DIR", str(MODEL_DIR))
     monkeypatch.setenv("SKILL_CACHE_DIR", str(tmp_path / "skills"))
     return database_url
-
-
-@contextmanager
-def started(script: str, *arguments: str) -> Iterator[Command]:
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts" / script), *arguments],
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def finished(command: Command) -> tuple[int, str, str]:
-    out, err = command.communicate(timeout=WITHIN_S)
-    return command.returncode, out, err
 
 
 @contextmanager

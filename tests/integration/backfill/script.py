@@ -1,46 +1,31 @@
 """`generate_embeddings.py` as a real process, with the real model."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.support.postgres import run
+from tests.support.script import WITHIN_S, Process, finished, started
 from tests.support.service import ROOT
 from tests.support.waiting import wait_until
 
 MODEL_DIR = ROOT / "models" / "all-MiniLM-L6-v2"
-WITHIN_S = 120.0
 
 # One BLAS thread: on a busy machine several wait for one another.
 ENVIRONMENT = {"MODEL_DIR": str(MODEL_DIR), "OPENBLAS_NUM_THREADS": "1"}
-
-Process = subprocess.Popen[str]
 
 
 @contextmanager
 def script(url: str, *arguments: str) -> Iterator[Process]:
     """Start it; kill it at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts/generate_embeddings.py"), *arguments],
-        env=os.environ | ENVIRONMENT | {"DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    environment = ENVIRONMENT | {"DATABASE_URL": url}
+    with started("generate_embeddings.py", *arguments, **environment) as process:
         yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def finish(url: str, *arguments: str) -> tuple[int, str, str]:
     """Run it. Returns its exit status, output and errors."""
     with script(url, *arguments) as process:
-        out, err = process.communicate(timeout=WITHIN_S)
-        return process.returncode, out, err
+        return finished(process)
 
 
 def until(condition: Callable[[], bool], *, within_s: float = WITHIN_S) -> None:
