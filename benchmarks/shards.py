@@ -1,178 +1,144 @@
 """Jobs on shards beside one database: equal answers, time, memory, and the plans.
 
-python -m benchmarks.shards [--jobs 200000] [--shards 2 4] [--backends stream replica
-pgvector]. All servers run on this machine, so that the figures say what shards cost,
-not what more machines bring. Embeddings are those of real postings, recombined
-(benchmarks/recombined.py); skills are three words out of a thousand. pgvector is
-approximate: of its answers the share is shown that an exact scan gives.
+python -m benchmarks.shards [--jobs 20000 50000 200000] [--partitions 4 16]
+[--shards 2 4] [--backends stream replica pgvector]. All servers run on this machine, so
+that the figures say what shards cost, not what more machines bring. pgvector is
+approximate: of its answers the share is shown that an exact scan gives. The last table
+has the memory of the coordinator's sessions for each size.
 """
 
 import argparse
-import json
 import os
-import re
 import statistics
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-import numpy as np
-import psycopg2
-from numpy.typing import NDArray
 from psycopg2.extensions import make_dsn, parse_dsn
+from psycopg2.sql import SQL, Identifier
 
 from app.commands.migrate import migrate
-from app.deadline import Deadline
-from app.ranking.retrieval.search_params import NEAR
-from app.storage.catalogue import Catalogue
-from app.storage.codec import int32_to_bytes, to_bytes
-from app.storage.connection.database import Database
-from app.storage.vectors import NearestQuery, VectorQuery, nearest_query
 from benchmarks.load import closed_loop
-from benchmarks.recombined import ALL, embeddings_of, users_of
 from benchmarks.replica import wait_until_filled
 from benchmarks.servers import Running, project
-from benchmarks.tables import real_texts, recombined
+from benchmarks.session_memory import peak_memory
+from benchmarks.shards_plans import BY_ID, TOP_N, near_statement, show_plans
+from benchmarks.shards_table import USERS, fill
 from benchmarks.vector_index import build_index, fill_vectors
-from tests.support.postgres import run
+from tests.support.postgres import TEMPLATE, run
 from tests.support.shards import NAMES, Databases, Fleet, running_fleet
 
-WORDS = 1000
-USERS = 200
 USERS_AT_ONCE = 50
-TOP_N = 10
 # The others of pgvector are those of the stream.
 RANKINGS = {
     "stream": ("similarity", "skills", "hybrid"),
     "replica": ("similarity", "skills", "hybrid"),
     "pgvector": ("similarity",),
 }
-SAMPLED_EVERY_S = 0.05
+ONE = "one_database"
 # An answer of the service, as JSON.
 Answer = dict[str, Any]
-VERSION = "all-MiniLM-L6-v2"
 # As benchmarks of other parts: enough memory for the tables of one server.
 SETTINGS = {"fsync": "off", "shared_buffers": "256MB", "max_wal_size": "4GB"}
-ROWS = (
-    " FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::bytea[])"
-    " AS new (n, t, e, i), (VALUES (%s)) AS version (v)"
-)
-INSERTS = {
-    "job": "INSERT INTO skill_job1 (job_id, skills, embedding, embedding_version)"
-    f" SELECT n, t, e, v{ROWS}",
-    "user": f"INSERT INTO users (user_id, skills) SELECT n, t{ROWS}",
-}
-STATES = {
-    "job": "UPDATE recommender.job_state AS s SET state = 'embedded', skill_ids = i,"
-    " text_hash = recommender.text_hash(t)",
-    "user": "UPDATE recommender.user_state AS s SET state = 'embedded', skill_ids = i,"
-    " text_hash = recommender.text_hash(t), embedding = e, embedding_version = v",
-}
-REMOTE_SQL = re.compile(r"Remote SQL: (.*)")
-VECTOR = re.compile(r"\[[-\d,]{100,}\]")
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """One layout, and the service beside it that reads one database. `url` and `one`:
+    of both databases, on the server `coordinator`.
+    """
+
+    coordinator: str
+    databases: Databases
+    one: str
+    jobs: int
+    partitions: int
+    shards: int
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        return {"one database": self.one, f"{self.shards} shards": self.databases.url}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=200_000)
-    parser.add_argument("--shards", type=int, nargs="+", default=[2, 4])
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--backends", nargs="+", choices=RANKINGS, default=list(RANKINGS)
-    )
-    parser.add_argument("--partitions", type=int, default=16)
-    args = parser.parse_args()
-    print(f"{args.jobs} jobs, {USERS} users, {args.partitions} partitions")
-    with ExitStack() as stack:
-        fleet = stack.enter_context(running_fleet(max(args.shards), settings=SETTINGS))
-        databases = stack.enter_context(fleet.fresh())
-        fill(databases.url, args.jobs)
-        if "pgvector" in args.backends:
-            list(migrate(databases.url, extras=["pgvector"]))
-            fill_vectors(databases.url)
-            build_index(databases.url)
-            run(databases.url, "VACUUM ANALYZE")
-        one = make_dsn(fleet.nodes[0].url, dbname="one_database")
-        name = parse_dsn(databases.url)["dbname"]
-        run(fleet.nodes[0].url, f'CREATE DATABASE one_database TEMPLATE "{name}"')
-        run(databases.url, "SELECT recommender.adopt()")
-        os.environ["DATABASE_URL"] = databases.url
-        for count in args.shards:
-            compare(fleet, databases, one, count=count, args=args)
+    args = _parse()
+    memory: list[str] = []
+    with running_fleet(max(args.shards), settings=SETTINGS) as fleet:
+        for jobs in args.jobs:
+            with _one_database(fleet, jobs, args.backends) as one:
+                for partitions in args.partitions:
+                    memory += _layouts(fleet, one, jobs, partitions, args)
+    print("| jobs | partitions | shards | backend, ranking | one database | shards |")
+    print("| --- " * 6 + "|")
+    print("\n".join(memory))
+    print("MB of a session that cannot be reclaimed, at most")
     return 0
 
 
-def fill(url: str, jobs: int) -> None:
-    """Jobs and users with embeddings and skill ids, as the backfill stores them."""
-    rng = np.random.default_rng(1)
-    words = rng.standard_normal((WORDS, 384)).astype(np.float32)
-    words /= np.linalg.norm(words, axis=1, keepdims=True)
-    run(url, "SELECT recommender.use_model(%s, 384)", (VERSION,))
-    run(
-        url,
-        "INSERT INTO recommender.skill (skill_id, skill, embedding, embedding_version)"
-        " SELECT n, 'word ' || n, e, %s FROM unnest(%s::bytea[]) WITH ORDINALITY"
-        " AS new (e, n)",
-        (VERSION, [to_bytes(word) for word in words]),
-    )
-    texts = real_texts("jobs", ALL)
-    for ids, _, vectors in recombined(
-        jobs, texts, embeddings_of("jobs", texts), lambda *_: ""
-    ):
-        add(url, "job", ids, rng.integers(0, WORDS, (len(ids), 3)), vectors)
-    users = list(range(1, USERS + 1))
-    add(url, "user", users, rng.integers(0, WORDS, (USERS, 3)), users_of(USERS))
-    run(url, "VACUUM ANALYZE")
+@contextmanager
+def _one_database(fleet: Fleet, jobs: int, backends: Sequence[str]) -> Iterator[str]:
+    """The connection string of a database that holds all."""
+    server = fleet.nodes[0].url
+    create = SQL("CREATE DATABASE {} TEMPLATE {}")
+    run(server, create.format(Identifier(ONE), Identifier(TEMPLATE)))
+    url = make_dsn(server, dbname=ONE)
+    try:
+        fill(url, jobs)
+        if "pgvector" in backends:
+            list(migrate(url, extras=["pgvector"]))
+            fill_vectors(url)
+            build_index(url)
+            run(url, "VACUUM ANALYZE")
+        yield url
+    finally:
+        drop = SQL("DROP DATABASE {} WITH (FORCE)")
+        run(server, drop.format(Identifier(ONE)))
 
 
-def add(
-    url: str,
-    entity: str,
-    ids: list[int],
-    picked: NDArray[np.int64],
-    vectors: NDArray[np.float32],
-) -> None:
-    texts = [", ".join(f"word {n + 1}" for n in row) for row in picked]
-    # Each skill once, in the order of the text.
-    skills = [int32_to_bytes([n + 1 for n in dict.fromkeys(row)]) for row in picked]
-    given = [ids, texts, [to_bytes(v) for v in vectors], skills, VERSION]
-    run(url, INSERTS[entity], given)
-    run(url, "SELECT recommender.admit(name, 1000000) FROM recommender.entity")
-    run(url, f"{STATES[entity]}{ROWS} WHERE s.{entity}_id = n", given)
+def _layouts(
+    fleet: Fleet, one: str, jobs: int, partitions: int, args: argparse.Namespace
+) -> Iterator[str]:
+    """A copy of that database on so many shards, one after the other. Yields lines of
+    the table of memory.
+    """
+    with fleet.fresh(template=ONE) as databases:
+        run(databases.url, "SELECT recommender.adopt()")
+        os.environ["DATABASE_URL"] = databases.url
+        for shards in args.shards:
+            layout = LaidOut(
+                fleet.nodes[0].url, databases, one, jobs, partitions, shards
+            )
+            yield from _compare(layout, args)
 
 
-def compare(
-    fleet: Fleet,
-    databases: Databases,
-    one: str,
-    *,
-    count: int,
-    args: argparse.Namespace,
-) -> None:
+def _compare(layout: LaidOut, args: argparse.Namespace) -> Iterator[str]:
     """One layout beside one database, by each backend, in turns."""
+    names, databases = NAMES[: layout.shards], layout.databases
+    size = f"{layout.jobs} jobs, {layout.partitions} partitions, {layout.shards} shards"
     with TemporaryDirectory() as folder:
-        names, parts = NAMES[:count], args.partitions
-        if databases.lay_out(Path(folder), names, partitions=parts):
+        if databases.lay_out(Path(folder), names, partitions=layout.partitions):
             raise RuntimeError("the shards were not laid out")
-        urls = {"one database": one, f"{count} shards": databases.url}
         if "pgvector" in args.backends:
             build_index(databases.url)
         for backend in args.backends:
-            with services_over(urls, folder, backend) as services:
+            with services_over(layout.urls, folder, backend) as services:
                 for ranking in RANKINGS[backend]:
-                    print(f"{count} shards, {backend}, {ranking}:", flush=True)
+                    print(f"{size}, {backend}, {ranking}:", flush=True)
                     show_equal(services, ranking, is_exact=backend != "pgvector")
-                    report(services, ranking, fleet, args)
+                    held = report(services, ranking, layout, args)
+                    yield (
+                        f"| {layout.jobs:,} | {layout.partitions} | {layout.shards}"
+                        f" | {backend}, {ranking}"
+                        f" | {' | '.join(f'{mb:.1f}' for mb in held)} |"
+                    )
             if backend == "pgvector":
-                show_plans(databases, count, near_statement(databases.url))
-    by_id = "SELECT job_id, skills FROM skill_job1 WHERE job_id = ANY ('{1,2,3,4,5}')"
-    show_plans(databases, count, by_id)
+                show_plans(databases, names, near_statement(databases.url))
+    show_plans(databases, names, BY_ID)
 
 
 @contextmanager
@@ -239,16 +205,18 @@ def answers(service: Running, ranking: str, **options: object) -> list[Answer]:
 def report(
     services: Mapping[str, Running],
     ranking: str,
-    fleet: Fleet,
+    layout: LaidOut,
     args: argparse.Namespace,
-) -> None:
-    """The median of one client, and the memory of the coordinator's sessions."""
+) -> list[float]:
+    """Print the median of one client, and the memory of the coordinator's sessions,
+    which is returned, in MB.
+    """
     took: dict[str, list[float]] = {name: [] for name in services}
     peak: dict[str, float] = dict.fromkeys(services, 0.0)
     for _ in range(args.rounds):
         for name, service in services.items():
-            database = "one_database" if name == "one database" else "test_%"
-            with peak_memory(fleet, database) as seen:
+            database = parse_dsn(layout.urls[name])["dbname"]
+            with peak_memory(layout.coordinator, database) as seen:
                 load = closed_loop(
                     service.port,
                     lambda n: {"user_id": n % USERS + 1, "rank_by": ranking},
@@ -259,86 +227,28 @@ def report(
                 raise RuntimeError(f"{name}: {load.statuses}")
             took[name].append(load.percentile_ms(50))
             peak[name] = max(peak[name], *seen)
-    (base, _), (other, _) = took.items()
-    ratio = statistics.median(took[other]) / statistics.median(took[base])
-    for name in services:
+    base, other = (statistics.median(each) for each in took.values())
+    for name, ms in zip(services, (base, other), strict=True):
         print(
-            f"  {name}: p50 {statistics.median(took[name]):.1f} ms, session"
-            f" {peak[name]:.1f} MB not reclaimable at most"
+            f"  {name}: p50 {ms:.1f} ms, session {peak[name]:.1f} MB not reclaimable"
+            " at most"
         )
-    print(f"  {ratio:.2f} times the time of one database", flush=True)
+    print(f"  {other / base:.2f} times the time of one database", flush=True)
+    return list(peak.values())
 
 
-@contextmanager
-def peak_memory(fleet: Fleet, database: str) -> Iterator[list[float]]:
-    """RssAnon in MB of the service's sessions on the coordinator, sampled."""
-    seen = [0.0]
-    done = threading.Event()
-    query = (
-        "SELECT pid FROM pg_stat_activity WHERE datname LIKE %s"
-        " AND application_name = 'job-recommender'"
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[200_000])
+    parser.add_argument("--partitions", type=int, nargs="+", default=[16])
+    parser.add_argument("--shards", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--backends", nargs="+", choices=RANKINGS, default=list(RANKINGS)
     )
+    return parser.parse_args()
 
-    def sample() -> None:
-        connection = psycopg2.connect(fleet.nodes[0].url)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            while not done.wait(SAMPLED_EVERY_S):
-                cursor.execute(query, (database,))
-                seen.extend(anonymous_mb(pid) for (pid,) in cursor.fetchall())
-        connection.close()
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        sampler.join()
-
-
-def anonymous_mb(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except FileNotFoundError:
-        return 0.0
-    # A process that has ended keeps its place for a moment, without memory.
-    found = [line.split()[1] for line in lines if line.startswith("RssAnon")]
-    return int(found[0]) * 1024 / 1e6 if found else 0.0
-
-
-def near_statement(url: str) -> str:
-    """The search of pgvector for one user, as the service sends it."""
-    with closing(Database(url, pool_size=1)) as database:
-        with database.snapshot(Deadline.after(60)) as transaction:
-            rows = VectorQuery.of(Catalogue.read(transaction), VERSION)
-        unit = users_of(1)[0].astype(np.float64)
-        near = NearestQuery(unit, wanted=TOP_N, size=TOP_N + 20, margin=NEAR.margin)
-        with closing(psycopg2.connect(url)) as connection:
-            query = nearest_query(rows, [near], hnsw=NEAR.hnsw)
-            return str(query.as_string(connection))
-
-
-def show_plans(databases: Databases, count: int, query: str) -> None:
-    """What the coordinator sends to each shard, and the shard's plan for it."""
-    lines = run(databases.url, f"EXPLAIN (VERBOSE, FORMAT TEXT) {query}")
-    sent = {found[1] for (line,) in lines if (found := REMOTE_SQL.search(line))}
-    vector = f"'{users_of(1)[0].tolist()}'"
-    for name in NAMES[:count]:
-        there = {part for (part,) in run(databases.shards[name], PARTS)}
-        there |= {part.replace("jobs_", "vectors_") for part in there}
-        for statement in sorted(sent, reverse=True):
-            if any(f"recommender_shards.{part} " in f"{statement} " for part in there):
-                filled = statement.replace("$1::public.halfvec", vector)
-                filled = filled.replace("$1::bigint[]", "'{1,2,3}'::bigint[]")
-                plan = run(databases.shards[name], f"EXPLAIN {filled}")
-                used = [line.strip() for (line,) in plan if "Index" in line]
-                short = VECTOR.sub("[…]", statement)
-                print(f"  {name}: {short}\n    {json.dumps(used[:1])}", flush=True)
-                break
-
-
-PARTS = "SELECT part FROM recommender_shards.health"
 
 if __name__ == "__main__":
     os.environ.setdefault("ENV_FILE", os.devnull)

@@ -30,14 +30,18 @@ class Fleet:
         return self.nodes[1:]
 
     @contextmanager
-    def fresh(self) -> Iterator["Databases"]:
-        """A migrated database on the coordinator, and an empty one on each shard."""
-        name = f"test_{next(_databases)}"
+    def fresh(
+        self, *, template: str = TEMPLATE, suffix: str = ""
+    ) -> Iterator["Databases"]:
+        """A migrated database on the coordinator, and an empty one on each shard.
+        `suffix`: of their name.
+        """
+        name = f"test_{next(_databases)}{suffix}"
         create = SQL("CREATE DATABASE {} TEMPLATE {}")
-        for node, template in zip(
-            self.nodes, [TEMPLATE, *["template0"] * len(self.shards)], strict=True
+        for node, source in zip(
+            self.nodes, [template, *["template0"] * len(self.shards)], strict=True
         ):
-            run(node.url, create.format(Identifier(name), Identifier(template)))
+            run(node.url, create.format(Identifier(name), Identifier(source)))
         urls = [make_dsn(node.url, dbname=name) for node in self.nodes]
         try:
             yield Databases(urls[0], dict(zip(NAMES, urls[1:], strict=False)))
@@ -71,17 +75,22 @@ class Databases:
         The environment must have the coordinator as DATABASE_URL.
         """
         file = folder / "shards.toml"
-        lines = [f"column = {json.dumps(column)}" if column else f"{partitions = }"]
+        lines = [f"column = {as_toml(column)}" if column else f"{partitions = }"]
         for name in self.shards if names is None else names:
-            lines += [f"[servers.{name}]", f"url = {json.dumps(self.as_url(name))}"]
+            lines += [f"[servers.{name}]", f"url = {as_toml(self.as_url(name))}"]
             if values:
-                lines.append(f"values = {json.dumps(values[name])}")
-        file.write_text("\n".join(lines))
+                lines.append(f"values = {as_toml(values[name])}")
+        file.write_text("\n".join(lines), encoding="utf-8")
         return command.main([str(file)])
 
     def as_url(self, name: str) -> str:
         """The connection string of a shard."""
         return self.shards[name]
+
+
+def as_toml(value: object) -> str:
+    """Text, or a list of texts."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def socket_of_node(node: Node) -> Path:
