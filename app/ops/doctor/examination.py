@@ -155,6 +155,7 @@ class _Doctor:
         users = self._rows(catalogue.users, encoder)
         dimension = (encoder or MINILM).dimension
         self._check("vectors", lambda tx: schema.vector_findings(tx, settings))
+        self._check("the replica", lambda tx: schema.replica_findings(tx, settings))
         days = settings.exposure_days
         self._check("shown jobs", lambda tx: rows.exposure_age_findings(tx, days))
         return Examination(

@@ -11,7 +11,7 @@ from app.ops.doctor.finding import (
     REPAIR_VECTORS,
     Finding,
 )
-from app.storage import inspection
+from app.storage import changes, inspection
 from app.storage.catalogue import Catalogue, ServedTables, check_tables
 from app.storage.connection.transaction import Transaction
 from app.storage.inspection import (
@@ -166,3 +166,22 @@ def vector_findings(transaction: Transaction, settings: Settings) -> Iterator[Fi
         catalogue = Catalogue.read(transaction)
         missing = missing_for_vectors(transaction, catalogue)
         yield from (Finding(*each) for each in missing)
+
+
+def replica_findings(transaction: Transaction, settings: Settings) -> Iterator[Finding]:
+    """Why SEARCH_BACKEND=replica would leave all answers to the stream."""
+    if settings.search_backend != "replica":
+        return
+    found = changes.look(
+        transaction,
+        Catalogue.read(transaction).jobs,
+        version=settings.model_source.name,
+        since=changes.BEFORE_ALL,
+        most=1,
+    )
+    if found.fault is not None:
+        yield Finding(
+            "The replica does not follow the jobs, and the stream answers, because"
+            f" {found.fault}.",
+            "SEARCH_BACKEND=pgvector or stream, unless other findings name the cause",
+        )

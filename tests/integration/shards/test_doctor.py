@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.commands.embed import main as generate_embeddings
+from app.commands.migrate import migrate
 from tests.integration.shards.answers import insert_rows
 from tests.support.doctor import findings, look
 from tests.support.postgres import run
@@ -56,6 +57,29 @@ def test_a_column_that_the_shards_lack_is_named_and_added(
     run(laid_out.url, "UPDATE skill_job1 SET title = 'clerk'")
     query = "SELECT DISTINCT title FROM skill_job1"
     assert run(laid_out.url, query) == [("clerk",)]
+
+
+def test_ids_that_a_replica_cannot_follow_on_shards_are_named(
+    databases: Databases,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEARCH_BACKEND", "replica")
+    run(
+        databases.url,
+        "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY IF EXISTS;"
+        "ALTER TABLE skill_job1 ALTER job_id TYPE text",
+    )
+    list(migrate(databases.url))
+    run(databases.url, "INSERT INTO skill_job1 (job_id, skills) VALUES ('a', 'sql')")
+    problem = (
+        "The replica does not follow the jobs, and the stream answers, because its ids"
+        " are text, which servers may order differently."
+    )
+    assert problem not in findings(capsys)
+    assert databases.lay_out(tmp_path) == 0
+    assert problem in findings(capsys)
 
 
 def test_a_shard_that_is_away_is_named(
