@@ -34,6 +34,10 @@ NO_SKILL = -1
 # The narrow table is hashed, 10 MB for 100,000 jobs: beyond work_mem Postgres would
 # write the embeddings of half of the other one to temporary files first.
 JOIN_IN_MEMORY = SQL("SET LOCAL work_mem = '32MB'; ")
+# Rows come slowly from shards: to look each state up costs little, and holds nothing.
+LOOK_EACH_UP = SQL(
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
+)
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,8 @@ def stream_entries(
         no_embedding=Literal(bytes(4 * dimension)),
         no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )
-    transaction.copy_out(query, sink, settings=JOIN_IN_MEMORY)
+    settings = LOOK_EACH_UP if table.is_sharded else JOIN_IN_MEMORY
+    transaction.copy_out(query, sink, settings=settings)
 
 
 def skilled_rows(
