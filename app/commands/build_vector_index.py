@@ -97,7 +97,7 @@ def _build_all(
         )
         return 1
     tables = TABLES_OF_VECTORS.format(table=Literal(f"recommender.{table}"))
-    shards = foreign_servers(Session(connection))
+    shards = foreign_servers(Session(connection, dsn))
     for schema, name, server in _rows(connection, tables):
         where = dsn if server is None else shards[shard_of(server)].dsn
         vectors = Identifier(schema, name)

@@ -31,14 +31,6 @@ QUERIES = load("skills")
 # The id of no skill.
 NO_SKILL = -1
 
-# The narrow table is hashed, 10 MB for 100,000 jobs: beyond work_mem Postgres would
-# write the embeddings of half of the other one to temporary files first.
-JOIN_IN_MEMORY = SQL("SET LOCAL work_mem = '32MB'; ")
-# Rows come slowly from shards: to look each state up costs little, and holds nothing.
-LOOK_EACH_UP = SQL(
-    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
-)
-
 
 @dataclass(frozen=True)
 class VocabularyState:
@@ -237,8 +229,8 @@ def stream_entries(
         no_embedding=Literal(bytes(4 * dimension)),
         no_skill_ids=Literal(int32_to_bytes([NO_SKILL])),
     )
-    settings = LOOK_EACH_UP if table.is_sharded else JOIN_IN_MEMORY
-    transaction.copy_out(query, sink, settings=settings)
+    settings = QUERIES["look_each_up" if table.is_sharded else "join_in_memory"]
+    transaction.copy_out(query, sink, settings=settings + SQL("; "))
 
 
 def skilled_rows(

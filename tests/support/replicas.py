@@ -103,6 +103,13 @@ class Node:
         with (self.data / "postgresql.auto.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in options.items())
 
+    def demand_password_of(self, role: str) -> None:
+        """Require a password for `role` from now on."""
+        rules = self.data / "pg_hba.conf"
+        demand = f"host all {role} 127.0.0.1/32 scram-sha-256\n"
+        rules.write_text(demand + rules.read_text())
+        run(self.url, "SELECT pg_reload_conf()")
+
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.data.parent}"
         self._pg_ctl("-l", str(self.data / "log"), "-o", options, "-w", "start")

@@ -102,7 +102,15 @@ def test_a_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (f"column = 'x'\n[servers.one]\nurl = '{URL}'", "values belong to a layout"),
         (
             f"column = 'x'\n[servers.one]\nurl = '{URL}'\nvalues = ['a', 'a']",
-            "the value a has more than one server.",
+            "The value a of x is listed twice; leave it with one server.",
+        ),
+        (
+            f"column = 'x'\n[servers.one]\nurl = '{URL}'\nvalues = [\"\\u0000\"]",
+            "a value holds the character 0; remove it.",
+        ),
+        (
+            f"column = 'x'\n[servers.one]\nurl = '{URL}'\nvalues = 'de'",
+            "values belong to a layout with column, a list for each server.",
         ),
         ("[[", "cannot be read"),
     ],

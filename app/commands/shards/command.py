@@ -17,6 +17,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg2
+from psycopg2.sql import SQL
 
 from app.commands.migrate import alone, connect, sentence
 from app.commands.shards.layout import (
@@ -26,17 +27,17 @@ from app.commands.shards.layout import (
     value_of,
 )
 from app.commands.shards.moves import add_value, move
+from app.commands.shards.obstacles import check_layout
 from app.commands.shards.servers import (
     drop_server,
     ensure_server,
     foreign_servers,
     token_of,
 )
-from app.commands.shards.session import Session
+from app.commands.shards.session import Session, clear_moving
 from app.commands.shards.shard import PartColumns, Shard
 from app.commands.shards.table import (
     JobsTable,
-    check_layout,
     partition,
     read_columns,
     read_parts,
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dsn = primary(read_settings(ScriptSettings).database_url.get_secret_value())
         layout = read_layout(args.file) if args.file else None
         with alone(dsn), closing(connect(dsn)) as connection:
-            session = Session(connection)
+            session = Session(connection, dsn)
             if layout is not None:
                 lay_out(session, layout)
             _show(session)
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def lay_out(session: Session, layout: ShardLayout) -> None:
     """Make the layout what it is to be; safe to repeat."""
     jobs = read_table(session)
-    check_layout(session, jobs, layout)
+    layout = check_layout(session, jobs, layout)
     token = token_of(session)
     with ExitStack() as stack:
         known = {**foreign_servers(session), **{s.name: s for s in layout.servers}}
@@ -80,9 +81,12 @@ def lay_out(session: Session, layout: ShardLayout) -> None:
             name: stack.enter_context(Shard.connected(server, token))
             for name, server in known.items()
         }
+        _check_servers(session, layout, shards)
         for server in layout.servers:
             shards[server.name].prepare()
-            ensure_server(session, server, token)
+        parts = max(len(read_parts(session)), layout.partition_count)
+        for server in layout.servers:
+            ensure_server(session, server, token, partitions=parts)
         if not jobs.is_ours:
             rows = partition(session, jobs, layout)
             print(f"{rows} jobs lie in partitions now.", flush=True)
@@ -98,8 +102,22 @@ def lay_out(session: Session, layout: ShardLayout) -> None:
             print(f"{name} is empty, and no shard any more.", flush=True)
 
 
+def _check_servers(
+    session: Session, layout: ShardLayout, shards: Mapping[str, Shard]
+) -> None:
+    """Raise ConfigError, before anything is changed, for a server that is not fit."""
+    with session.transaction() as run:
+        ((encoding,),) = run(SQL("SELECT getdatabaseencoding()"))
+    parts = read_parts(session)
+    for server in layout.servers:
+        placed = [part.name for part in parts if part.shard == server.name]
+        shards[server.name].check(encoding, placed)
+
+
 def _tidy(session: Session, shards: Mapping[str, Shard], columns: PartColumns) -> None:
     """Drop copies that no partition is made of, and add columns that are new."""
+    with session.transaction() as run:
+        clear_moving(run)
     placed = {part.name: part.shard for part in read_parts(session)}
     for name, shard in shards.items():
         for part in shard.parts():

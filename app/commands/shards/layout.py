@@ -34,12 +34,20 @@ class ShardServer:
 @dataclass(frozen=True)
 class ShardLayout:
     """The servers. `column`: None for partitions by a hash of job_id, `partitions` of
-    them; otherwise one partition for each value, and one for all other rows.
+    them if the file says how many; otherwise one partition for each value, and one for
+    all other rows.
     """
 
     servers: Sequence[ShardServer]
     column: str | None = None
-    partitions: int = DEFAULT_PARTITIONS
+    partitions: int | None = None
+
+    @property
+    def partition_count(self) -> int:
+        """How many a table has that is laid out now."""
+        if self.column is None:
+            return self.partitions or DEFAULT_PARTITIONS
+        return 1 + sum(len(server.values) for server in self.servers)
 
 
 def read_layout(path: Path) -> ShardLayout:
@@ -53,17 +61,27 @@ def read_layout(path: Path) -> ShardLayout:
     column, partitions = content.get("column"), content.get("partitions")
     if column is not None and (not isinstance(column, str) or partitions):
         raise ConfigError(f"{path}: column names one column, and needs no partitions.")
-    partitions = DEFAULT_PARTITIONS if partitions is None else partitions
-    if not isinstance(partitions, int) or not 1 <= partitions <= MAX_PARTITIONS:
+    if partitions is not None and (
+        type(partitions) is not int or not 1 <= partitions <= MAX_PARTITIONS
+    ):
         raise ConfigError(f"{path}: partitions is a number from 1 to {MAX_PARTITIONS}.")
     servers = content.get("servers", {})
     if not isinstance(servers, dict):
         raise ConfigError(f"{path}: write each server as [servers.NAME].")
     found = [_server(path, name, entry, column) for name, entry in servers.items()]
-    values = Counter(value for server in found for value in server.values)
+    layout = ShardLayout(found, column, partitions)
+    check_values(layout)
+    return layout
+
+
+def check_values(layout: ShardLayout) -> None:
+    """Raise ConfigError if a value is listed twice."""
+    values = Counter(value for server in layout.servers for value in server.values)
     if doubled := [value for value, count in values.items() if count > 1]:
-        raise ConfigError(f"{path}: the value {doubled[0]} has more than one server.")
-    return ShardLayout(found, column, partitions)
+        raise ConfigError(
+            f"The value {doubled[0]} of {layout.column} is listed twice; leave it with"
+            " one server."
+        )
 
 
 def _server(path: Path, name: str, entry: Any, column: str | None) -> ShardServer:
@@ -83,15 +101,19 @@ def _server(path: Path, name: str, entry: Any, column: str | None) -> ShardServe
         raise ConfigError(
             f"{where}: {str(error).partition('DATABASE_URL: ')[2]}"
         ) from error
-    if bool(values) != (column is not None):
+    if not isinstance(values, list) or bool(values) != (column is not None):
         raise ConfigError(
-            f"{where}: values belong to a layout with column, each server."
+            f"{where}: values belong to a layout with column, a list for each server."
         )
+    if any("\0" in str(value) for value in values):
+        raise ConfigError(f"{where}: a value holds the character 0; remove it.")
     return ShardServer(name, url, tuple(str(value) for value in values))
 
 
 def value_of(part: PlacedPart) -> str | None:
-    """The column's value in a layout by values; None for the other rows."""
+    """The column's value in a layout by values, as Postgres writes it; None for the
+    other rows.
+    """
     found = BOUND_VALUE.fullmatch(part.bound)
     if found is None:
         return None
@@ -107,8 +129,10 @@ def placement(
     there is no server, and the values that no server lists.
     """
     if layout.column is not None:
-        of_value = {value: s.name for s in layout.servers for value in s.values}
-        return {part.name: of_value.get(value_of(part) or "") for part in parts}
+        of_value: dict[str | None, str] = {
+            value: server.name for server in layout.servers for value in server.values
+        }
+        return {part.name: of_value.get(value_of(part)) for part in parts}
     names = [server.name for server in layout.servers]
     if not names:
         return dict.fromkeys((part.name for part in parts), None)

@@ -13,9 +13,11 @@ from app.commands.shards.session import (
     MOVING,
     RunStatement,
     Session,
+    clear_moving,
     moving,
     place,
     swap,
+    telling,
 )
 from app.commands.shards.shard import PartColumns, Shard
 from app.commands.shards.table import (
@@ -57,15 +59,22 @@ def move(
     old = place(part.name)
     if target is not None:
         target.create(part.name, columns)
-    with ExitStack() as stack:
-        if source is not None:
-            stack.enter_context(source.locked(part.name))
-        run = stack.enter_context(session.transaction())
+    # In the order of writers, or each would wait for the other. The shard's lock is
+    # held until the transaction here has ended.
+    with (
+        telling(part.name, target.name if target else None),
+        ExitStack() as until_end,
+        session.transaction() as run,
+    ):
         lock_writers(run, jobs)
         if source is None:
             run(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(old))
+        else:
+            until_end.enter_context(source.locked(part.name))
         stored = stored_columns(run)
-        rows = copy_part(run, jobs.identifier, part.name, target, columns=stored)
+        rows = copy_part(
+            session, run, jobs.identifier, part.name, target, columns=stored
+        )
         kind = SQL("TABLE" if source is None else "FOREIGN TABLE")
         swap(run, SQL("DROP {} {}").format(kind, old))
         _put(run, jobs, columns, part, None if target is None else target.name)
@@ -87,6 +96,7 @@ def add_value(
     with session.transaction() as run:
         lock_writers(run, jobs)
         swap(run, SQL("LOCK TABLE {}").format(jobs.identifier))
+        clear_moving(run)
         run(SQL("CREATE SCHEMA {}").format(Identifier(MOVING)))
         run(
             QUERIES["fill_value"].format(
@@ -102,6 +112,7 @@ def add_value(
 
 
 def copy_part(
+    session: Session,
     run: RunStatement,
     parent: Identifier,
     name: str,
@@ -109,8 +120,24 @@ def copy_part(
     *,
     columns: Composable,
 ) -> int:
-    """Copy the rows of a partition into one of the same name beside it."""
+    """Copy the rows of a partition into one of the same name beside it. What a shard
+    has committed is there for every snapshot; here rows must be older than those.
+    """
+    if target is not None:
+        return _copy(run, parent, name, target, columns)
+    with session.beside() as copying:
+        return _copy(copying, parent, name, None, columns)
+
+
+def _copy(
+    run: RunStatement,
+    parent: Identifier,
+    name: str,
+    target: Shard | None,
+    columns: Composable,
+) -> int:
     new, old = moving(name), place(name)
+    clear_moving(run)
     run(SQL("CREATE SCHEMA {}").format(Identifier(MOVING)))
     if target is None:
         run(LOCAL_COPY.format(new, parent))

@@ -7,7 +7,8 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from app.commands.shards.layout import ShardServer
-from app.commands.shards.session import RunStatement, Session, place
+from app.commands.shards.session import RunStatement, Session, may_run, place
+from app.errors import ConfigError
 from app.storage.shards import HEALTH_PREFIX, QUERIES, SHARDS_SCHEMA
 
 SERVER_PREFIX = "recommender_"
@@ -22,15 +23,20 @@ SHARD_NETWORK = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-# - fetch_size, batch_size: rows of 1.6 KB that the coordinator holds at once;
+# - batch_size: rows of 1.6 KB that a move holds at once;
 # - async_capable: the shards read at the same time;
 # - fdw_startup_cost: a look-up by id is one round trip, not a hundred pages.
 SHARD_TUNING = {
-    "fetch_size": "1000",
     "batch_size": "500",
     "async_capable": "true",
     "fdw_startup_cost": "5",
 }
+# Rows of 1.6 KB that a session of the coordinator holds while shards are read at the
+# same time: of each partition as many as one fetch brings, so that the more partitions
+# there are, the fewer that is. More than the most save no time.
+ROWS_HELD = 4000
+MOST_FETCHED = 1000
+LEAST_FETCHED = 10
 # Where vectors are: their operators are sent.
 SHARD_EXTENSIONS = {"extensions": "vector"}
 # - jit: as in each transaction of the service;
@@ -41,8 +47,16 @@ SHARD_SESSION = (
     "-c jit=off -c lock_timeout=5s -c hnsw.ef_search=80"
     " -c hnsw.iterative_scan=relaxed_order"
 )
-MAPPED: Sequence[str] = ("user", "password")
+OWN_OPTIONS = {
+    "fetch_size", *SHARD_NETWORK, *SHARD_TUNING, *SHARD_EXTENSIONS,
+}  # fmt: skip
+MAPPED: Sequence[str] = ("user", "password", "sslpassword")
 NOT_FOREIGN = ("client_encoding", "fallback_application_name")
+
+
+def fetch_size(partitions: int) -> int:
+    """How many rows of a partition come at once, where there are so many partitions."""
+    return max(LEAST_FETCHED, min(MOST_FETCHED, ROWS_HELD // partitions))
 
 
 def shard_of(server: str) -> str:
@@ -78,11 +92,7 @@ def foreign_servers(session: Session) -> Mapping[str, ShardServer]:
         shard_of(name): ShardServer(
             shard_of(name),
             make_dsn(
-                **{
-                    k: v
-                    for k, v in options.items()
-                    if k not in SHARD_NETWORK | SHARD_TUNING | SHARD_EXTENSIONS
-                },
+                **{k: v for k, v in options.items() if k not in OWN_OPTIONS},
                 **(mapping or {}),
             ),
         )
@@ -90,21 +100,22 @@ def foreign_servers(session: Session) -> Mapping[str, ShardServer]:
     }
 
 
-def ensure_server(session: Session, server: ShardServer, token: str) -> None:
-    """Create the foreign server and its mapping, or change what differs."""
+def ensure_server(
+    session: Session, server: ShardServer, token: str, *, partitions: int
+) -> None:
+    """Create the foreign server and its mapping, or change what differs.
+    `partitions`: how many all servers have together.
+    """
     given = {
         k: str(v) for k, v in parse_dsn(server.dsn).items() if k not in NOT_FOREIGN
     }
     mapping = {k: given.pop(k) for k in MAPPED if k in given}
     options = SHARD_NETWORK | SHARD_TUNING | given
     options["options"] = session_options(server.dsn, token)
+    options["fetch_size"] = str(fetch_size(partitions))
     name = Identifier(SERVER_PREFIX + server.name)
     with session.transaction() as run:
-        run(
-            SQL("CREATE EXTENSION IF NOT EXISTS postgres_fdw SCHEMA {}").format(
-                Identifier(SHARDS_SCHEMA)
-            )
-        )
+        _ensure_extension(run)
         if run(QUERIES["vector_table"]):
             options |= SHARD_EXTENSIONS
         had, had_mapping = _known(run, server.name)
@@ -122,6 +133,25 @@ def ensure_server(session: Session, server: ShardServer, token: str) -> None:
         run(QUERIES["create_health"].format(health=health, server=name))
         for role in _present(run):
             run(SQL("GRANT SELECT ON {} TO {}").format(health, role))
+
+
+def _ensure_extension(run: RunStatement) -> None:
+    """Raises ConfigError with what a superuser is to run, if it takes one."""
+    ((has_extension, may_use, role),) = run(QUERIES["wrapper"])
+    if may_use:
+        return
+    if not has_extension:
+        schema = Identifier(SHARDS_SCHEMA)
+        create = SQL("CREATE EXTENSION postgres_fdw SCHEMA {}").format(schema)
+        may_run(run, create)
+    ((has_extension, may_use, _),) = run(QUERIES["wrapper"])
+    if not may_use:
+        missing = "" if has_extension else "CREATE EXTENSION postgres_fdw; "
+        raise ConfigError(
+            f"{role} may not create foreign servers; let a superuser run once on the"
+            f" coordinator: {missing}GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw"
+            f" TO {role};"
+        )
 
 
 def drop_server(session: Session, name: str) -> None:

@@ -3,7 +3,7 @@
 Its tables are written by the coordinator alone: triggers refuse everybody else.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,11 @@ from app.commands.shards.layout import ShardServer
 from app.commands.shards.servers import SHARD_NETWORK, session_options
 from app.commands.shards.session import place
 from app.errors import ConfigError
+from app.storage.inspection import OLDEST_SERVER
 from app.storage.shards import QUERIES, SHARDS_SCHEMA
+
+# A lock is held while rows are copied, and an index takes its time.
+UNLIMITED = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,10 @@ class Shard:
                 server.dsn,
                 client_encoding="UTF8",
                 connect_timeout=int(SHARD_NETWORK["connect_timeout"]),
-                options=session_options(server.dsn, token),
+                options=f"{session_options(server.dsn, token)} {UNLIMITED}",
             )
         except psycopg2.OperationalError as error:
-            said = str(error).strip().splitlines()[-1]
+            said = (str(error).strip().splitlines() or ["it does not answer"])[-1]
             raise ConfigError(
                 f"The server {server.name} cannot be reached: {said}"
             ) from error
@@ -68,25 +72,59 @@ class Shard:
             connection.autocommit = True
             yield cls(server, token, connection)
 
-    def prepare(self) -> None:
-        """Create the schema.
-
-        Raises ConfigError for a database that is served itself, or by another
-        coordinator.
+    def check(self, encoding: str, placed: Iterable[str]) -> None:
+        """Raise ConfigError for a database that cannot be this shard, or is another
+        one: copies there would be taken for those of another server, and dropped.
+        `placed`: the partitions that it is to hold already.
         """
-        if self._run(SQL("SELECT to_regclass('recommender.entity')")) != [(None,)]:
+        ((version, number, own, is_served, is_shard),) = self._run(
+            QUERIES["shard_database"]
+        )
+        if number < OLDEST_SERVER:
+            raise ConfigError(
+                f"PostgreSQL {OLDEST_SERVER // 10_000} or later is needed, and the"
+                f" server {self.name} is {version}."
+            )
+        if is_served:
             raise ConfigError(
                 f"The url of {self.name} is a database that has a recommender; name one"
                 " that has none, and not the coordinator's."
             )
-        self._run(QUERIES["prepare_shard"].format(token=Literal(self._token)))
-        self._run(QUERIES["health"])
-        ((token,),) = self._run(SQL("SELECT token FROM recommender_shards.coordinator"))
-        if token != self._token:
+        if own != encoding:
             raise ConfigError(
-                f"The database of {self.name} holds shards of another coordinator; name"
-                " another database in its url."
+                f"The database of {self.name} has the encoding {own}; create one with"
+                f" the coordinator's, {encoding}."
             )
+        if is_shard:
+            self._check_identity()
+        there = self.parts() if is_shard else {}
+        if lost := sorted(set(placed) - there.keys()):
+            raise ConfigError(
+                f"The database of {self.name} lacks {', '.join(lost)}; correct its url,"
+                " or restore it from its backup."
+            )
+
+    def _check_identity(self) -> None:
+        for token, name in self._run(QUERIES["shard_identity"]):
+            if token != self._token:
+                raise ConfigError(
+                    f"The database of {self.name} holds shards of another coordinator;"
+                    " name another database in its url."
+                )
+            if name != self.name:
+                raise ConfigError(
+                    f"The url of {self.name} is the database of {name}; name another"
+                    f" database, or call the server {name}."
+                )
+
+    def prepare(self) -> None:
+        """Create the schema. Raises ConfigError as `check` does."""
+        prepare = QUERIES["prepare_shard"].format(
+            token=Literal(self._token), shard=Literal(self.name)
+        )
+        # One message, one transaction: all of it or nothing is there.
+        self._run(SQL("{}; {}").format(prepare, QUERIES["health"]))
+        self._check_identity()
 
     def parts(self) -> dict[str, Sequence[str]]:
         """The partitions that are there, with their columns."""
@@ -121,11 +159,21 @@ class Shard:
         """Create an empty partition of vectors; `schema`: of pgvector, as on the
         coordinator. What an interrupted move has left is dropped.
         """
-        extension = SQL("CREATE EXTENSION IF NOT EXISTS vector SCHEMA {}")
-        self._run(extension.format(Identifier(schema)))
+        if not self._run(SQL("SELECT 1 FROM pg_extension WHERE extname = 'vector'")):
+            self._install_vectors(schema)
         self.drop(part)
         for statement in statements:
             self._run(statement)
+
+    def _install_vectors(self, schema: str) -> None:
+        create = SQL("CREATE EXTENSION vector SCHEMA {}").format(Identifier(schema))
+        try:
+            self._run(create)
+        except ConfigError as error:
+            text = create.as_string(self._connection)
+            raise ConfigError(
+                f"{error} Let a superuser of {self.name} run once: {text};"
+            ) from error
 
     def add_columns(self, part: str, columns: PartColumns) -> Sequence[str]:
         """Add the columns that a partition lacks. Returns their names."""

@@ -1,16 +1,23 @@
 """The coordinator's table of jobs, and how it becomes one of partitions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from app.commands.shards.layout import ShardLayout
-from app.commands.shards.session import RunStatement, Session, place, swap
+from app.commands.shards.session import (
+    MOVING,
+    RunStatement,
+    Session,
+    clear_moving,
+    moving,
+    place,
+    swap,
+)
 from app.commands.shards.shard import PartColumns
 from app.errors import ConfigError, command_line
-from app.storage.entity import UNNAMED_VERSION
 from app.storage.shards import QUERIES, PlacedPart
 
 # Also for rows that come by replication.
@@ -21,7 +28,8 @@ OTHER_ROWS = "jobs_other"
 
 @dataclass(frozen=True)
 class JobsTable:
-    """The names, and `partition_key` as Postgres writes it: "HASH (job_id)".
+    """The names; `partition_key` as Postgres writes it: "HASH (job_id)"; and `column`,
+    what rows are placed by, if it has partitions.
 
     `is_ours`: its partitions were made here. `is_unique`: by an index on job_id.
     `model`: the one in use. `is_current`: all rows are compared with their states.
@@ -30,6 +38,7 @@ class JobsTable:
     schema: str
     table: str
     partition_key: str | None
+    column: str | None
     is_ours: bool
     is_unique: bool
     model: str
@@ -38,12 +47,6 @@ class JobsTable:
     @property
     def identifier(self) -> Identifier:
         return Identifier(self.schema, self.table)
-
-    @property
-    def column(self) -> str:
-        """What rows are placed by, of a table of ours."""
-        _, _, listed = (self.partition_key or "").partition("(")
-        return listed.removesuffix(")").strip('"').replace('""', '"')
 
 
 def read_table(session: Session) -> JobsTable:
@@ -84,55 +87,8 @@ def read_columns(session: Session, jobs: JobsTable) -> PartColumns:
             if not (jobs.is_unique and text == " USING btree (job_id)")
         ]
         checks = [SQL(text) for (text,) in run(QUERIES["checks"])]
-    return PartColumns(declared, checks, jobs.column, indexes, jobs.is_unique)
-
-
-def check_layout(session: Session, jobs: JobsTable, layout: ShardLayout) -> None:
-    """Raises ConfigError that names what is in the way of the layout."""
-    if jobs.model != UNNAMED_VERSION:
-        raise ConfigError(
-            f"The embeddings of {jobs.model} are not in the table of jobs, and shards"
-            f" hold that table only; switch to {UNNAMED_VERSION} first."
-        )
-    if not jobs.is_current:
-        raise ConfigError(
-            "Jobs were changed in a way that no trigger sees; run"
-            f" `{command_line('migrate')}` first."
-        )
-    wanted = layout.column or "job_id"
-    if jobs.is_ours and jobs.column != wanted:
-        raise ConfigError(
-            f"The jobs are placed by {jobs.column}, and the file says {wanted}, which"
-            " cannot change; copy them into a new table."
-        )
-    if jobs.is_ours:
-        return
-    with session.transaction() as run:
-        if jobs.partition_key is not None:
-            raise ConfigError(
-                f"{jobs.table} is partitioned already, by {jobs.partition_key};"
-                " copy its rows into a plain table."
-            )
-        _check_column(jobs, wanted, run(QUERIES["columns"]))
-        found = [text for (text,) in run(QUERIES["obstacles"])]
-    if found:
-        raise ConfigError(
-            f"{jobs.table} cannot be split over servers because of"
-            f" {', '.join(found)}; drop each first (docs/shards.md)."
-        )
-
-
-def _check_column(
-    jobs: JobsTable, wanted: str, columns: Sequence[tuple[Any, ...]]
-) -> None:
-    generated = {row[0]: row[4] for row in columns}
-    if wanted not in generated:
-        raise ConfigError(f"{jobs.table} has no column {wanted}.")
-    if generated[wanted]:
-        raise ConfigError(
-            f"{wanted} of {jobs.table} is generated, and Postgres places no rows by"
-            " such a column; make it a plain one."
-        )
+    key = jobs.column or "job_id"
+    return PartColumns(declared, checks, key, indexes, jobs.is_unique)
 
 
 def partition(session: Session, jobs: JobsTable, layout: ShardLayout) -> int:
@@ -141,27 +97,45 @@ def partition(session: Session, jobs: JobsTable, layout: ShardLayout) -> int:
     Writers wait until it is done, readers for a moment. Ids, rights, indexes and
     sequences stay.
     """
-    new = place(jobs.table)
+    new = moving(jobs.table)
     with session.transaction() as run:
         lock = SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE")
         run(lock.format(jobs.identifier))
         columns = run(QUERIES["columns"])
-        indexes = [SQL(text) for (text,) in run(QUERIES["indexes"])]
-        grants = [text for (text,) in run(QUERIES["grants"])]
-        _create(run, jobs, layout, new)
-        rows = _copy(run, jobs, new, columns)
-        _keep_sequences(run, columns, new)
-        for index in [SQL("(job_id)"), *indexes]:
-            run(SQL("CREATE INDEX ON {} {}").format(new, index))
+        with session.beside() as copying:
+            rows = _copy_all(copying, jobs, layout, new, columns)
+        serial = _keep_sequences(run, columns, session.quoted(new))
         for name, created, old, _ in run(QUERIES["own_triggers"]):
             own = created.replace(f" ON {old} ", f" ON {session.quoted(new)} ", 1)
             run(SQL(own.replace("{", "{{").replace("}", "}}")).format())
             run(ENABLE_ALWAYS.format(new, Identifier(name)))
-        for grant in grants:
-            run(SQL(grant).format(new=new))
+        for before, behind in run(QUERIES["grants"]):
+            run(SQL("{} {} {}").format(SQL(before), new, SQL(behind)))
         run(QUERIES["serve"].format(new=Literal(session.quoted(new))))
         swap(run, SQL("DROP TABLE {}").format(jobs.identifier))
         run(SQL("ALTER TABLE {} SET SCHEMA {}").format(new, Identifier(jobs.schema)))
+        for name, sequence in serial.items():
+            column = Identifier(jobs.schema, jobs.table, name)
+            run(SQL("ALTER SEQUENCE {} OWNED BY {}").format(sequence, column))
+        run(SQL("DROP SCHEMA {}").format(Identifier(MOVING)))
+    return rows
+
+
+def _copy_all(
+    run: RunStatement,
+    jobs: JobsTable,
+    layout: ShardLayout,
+    new: Identifier,
+    columns: Sequence[tuple[Any, ...]],
+) -> int:
+    """Fill the new table and its partitions. Returns the number of rows."""
+    indexes = [SQL(text) for (text,) in run(QUERIES["indexes"])]
+    clear_moving(run)
+    run(SQL("CREATE SCHEMA {}").format(Identifier(MOVING)))
+    _create(run, jobs, layout, new)
+    rows = _copy(run, jobs, new, columns)
+    for index in [SQL("(job_id)"), *indexes]:
+        run(SQL("CREATE INDEX ON {} {}").format(new, index))
     return rows
 
 
@@ -187,8 +161,9 @@ def _bounds(layout: ShardLayout) -> Iterable[tuple[str, Composable]]:
     """The partitions of a new layout, by name."""
     if layout.column is None:
         by_hash = SQL("FOR VALUES WITH (MODULUS {}, REMAINDER {})")
-        for n in range(layout.partitions):
-            yield f"jobs_{n}", by_hash.format(Literal(layout.partitions), Literal(n))
+        count = layout.partition_count
+        for n in range(count):
+            yield f"jobs_{n}", by_hash.format(Literal(count), Literal(n))
         return
     values = [value for server in layout.servers for value in server.values]
     for n, value in enumerate(values):
@@ -221,24 +196,30 @@ def _copy(
 
 
 def _keep_sequences(
-    run: RunStatement, columns: Sequence[tuple[Any, ...]], new: Identifier
-) -> None:
-    """The next id is the one that would have been next."""
+    run: RunStatement,
+    columns: Sequence[tuple[Any, ...]],
+    new: str,
+) -> Mapping[str, Composable]:
+    """The next id is the one that would have been next. `new`: the table's quoted name.
+    Returns the sequences of serial columns, which their default names, by column: their
+    owner must be in one schema with them, and is not there yet.
+    """
+    serial: dict[str, Composable] = {}
     for name, *_, sequence in columns:
         if sequence is None:
             continue
         ((theirs,),) = run(
             SQL("SELECT pg_get_serial_sequence({}, {})").format(
-                Literal(f'"{new.strings[0]}"."{new.strings[1]}"'), Literal(name)
+                Literal(new), Literal(name)
             )
         )
         if theirs is None:
-            # A serial column: its default names the sequence.
-            own = SQL("ALTER SEQUENCE {} OWNED BY {}")
-            run(own.format(SQL(sequence), Identifier(*new.strings, name)))
+            run(SQL("ALTER SEQUENCE {} OWNED BY NONE").format(SQL(sequence)))
+            serial[name] = SQL(sequence)
         else:
             copy = SQL("SELECT setval({}, last_value, is_called) FROM {}")
             run(copy.format(Literal(theirs), SQL(sequence)))
+    return serial
 
 
 def stored_columns(run: RunStatement) -> Composable:

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from psycopg2.sql import SQL, Composable, Identifier
 
 from app.commands.shards.moves import attach_part, copy_part
-from app.commands.shards.session import RunStatement, Session, place, swap
+from app.commands.shards.session import (
+    MOVING,
+    RunStatement,
+    Session,
+    clear_moving,
+    moving,
+    place,
+    swap,
+    telling,
+)
 from app.commands.shards.shard import PartColumns, Shard
 from app.commands.shards.table import read_parts
 from app.storage.shards import (
@@ -85,23 +94,35 @@ def _split(
     session: Session, declared: VectorColumns, parts: Sequence[PlacedPart]
 ) -> None:
     """Put the vectors into partitions in this database."""
-    new = place("job_vector")
+    new = moving("job_vector")
     with session.transaction() as run:
         run(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(TABLE))
-        rights = [text for (text,) in run(QUERIES["vector_rights"])]
-        create = SQL("CREATE TABLE {} ({}, vector {}) PARTITION BY HASH (job_id)")
-        run(create.format(new, declared.job_id, declared.vector))
-        run(IN_THE_ROW.format(new))
-        for part in parts:
-            create = SQL("CREATE TABLE {} PARTITION OF {} {}")
-            run(create.format(place(part.name), new, SQL(part.bound)))
-            run(PRIMARY_KEY.format(place(part.name)))
-        insert = SQL("INSERT INTO {} ({columns}) SELECT {columns} FROM {}")
-        run(insert.format(new, TABLE, columns=STORED_COLUMNS))
-        for right in rights:
-            run(SQL(right).format(new=new))
+        with session.beside() as copying:
+            _copy_all(copying, declared, parts, new)
+        for right, grantee in run(QUERIES["vector_rights"]):
+            run(GRANT.format(SQL(right), new, SQL(grantee)))
         swap(run, SQL("DROP TABLE {}").format(TABLE))
         run(SQL("ALTER TABLE {} SET SCHEMA recommender").format(new))
+        run(SQL("DROP SCHEMA {}").format(Identifier(MOVING)))
+
+
+def _copy_all(
+    run: RunStatement,
+    declared: VectorColumns,
+    parts: Sequence[PlacedPart],
+    new: Identifier,
+) -> None:
+    clear_moving(run)
+    run(SQL("CREATE SCHEMA {}").format(Identifier(MOVING)))
+    create = SQL("CREATE TABLE {} ({}, vector {}) PARTITION BY HASH (job_id)")
+    run(create.format(new, declared.job_id, declared.vector))
+    run(IN_THE_ROW.format(new))
+    for part in parts:
+        create = SQL("CREATE TABLE {} PARTITION OF {} {}")
+        run(create.format(place(part.name), new, SQL(part.bound)))
+        run(PRIMARY_KEY.format(place(part.name)))
+    insert = SQL("INSERT INTO {} ({columns}) SELECT {columns} FROM {}")
+    run(insert.format(new, TABLE, columns=STORED_COLUMNS))
 
 
 def _move_all(
@@ -147,10 +168,13 @@ def _move(
     if target is not None:
         statements = declared.statements(part.name)
         target.create_vectors(part.name, statements, schema=declared.schema)
-    with session.transaction() as run:
+    with (
+        telling(part.name, target.name if target else None),
+        session.transaction() as run,
+    ):
         lock = SQL("LOCK TABLE ONLY {} IN SHARE ROW EXCLUSIVE MODE")
         run(lock.format(TABLE))
-        rows = copy_part(run, TABLE, part.name, target, columns=STORED_COLUMNS)
+        rows = copy_part(session, run, TABLE, part.name, target, columns=STORED_COLUMNS)
         kind = SQL("TABLE" if source is None else "FOREIGN TABLE")
         swap(run, SQL("DROP {} {}").format(kind, old))
         indexes = [PRIMARY_KEY.format(old)]
@@ -165,8 +189,8 @@ def _move(
 def _grant(run: RunStatement, name: str) -> None:
     """Who may read vectors reads the partitions themselves, and those of the jobs."""
     schema = Identifier(SHARDS_SCHEMA)
-    for (right,) in run(QUERIES["vector_rights"]):
-        if right.startswith("GRANT SELECT "):
-            run(SQL(right).format(new=place(name)))
-            grantee = SQL(right.rpartition(" TO ")[2])
-            run(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, grantee))
+    for right, grantee in run(QUERIES["vector_rights"]):
+        if right == "SELECT":
+            run(GRANT.format(SQL(right), place(name), SQL(grantee)))
+            usage = SQL("GRANT USAGE ON SCHEMA {} TO {}")
+            run(usage.format(schema, SQL(grantee)))

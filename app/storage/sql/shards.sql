@@ -22,11 +22,14 @@ SELECT EXISTS (
 FROM recommender.entity AS e WHERE e.name = 'jobs';
 
 -- name: jobs
--- The table of jobs: its names, by what it is partitioned, and whether by us; whether
--- a unique index on job_id alone exists; the model in use; whether all rows are compared
--- with their states.
+-- The table of jobs: its names, by what it is partitioned, the first column of that, and
+-- whether by us; whether a unique index on job_id alone exists; the model in use; whether
+-- all rows are compared with their states.
 SELECT
     n.nspname, c.relname, pg_get_partkeydef(c.oid),
+    (SELECT a.attname FROM pg_partitioned_table AS k
+     JOIN pg_attribute AS a ON a.attrelid = k.partrelid AND a.attnum = k.partattrs[0]
+     WHERE k.partrelid = c.oid),
     EXISTS (
         SELECT 1 FROM pg_inherits AS i
         JOIN pg_class AS p ON p.oid = i.inhrelid
@@ -104,6 +107,19 @@ JOIN pg_attribute AS a ON a.attrelid = e.relation AND a.attnum > 0
     AND NOT a.attisdropped
 WHERE e.name = 'jobs' ORDER BY a.attnum;
 
+-- name: type_of_column
+-- And whether it is one of text.
+SELECT format_type(a.atttypid, a.atttypmod), t.typcategory = 'S'
+FROM recommender.entity AS e
+JOIN pg_attribute AS a ON a.attrelid = e.relation AND a.attname = {column}
+JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE e.name = 'jobs';
+
+-- name: value_as_written
+-- A value of that type, as the bound of a partition has it.
+SELECT CASE WHEN pg_typeof(v) = 'boolean'::regtype THEN v::text ELSE format('%s', v) END
+FROM (SELECT {value}::{type}) AS given (v);
+
 -- name: indexes
 -- What follows CREATE INDEX ON … for the indexes that are not unique.
 SELECT DISTINCT substring(pg_get_indexdef(x.indexrelid) FROM ' USING .*$')
@@ -119,20 +135,21 @@ JOIN pg_constraint AS k ON k.conrelid = e.relation AND k.contype = 'c'
 WHERE e.name = 'jobs' ORDER BY 1;
 
 -- name: grants
--- The rights of others on the jobs, as statements for the table that takes their place.
-SELECT format('GRANT %s ON {new} TO %s', x.privilege_type,
-    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+-- The rights of others on the jobs: what stands before and behind the name of the table
+-- in statements that give them to another one. Names of columns may hold any character.
+SELECT format('GRANT %s ON', x.privilege_type), 'TO ' ||
+    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END
 FROM recommender.entity AS e JOIN pg_class AS c ON c.oid = e.relation,
     aclexplode(c.relacl) AS x
 WHERE e.name = 'jobs' AND x.grantee <> c.relowner
 UNION ALL
-SELECT format('GRANT %s (%I) ON {new} TO %s', x.privilege_type, a.attname,
-    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+SELECT format('GRANT %s (%I) ON', x.privilege_type, a.attname), 'TO ' ||
+    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END
 FROM recommender.entity AS e JOIN pg_attribute AS a ON a.attrelid = e.relation,
     aclexplode(a.attacl) AS x
 WHERE e.name = 'jobs' AND NOT a.attisdropped
 UNION ALL
-SELECT format('ALTER TABLE {new} OWNER TO %I', pg_get_userbyid(c.relowner))
+SELECT 'ALTER TABLE', format('OWNER TO %I', pg_get_userbyid(c.relowner))
 FROM recommender.entity AS e JOIN pg_class AS c ON c.oid = e.relation
 WHERE e.name = 'jobs' AND c.relowner <> (SELECT oid FROM pg_roles
                                          WHERE rolname = current_user);
@@ -191,9 +208,30 @@ FROM pg_foreign_server AS s
 JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw AND w.fdwname = 'postgres_fdw'
 WHERE s.srvname LIKE 'recommender\_%' ORDER BY s.srvname;
 
+-- name: wrapper
+-- Whether postgres_fdw is there, and whether this role may create servers of it.
+SELECT
+    w.oid IS NOT NULL,
+    coalesce(has_foreign_data_wrapper_privilege(w.oid, 'USAGE'), false),
+    quote_ident(current_user)
+FROM (SELECT 1) AS always
+LEFT JOIN pg_foreign_data_wrapper AS w ON w.fdwname = 'postgres_fdw';
+
 -- name: token
 -- What tells the shards of this coordinator from those of others.
 SELECT obj_description(to_regnamespace('recommender_shards'), 'pg_namespace');
+
+-- name: shard_database
+-- On the shard: the version of its server, and its number; the encoding; whether the
+-- database has a recommender; whether it is a shard.
+SELECT
+    current_setting('server_version'), current_setting('server_version_num')::int,
+    getdatabaseencoding(), to_regclass('recommender.entity') IS NOT NULL,
+    to_regclass('recommender_shards.coordinator') IS NOT NULL;
+
+-- name: shard_identity
+-- On the shard: whose it is, and which one.
+SELECT token, shard FROM recommender_shards.coordinator;
 
 -- name: prepare_shard
 -- On the shard. Nobody writes to its tables but by the coordinator: what is made of the
@@ -201,9 +239,10 @@ SELECT obj_description(to_regnamespace('recommender_shards'), 'pg_namespace');
 CREATE SCHEMA IF NOT EXISTS recommender_shards;
 CREATE TABLE IF NOT EXISTS recommender_shards.coordinator (
     only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
-    token TEXT NOT NULL
+    token TEXT NOT NULL,
+    shard TEXT NOT NULL
 );
-INSERT INTO recommender_shards.coordinator (token) VALUES ({token})
+INSERT INTO recommender_shards.coordinator (token, shard) VALUES ({token}, {shard})
 ON CONFLICT DO NOTHING;
 CREATE OR REPLACE FUNCTION recommender_shards.refuse() RETURNS TRIGGER
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -308,8 +347,24 @@ WHERE c.relnamespace = to_regnamespace('recommender_shards') AND c.relkind = 'r'
     AND c.relname LIKE 'vectors\_%';
 
 -- name: vector_rights
--- Who may do what with vectors, beside their owner: statements for another table.
-SELECT DISTINCT format('GRANT %s ON {new} TO %s', x.privilege_type,
-    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END)
+-- Who may do what with vectors, beside their owner.
+SELECT DISTINCT x.privilege_type,
+    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END
 FROM pg_class AS c, aclexplode(c.relacl) AS x
 WHERE c.oid = to_regclass('recommender.job_vector') AND x.grantee <> c.relowner;
+
+-- name: old_transactions
+-- The transactions of clients of this database that may have a snapshot: not those that
+-- wait for a lock, which take another one afterwards, and not those of the command.
+SELECT l.virtualtransaction
+FROM pg_locks AS l
+JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'virtualxid' AND l.granted AND a.datname = current_database()
+    AND a.backend_type = 'client backend' AND a.pid NOT IN (pg_backend_pid(), {pid})
+    AND NOT EXISTS (
+        SELECT 1 FROM pg_locks AS other WHERE other.pid = a.pid AND (
+            NOT other.granted
+            OR other.locktype = 'advisory'
+                AND (other.classid::bigint << 32) | other.objid::bigint = {lock_key}
+        )
+    );

@@ -150,6 +150,17 @@ LEFT JOIN {state} AS s ON s.{key} = t.id
 WHERE (t.embedding IS NOT NULL OR {has_skill_ids})
     AND (s.copies = 1 OR s.copies IS NULL);
 
+-- name: join_in_memory
+-- Settings before it. The narrow table is hashed, 10 MB for 100,000 jobs: beyond work_mem
+-- Postgres would write the embeddings of half of the other one to temporary files first.
+SET LOCAL work_mem = '32MB';
+
+-- name: look_each_up
+-- Those for jobs on shards. Rows come slowly from there: to look each state up costs
+-- little, and holds nothing.
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+
 -- name: in_column
 -- A part of others: the jobs with the embeddings of the guide's model.
 SELECT {key}::{id_type} AS id, {stored} AS embedding FROM {table} AS t

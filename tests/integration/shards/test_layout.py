@@ -277,6 +277,25 @@ def test_rights_defaults_ids_indexes_and_checks_stay(
         run(databases.url, twice)
 
 
+def test_a_serial_id_goes_on_and_keeps_its_sequence(
+    databases: Databases, tmp_path: Path
+) -> None:
+    insert_rows(databases.url, jobs=5)
+    run(
+        databases.url,
+        "ALTER TABLE skill_job1 ALTER job_id DROP IDENTITY;"
+        "CREATE SEQUENCE own START 70 OWNED BY skill_job1.job_id;"
+        "ALTER TABLE skill_job1 ALTER job_id SET DEFAULT nextval('own')",
+    )
+    for names in (["one"], []):
+        assert databases.lay_out(tmp_path, names) == 0
+        run(databases.url, "INSERT INTO skill_job1 (skills) VALUES ('go')")
+    owned = "SELECT pg_get_serial_sequence('skill_job1', 'job_id')"
+    assert run(databases.url, owned) == [("public.own",)]
+    ids = "SELECT job_id FROM skill_job1 WHERE job_id > 5 ORDER BY 1"
+    assert run(databases.url, ids) == [(70,), (71,)]
+
+
 def test_a_title_that_changes_on_a_shard_is_split_again(
     databases: Databases, tmp_path: Path
 ) -> None:
@@ -350,6 +369,7 @@ def test_a_swap_steps_aside_for_a_reader_that_stays(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     insert_rows(databases.url, jobs=3)
+    assert databases.lay_out(tmp_path, ["one"]) == 0
     monkeypatch.setattr("app.commands.shards.session.MOST_SWAPS", 2)
     monkeypatch.setattr("app.commands.shards.session.SWAP_PAUSE_S", 0.0)
     with open_reader(databases.url):
