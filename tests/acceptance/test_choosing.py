@@ -18,7 +18,7 @@ from tests.support.columns import (
     matches,
 )
 from tests.support.postgres import Server, fresh_database, run
-from tests.support.rows import add_user
+from tests.support.rows import add_users
 from tests.support.service import Service, running_service
 
 JOBS = 300
@@ -31,9 +31,8 @@ def url(postgres: Server) -> Iterator[str]:
     with fresh_database(postgres) as url:
         fill_jobs(url, JOBS)
         add_columns(url, ROWS)
-        for user in range(1, USERS + 1):
-            add_user(url, user, f"skill {user}, python")
-        add_user(url, 100, " ")
+        users = range(1, USERS + 1)
+        add_users(url, {user: f"skill {user}, python" for user in users} | {100: " "})
         yield url
 
 

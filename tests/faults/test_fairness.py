@@ -13,7 +13,7 @@ import pytest
 from tests.support.bulk import fill_jobs
 from tests.support.metrics import metric
 from tests.support.postgres import Server, fresh_database
-from tests.support.rows import add_user
+from tests.support.rows import add_users
 from tests.support.service import Service, running_service
 from tests.support.waiting import wait_until
 
@@ -25,8 +25,7 @@ KEYS = ("the-first-key-of-this-test", "the-second-key-of-this-test")
 def url(postgres: Server) -> Iterator[str]:
     with fresh_database(postgres) as url:
         fill_jobs(url, 2000)
-        for user in range(1, 65):
-            add_user(url, user, "python, sql")
+        add_users(url, dict.fromkeys(range(1, 65), "python, sql"))
         yield url
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.bulk import fill_jobs
 from tests.support.columns import NAMES, add_columns, made_rows
 from tests.support.postgres import Server, fresh_database
-from tests.support.rows import add_user
+from tests.support.rows import add_users
 from tests.support.service import running_service
 
 KEY = "a-key-for-the-fuzzer-only"
@@ -29,8 +29,7 @@ def url(postgres: Server) -> Iterator[str]:
     with fresh_database(postgres) as url:
         fill_jobs(url, 50)
         add_columns(url, dict(enumerate(made_rows(50, seed=1), start=1)))
-        for user in range(100):
-            add_user(url, user, f"skill {user}")
+        add_users(url, {user: f"skill {user}" for user in range(100)})
         yield url
 
 

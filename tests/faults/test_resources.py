@@ -19,7 +19,7 @@ from tests.support.cluster import DATABASE
 from tests.support.metrics import metric
 from tests.support.postgres import Server, fresh_database
 from tests.support.proxy import Proxy
-from tests.support.rows import add_user
+from tests.support.rows import add_users
 from tests.support.service import Service, running_service
 
 MANY = 10_000
@@ -31,8 +31,7 @@ CLIENTS = 64
 def small_url(postgres: Server) -> Iterator[str]:
     with fresh_database(postgres) as url:
         fill_jobs(url, 200)
-        for user in range(CLIENTS):
-            add_user(url, user, f"skill {user}, python")
+        add_users(url, {user: f"skill {user}, python" for user in range(CLIENTS)})
         yield url
 
 

@@ -23,7 +23,7 @@ from tests.integration.pgvector.searching import fill
 from tests.integration.test_feedback import change, record
 from tests.support.encoders import HashEncoder
 from tests.support.postgres import Server, fresh_database, run
-from tests.support.rows import add_job, add_user
+from tests.support.rows import add_jobs, add_user, add_users
 from tests.support.service import Service, running_service
 from tests.support.skills import fill as fill_skills
 from tests.support.waiting import wait_until
@@ -45,10 +45,9 @@ def url(database_url: str) -> str:
 
 def add_rows(url: str) -> None:
     """Forty jobs with two skills each, and users with three."""
-    for number in range(1, JOBS + 1):
-        add_job(url, number, f"{SKILLS[number % 8]}, {SKILLS[number // 8]}")
-    for number in range(1, 9):
-        add_user(url, number, ", ".join(SKILLS[number % 4 : number % 4 + 3]))
+    jobs = range(1, JOBS + 1)
+    add_jobs(url, {n: f"{SKILLS[n % 8]}, {SKILLS[n // 8]}" for n in jobs})
+    add_users(url, {n: ", ".join(SKILLS[n % 4 : n % 4 + 3]) for n in range(1, 9)})
 
 
 @contextmanager

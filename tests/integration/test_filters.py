@@ -25,7 +25,7 @@ from tests.support.encoders import BlendEncoder, HashEncoder
 from tests.support.postgres import run
 from tests.support.queries import profile_query, results
 from tests.support.ranking import rank, ranking_over
-from tests.support.rows import add_job
+from tests.support.rows import add_job, add_jobs
 from tests.support.skills import fill
 
 JOBS = 150
@@ -85,10 +85,12 @@ def ranking(
 ) -> RankingUnderTest:
     """150 jobs with up to three of seven skills: many equal scores."""
     rng = random.Random(1)
-    for number in range(1, JOBS + 1):
-        text = ", ".join(rng.sample(SKILLS, rng.randint(1, 3)))
-        vector = BlendEncoder().encode([text])[0]
-        add_job(database_url, number, text, embedding=vector.tobytes())
+    texts = {
+        number: ", ".join(rng.sample(SKILLS, rng.randint(1, 3)))
+        for number in range(1, JOBS + 1)
+    }
+    vectors = BlendEncoder().encode([*texts.values()])
+    add_jobs(database_url, texts, embeddings=[vector.tobytes() for vector in vectors])
     add_columns(database_url, ROWS)
     return RankingUnderTest(database, request.param, tmp_path)
 

@@ -18,14 +18,13 @@ from app.errors import AppError
 from app.query.feedback import FeedbackChange
 from app.ranking.popular import POPULAR
 from app.storage.catalogue import Catalogue
-from app.storage.codec import to_bytes
 from app.storage.connection.database import Database
 from app.storage.feedback import FeedbackStore
 from app.storage.recommendations import RecommendationTable, StoredRecommendation
 from tests.support.bulk import fill_jobs
-from tests.support.encoders import HashEncoder, direction
+from tests.support.encoders import HashEncoder
 from tests.support.postgres import Server, fresh_database, run
-from tests.support.rows import VERSION, add_user, admit
+from tests.support.rows import add_user, add_users, embed_users
 from tests.support.service import ROOT, running_service
 from tests.support.skills import fill
 from tests.support.waiting import wait_until
@@ -39,15 +38,9 @@ Rows = dict[Any, list[tuple[Any, ...]]]
 def url(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """Users with stored embeddings, one with a text alone, two without skills."""
     fill_jobs(database_url, JOBS)
-    for user in range(1, USERS + 1):
-        add_user(database_url, user, f"skill {user}")
-        admit(database_url)
-        run(
-            database_url,
-            "UPDATE recommender.user_state SET embedding = %s, embedding_version = %s"
-            " WHERE user_id = %s",
-            (to_bytes(direction(f"user {user}")), VERSION, user),
-        )
+    users = range(1, USERS + 1)
+    add_users(database_url, {user: f"skill {user}" for user in users})
+    embed_users(database_url, {user: f"user {user}" for user in users})
     add_user(database_url, 1000, "python, sql")
     add_user(database_url, 1001, " ")
     add_user(database_url, 30_000, None)

@@ -1,7 +1,10 @@
 """Insert jobs with embeddings, and users."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 
+import psycopg2
+from psycopg2.extras import execute_values
 from psycopg2.sql import SQL
 
 from app.storage.codec import to_bytes
@@ -29,6 +32,40 @@ def add_job(
         ),
         (job_id, skills, stored, version),
     )
+
+
+def add_jobs(
+    url: str, texts: Mapping[int, str], *, embeddings: Sequence[bytes] | None = None
+) -> None:
+    """Insert jobs by id in one statement; embeddings as in `add_job`."""
+    stored = embeddings or [to_bytes(direction(text)) for text in texts.values()]
+    rows = zip(texts, texts.values(), stored, [VERSION] * len(texts), strict=True)
+    columns = "job_id, skills, embedding, embedding_version"
+    _in_one(url, f"INSERT INTO skill_job1 ({columns}) VALUES %s", rows)
+
+
+def add_users(url: str, texts: Mapping[int, str]) -> None:
+    """Insert users by id in one statement."""
+    _in_one(url, "INSERT INTO users (user_id, skills) VALUES %s", texts.items())
+
+
+def embed_users(url: str, texts: Mapping[int, str]) -> None:
+    """Store the embeddings of these texts by `HashEncoder` with the users."""
+    admit(url)
+    rows = [(id_, to_bytes(direction(text)), VERSION) for id_, text in texts.items()]
+    _in_one(
+        url,
+        "UPDATE recommender.user_state AS s"
+        " SET embedding = new.embedding, embedding_version = new.version"
+        " FROM (VALUES %s) AS new (id, embedding, version) WHERE s.user_id = new.id",
+        rows,
+    )
+
+
+def _in_one(url: str, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection:
+        listed = list(rows)
+        execute_values(connection.cursor(), statement, listed, page_size=len(listed))
 
 
 def admit(url: str) -> None:

@@ -17,11 +17,17 @@ from app.query.constraints import Constraints, CursorPosition
 from app.query.result import AbandonedError, Result
 from tests.integration.retrieval.conftest import JOBS, Exercise, around
 from tests.integration.retrieval.oracle import Oracle
-from tests.support.encoders import HashEncoder, direction
+from tests.support.encoders import HashEncoder
 from tests.support.postgres import run
 from tests.support.queries import job_query, profile_query, results
 from tests.support.ranking import rank, ranking_over
-from tests.support.rows import add_job, add_pending_jobs, add_user, admit
+from tests.support.rows import (
+    add_job,
+    add_jobs,
+    add_pending_jobs,
+    add_users,
+    embed_users,
+)
 
 ASKED = around(6, seed=1)
 QUERIES = [profile_query(10)] * 6
@@ -193,18 +199,10 @@ def test_f32_ids_of_every_type_are_ranked_paged_and_excluded(
 def test_items_like_an_item_and_users_for_an_item(empty: Exercise) -> None:
     url = empty.url
     add_pending_jobs(url, ["waits"])
-    for number in range(2, 60):
-        add_job(url, number, f"skill {number % 20}")
-    for number in range(30):
-        add_user(url, number, f"skill {number}")
-    admit(url)
-    for number in range(30):
-        run(
-            url,
-            "UPDATE recommender.user_state SET embedding = %s, embedding_version ="
-            " 'all-MiniLM-L6-v2' WHERE user_id = %s",
-            (direction(f"skill {number}").tobytes(), number),
-        )
+    add_jobs(url, {number: f"skill {number % 20}" for number in range(2, 60)})
+    texts = {number: f"skill {number}" for number in range(30)}
+    add_users(url, texts)
+    embed_users(url, texts)
     empty.settle()
     ranking = ranking_over(empty.database, HashEncoder(), retrieval=empty.retrieval)
     like = rank(ranking, [job_query(2, 22), job_query(2, 1)])
