@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class Server:
         return url
 
 
-# Where Linux keeps files in memory; and what the tests of two workers need there.
+# Where Linux keeps files in memory; and what the tests of three workers need there.
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 NEEDED_BYTES = 8 * 2**30
 
@@ -69,6 +69,18 @@ def do_without_fsync(url: str) -> None:
     """
     run(url, "ALTER SYSTEM SET fsync = off")
     run(url, "SELECT pg_reload_conf()")
+
+
+def template_with(server: Server, extras: Sequence[str]) -> str:
+    """The name of a template with these optional migrations, made once."""
+    if not set(extras) - set(EXTRAS):
+        return TEMPLATE
+    name = "_".join([TEMPLATE, *extras])
+    if not run(server.url(), "SELECT 1 FROM pg_database WHERE datname = %s", (name,)):
+        create = SQL("CREATE DATABASE {} TEMPLATE {}")
+        run(server.url(), create.format(Identifier(name), Identifier(TEMPLATE)))
+        list(migrate(server.url(name), extras=extras))
+    return name
 
 
 _numbers = itertools.count()

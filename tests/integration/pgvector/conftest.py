@@ -1,31 +1,32 @@
 """Databases with migrations/pgvector applied."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 from psycopg2.extensions import parse_dsn
 
 from app.commands.build_vector_index import main as build_vector_index
-from app.commands.migrate import migrate
 from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import add_jobs, clustered, fill
-from tests.support.postgres import Server, fresh_database, run
+from tests.support.postgres import Server, fresh_database, run, template_with
 
 JOBS = 3000
+EXTRAS = ("pgvector",)
 
 
 @pytest.fixture
-def vector_url(database_url: str) -> str:
-    list(migrate(database_url, extras=["pgvector"]))
-    return database_url
+def vector_url(postgres: Server) -> Iterator[str]:
+    with fresh_database(postgres, template=template_with(postgres, EXTRAS)) as url:
+        yield url
 
 
 @pytest.fixture
-def vector_database(vector_url: str, database: Database) -> Database:
+def vector_database(vector_url: str) -> Iterator[Database]:
     """The database, opened as in the service."""
-    assert vector_url
-    return database
+    with closing(Database(vector_url, pool_size=4)) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +36,11 @@ def filled_template(postgres: Server) -> Iterator[str]:
     Every tenth text occurs fifty times. The column `level` is 0, 1 or 2, and 9 three
     times.
     """
-    with fresh_database(postgres) as url, pytest.MonkeyPatch.context() as patch:
-        list(migrate(url, extras=["pgvector"]))
+    template = template_with(postgres, EXTRAS)
+    with (
+        fresh_database(postgres, template=template) as url,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         embeddings = clustered(JOBS)
         embeddings[::10] = embeddings[np.arange(0, JOBS, 10) % 60]
         run(url, "ALTER TABLE skill_job1 ADD level integer")

@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from app.batching.batcher import BatchScope
-from app.commands.migrate import migrate
 from app.query.ids import IdColumn
 from app.query.query import Query
 from app.ranking.retrieval.base import Retrieval, SearchResult
@@ -19,7 +18,7 @@ from app.storage.connection.database import Database
 from tests.integration.pgvector.searching import WAITED_FOR, search
 from tests.integration.retrieval.backends import BACKENDS, Backend
 from tests.integration.retrieval.oracle import Oracle
-from tests.support.postgres import Server, fresh_database, run
+from tests.support.postgres import Server, fresh_database, run, template_with
 from tests.support.rows import VERSION
 
 JOBS = 360
@@ -110,8 +109,8 @@ class Exercise:
 
 @contextmanager
 def exercising(server: Server, backend: Backend) -> Iterator[Exercise]:
-    with fresh_database(server) as url:
-        list(migrate(url, extras=backend.extras))
+    template = template_with(server, backend.extras)
+    with fresh_database(server, template=template) as url:
         run(url, "ALTER TABLE skill_job1 ADD level integer")
         database = Database(url, pool_size=4)
         yield Exercise(backend, backend.make(), url, database)
