@@ -1,8 +1,8 @@
 """Dumps, copies of single tables and pg_upgrade: all restores, and answers stay."""
 
 import tempfile
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,23 @@ class Team:
     settings: Sequence[tuple[str, str]]
     user: object
     extras: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The database of a team, and what it answers."""
+
+    team: Team
+    url: str
+    answers: list[object]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Databases that several tests dump."""
+
+    stack: ExitStack
+    databases: dict[Team, Filled]
 
 
 TEAMS = {
@@ -125,6 +142,25 @@ def answers(url: str, user: object) -> list[object]:
     return found
 
 
+@pytest.fixture(scope="module")
+def room() -> Iterator[Room]:
+    """The databases of all teams, until the end of the module."""
+    with ExitStack() as stack:
+        yield Room(stack, {})
+
+
+@pytest.fixture
+def filled(
+    room: Room, postgres: Server, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> Filled:
+    """A team's database: made once, as no test changes it."""
+    if team not in room.databases:
+        fresh = fresh_database(postgres, template="template1")
+        url = room.stack.enter_context(fresh)
+        room.databases[team] = Filled(team, url, make(team, url, monkeypatch))
+    return room.databases[team]
+
+
 # How it is dumped, and what restores it into an empty database.
 WHOLE = {
     "plain": ([], ["psql", "-v", "ON_ERROR_STOP=1", "-f", "{file}", "-d", "{url}"]),
@@ -159,17 +195,16 @@ def test_f92_a_whole_dump_restores_and_answers_the_same(
     capsys: pytest.CaptureFixture[str],
     postgres: Server,
     monkeypatch: pytest.MonkeyPatch,
-    team: Team,
+    filled: Filled,
     how: str,
 ) -> None:
     dump, restore = WHOLE[how]
     programs = Programs.of(postgres)
+    team, url, before = filled.team, filled.url, filled.answers
     with (
-        fresh_database(postgres, template="template1") as url,
         fresh_database(postgres, template="template1") as target,
         folder_for(programs) as folder,
     ):
-        before = make(team, url, monkeypatch)
         names = {"file": str(folder / "dump"), "url": target}
         programs.run("pg_dump", *dump, "-f", names["file"], url)
         program, *arguments = (part.format(**names) for part in restore)
@@ -228,17 +263,16 @@ def test_f92_data_alone_restores_into_a_migrated_database(
     capsys: pytest.CaptureFixture[str],
     postgres: Server,
     monkeypatch: pytest.MonkeyPatch,
-    team: Team,
+    filled: Filled,
     how: str,
 ) -> None:
     dump, restore = DATA[how]
     programs = Programs.of(postgres)
+    team, url, before = filled.team, filled.url, filled.answers
     with (
-        fresh_database(postgres, template="template1") as url,
         fresh_database(postgres, template="template1") as target,
         folder_for(programs) as folder,
     ):
-        before = make(team, url, monkeypatch)
         # Its vocabulary has the same ids for other skills.
         make(team, target, monkeypatch)
         empty(target, team)
@@ -270,17 +304,16 @@ def test_f92_single_tables_restore_into_an_empty_database_and_migrate(
     capsys: pytest.CaptureFixture[str],
     postgres: Server,
     monkeypatch: pytest.MonkeyPatch,
-    team: Team,
+    filled: Filled,
     sections: list[str],
 ) -> None:
     """Without our schema its triggers cannot be restored; all the rest is."""
     programs = Programs.of(postgres)
+    team, url, before = filled.team, filled.url, filled.answers
     with (
-        fresh_database(postgres, template="template1") as url,
         fresh_database(postgres, template="template1") as target,
         folder_for(programs) as folder,
     ):
-        before = make(team, url, monkeypatch)
         file = str(folder / "dump")
         tables = ["-t", "skill_job1", "-t", "users"]
         programs.run("pg_dump", "-Fc", *tables, "-f", file, url)
