@@ -1,6 +1,7 @@
 """`python -m app`: run the service, configured for a small host."""
 
 import math
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +18,9 @@ MAX_SHUTDOWN_S = 20
 
 
 def main() -> int:
-    """Serve until a signal. Returns 2 for a missing or invalid setting."""
+    """Serve until a signal. Returns 2 for a missing or invalid setting, and 130 for
+    Ctrl-C before the service is there.
+    """
     if len(sys.argv) > 1:
         return _explain(sys.argv[1:])
     try:
@@ -30,6 +33,9 @@ def main() -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        # During the server's imports; later it has a handler of its own.
+        return 128 + signal.SIGINT
     return 0
 
 

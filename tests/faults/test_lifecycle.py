@@ -131,6 +131,23 @@ def test_f58_a_missing_or_malformed_setting_stops_the_start_and_is_named(
     assert "definitely" not in ended.stderr
 
 
+def test_ctrl_c_during_the_imports_ends_the_start_without_a_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "app"],
+        env=os.environ | {"DATABASE_URL": "postgresql://127.0.0.1:1/x"},
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as starting:
+        assert starting.stderr is not None
+        # One line for each module that was imported.
+        assert any("starlette.datastructures" in line for line in starting.stderr)
+        starting.send_signal(signal.SIGINT)
+        _, rest = starting.communicate(timeout=60)
+    assert starting.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in rest
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "no such host", "192.0.2.1", "é" * 99])
 def test_f135_an_address_where_nothing_can_listen_is_named_before_anything_starts(
     host: str,
