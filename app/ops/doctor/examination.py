@@ -133,6 +133,7 @@ class _Doctor:
                 self._check(
                     f"the shard {shard}",
                     partial(shards.shard_findings, shard=shard),
+                    absent=shards.lost_tables(shard),
                 )
             except UnavailableError:
                 self._add([shards.unreachable(shard)])
@@ -209,21 +210,31 @@ class _Doctor:
         )
 
     def _check(
-        self, what: str, check: Callable[[Transaction], Iterable[Finding]]
+        self,
+        what: str,
+        check: Callable[[Transaction], Iterable[Finding]],
+        *,
+        absent: Finding | None = None,
     ) -> int:
         """How many findings there are, one for a check that failed among them."""
         before = len(self._found)
-        self._add(self._ask(what, lambda tx: list(check(tx))) or ())
+        self._add(self._ask(what, lambda tx: list(check(tx)), absent=absent) or ())
         return len(self._found) - before
 
-    def _ask(self, what: str, ask: Callable[[Transaction], Seen]) -> Seen | None:
+    def _ask(
+        self,
+        what: str,
+        ask: Callable[[Transaction], Seen],
+        *,
+        absent: Finding | None = None,
+    ) -> Seen | None:
         """None, and a finding, where the database does not say."""
         timeout_s = self._scope.timeout_s
         try:
             with self._database.snapshot(Deadline.after(timeout_s)) as transaction:
                 return ask(transaction)
         except SchemaError as error:
-            self._add([Finding(str(error), MIGRATE_COMMAND)])
+            self._add([absent or Finding(str(error), MIGRATE_COMMAND)])
         except DeadlineExceededError:
             problem = (
                 f"A look at {what} took more than {timeout_s:g} s: the database is"

@@ -33,6 +33,14 @@ def unreachable(shard: str) -> Finding:
     )
 
 
+def lost_tables(shard: str) -> Finding:
+    """The finding for a shard whose database has no tables of ours any more."""
+    return Finding(
+        f"The shard {shard} has lost its tables: requests that need its jobs fail.",
+        "Restore the shard's database from its backup.",
+    )
+
+
 def shard_findings(transaction: Transaction, *, shard: str) -> Iterator[Finding]:
     """What is wrong with the partitions of one shard."""
     there = shard_health(transaction, shard)

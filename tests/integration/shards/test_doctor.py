@@ -59,6 +59,15 @@ def test_a_column_that_the_shards_lack_is_named_and_added(
     assert run(laid_out.url, query) == [("clerk",)]
 
 
+def test_a_shard_that_has_lost_its_tables_is_named(
+    laid_out: Databases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(laid_out.shards["two"], "DROP SCHEMA recommender_shards CASCADE")
+    problem = "The shard two has lost its tables: requests that need its jobs fail."
+    restore = "Restore the shard's database from its backup."
+    assert findings(capsys)[problem] == restore
+
+
 def test_ids_that_a_replica_cannot_follow_on_shards_are_named(
     databases: Databases,
     tmp_path: Path,
