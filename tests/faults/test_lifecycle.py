@@ -29,7 +29,7 @@ from tests.support.postgres import Server, fresh_database, run
 from tests.support.proxy import Proxy
 from tests.support.raw import post
 from tests.support.rows import add_job
-from tests.support.service import ROOT, Service, running_service
+from tests.support.service import ROOT, Service, free_port, running_service
 from tests.support.waiting import wait_until
 
 MODEL = ROOT / "models" / "all-MiniLM-L6-v2"
@@ -131,19 +131,32 @@ def test_f58_a_missing_or_malformed_setting_stops_the_start_and_is_named(
     assert "definitely" not in ended.stderr
 
 
+@pytest.fixture
+def heeded_ctrl_c() -> Iterator[None]:
+    """As in a terminal: what a shell starts in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_during_the_imports_ends_the_start_without_a_traceback() -> None:
     with subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "app"],
-        env=os.environ | {"DATABASE_URL": "postgresql://127.0.0.1:1/x"},
+        env=os.environ
+        | {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "PORT": str(free_port())},
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
     ) as starting:
-        assert starting.stderr is not None
-        # One line for each module that was imported.
-        assert any("starlette.datastructures" in line for line in starting.stderr)
-        starting.send_signal(signal.SIGINT)
-        _, rest = starting.communicate(timeout=60)
+        try:
+            assert starting.stderr is not None
+            # One line for each module that was imported.
+            assert any("starlette.datastructures" in line for line in starting.stderr)
+            starting.send_signal(signal.SIGINT)
+            _, rest = starting.communicate(timeout=60)
+        finally:
+            starting.kill()
     assert starting.returncode == 128 + signal.SIGINT
     assert "Traceback" not in rest
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.commands import build_vector_index, doctor, embed, migrate, recommend_all
 from app.commands.import_csv import command as import_csv
-from tests.support.service import ROOT
+from tests.support.service import ROOT, free_port
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], Sequence[str]]] = {
     "migrate": (migrate.main, []),
@@ -56,7 +56,7 @@ def test_f118_the_service_prints_none_either(url: str, what: Sequence[str]) -> N
     done = subprocess.run(
         [sys.executable, *what],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url},
+        env=os.environ | {"DATABASE_URL": url, "PORT": str(free_port())},
         capture_output=True,
         text=True,
         timeout=60,

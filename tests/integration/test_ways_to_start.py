@@ -8,7 +8,7 @@ import pytest
 
 from app.api.application import HTTP_PROTOCOL, OPEN, UNBOUNDED
 from tests.support.bulk import fill_jobs
-from tests.support.service import ROOT, running_service
+from tests.support.service import ROOT, free_port, running_service
 
 PORT = ("--port", "{port}")
 UVICORN = ("-m", "uvicorn", "app.main:app", *PORT)
@@ -70,7 +70,12 @@ def test_f58_a_bad_setting_is_one_sentence_in_each(
     ended = subprocess.run(
         [python, *(part.format(port=1) for part in WAYS[way])],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": "postgresql://127.0.0.1:1/x", name: value},
+        env=os.environ
+        | {
+            "DATABASE_URL": "postgresql://127.0.0.1:1/x",
+            "PORT": str(free_port()),
+            name: value,
+        },
         capture_output=True,
         text=True,
         timeout=60,
