@@ -140,7 +140,11 @@ def test_f125_beyond_the_connections_the_idle_ones_make_room(
     small: Service, sockets: ExitStack, said: bytes
 ) -> None:
     for _ in range(STRANGERS):
-        connect(small, sockets).sendall(said)
+        stranger = connect(small, sockets)
+        stranger.sendall(said)
+        if said == HEALTH:
+            # Idle only once it was answered.
+            assert status(stranger.recv(65536)) == 200
     late = connect(small, sockets)
     late.sendall(HEALTH)
     assert status(late.recv(65536)) == 200
