@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,16 +41,27 @@ def over_time(url: str, *, seconds: float, clients: int) -> dict[str, list[Sampl
 @contextmanager
 def _sampled(server: Running, began: float) -> Iterator[list[Sample]]:
     seen: list[Sample] = []
-    done = threading.Event()
 
     def sample() -> None:
-        while not done.wait(SAMPLE_S):
-            seen.append(Sample(time.perf_counter() - began, server.memory().rss_mb))
+        seen.append(Sample(time.perf_counter() - began, server.memory().rss_mb))
 
-    sampler = threading.Thread(target=sample)
+    with sampling(sample, SAMPLE_S):
+        yield seen
+
+
+@contextmanager
+def sampling(sample: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Call `sample` again and again in a thread."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(every_s):
+            sample()
+
+    sampler = threading.Thread(target=run)
     sampler.start()
     try:
-        yield seen
+        yield
     finally:
         done.set()
         sampler.join()

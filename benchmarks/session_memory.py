@@ -1,11 +1,12 @@
 """Memory of sessions of Postgres, as the kernel counts it."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
+
+from benchmarks.memory import sampling
 
 SAMPLED_EVERY_S = 0.05
 SESSIONS = (
@@ -18,23 +19,16 @@ SESSIONS = (
 def peak_memory(url: str, database: str) -> Iterator[list[float]]:
     """RssAnon in MB of the service's sessions in a database of this server, sampled."""
     seen = [0.0]
-    done = threading.Event()
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
 
-    def sample() -> None:
-        with closing(psycopg2.connect(url)) as connection:
-            connection.autocommit = True
+        def sample() -> None:
             with connection.cursor() as cursor:
-                while not done.wait(SAMPLED_EVERY_S):
-                    cursor.execute(SESSIONS, (database,))
-                    seen.extend(anonymous_mb(pid) for (pid,) in cursor.fetchall())
+                cursor.execute(SESSIONS, (database,))
+                seen.extend(anonymous_mb(pid) for (pid,) in cursor.fetchall())
 
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        sampler.join()
+        with sampling(sample, SAMPLED_EVERY_S):
+            yield seen
 
 
 def anonymous_mb(pid: int) -> float:

@@ -103,8 +103,8 @@ def _one_database(fleet: Fleet, jobs: int, backends: Sequence[str]) -> Iterator[
 def _layouts(
     fleet: Fleet, one: str, jobs: int, partitions: int, args: argparse.Namespace
 ) -> Iterator[str]:
-    """A copy of that database on so many shards, one after the other. Yields lines of
-    the table of memory.
+    """A copy of that database on each number of shards in turn. Yields lines of the
+    table of memory.
     """
     with fleet.fresh(template=ONE) as databases:
         run(databases.url, "SELECT recommender.adopt()")

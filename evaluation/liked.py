@@ -57,8 +57,8 @@ class Liking:
     def compared(
         self, liked: int, ranked: Sequence[Sequence[Scored]], *, textless: bool
     ) -> tuple[Hits, Hits, Hits]:
-        """The first ten other rows of the questions with so many liked rows: before
-        the feedback, after it, and the latter with their scores before.
+        """The first ten other rows of the questions with `liked` liked rows: before the
+        feedback, after it, and the latter with their scores before.
         """
         seen = {n: self._seen(n, rows, liked) for n, rows in enumerate(ranked)}
         some = [n for n, (right, _) in seen.items() if len(right) == liked]

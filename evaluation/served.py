@@ -105,14 +105,7 @@ def served_rows(
     lookup = ListedSkills(entries.keys)
     read = read_texts(data.queries, [None] * len(data.queries), rows.vocabulary, lookup)
     queries = {
-        n: SkillQuery(
-            text,
-            each if each.skills else _whole(text),
-            pulls[n].profile if textless else None,
-            b"",
-            pull=pulls.get(n),
-            is_textless=textless,
-        )
+        n: _asked(text, each, pulls[n] if textless else pulls.get(n), textless=textless)
         for n, (text, each) in enumerate(zip(data.queries, read, strict=True))
     }
     keys = list(dict.fromkeys(s.key for q in queries.values() for s in q.skills))
@@ -165,6 +158,19 @@ class ListedSkills:
     def names(self, ids: Sequence[int]) -> Mapping[int, str]:
         """As `SkillLookup.names`."""
         return {id_: self._keys[id_] for id_ in ids}
+
+
+def _asked(
+    text: str, read: AskedSkills, pull: Pull | None, *, textless: bool
+) -> SkillQuery:
+    return SkillQuery(
+        text,
+        read if read.skills else _whole(text),
+        pull.profile if pull is not None and textless else None,
+        b"",
+        pull=pull,
+        is_textless=textless,
+    )
 
 
 def _whole(text: str) -> AskedSkills:

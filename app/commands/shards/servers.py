@@ -55,7 +55,7 @@ NOT_FOREIGN = ("client_encoding", "fallback_application_name")
 
 
 def fetch_size(partitions: int) -> int:
-    """How many rows of a partition come at once, where there are so many partitions."""
+    """The rows of one partition that come at once; all partitions share ROWS_HELD."""
     return max(LEAST_FETCHED, min(MOST_FETCHED, ROWS_HELD // partitions))
 
 

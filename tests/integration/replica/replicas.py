@@ -74,6 +74,14 @@ class Exercise:
         with self.database.snapshot(Deadline.after(60)) as transaction:
             return self.check_in(transaction, vectors, queries)
 
+    def rows_read(self) -> int:
+        """Compare likewise; the rows that the replica, which must answer, read from the
+        database.
+        """
+        found = self.check()
+        assert found is not None
+        return found.volume.rows
+
     def check_in(
         self,
         transaction: Transaction,
