@@ -37,7 +37,11 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],
 )
 
-pytest_plugins = ["tests.support.alone", "tests.support.machine"]
+pytest_plugins = [
+    "tests.support.alone",
+    "tests.support.machine",
+    "tests.support.model_files",
+]
 
 
 @pytest.fixture(scope="session")
