@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from app.batching.cost import Cost
 from app.query.query import Query
-from app.ranking.skills.parse import split_skills
-from app.ranking.skills.prose import MAX_QUERY_SKILLS, is_prose, pieces_of
 
 # Splitting a longer text takes over a millisecond, so it counts as the maximum.
 MAX_COUNTED_CHARS = 2000
@@ -23,6 +21,14 @@ def _encodings(query: Query) -> int:
     # has fewer clauses and some more pieces.
     if query.key.ranking == "similarity":
         return 1
+    # Imported on demand, like the rankings that need them.
+    from app.ranking.skills.parse import split_skills  # noqa: PLC0415
+    from app.ranking.skills.prose import (  # noqa: PLC0415
+        MAX_QUERY_SKILLS,
+        is_prose,
+        pieces_of,
+    )
+
     if len(query.text) > MAX_COUNTED_CHARS:
         return 1 + MAX_QUERY_SKILLS
     skills = split_skills(query.text)

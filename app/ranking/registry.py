@@ -1,14 +1,29 @@
 """The only list of rankings: the API, its document and the commands derive from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 
+from app.batching.batcher import BatchScope
 from app.errors import ConfigError
-from app.query.result import Thresholds
+from app.query.query import BatchKey, Query
+from app.query.result import Outcome, Thresholds
 from app.ranking.base import Ranking, RankingContext
-from app.ranking.hybrid import HybridRanking
 from app.ranking.similarity import SimilarityRanking
-from app.ranking.skills.ranker import SkillRanking
+
+
+def _by_skills(context: RankingContext) -> Ranking:
+    # Imported on demand: the rankings by skills take 1.4 MB, and 35 ms of each start.
+    from app.ranking.skills.ranker import SkillRanking  # noqa: PLC0415
+
+    return SkillRanking(context)
+
+
+def _by_all_parts(context: RankingContext) -> Ranking:
+    from app.ranking.hybrid import HybridRanking  # noqa: PLC0415
+
+    return HybridRanking(context)
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ RANKINGS = {
             "skill by skill, with the reasons",
             "Skill by skill",
             "How many of these skills the job asks for",
-            SkillRanking,
+            _by_skills,
             explains=True,
             thresholds=Thresholds(possible=0.1, strong=0.3),
             rise=0.2,
@@ -61,7 +76,7 @@ RANKINGS = {
             "whole texts, skills and words in one score, with the reasons",
             "All together",
             "Skills, words and the text as a whole, in one score",
-            HybridRanking,
+            _by_all_parts,
             explains=True,
             is_distinct=True,
             thresholds=Thresholds(possible=0.15, strong=0.3),
@@ -80,4 +95,25 @@ def check_rank_by(name: str, *, setting: str = "RANK_BY") -> str:
 
 def build_rankings(context: RankingContext) -> dict[str, Ranking]:
     """All rankings by name. Nothing connects or loads before its first batch."""
-    return {name: entry.build(context) for name, entry in RANKINGS.items()}
+    return {
+        name: OnDemand(partial(entry.build, context))
+        for name, entry in RANKINGS.items()
+    }
+
+
+class OnDemand:
+    """A `Ranking` that is imported and built for its first batch."""
+
+    def __init__(self, build: Callable[[], Ranking]) -> None:
+        self._build = build
+        self._ranking: Ranking | None = None
+        self._lock = Lock()
+
+    def rank(
+        self, key: BatchKey, queries: Sequence[Query], scope: BatchScope
+    ) -> Sequence[Outcome]:
+        """As `Ranking.rank`."""
+        # A second one would read the vocabulary again.
+        with self._lock:
+            ranking = self._ranking = self._ranking or self._build()
+        return ranking.rank(key, queries, scope)

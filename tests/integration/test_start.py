@@ -17,6 +17,23 @@ HEAVY = (
     "onnxruntime",
 )  # fmt: skip
 
+# Each has its reason, its memory and its time: a start imports no other package.
+PACKAGES = frozenset({
+    "annotated_doc", "annotated_types", "anyio", "app", "click", "cython_runtime",
+    "fastapi", "httptools", "numpy", "opentelemetry", "prometheus_client", "psycopg2",
+    "pydantic", "pydantic_core", "starlette", "tokenizers", "typing_extensions",
+    "typing_inspection", "uvicorn",
+})  # fmt: skip
+
+# Not every service needs them.
+ON_DEMAND = (
+    "app.backfill", "app.commands", "app.ops.doctor", "app.ranking.hybrid",
+    "app.ranking.retrieval.pgvector", "app.ranking.retrieval.replica",
+    "app.ranking.skills.parse", "app.ranking.skills.ranker",
+    "app.ranking.skills.vocabulary", "app.storage.claims", "dotenv", "numpy.ma",
+    "numpy.random", "opentelemetry.sdk",
+)  # fmt: skip
+
 WIRED = """
 from app.config import Settings, read_settings
 from app.process import defer_model_build
@@ -45,6 +62,19 @@ def test_nothing_is_built_before_a_request_needs_it() -> None:
     complete = "print(Document.__pydantic_complete__)"
     assert printed_by(WIRED + models + complete) == "False\n"
     assert printed_by("import fastapi\n" + models + complete) == "True\n"
+
+
+def test_a_start_imports_what_every_service_needs_and_nothing_else() -> None:
+    modules = "import sys\nprint(*sys.modules)"
+    before = printed_by(modules).split()
+    started = "import uvicorn, app.__main__, app.api.http_protocol\n"
+    names = set(printed_by(WIRED + started + modules).split()) - set(before)
+    packages = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    assert {name for name in packages if not name.startswith("_")} == PACKAGES
+    assert not [
+        name for name in sorted(names) for each in ON_DEMAND
+        if f"{name}.".startswith(f"{each}.")
+    ]  # fmt: skip
 
 
 def test_models_built_late_warn_of_nothing() -> None:
