@@ -86,13 +86,15 @@ class ModelSwitch:
         with `stop`.
         """
         while not self._stop.is_set():
+            # Asked before the pass too: it passes over rows whose claim then ends.
+            held = self._others_hold_rows()
             done = 0
             for count in self._pass():
                 done += count
                 yield count
             if done > self._batch_size:
                 continue
-            if not any(backfill.others_hold_rows() for backfill in self._backfills):
+            if not held and not self._others_hold_rows():
                 return
             self._stop.wait(CLAIMS_POLL_S)
 
@@ -103,6 +105,9 @@ class ModelSwitch:
     def settle(self) -> None:
         """Find rows that somebody wrote while `switch` ran."""
         self._write(models.compare_states)
+
+    def _others_hold_rows(self) -> bool:
+        return any(backfill.others_hold_rows() for backfill in self._backfills)
 
     def _pass(self) -> Iterator[int]:
         yield from self._vocabulary.embed_stale()

@@ -136,6 +136,37 @@ def test_a_row_that_is_edited_during_the_fill_is_embedded_by_its_new_text(
     assert not waits(database, SmallEncoder())
 
 
+def test_a_row_of_a_dead_worker_is_embedded_though_its_claim_ends_during_the_pass(
+    database: Database, database_url: str, filled: ModelSwitch
+) -> None:
+    """Every worker drops the claims that have expired, whoever waits for their rows."""
+    dead = "00000000-0000-0000-0000-000000000001"
+
+    class Other(SmallEncoder):
+        def encode(
+            self,
+            texts: Sequence[str],
+            *,
+            prompt: str = "query",
+        ) -> NDArray[np.float32]:
+            drop = "DELETE FROM recommender.claim WHERE claim_id = %s"
+            run(database_url, drop, (dead,))
+            return super().encode(texts, prompt=prompt)
+
+    list(filled.fill())
+    # The pass comes to job 1, which is claimed, and then to job 2.
+    run(database_url, "DELETE FROM recommender.job_embedding WHERE job_id IN (1, 2)")
+    run(
+        database_url,
+        "INSERT INTO recommender.claim (claim_id, entity, row_ids, expires_at)"
+        " VALUES (%s, %s, '{1}', now() + interval '1 hour')",
+        (dead, f"jobs {SmallEncoder.version}"),
+    )
+    switch = switch_to(database, Other())
+    assert sum(switch.fill()) == 2
+    assert switch.missing() == 0
+
+
 def test_the_switch_leaves_those_rows_waiting_that_were_not_embedded(
     database: Database, database_url: str, filled: ModelSwitch
 ) -> None:
