@@ -555,8 +555,12 @@ BEGIN
     IF same_text AND NOT moved THEN
         PERFORM recommender.record_job_embedding(NEW.job_id,
             recommender.as_text(NEW.skills), NEW.embedding, NEW.embedding_version);
+    -- Without the embedding that is forgotten below: should the model be switched before
+    -- that, its state would stay 'embedded'.
     ELSIF recommender.record_job_text(NEW.job_id, recommender.as_text(NEW.skills),
-            NEW.embedding, NEW.embedding_version,
+            CASE WHEN TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND NOT same_text THEN NULL
+                 ELSE NEW.embedding END,
+            NEW.embedding_version,
             TG_OP OPERATOR(pg_catalog.=) 'INSERT' OR moved)
         OR (TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND NOT same_text)
     THEN

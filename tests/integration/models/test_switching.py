@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import psycopg2
 import pytest
 from numpy.typing import NDArray
 
@@ -26,6 +28,7 @@ from tests.support.ranking import rank, ranking_over
 from tests.support.rows import add_pending_jobs, add_user, admit
 from tests.support.service import ROOT
 from tests.support.skills import all_work, fill
+from tests.support.waiting import wait_until
 
 TEXTS = [f"word{n}, sql, go {n % 5}" for n in range(60)]
 
@@ -181,6 +184,32 @@ def test_the_switch_leaves_those_rows_waiting_that_were_not_embedded(
     fill(database, SmallEncoder())
     assert run(database_url, waiting.format("job", "job")) == []
     assert run(database_url, waiting.format("user", "user")) == []
+
+
+def test_an_edit_that_began_before_the_switch_and_ends_after_it_leaves_its_row_waiting(
+    database: Database, database_url: str, filled: ModelSwitch
+) -> None:
+    list(filled.fill())
+    edit = "UPDATE skill_job1 SET skills = 'late' WHERE job_id = 1"
+    lock = "SELECT FROM recommender.job_state WHERE job_id = 1 FOR UPDATE"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with (
+        closing(psycopg2.connect(database_url)) as holder,
+        ThreadPoolExecutor() as editors,
+    ):
+        with holder, holder.cursor() as cursor:
+            cursor.execute(lock)
+            editing = editors.submit(run, database_url, edit)
+            wait_until(lambda: run(database_url, waiting) == [(1,)])
+            filled.switch()
+            filled.settle()
+        editing.result()
+    assert waits(database, SmallEncoder())
+    fill(database, SmallEncoder())
+    assert filled.missing() == 0
 
 
 def test_a_snapshot_is_of_one_model_from_the_commit_on(
