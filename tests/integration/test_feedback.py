@@ -40,13 +40,18 @@ EVENTS = (
 )
 
 
-@pytest.fixture
-def url(database_url: str) -> str:
+def add_rows(url: str) -> None:
     """Two users and three jobs."""
     for number in (1, 2, 3):
-        add_job(database_url, number, f"skill {number}")
+        add_job(url, number, f"skill {number}")
     for number in (7, 8):
-        add_user(database_url, number, "skill 1")
+        add_user(url, number, "skill 1")
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    """The database of one test."""
+    add_rows(database_url)
     return database_url
 
 
@@ -283,11 +288,34 @@ def test_the_command_says_what_it_did(
 # --- HTTP ------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def served_url(postgres: Server) -> Iterator[str]:
+    with fresh_database(postgres) as url:
+        add_rows(url)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def running(
+    served_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    log_file = tmp_path_factory.mktemp("service") / "log"
+    with running_service(served_url, log_file) as service:
+        yield service
+
+
+@pytest.fixture
+def service(running: Service, served_url: str) -> Service:
+    """The service of these tests, over no events."""
+    run(served_url, "TRUNCATE recommender.feedback")
+    return running
+
+
 def feedback(service: Service, **body: object) -> httpx.Response:
     return service.client.post("/api/feedback", json=body)
 
 
-def test_feedback_over_http(url: str, service: Service) -> None:
+def test_feedback_over_http(served_url: str, service: Service) -> None:
     given = {"user_id": 7, "job_id": 1, "event": "dismissed"}
     for _ in range(2):
         answer = feedback(service, **given)
@@ -299,7 +327,9 @@ def test_feedback_over_http(url: str, service: Service) -> None:
     assert mine == {"success": True, "feedback": []}
 
 
-def test_a_batch_over_http_answers_each_event(url: str, service: Service) -> None:
+def test_a_batch_over_http_answers_each_event(
+    served_url: str, service: Service
+) -> None:
     events = [
         {"user_id": 7, "job_id": 1, "event": "saved"},
         {"user_id": 9, "job_id": 1, "event": "saved"},
@@ -312,7 +342,7 @@ def test_a_batch_over_http_answers_each_event(url: str, service: Service) -> Non
     assert (results[1]["status"], results[1]["detail"]) == (
         404, "No user has this user_id.",
     )  # fmt: skip
-    assert run(url, EVENTS) == [("7", "1", "saved"), ("7", "2", "opened")]
+    assert run(served_url, EVENTS) == [("7", "1", "saved"), ("7", "2", "opened")]
 
 
 @pytest.fixture
@@ -387,12 +417,12 @@ def test_64_clients_never_get_what_they_dismissed(crowd: Service, backend: str) 
     ],
 )
 def test_invalid_feedback_is_refused(
-    url: str, service: Service, body: Mapping[str, object], status: int
+    served_url: str, service: Service, body: Mapping[str, object], status: int
 ) -> None:
     answer = feedback(service, **body)
     assert answer.status_code == status
     assert answer.json()["success"] is False
-    assert run(url, EVENTS) == []
+    assert run(served_url, EVENTS) == []
 
 
 def post(service: Service, path: str, content: str) -> httpx.Response:
@@ -407,7 +437,7 @@ NO_IDS: Sequence[Any] = (
 
 
 def test_what_is_no_id_is_refused_alone_or_with_its_batch(
-    url: str, service: Service
+    served_url: str, service: Service
 ) -> None:
     event = {"user_id": 7, "job_id": 1, "event": "saved"}
     for given in NO_IDS:
@@ -425,26 +455,26 @@ def test_what_is_no_id_is_refused_alone_or_with_its_batch(
             first, second = batch.json()["results"]
             assert first == {"success": True}
             assert (second["status"], second["detail"]) == (404, detail)
-    assert run(url, EVENTS) == [("7", "1", "saved")]
+    assert run(served_url, EVENTS) == [("7", "1", "saved")]
 
 
-def test_numbers_that_are_no_ids_are_refused(url: str, service: Service) -> None:
+def test_numbers_that_are_no_ids_are_refused(served_url: str, service: Service) -> None:
     for number in ("NaN", "Infinity", "-Infinity", "1e999", "-0.0", "1e-9"):
         content = f'{{"user_id": {number}, "job_id": 1, "event": "saved"}}'
         answer = post(service, "/api/feedback", content)
         assert answer.status_code in (404, 422), (number, answer.text)
-    assert run(url, EVENTS) == []
+    assert run(served_url, EVENTS) == []
 
 
 @pytest.mark.parametrize(("count", "status"), [(500, 200), (501, 422), (100_000, 413)])
 def test_a_batch_has_a_limit(
-    url: str, service: Service, count: int, status: int
+    served_url: str, service: Service, count: int, status: int
 ) -> None:
     event = {"user_id": 7, "job_id": 1, "event": "saved"}
     content = json.dumps({"events": [event] * count})
     answer = post(service, "/api/feedback/batch", content)
     assert answer.status_code == status
-    assert run(url, EVENTS) == ([("7", "1", "saved")] if status == 200 else [])
+    assert run(served_url, EVENTS) == ([("7", "1", "saved")] if status == 200 else [])
 
 
 def test_one_job_may_be_saved_and_dismissed_and_is_not_liked_then(
