@@ -30,16 +30,15 @@ FRESH = Boosts("seen", 10.0, None, HOUR)
 BOTH = Boosts("posted", 30.0, "priority", HOUR)
 
 
-@pytest.fixture
-def dated(filled: Exercise) -> Exercise:
+def date(exercise: Exercise) -> Exercise:
     """Jobs with dates, some of them infinite or missing, and numbers likewise."""
     run(
-        filled.url,
+        exercise.url,
         "ALTER TABLE skill_job1 ADD posted date, ADD seen timestamptz,"
         " ADD priority double precision, ADD weight numeric",
     )
     rng = np.random.default_rng(3)
-    jobs = sorted(id_ for (id_,) in run(filled.url, "SELECT job_id FROM skill_job1"))
+    jobs = sorted(id_ for (id_,) in run(exercise.url, "SELECT job_id FROM skill_job1"))
     odd: list[tuple[Any, ...]] = [
         ("infinity", "infinity", "Infinity", "1e400"),
         ("-infinity", "-infinity", "-Infinity", "-3"),
@@ -53,7 +52,7 @@ def dated(filled: Exercise) -> Exercise:
             (NOW - age).date(), NOW - age, rng.uniform(0, 3), rng.uniform(0, 3)
         ))  # fmt: skip
     run(
-        filled.url,
+        exercise.url,
         "UPDATE skill_job1 AS j SET posted = n.posted, seen = n.seen,"
         " priority = n.priority, weight = n.weight FROM unnest("
         "%s::bigint[], %s::text[]::date[], %s::text[]::timestamptz[],"
@@ -61,8 +60,20 @@ def dated(filled: Exercise) -> Exercise:
         " AS n (id, posted, seen, priority, weight) WHERE j.job_id = n.id",
         (jobs, *(as_texts(column) for column in zip(*rows, strict=True))),
     )
-    filled.settle()
-    return filled
+    exercise.settle()
+    return exercise
+
+
+@pytest.fixture(scope="module")
+def dated(shared: Exercise) -> Exercise:
+    """For tests that change nothing."""
+    return date(shared)
+
+
+@pytest.fixture
+def changed(filled: Exercise) -> Exercise:
+    """For a test that changes jobs."""
+    return date(filled)
 
 
 def as_texts(values: Sequence[object]) -> list[str | None]:
@@ -235,12 +246,12 @@ def test_a_column_of_another_type_is_refused(
     assert str(raised.value) == message
 
 
-def test_a_change_of_a_date_counts_at_once(dated: Exercise) -> None:
+def test_a_change_of_a_date_counts_at_once(changed: Exercise) -> None:
     query = profile_query(1, text="a text", exact=True, boosts=FRESH)
-    (before,) = ask(dated, query)
+    (before,) = ask(changed, query)
     top = before.hits[0].id
-    run(dated.url, f"UPDATE skill_job1 SET seen = '-infinity' WHERE job_id = {top}")
+    run(changed.url, f"UPDATE skill_job1 SET seen = '-infinity' WHERE job_id = {top}")
     for _ in range(2):
-        (after,) = ask(dated, replace(query, top_k=JOBS))
+        (after,) = ask(changed, replace(query, top_k=JOBS))
         assert next(hit.factor for hit in after.hits if hit.id == top) == 0.1
-        dated.settle()
+        changed.settle()

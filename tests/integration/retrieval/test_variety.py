@@ -29,17 +29,28 @@ DIFFERENT = Variety((), 0.5)
 BOTH = Variety((("company", 5), ("level", 40)), 0.3)
 
 
-@pytest.fixture
-def hired(filled: Exercise) -> Exercise:
+def hire(exercise: Exercise) -> Exercise:
     """Jobs of thirty companies, some of none, and a user."""
     run(
-        filled.url,
+        exercise.url,
         "ALTER TABLE skill_job1 ADD company text;"
         " UPDATE skill_job1 SET company = 'c' || job_id % 30 WHERE job_id % 10 <> 0",
     )
-    add_user(filled.url, 1, "a text")
-    filled.settle()
-    return filled
+    add_user(exercise.url, 1, "a text")
+    exercise.settle()
+    return exercise
+
+
+@pytest.fixture(scope="module")
+def hired(shared: Exercise) -> Exercise:
+    """For tests that change nothing."""
+    return hire(shared)
+
+
+@pytest.fixture
+def changed(filled: Exercise) -> Exercise:
+    """For a test that changes jobs."""
+    return hire(filled)
 
 
 def ask(exercise: Exercise, *queries: Query) -> list[Result]:
@@ -136,7 +147,7 @@ def likeness(exercise: Exercise, result: Result) -> float:
 
 @pytest.mark.parametrize("variety", [TWO_PER, DIFFERENT])
 def test_jobs_that_come_and_go_between_pages_cause_no_repeats(
-    hired: Exercise, variety: Variety
+    changed: Exercise, variety: Variety
 ) -> None:
     query = profile_query(20, user_id=1, exact=True, variety=variety)
     seen: list[Id] = []
@@ -145,19 +156,19 @@ def test_jobs_that_come_and_go_between_pages_cause_no_repeats(
     while cursor is not None or not seen:
         after = None if cursor is None else from_text(cursor)
         asked = replace(query, constraints=Constraints(after=after))
-        (page,) = ask(hired, asked)
+        (page,) = ask(changed, asked)
         ids = [hit.id for hit in page.hits]
         assert not set(ids) & (set(seen) | gone)
         seen += ids
         cursor = page.next_cursor
         if len(ids) < 5 or len(seen) > DIVERSE_WINDOW:
             break
-        run(hired.url, "DELETE FROM skill_job1 WHERE job_id = %s", (ids[3],))
+        run(changed.url, "DELETE FROM skill_job1 WHERE job_id = %s", (ids[3],))
         change = FeedbackChange(1, ids[4], "dismissed")
-        assert record(hired.database, change) == [None]
-        (other,) = ask(hired, profile_query(JOBS, text="another", exact=True))
+        assert record(changed.database, change) == [None]
+        (other,) = ask(changed, profile_query(JOBS, text="another", exact=True))
         last = next(hit.id for hit in other.hits if hit.id not in seen)
-        run(hired.url, "DELETE FROM skill_job1 WHERE job_id = %s", (last,))
+        run(changed.url, "DELETE FROM skill_job1 WHERE job_id = %s", (last,))
         gone.add(last)
     assert len(seen) > 40
 
@@ -189,15 +200,15 @@ def test_a_column_that_is_not_offered_is_refused(hired: Exercise) -> None:
         ask(hired, query)
 
 
-def test_the_hour_of_the_first_page_stays(hired: Exercise) -> None:
+def test_the_hour_of_the_first_page_stays(changed: Exercise) -> None:
     run(
-        hired.url,
+        changed.url,
         "ALTER TABLE skill_job1 ADD posted date DEFAULT current_date - 40",
     )
     ranking = ranking_over(
-        hired.database,
+        changed.database,
         HashEncoder(),
-        retrieval=hired.retrieval,
+        retrieval=changed.retrieval,
         job_columns=("company", "posted"),
     )
     boosts = Boosts("posted", 30.0, None, current_hour() - 5)

@@ -1,6 +1,7 @@
 """The rankings by skills with freshness, boosts, and limits per value."""
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from app.storage.connection.database import Database
 from tests.integration.skills.test_hybrid import texts
 from tests.integration.skills.test_ranking import insert
 from tests.support.encoders import BlendEncoder
-from tests.support.postgres import run
+from tests.support.postgres import Server, fresh_database, run
 from tests.support.queries import profile_query, results
 from tests.support.ranking import SCOPE
 from tests.support.skills import fill
@@ -37,32 +38,43 @@ BOOST = Boosts(boost="priority")
 NAMES = pytest.mark.parametrize("name", ["skills", "hybrid"])
 
 
-@pytest.fixture(params=["stream", "replica"])
-def dispatcher(
-    database: Database,
-    database_url: str,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-) -> Dispatcher:
-    """All rankings over jobs with a priority and a company."""
+@pytest.fixture(scope="module")
+def filled(postgres: Server) -> Iterator[Database]:
+    """Jobs with a priority and a company, which no test changes."""
+    with fresh_database(postgres) as url, closing(Database(url, pool_size=4)) as filled:
+        fill_in(filled, url)
+        yield filled
+
+
+def fill_in(database: Database, url: str) -> None:
     insert(database, "skill_job1", JOBS)
-    run(database_url, "ALTER TABLE skill_job1 ADD priority float8, ADD company int")
+    run(url, "ALTER TABLE skill_job1 ADD priority float8, ADD company int")
     rng = np.random.default_rng(1)
     rows = [(id_, float(rng.uniform(0, 4)), int(rng.integers(12))) for id_ in JOBS]
     run(
-        database_url,
+        url,
         "UPDATE skill_job1 AS j SET priority = n.priority, company = n.company"
         " FROM unnest(%s::bigint[], %s::float8[], %s::int[])"
         " AS n (id, priority, company) WHERE j.job_id = n.id",
         [list(column) for column in zip(*rows, strict=True)],
     )
     fill(database, BlendEncoder())
-    source = None if request.param == "stream" else kept(database, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["stream", "replica"])
+def dispatcher(
+    filled: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Dispatcher:
+    """All rankings over these jobs."""
+    folder = tmp_path_factory.mktemp("cache")
+    source = None if request.param == "stream" else kept(filled, folder)
     context = RankingContext(
-        database,
+        filled,
         BlendEncoder(),
         FullScan(version=BlendEncoder.version, scan_chunk_rows=16),
-        tmp_path,
+        folder,
         job_columns=("priority", "company"),
         entry_source=source,
     )
