@@ -61,3 +61,18 @@ def weighted(
     # Not BLAS, whose last digits depend on the number of rows.
     mean: NDArray[np.float64] = np.ascontiguousarray(worths * weights).sum(axis=1)
     return mean
+
+
+def approximate_sums(
+    weights: NDArray[np.float32],  # (q, k), finite
+    values: NDArray[np.float32],  # (n, k), finite
+) -> NDArray[np.float32]:
+    """(q, n): the weighted sums of each row, up to rounding, by BLAS.
+
+    For one query (or one row) and five columns OpenBLAS 0.3.31 uses an AVX-512 kernel
+    (sgemv_kernel_t_5) that also adds three values of its stack that it never wrote, and
+    drops their sum: the result is right, but NumPy reports an invalid value.
+    """
+    with np.errstate(invalid="ignore"):
+        sums: NDArray[np.float32] = weights @ values.T
+    return sums

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from app.ranking.skills.idf import multiplied, query_weights
 from app.ranking.skills.parse import MAX_SKILLS
-from app.ranking.skills.scoring import LENGTH_PENALTY, discounts, weighted
+from app.ranking.skills.scoring import (
+    LENGTH_PENALTY,
+    approximate_sums,
+    discounts,
+    weighted,
+)
 from app.ranking.skills.similarity_table import SimilarityTable
 from app.ranking.skills.vocabulary import Vocabulary
 from app.ranking.top_k.bounds import Bounds
@@ -90,7 +95,10 @@ class SkillScores:
         left = self._discounts[:, np.minimum(listed, MAX_SKILLS)].astype(np.float32)
         error = np.float32(self.table.error)
         least, most = (
-            self._weights @ self._credit(ends).astype(np.float32, copy=False).T * left
+            left
+            * approximate_sums(
+                self._weights, self._credit(ends).astype(np.float32, copy=False)
+            )
             for ends in (best - error, best + error)
         )
         return least, most

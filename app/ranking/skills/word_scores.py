@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ranking.skills.hybrid_scoring import Scores, saturated_counts, word_shares
+from app.ranking.skills.scoring import approximate_sums
 from app.ranking.skills.vocabulary import Vocabulary
 
 
@@ -91,5 +92,5 @@ def approximate_scores(
     for mean in set(means):
         mine = np.flatnonzero(np.array(means) == mean)
         saturated = saturated_counts(words.counts, relative(words.lengths, mean))
-        scores[mine] = shares[mine] @ saturated.astype(np.float32).T
+        scores[mine] = approximate_sums(shares[mine], saturated.astype(np.float32))
     return scores
