@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-from psycopg2.extensions import parse_dsn
-
 from tests.integration.backfill.script import finish
 from tests.support.postgres import run
 from tests.support.service import ROOT
@@ -61,7 +59,3 @@ def add_hostile_jobs(url: str) -> None:
 def embed(url: str) -> None:
     status, _, errors = finish(url)
     assert status == 0, errors
-
-
-def database_name(url: str) -> str:
-    return str(parse_dsn(url)["dbname"])

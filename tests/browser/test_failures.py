@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import address
-from tests.browser.site import database_name
 from tests.browser.visit import add_skills, ask, settle, visiting
 from tests.support.cluster import socket_of
+from tests.support.postgres import name_of
 from tests.support.proxy import Proxy, running_proxy
 from tests.support.service import Service, running_service
 
@@ -29,7 +29,7 @@ def closed(
     """A service that needs a key, whose database can be made unreachable."""
     folder: Path = tmp_path_factory.mktemp("closed")
     with running_service(
-        proxy.url(database_name(sample_url)),
+        proxy.url(name_of(sample_url)),
         folder / "log",
         API_KEYS=KEY,
         SKILL_CACHE_DIR=str(folder / "skills"),

@@ -8,25 +8,38 @@ import pytest
 from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
 from tests.support.doctor import MODEL_DIR, findings, look, statements
-from tests.support.postgres import run
+from tests.support.postgres import Server, copied, fresh_database, run
 from tests.support.rows import add_pending_jobs, add_user
 
 
+@pytest.fixture(scope="module")
+def filled(postgres: Server) -> Iterator[str]:
+    """What each test gets a copy of: two jobs and a user, with embeddings."""
+    with fresh_database(postgres) as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DATABASE_URL", url)
+            patch.setenv("MODEL_DIR", MODEL_DIR)
+            add_pending_jobs(url, ["python", "sql"])
+            add_user(url, 1, "sql")
+            assert generate_embeddings([]) == 0
+        yield url
+
+
 @pytest.fixture
-def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(
+    postgres: Server, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """A filled database; the roles of Supabase's REST API, members of a third one."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
-    add_pending_jobs(database_url, ["python", "sql"])
-    add_user(database_url, 1, "sql")
-    assert generate_embeddings([]) == 0
-    roles = ("anon", "authenticated", '"Web guests"')
-    for role in roles:
-        run(database_url, f"CREATE ROLE {role} NOLOGIN")
-    run(database_url, 'GRANT "Web guests" TO anon')
-    yield database_url
-    for role in roles:
-        run(database_url, f"DROP OWNED BY {role}; DROP ROLE {role}")
+    with copied(postgres, filled) as copy:
+        monkeypatch.setenv("DATABASE_URL", copy)
+        monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
+        roles = ("anon", "authenticated", '"Web guests"')
+        for role in roles:
+            run(copy, f"CREATE ROLE {role} NOLOGIN")
+        run(copy, 'GRANT "Web guests" TO anon')
+        yield copy
+        for role in roles:
+            run(copy, f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 RLS = "ALTER TABLE users ENABLE ROW LEVEL SECURITY; GRANT SELECT ON users TO anon; "

