@@ -94,6 +94,9 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
         super().connection_lost(exc)
+        # The request refers to this connection: both, and all that the request refers
+        # to, would wait for the garbage collector.
+        self.cycle = self.running = None  # type: ignore[assignment]
 
     @property
     def current(self) -> RequestResponseCycle | None:
