@@ -2,9 +2,10 @@
 
 import os
 
-# Before anything imports NumPy: threads of OpenBLAS that wait for one another take
-# the processors from the servers under test.
+# Before anything imports NumPy or torch: threads of OpenBLAS and OpenMP that wait for
+# one another take the processors from the servers under test.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Nor may what a contributor's `.env` says reach a service under test.
 os.environ["ENV_FILE"] = os.devnull
