@@ -1,6 +1,5 @@
-"""Reference implementations of the ranking by skills: loops in float64."""
+"""Reference implementation of the ranking by skills: every skill, in float64."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -30,13 +29,12 @@ class NaiveRows:
         keys = {id_: skill_keys(text) for id_, text in rows.items()}
         distinct = list(dict.fromkeys(key for row in keys.values() for key in row))
         vectors = dict(zip(distinct, _unit(encoder, distinct), strict=True))
-        # (n, 384) float64 of each row that has skills
-        self._rows = {
-            id_: np.array([vectors[key] for key in row])
-            for id_, row in keys.items()
-            if row
-        }
-        self._listed = _rounded(np.vstack([*self._rows.values()]))  # (m, 384) float64
+        listed = {id_: row for id_, row in keys.items() if row}
+        self._ids = list(listed)
+        self._sizes = np.array([len(row) for row in listed.values()])
+        # (m, 384) float64: the skills of the first row, of the second, …
+        self._exact = np.array([vectors[key] for row in listed.values() for key in row])
+        self._rounded = _rounded(self._exact)
         self._jobs = jobs or self
 
     def weights(
@@ -48,8 +46,8 @@ class NaiveRows:
         Uses rounded vectors: exact ones change a score by 2e-5.
         """
         asked = np.rint(query * 4096) / 4096
-        match_credit = np.clip((asked @ self._listed.T - FLOOR) / (SAME - FLOOR), 0, 1)
-        inverse = 1 + len(self._rows) / (1 + match_credit.sum(axis=1))
+        match_credit = _match_credit(asked @ self._rounded.T)
+        inverse = 1 + len(self._ids) / (1 + match_credit.sum(axis=1))
         rare = np.log(inverse) ** RARITY
         weights: NDArray[np.float64] = rare / rare.sum()
         return weights
@@ -59,13 +57,19 @@ class NaiveRows:
     ) -> list[tuple[int, float]]:
         """(id, score) of the best rows for `text`, ties by coverage, then by id."""
         query = _unit(self._encoder, skill_keys(text))
-        weights = self._jobs.weights(query)
-        scored = []
-        for id_, row in self._rows.items():
-            score, coverage = naive_scores(
-                query, row, weights, length_penalty=length_penalty
+        match_credit = _match_credit(query @ self._exact.T)  # (k, m)
+        starts = np.cumsum(self._sizes) - self._sizes
+        best = np.maximum.reduceat(match_credit, starts, axis=1)  # (k, rows)
+        surplus = np.maximum(0, self._sizes - len(query))
+        scores = self._jobs.weights(query) @ best
+        scores /= 1 + length_penalty * np.log2(1 + surplus)
+        coverage = np.add.reduceat(match_credit.max(axis=0), starts) / self._sizes
+        scored = [
+            (-round(score, 6), -round(covered, 6), id_)
+            for score, covered, id_ in zip(
+                scores.tolist(), coverage.tolist(), self._ids, strict=True
             )
-            scored.append((-round(score, 6), -round(coverage, 6), id_))
+        ]
         # A row that has nothing of what is asked for is no match.
         found = sorted(row for row in scored if row[0] < 0)
         return [(id_, -score) for score, _, id_ in found[:size]]
@@ -87,20 +91,9 @@ def naive_ranking(
     )
 
 
-def naive_scores(
-    query: NDArray[np.float64],  # (k, 384)
-    row: NDArray[np.float64],  # (n, 384)
-    weights: NDArray[np.float64],  # (k,)
-    *,
-    length_penalty: float = PRICE,
-) -> tuple[float, float]:
-    """Score and coverage of one row."""
-    match_credit = np.clip((query @ row.T - FLOOR) / (SAME - FLOOR), 0, 1)
-    surplus = max(0, len(row) - len(query))
-    share = float(match_credit.max(axis=1) @ weights)
-    return share / (1 + length_penalty * math.log2(1 + surplus)), float(
-        match_credit.max(axis=0).mean()
-    )
+def _match_credit(similarities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 to 1, of the same shape."""
+    return np.clip((similarities - FLOOR) / (SAME - FLOOR), 0, 1)
 
 
 def _rounded(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
