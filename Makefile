@@ -45,8 +45,6 @@ mutants: $(VENV)/mutants model ## Run mutation tests, see docs/mutants.md (ARGS=
 # These use no search backend: `make test` runs them.
 test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
 	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/acceptance \
-		--ignore=tests/acceptance/test_skills_oracle.py \
-		--ignore=tests/acceptance/test_encoder_oracle.py \
 		--deselect=tests/acceptance/test_run_local.py::test_f135_a_port_in_use_is_reported_before_anything_starts \
 		--deselect=tests/acceptance/test_run_local.py::test_f135_f137_a_second_run_is_refused_and_only_the_owner_may_connect \
 		$(ARGS)

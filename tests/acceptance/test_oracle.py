@@ -1,12 +1,14 @@
 """Real postings and real users against sentence-transformers and scikit-learn.
 
 The oracle is the guide's arithmetic: encode with SentenceTransformer, compare with
-`cosine_similarity`. Set REAL_DATA_DIR to run it; CI does.
+`cosine_similarity`. The ranking by skills is compared with its reference implementation
+over the same rows. Set REAL_DATA_DIR to run it; CI does.
 """
 
 import csv
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 from app.commands.embed import main as generate_embeddings
 from app.commands.import_csv.cleaning import cleaner
 from app.commands.import_csv.command import main as import_csv
+from app.encoder.lazy import LazyEncoder
+from app.ranking.skills.parse import split_skills
 from app.storage.codec import from_bytes
+from app.storage.connection.database import Database
 from tests.support.columns import (
     NAMES,
     add_columns,
@@ -26,7 +31,9 @@ from tests.support.columns import (
     made_rows,
     matches,
 )
-from tests.support.oracle import TOLERANCE, oracle_embeddings
+from tests.support.compared import assert_ranked_naively
+from tests.support.encoders import Remembering
+from tests.support.oracle import MODEL_DIR, TOLERANCE, oracle_embeddings
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.service import Service, running_service
 
@@ -112,6 +119,33 @@ def test_every_stored_embedding_is_that_of_sentence_transformers(
     difference = np.abs(ours - embeddings).max()
     print(f"\n{len(ours)} texts, at most {difference:.1e} apart")
     assert difference < TOLERANCE
+
+
+@pytest.mark.timeout(900)
+def test_the_best_by_skills_for_200_users_are_those_of_the_naive_ranking(
+    filled: str, real_data: Path, tmp_path: Path
+) -> None:
+    jobs = {
+        job_id: text
+        for job_id, text in run(filled, "SELECT job_id, skills FROM skill_job1")
+        if split_skills(text or "")
+    }
+    assert len(jobs) > JOBS - 20
+    with (real_data / "users_open.csv").open(newline="") as file:
+        users = [row["skills"] for row in csv.DictReader(file)]
+    users = [text for text in users if split_skills(text)]
+    stored = run(filled, "SELECT skill, embedding FROM recommender.skill")
+    encoder = Remembering(
+        LazyEncoder(MODEL_DIR), {skill: from_bytes(data) for skill, data in stored}
+    )
+    with closing(Database(filled, pool_size=4)) as database:
+        assert_ranked_naively(
+            database,
+            encoder,
+            tmp_path,
+            jobs=jobs,
+            users=random.Random(6).sample(users, 200),
+        )
 
 
 @pytest.mark.timeout(1200)

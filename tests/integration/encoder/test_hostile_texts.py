@@ -1,6 +1,6 @@
 """Real hostile texts against sentence-transformers. Set REAL_DATA_DIR; CI does.
 
-`test_oracle.py` compares the embeddings of the real postings.
+`tests/acceptance/test_oracle.py` compares the embeddings of the real postings.
 """
 
 import csv
