@@ -14,7 +14,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # Each of the hundreds of processes that the tests start would compile the app anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-unit test-pgvector mutants eval check format model bench bench-quick bench-replica bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs compiled tools image lock audit soak clean help
+.PHONY: run test test-unit mutants eval check format model bench bench-quick bench-replica bench-million bench-backfill bench-models bench-recommend-all screenshots client-types docs compiled tools image lock audit soak clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -41,13 +41,6 @@ test-unit: $(VENV)/dev model ## Run the tests without a database or a service
 mutants: $(VENV)/mutants model ## Run mutation tests, see docs/mutants.md (ARGS='app.query.cursor*': minutes)
 	$(BIN)/python -m mutmut run $(ARGS)
 	$(BIN)/python -m mutmut results
-
-# These use no search backend: `make test` runs them.
-test-pgvector: $(VENV)/dev model ## Run the acceptance tests with SEARCH_BACKEND=pgvector
-	SEARCH_BACKEND=pgvector $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/acceptance \
-		--deselect=tests/acceptance/test_run_local.py::test_f135_a_port_in_use_is_reported_before_anything_starts \
-		--deselect=tests/acceptance/test_run_local.py::test_f135_f137_a_second_run_is_refused_and_only_the_owner_may_connect \
-		$(ARGS)
 
 eval: $(VENV)/dev model ## Measure the quality of each ranking
 	$(BIN)/python -m evaluation.run $(ARGS)

@@ -27,8 +27,8 @@ ROWS = dict(enumerate(made_rows(JOBS, seed=7), start=1))
 
 
 @pytest.fixture(scope="module")
-def url(postgres: Server) -> Iterator[str]:
-    with fresh_database(postgres) as url:
+def url(postgres: Server, template: str) -> Iterator[str]:
+    with fresh_database(postgres, template=template) as url:
         fill_jobs(url, JOBS)
         add_columns(url, ROWS)
         users = range(1, USERS + 1)

@@ -20,6 +20,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from app.commands.embed import main as generate_embeddings
 from app.commands.import_csv.cleaning import cleaner
 from app.commands.import_csv.command import main as import_csv
+from app.commands.migrate import migrate
 from app.encoder.lazy import LazyEncoder
 from app.ranking.skills.parse import split_skills
 from app.storage.codec import from_bytes
@@ -69,7 +70,13 @@ def filled(
 
 
 @pytest.fixture(scope="module")
-def service(filled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(
+    filled: str, search_backend: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """With each backend over the same rows: they have vectors from the second on."""
+    if search_backend == "pgvector":
+        list(migrate(filled, extras=["pgvector"]))
+        assert generate_embeddings([]) == 0
     log = tmp_path_factory.mktemp("oracle") / "service.log"
     with running_service(filled, log, JOB_COLUMNS=NAMES) as running:
         yield running

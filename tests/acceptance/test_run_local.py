@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import psycopg2
+import pytest
 
 from tests.support.service import ROOT, free_port
 from tests.support.waiting import wait_until
@@ -46,6 +47,7 @@ def wait_for_invitation(process: "subprocess.Popen[bytes]", log: Path) -> str:
     return log.read_text()
 
 
+@pytest.mark.usefixtures("search_backend")
 def test_f136_it_serves_the_sample_and_each_signal_stops_everything(
     tmp_path: Path,
 ) -> None:

@@ -1,7 +1,7 @@
 """Embeddings by sentence-transformers, cached for all test runs.
 
-CI compares the same 5,000 texts with both search backends. The file's name depends on
-everything that affects the embeddings; `make clean` removes the files.
+Those of 5,000 texts take a minute. The file's name depends on everything that affects
+the embeddings; `make clean` removes the files.
 """
 
 import hashlib

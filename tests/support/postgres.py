@@ -1,7 +1,6 @@
 """A real Postgres: one server per session, one database per test."""
 
 import itertools
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,6 @@ from psycopg2.sql import SQL, Identifier
 from app.commands.migrate import migrate
 
 TEMPLATE = "template_app"
-
-# `SEARCH_BACKEND=pgvector make test ARGS=tests/acceptance`: services inherit it.
-EXTRAS = ["pgvector"] if os.environ.get("SEARCH_BACKEND") == "pgvector" else []
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def running_server(*, below: Path | None = None) -> Iterator[Server]:
     ):
         server = Server(handle)
         run(server.url(), SQL("CREATE DATABASE {}").format(Identifier(TEMPLATE)))
-        list(migrate(server.url(TEMPLATE), extras=EXTRAS))
+        list(migrate(server.url(TEMPLATE)))
         yield server
 
 
@@ -74,7 +70,7 @@ def do_without_fsync(url: str) -> None:
 
 def template_with(server: Server, extras: Sequence[str]) -> str:
     """The name of a template with these optional migrations, made once."""
-    if not set(extras) - set(EXTRAS):
+    if not extras:
         return TEMPLATE
     name = "_".join([TEMPLATE, *extras])
     if not run(server.url(), "SELECT 1 FROM pg_database WHERE datname = %s", (name,)):
