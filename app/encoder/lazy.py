@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,12 @@ from app.encoder.checkpoint import (
     read_manifest,
     verify_model,
 )
-from app.encoder.numpy_encoder import NumpyEncoder
 from app.encoder.spec import MINILM_SPEC, PromptName
-from app.encoder.tokens import WordPieces
 from app.encoder.wrapper import EncoderWrapper
 from app.process import trim_malloc
+
+if TYPE_CHECKING:
+    from app.encoder.numpy_encoder import NumpyEncoder
 
 WEIGHTS = "model.safetensors"
 
@@ -67,7 +69,7 @@ class LazyEncoder:
         """As `NumpyEncoder.encode_deterministic`; raises as `encode` does."""
         return self._loaded_encoder().encode_deterministic(texts, prompt=prompt)
 
-    def _loaded_encoder(self) -> NumpyEncoder:
+    def _loaded_encoder(self) -> "NumpyEncoder":
         if self._encoder is not None:
             return self._encoder
         # Without the lock, concurrent first calls would each hash 90 MB and sort the
@@ -91,20 +93,25 @@ class DeterministicEncoder(EncoderWrapper[LazyEncoder]):
         return self._encoder.encode_deterministic(texts)
 
 
-def _load(model_dir: Path, name: str) -> NumpyEncoder:
+def _load(model_dir: Path, name: str) -> "NumpyEncoder":
     verify_model(model_dir, name)
     if name in PINNED:
         return _load_pinned(model_dir, name)
     # Imported on demand: the pinned model has no configuration files to read.
     from app.encoder.layout import read_spec  # noqa: PLC0415
     from app.encoder.library_tokens import LibraryTokens  # noqa: PLC0415
+    from app.encoder.numpy_encoder import NumpyEncoder  # noqa: PLC0415
 
     spec = read_spec(model_dir)
     tokens = LibraryTokens(model_dir / "tokenizer.json", max_tokens=spec.max_tokens)
     return NumpyEncoder(model_dir / WEIGHTS, tokens, spec, version=name)
 
 
-def _load_pinned(model_dir: Path, name: str) -> NumpyEncoder:
+def _load_pinned(model_dir: Path, name: str) -> "NumpyEncoder":
     """Load MiniLM, whose vocabulary takes half a megabyte here."""
+    # Imported on demand: they take 1.2 MB, and 10 ms of each start.
+    from app.encoder.numpy_encoder import NumpyEncoder  # noqa: PLC0415
+    from app.encoder.tokens import WordPieces  # noqa: PLC0415
+
     tokens = WordPieces(model_dir / "vocab.txt", max_tokens=MINILM_SPEC.max_tokens)
     return NumpyEncoder(model_dir / WEIGHTS, tokens, MINILM_SPEC, version=name)

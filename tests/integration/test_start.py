@@ -21,17 +21,17 @@ HEAVY = (
 PACKAGES = frozenset({
     "annotated_doc", "annotated_types", "anyio", "app", "click", "cython_runtime",
     "fastapi", "httptools", "numpy", "opentelemetry", "prometheus_client", "psycopg2",
-    "pydantic", "pydantic_core", "starlette", "tokenizers", "typing_extensions",
+    "pydantic", "pydantic_core", "starlette", "typing_extensions",
     "typing_inspection", "uvicorn",
 })  # fmt: skip
 
 # Not every service needs them.
 ON_DEMAND = (
-    "app.backfill", "app.commands", "app.ops.doctor", "app.ranking.hybrid",
-    "app.ranking.retrieval.pgvector", "app.ranking.retrieval.replica",
-    "app.ranking.skills.parse", "app.ranking.skills.ranker",
-    "app.ranking.skills.vocabulary", "app.storage.claims", "dotenv", "numpy.ma",
-    "numpy.random", "opentelemetry.sdk",
+    "app.backfill", "app.commands", "app.encoder.numpy_encoder", "app.encoder.tokens",
+    "app.ops.doctor", "app.ranking.hybrid", "app.ranking.retrieval.pgvector",
+    "app.ranking.retrieval.replica", "app.ranking.skills.parse",
+    "app.ranking.skills.ranker", "app.ranking.skills.vocabulary", "app.storage.claims",
+    "dotenv", "numpy.ma", "numpy.random", "opentelemetry.sdk",
 )  # fmt: skip
 
 WIRED = """
