@@ -20,9 +20,9 @@ def serving_set(
     """requirements-serve.lock in an empty environment, as on a host."""
 
     def make(environment: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+        _make(environment)
         lock = ROOT / "requirements-serve.lock"
-        install(environment, environment, "--require-hashes", "-r", str(lock))
+        install(environment, "--require-hashes", "-r", str(lock))
 
     return made_once(request.config, tmp_path_factory, "serving", make)
 
@@ -37,7 +37,7 @@ def serving_set_with_fastapi_cli(
 
     def make(environment: Path) -> None:
         _make_above(serving_set, environment)
-        install(serving_set, environment, FASTAPI_CLI)
+        install(environment, FASTAPI_CLI)
 
     return made_once(request.config, tmp_path_factory, "cli", make)
 
@@ -45,7 +45,6 @@ def serving_set_with_fastapi_cli(
 @pytest.fixture(scope="session")
 def installed(
     request: pytest.FixtureRequest,
-    serving_set: Path,
     serving_set_with_fastapi_cli: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
@@ -63,15 +62,20 @@ def installed(
         (wheel,) = wheels.glob("job_recommender-*.whl")
         _make_above(serving_set_with_fastapi_cli, environment)
         # Its dependencies must be those of the lock: there is no index here.
-        install(serving_set, environment, "--no-index", str(wheel))
+        install(environment, "--no-index", str(wheel))
 
     return made_once(request.config, tmp_path_factory, "installed", make)
 
 
-def _make_above(below: Path, environment: Path) -> None:
-    """A new environment that also sees the packages of another one."""
+def _make(environment: Path) -> None:
+    """A new environment; our pip installs into it."""
     command = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
     subprocess.run(command, check=True)
+
+
+def _make_above(below: Path, environment: Path) -> None:
+    """A new environment that also sees the packages of another one."""
+    _make(environment)
     (packages,) = environment.glob("lib/*/site-packages")
     (others,) = below.glob("lib/*/site-packages")
     # `addsitedir` also reads the .pth files there.
@@ -79,12 +83,12 @@ def _make_above(below: Path, environment: Path) -> None:
     (packages / "below.pth").write_text(f"{line}\n")
 
 
-def install(pip_of: Path, environment: Path, *what: str) -> None:
-    python = [environment / "bin" / "python"]
+def install(environment: Path, *what: str) -> None:
+    """Modules are compiled when they are first imported, most of them never."""
     subprocess.run(
         [
-            pip_of / "bin" / "python", "-m", "pip", "--python", *python, "install",
-            "--quiet", "--disable-pip-version-check", *what,
+            sys.executable, "-m", "pip", "--python", environment / "bin" / "python",
+            "install", "--quiet", "--disable-pip-version-check", "--no-compile", *what,
         ],
         check=True,
     )  # fmt: skip

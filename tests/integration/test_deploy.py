@@ -130,17 +130,15 @@ def test_the_serving_set_alone_serves_a_request(
         response = service.recommend(skills="python", top_n=3)
         assert response.status_code == 200
         assert len(response.json()["recommendations"]) == 3
+    pip = [sys.executable, "-m", "pip", "--python", python]
     listed = subprocess.run(
-        [python, "-m", "pip", "list", "--format", "json"],
-        check=True,
-        capture_output=True,
-        text=True,
+        [*pip, "list", "--format", "json"], check=True, capture_output=True, text=True
     )
     names = {package["name"].lower() for package in json.loads(listed.stdout)}
     assert names.isdisjoint({"torch", "onnxruntime", "scikit-learn", "pytest"})
     size_mb = _megabytes(serving_set / "lib")
     print(f"{size_mb:.0f} MB, {len(names)} packages")
-    assert size_mb < 250
+    assert size_mb < 190  # without pip and most compiled modules, which take 56 MB
 
 
 def _megabytes(folder: Path) -> float:
