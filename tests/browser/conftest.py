@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, Page
 from tests.browser.site import (
     add_columns_of_each_type,
     add_hostile_jobs,
-    embed,
     load_sample,
 )
 from tests.browser.visit import running_browser, visiting
+from tests.support.embedding import embed
 from tests.support.postgres import Server, fresh_database
 from tests.support.service import Service, running_service
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from app.commands.migrate import MigratedTables, migrate
-from tests.browser.site import embed, load_sample
+from tests.browser.site import load_sample
 from tests.browser.visit import (
     DESKTOP,
     PHONE,
@@ -23,6 +23,7 @@ from tests.browser.visit import (
     visiting,
 )
 from tests.integration.backfill.script import script
+from tests.support.embedding import embed
 from tests.support.postgres import fresh_database, run, running_server
 from tests.support.service import ROOT, Service, running_service
 from tests.support.tools import CHROMIUM

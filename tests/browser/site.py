@@ -1,10 +1,8 @@
-"""The project's own sample in a database, embedded by the real model."""
+"""The project's own sample in a database, and texts of strangers."""
 
-import os
-import subprocess
-import sys
+import pytest
 
-from tests.integration.backfill.script import finish
+from app.commands.import_csv.command import main as import_csv
 from tests.support.postgres import run
 from tests.support.service import ROOT
 
@@ -19,15 +17,10 @@ HOSTILE_TITLE = "<i>Cleaner</i> & <script>document.title='run'</script>"
 def load_sample(url: str) -> None:
     """160 jobs with title, company and location, and 16 users with a name."""
     for what, columns in (("jobs", "title,company,location"), ("users", "name")):
-        subprocess.run(
-            [
-                sys.executable, str(ROOT / "scripts/import_csv.py"), what,
-                str(ROOT / "samples" / f"{what}.csv"), "--add-columns", columns,
-            ],
-            env=os.environ | {"DATABASE_URL": url},
-            check=True,
-            capture_output=True,
-        )  # fmt: skip
+        file = str(ROOT / "samples" / f"{what}.csv")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DATABASE_URL", url)
+            assert import_csv([what, file, "--add-columns", columns]) == 0
 
 
 def add_columns_of_each_type(url: str) -> None:
@@ -54,8 +47,3 @@ def add_hostile_jobs(url: str) -> None:
         " (9002, %(text)s || ', HTML', %(title)s, '<u>Firm</u>')",
         {"text": HOSTILE_TEXT, "title": HOSTILE_TITLE},
     )
-
-
-def embed(url: str) -> None:
-    status, _, errors = finish(url)
-    assert status == 0, errors

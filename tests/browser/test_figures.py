@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import address
-from tests.browser.site import embed
 from tests.browser.test_modules import run_in
 from tests.browser.visit import ask, settle, visiting
+from tests.support.embedding import embed
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.service import running_service
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
 from tests.support.doctor import MODEL_DIR, findings, look, statements
+from tests.support.embedding import embed
 from tests.support.postgres import Server, copied, fresh_database, run
 from tests.support.rows import add_pending_jobs, add_user
 
@@ -16,12 +16,9 @@ from tests.support.rows import add_pending_jobs, add_user
 def filled(postgres: Server) -> Iterator[str]:
     """What each test gets a copy of: two jobs and a user, with embeddings."""
     with fresh_database(postgres) as url:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DATABASE_URL", url)
-            patch.setenv("MODEL_DIR", MODEL_DIR)
-            add_pending_jobs(url, ["python", "sql"])
-            add_user(url, 1, "sql")
-            assert generate_embeddings([]) == 0
+        add_pending_jobs(url, ["python", "sql"])
+        add_user(url, 1, "sql")
+        embed(url)
         yield url
 
 

@@ -10,6 +10,7 @@ from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
 from app.storage import samples
 from tests.support.doctor import EMBED, MODEL_DIR, REPAIR, findings, look
+from tests.support.embedding import embed
 from tests.support.postgres import Server, copied, fresh_database, run
 from tests.support.rows import add_job, add_pending_jobs, add_user
 
@@ -20,13 +21,10 @@ TEXTS = ["python", "sql, go", "welding, MIG", "cooking", "Excel; Word", "C++"]
 def filled(postgres: Server) -> Iterator[str]:
     """What each test gets a copy of: six jobs and six users, embedded by the model."""
     with fresh_database(postgres) as url:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DATABASE_URL", url)
-            patch.setenv("MODEL_DIR", MODEL_DIR)
-            add_pending_jobs(url, TEXTS)
-            for number, text in enumerate(TEXTS):
-                add_user(url, number, text)
-            assert generate_embeddings([]) == 0
+        add_pending_jobs(url, TEXTS)
+        for number, text in enumerate(TEXTS):
+            add_user(url, number, text)
+        embed(url)
         yield url
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.ranking.registry import RANKINGS
-from tests.integration.backfill.script import finish
+from tests.support.embedding import embed
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_user
 from tests.support.service import Service, running_service
@@ -52,8 +52,7 @@ def url(postgres: Server) -> Iterator[str]:
                 "UPDATE skill_job1 SET budget = %s WHERE job_id = %s",
                 (budget, id_),
             )
-        status, _, errors = finish(url)
-        assert status == 0, errors
+        embed(url)
         yield url
 
 

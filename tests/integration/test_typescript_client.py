@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from tests.integration.backfill.script import finish
+from tests.support.embedding import embed
 from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import ROOT, Service, running_service
@@ -34,8 +34,7 @@ def service(
             (LARGE,),
         )
         add_user(url, LARGE, "python, pottery")
-        status, _, errors = finish(url)
-        assert status == 0, errors
+        embed(url)
         with running_service(
             url, folder / "log", JOB_COLUMNS="title", SKILL_CACHE_DIR=str(folder)
         ) as running:

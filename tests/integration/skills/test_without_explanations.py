@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.backfill.script import finish
+from tests.support.embedding import embed
 from tests.support.postgres import Server, fresh_database
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import Service, running_service
@@ -18,8 +18,7 @@ def url(postgres: Server) -> Iterator[str]:
     with fresh_database(postgres) as url:
         add_pending_jobs(url, JOBS)
         add_user(url, 1, "python, skill 3")
-        status, _, errors = finish(url)
-        assert status == 0, errors
+        embed(url)
         yield url
 
 
