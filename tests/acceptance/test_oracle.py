@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics.pairwise import cosine_similarity
 
 from app.commands.embed import main as generate_embeddings
 from app.commands.import_csv.cleaning import cleaner
@@ -110,6 +109,9 @@ def embeddings(real_data: Path) -> np.ndarray:
 @pytest.fixture(scope="module")
 def similarities(real_data: Path, embeddings: np.ndarray) -> np.ndarray:
     """(users, jobs) float32."""
+    # Imported on demand: every worker collects these tests.
+    from sklearn.metrics.pairwise import cosine_similarity  # noqa: PLC0415
+
     _, users = texts(real_data / "users_open.csv", "user_id", USERS)
     return np.asarray(cosine_similarity(oracle_embeddings(users), embeddings))
 

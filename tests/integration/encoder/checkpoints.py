@@ -7,19 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
-from transformers import (
-    BertConfig,
-    BertModel,
-    DistilBertConfig,
-    DistilBertModel,
-    PreTrainedModel,
-    XLMRobertaConfig,
-    XLMRobertaModel,
-)
 
 from app.encoder.checkpoint import MANIFEST_NAME, Manifest
 
@@ -56,7 +45,11 @@ def build(folder: Path, made: Checkpoint, texts: Sequence[str]) -> Path:
     path.mkdir()
     tokenizer = _TOKENIZERS[made.tokenizer](texts)
     tokenizer.save(str(path / "tokenizer.json"))
-    _save_model(path, made, vocabulary=tokenizer.get_vocab_size())
+    # Imported on demand: torch and transformers take four seconds, and every worker
+    # collects every test.
+    from tests.integration.encoder.random_models import save_model  # noqa: PLC0415
+
+    save_model(path, made, vocabulary=tokenizer.get_vocab_size())
     for name, content in _side_files(made):
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text(json.dumps(content), encoding="utf-8")
@@ -120,52 +113,6 @@ def _with_specials(tokenizer: Tokenizer, first: str, last: str) -> Tokenizer:
 
 
 _TOKENIZERS = {"wordpiece": _word_pieces, "unigram": _unigram}
-
-
-def _save_model(path: Path, made: Checkpoint, *, vocabulary: int) -> None:
-    torch.manual_seed(int.from_bytes(made.name.encode()[-7:], "big"))
-    model = _model(made, vocabulary)
-    with torch.no_grad():
-        for name, tensor in model.named_parameters():
-            # As transformers leaves them, norms are 1, biases are 0, and layers add
-            # next to nothing: a mistake in one of them would not show.
-            spread = 0.3 if "LayerNorm" in name or "layer_norm" in name else 0.08
-            tensor.add_(torch.randn_like(tensor) * spread)
-    model.save_pretrained(path)
-    if made.prefix:
-        tensors = {made.prefix + k: v for k, v in model.state_dict().items()}
-        save_file(tensors, path / "model.safetensors", {"format": "pt"})
-
-
-def _model(made: Checkpoint, vocabulary: int) -> PreTrainedModel:
-    if made.model_type == "distilbert":
-        return DistilBertModel(
-            DistilBertConfig(
-                vocab_size=vocabulary,
-                dim=made.dimension,
-                n_layers=made.layers,
-                n_heads=made.heads,
-                hidden_dim=made.intermediate,
-                activation=made.activation,
-                max_position_embeddings=made.positions,
-            )
-        )
-    sizes = {
-        "vocab_size": vocabulary,
-        "hidden_size": made.dimension,
-        "num_hidden_layers": made.layers,
-        "num_attention_heads": made.heads,
-        "intermediate_size": made.intermediate,
-        "hidden_act": made.activation,
-        "max_position_embeddings": made.positions,
-    }
-    if made.model_type == "xlm-roberta":
-        return XLMRobertaModel(
-            XLMRobertaConfig(
-                **sizes, pad_token_id=1, type_vocab_size=1, layer_norm_eps=1e-5
-            )
-        )
-    return BertModel(BertConfig(**sizes))
 
 
 def _side_files(made: Checkpoint) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
 
 from app.encoder.lazy import LazyEncoder
 from app.encoder.passages import PassageEncoder
@@ -103,6 +102,9 @@ def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def pairs(checkpoint: Path) -> Iterator[tuple[Encode, Encode]]:
     """Embeddings of both implementations, for queries and for passages."""
+    # Imported on demand: every worker collects these tests.
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
     ours = LazyEncoder(checkpoint, checkpoint.name)
     theirs = SentenceTransformer(str(checkpoint), device="cpu", local_files_only=True)
     yield ours.encode, lambda texts: unit(theirs.encode_query(list(texts)))
