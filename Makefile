@@ -28,9 +28,10 @@ model: $(VENV)/run ## Fetch and verify the pinned checkpoint, once
 test: $(VENV)/dev model ## Run all tests; installs missing tools if possible
 	$(BIN)/python -m pytest --install $(SIDE_BY_SIDE) $(ARGS)
 
-# pip would do it in one processor before all else; what is absent is compiled at import.
-compiled: $(VENV)/dev ## Compile the packages, beside other targets
-	-@$(BIN)/python -m compileall -qq $(VENV)/lib
+# All workers would do it at the same time. pip would compile every file of every package,
+# before all else; what is absent is compiled at import.
+compiled: $(VENV)/dev ## Compile the tests and what they import, beside other targets
+	-@$(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 tools: ## Install what `make test` needs of the machine, where possible
 	@$(PYTHON) -m tests.support.tools
