@@ -17,7 +17,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         if path.startswith("docs/"):
             return found[0]
         if not config.repo_url:
-            return f"{text} (`{path}`)" if f"{path}" not in text else text
+            is_name = path.endswith(text.strip("`"))
+            return f"`{path}`" if is_name else f"{text} (`{path}`)"
         return f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{path})"
 
     return LINK.sub(moved, markdown)
