@@ -1,4 +1,4 @@
-"""generate_embeddings.py as a process: output, exit status, signals, kills."""
+"""generate_embeddings.py: output and exit status; as a process signals and kills."""
 
 import os
 import pty
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import termios
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from tests.integration.backfill.script import (
     script,
     until,
 )
+from tests.support.embedding import run_command
 from tests.support.postgres import run
 from tests.support.rows import add_pending_jobs, add_user
 from tests.support.service import ROOT
@@ -38,11 +39,15 @@ def texts(count: int) -> list[str]:
     ]
 
 
+@cache
+def oracle() -> ReferenceEncoder:
+    return ReferenceEncoder(MODEL_DIR, device="cpu")
+
+
 def assert_every_vector_is_of_its_current_text(url: str) -> None:
     rows = run(url, "SELECT skills, embedding FROM skill_job1 WHERE embedding NOTNULL")
     stored = np.array([np.frombuffer(data, "<f4") for _, data in rows])
-    oracle = ReferenceEncoder(MODEL_DIR, device="cpu")
-    wanted = oracle.encode([text for text, _ in rows])
+    wanted = oracle().encode([text for text, _ in rows])
     assert np.abs(stored - wanted).max() <= 1e-6
 
 
@@ -61,7 +66,7 @@ def test_it_embeds_jobs_and_users_and_says_how_many(database_url: str) -> None:
 
 def test_a_dry_run_counts_and_writes_nothing(database_url: str) -> None:
     add_pending_jobs(database_url, texts(2))
-    status, out, _ = finish(database_url, "--dry-run")
+    status, out, _ = run_command(database_url, "--dry-run")
     assert status == 1
     assert out == (
         "2 jobs would be embedded and their skills extracted.\n"
@@ -76,14 +81,14 @@ def test_skill_ids_are_filled_for_the_table_that_is_named_and_unused_skills_go(
 ) -> None:
     add_pending_jobs(database_url, ["python, sql", "cooking"])
     add_user(database_url, 1, "law")
-    assert finish(database_url, "--what=jobs")[0] == 0
+    assert run_command(database_url, "--what=jobs")[0] == 0
     assert skills_of(database_url) == [["python", "sql"], ["cooking"]]
     assert skills_of(database_url, "user_state", "user_id") == []
-    assert finish(database_url, "--what=users")[0] == 0
+    assert run_command(database_url, "--what=users")[0] == 0
     assert skills_of(database_url, "user_state", "user_id") == [["law"]]
     run(database_url, "UPDATE skill_job1 SET skills = 'sql' WHERE job_id = 1")
-    assert finish(database_url)[0] == 0
-    status, out, _ = finish(database_url, "--prune-skills")
+    assert run_command(database_url)[0] == 0
+    status, out, _ = run_command(database_url, "--prune-skills")
     assert (status, out) == (
         0,
         "1 unused skills removed.\n",
@@ -108,22 +113,25 @@ def test_f68_a_refused_row_is_listed_and_retried_and_the_status_says_so(
     )
     add_pending_jobs(database_url, texts(3))
 
-    status, out, _ = finish(database_url, "--what=jobs")
+    status, out, _ = run_command(database_url, "--what=jobs")
     assert status == 1
     assert "1 quarantined" in out
     assert "0 jobs left, 1 in quarantine.\n" in out
     assert count_embedded(database_url) == 2
 
-    status, out, _ = finish(database_url, "--failures")
+    status, out, _ = run_command(database_url, "--failures")
     assert status == 1
     assert out.startswith("jobs 2\t20")
     assert out.endswith("\tThe database rejected a statement (SQLSTATE 23514).\n")
 
     run(database_url, "ALTER TABLE skill_job1 DROP CONSTRAINT refused")
-    status, out, _ = finish(database_url, "--retry-failures", "--what=jobs")
+    status, out, _ = run_command(database_url, "--retry-failures", "--what=jobs")
     assert status == 0
     assert out.startswith("1 rows released from quarantine.\n")
-    assert finish(database_url, "--failures")[:2] == (0, "No row is in quarantine.\n")
+    assert run_command(database_url, "--failures")[:2] == (
+        0,
+        "No row is in quarantine.\n",
+    )
 
 
 @pytest.mark.parametrize(
