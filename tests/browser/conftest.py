@@ -12,8 +12,10 @@ from tests.browser.site import (
     load_sample,
 )
 from tests.browser.visit import running_browser, visiting
+from tests.support.alone import made_once
 from tests.support.embedding import embed
 from tests.support.postgres import Server, fresh_database
+from tests.support.replicas import Programs
 from tests.support.service import Service, running_service
 
 
@@ -25,13 +27,28 @@ def browser(chromium: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def sample_url(postgres: Server) -> Iterator[str]:
-    """A database with the sample, two hostile jobs, and a column of each type."""
-    with fresh_database(postgres) as url:
-        load_sample(url)
-        add_columns_of_each_type(url)
-        add_hostile_jobs(url)
-        embed(url)
+def sample_url(
+    request: pytest.FixtureRequest,
+    postgres: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """A database with the sample, two hostile jobs, and a column of each type.
+
+    One worker makes it, and each restores it.
+    """
+    programs = Programs(postgres.handle.bin_path, None)
+
+    def make(dump: Path) -> None:
+        with fresh_database(postgres) as url:
+            load_sample(url)
+            add_columns_of_each_type(url)
+            add_hostile_jobs(url)
+            embed(url)
+            programs.run("pg_dump", "-Fc", "-f", str(dump), url)
+
+    dump = made_once(request.config, tmp_path_factory, "sample", make)
+    with fresh_database(postgres, template="template0") as url:
+        programs.run("pg_restore", "--exit-on-error", "-d", url, str(dump))
         yield url
 
 
