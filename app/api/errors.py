@@ -3,15 +3,14 @@
 `app.api.middleware.failures` handles all other exceptions.
 """
 
-from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.api.validation import describe, describe_http
 from app.errors import AppError, RateLimitedError, UnavailableError
 
 PROBLEM_JSON = "application/problem+json"
@@ -61,34 +60,10 @@ async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
 async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  (registered for this class)
     return error_response(
-        error.status_code, f"{error.detail}.", dict(error.headers or {})
+        error.status_code, describe_http(error), dict(error.headers or {})
     )
 
 
 async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  (registered so)
     return error_response(422, describe(error.errors()))
-
-
-def describe(faults: Sequence[dict[str, Any]]) -> str:
-    """One sentence for a list of Pydantic's errors, without the input.
-
-    >>> describe([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
-    'The request is not valid: body: field required.'
-    """
-    reasons = dict.fromkeys(_reason(fault) for fault in faults)
-    return f"The request is not valid: {'; '.join(reasons)}."
-
-
-def _reason(fault: dict[str, Any]) -> str:
-    if fault["type"] == "json_invalid":
-        return "the body is not JSON"
-    if fault["type"] == "extra_forbidden":
-        # The name of an unknown field is input too.
-        return "the body has an unknown field"
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    # Pydantic appends a union's branch to the path: the field's name comes first.
-    names = [part for part in fault["loc"] if isinstance(part, str)]
-    name = ".".join(names[1:2] or names[:1])
-    message = message[:1].lower() + message[1:]
-    return message if name == "body" and len(names) == 1 else f"{name} {message}"

@@ -103,9 +103,10 @@ def test_f3_f4_f9_a_body_that_no_parser_reads_is_400(
 ) -> None:
     response = send(service, body)
     assert response.status_code == 400
-    assert response.json() == {
+    answer = response.json()
+    assert re.fullmatch(r"The body cannot be parsed: .+\.", answer.pop("detail"))
+    assert answer == {
         "success": False,
-        "detail": "There was an error parsing the body.",
         "status": 400,
         "title": "Bad Request",
         "type": "about:blank",
@@ -212,7 +213,7 @@ def test_f17_a_wrong_method_is_405(service: Service, method: str) -> None:
     response = service.client.request(method, "/api/recommend")
     assert response.status_code == 405
     assert response.headers["Allow"] == "POST"
-    assert response.json()["detail"] == "Method Not Allowed."
+    assert response.json()["detail"] == "Method Not Allowed: this path takes POST."
 
 
 @pytest.mark.parametrize("user_id", [999, -1, "nobody", "41; DROP TABLE users", "٤١"])

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.openapi import API_KEYS, VALUES, Schema
+from app.api.openapi import VALUES, Schema
 from app.api.responses import ErrorResponse
+from app.api.strict_route import api_router
 from app.ops.readiness import SingleFlight
 from app.ranking.registry import RANKINGS
 from app.storage.columns import JobColumn
@@ -44,9 +45,7 @@ def build_columns_router(
     columns: SingleFlight[Sequence[JobColumn]], *, rank_by: str, needs_key: bool
 ) -> APIRouter:
     """The route `GET /api/columns`."""
-    router = APIRouter(
-        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
-    )
+    router = api_router("recommendations", needs_key=needs_key)
     refusals = {
         401: "No API key, or a wrong one.",
         429: "The rate limit is reached.",

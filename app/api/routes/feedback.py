@@ -15,9 +15,10 @@ from app.api.feedback_answers import (
     batch_answer,
     events_answer,
 )
-from app.api.openapi import API_KEYS, ERRORS, errors
+from app.api.openapi import ERRORS, errors
 from app.api.requests import FeedbackBatchRequest, FeedbackRequest
 from app.api.routes.jobs import ANY_TEXT
+from app.api.strict_route import api_router
 from app.batching.caller import CALLER
 from app.deadline import Deadline
 from app.errors import DeadlineExceededError
@@ -55,7 +56,7 @@ def build_feedback_router(
     feedback: FeedbackStore, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """The routes that store and return feedback."""
-    router = APIRouter(dependencies=API_KEYS if needs_key else [], tags=["feedback"])
+    router = api_router("feedback", needs_key=needs_key)
     in_thread = _Threads(timeout_s)
 
     @router.post(

@@ -8,10 +8,10 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from app.api import mapping
 from app.api.disconnect import cancel_on_disconnect
-from app.api.openapi import API_KEYS
 from app.api.options import Defaults
 from app.api.requests import CandidatesRequest
 from app.api.responses import CandidatesResponse, ErrorResponse, SimilarResponse
+from app.api.strict_route import api_router
 from app.deadline import Deadline
 from app.query import query as queries
 from app.query.result import Result
@@ -45,9 +45,7 @@ def build_jobs_router(
     queue: QueryQueue, defaults: Defaults, *, timeout_s: float, needs_key: bool
 ) -> APIRouter:
     """The routes `/api/jobs/{job_id}/similar` and `/api/candidates`."""
-    router = APIRouter(
-        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
-    )
+    router = api_router("recommendations", needs_key=needs_key)
 
     async def answer(
         query: queries.Query, request: Request, response: Response

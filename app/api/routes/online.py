@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.openapi import API_KEYS, errors
+from app.api.openapi import errors
+from app.api.strict_route import api_router
 from app.ops.online import Share, sign_test
 from app.ops.readiness import SingleFlight
 from app.query.exposure import OnlineReport, Preferences
@@ -68,7 +69,7 @@ def build_online_router(
     report: SingleFlight[OnlineReport], *, exposure_days: int, needs_key: bool
 ) -> APIRouter:
     """The route of the report."""
-    router = APIRouter(dependencies=API_KEYS if needs_key else [], tags=["feedback"])
+    router = api_router("feedback", needs_key=needs_key)
 
     @router.get(
         "/api/feedback/report",

@@ -11,10 +11,11 @@ from app.api.disconnect import cancel_on_disconnect
 from app.api.explaining import RecommendAnswer, recommend
 from app.api.interleaving import BuildQueries, Comparison
 from app.api.mapping import batch_queries, recommend_query, server_timing
-from app.api.openapi import API_KEYS, ERRORS
+from app.api.openapi import ERRORS
 from app.api.options import Defaults
 from app.api.requests import BatchRequest, RankingOptions, RecommendRequest
 from app.api.responses import RecommendResponse
+from app.api.strict_route import api_router
 from app.deadline import Deadline
 from app.errors import AppError
 from app.query.exposure import Exposure
@@ -55,9 +56,7 @@ class Answering:
 
 def build_recommend_router(answers: Answering, *, needs_key: bool) -> APIRouter:
     """The routes that recommend."""
-    router = APIRouter(
-        dependencies=API_KEYS if needs_key else [], tags=["recommendations"]
-    )
+    router = api_router("recommendations", needs_key=needs_key)
 
     @router.post("/api/recommend", responses=ERRORS)
     async def recommend_jobs(

@@ -100,7 +100,7 @@ def test_head_is_answered_without_a_body(client: TestClient) -> None:
 def test_only_the_pages_files_are_served(client: TestClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
-    assert response.json()["detail"] == "Not Found."
+    assert response.json()["detail"].startswith("Not Found: ")
 
 
 @pytest.mark.parametrize(
