@@ -44,7 +44,7 @@ def running_board(pages: list[bytes]) -> Iterator[str]:
         thread.join()
 
 
-def test_the_widget_lists_the_users_jobs_as_links(
+def test_each_widget_of_a_page_lists_its_users_jobs_as_links(
     browser: Browser, sample_url: str, tmp_path: Path
 ) -> None:
     pages: list[bytes] = []
@@ -59,12 +59,17 @@ def test_the_widget_lists_the_users_jobs_as_links(
         ) as service,
         browser.new_context(viewport={"width": 420, "height": 180}) as context,
     ):
-        expected = service.recommend(user_id=1, top_n=5).json()["recommendations"]
         address = f"http://127.0.0.1:{service.port}"
-        pages.append(snippet().replace(EXAMPLE, address).encode())
+        widget = snippet().replace(EXAMPLE, address)
+        other = widget.replace('data-user="1"', 'data-user="2"')
+        assert other != widget
+        pages.append((widget + other).encode())
         page = context.new_page()
         page.goto(origin)
-        links = page.locator("#recommendations a")
-        expect(links).to_have_text([job["columns"]["title"] for job in expected])
-        assert links.first.get_attribute("href") == f"/jobs/{expected[0]['job_id']}"
+        for user_id in (1, 2):
+            answer = service.recommend(user_id=user_id, top_n=5).json()
+            expected = answer["recommendations"]
+            links = page.locator(f"[data-user='{user_id}'] a")
+            expect(links).to_have_text([job["columns"]["title"] for job in expected])
+            assert links.first.get_attribute("href") == f"/jobs/{expected[0]['job_id']}"
         page.screenshot(path=tmp_path / "widget.png")
