@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,6 +22,7 @@ from pydantic import (
 
 from app.errors import ConfigError
 from app.query.boosts import Boosts
+from app.query.folder import with_home
 from app.query.interleaving import Alternative, read_alternative
 from app.query.model_source import DEFAULT_MODEL, ModelSource
 from app.query.variety import Variety, read_max_per
@@ -36,6 +38,7 @@ OWN_COLUMNS = frozenset({"job_id", "skills", "embedding", "embedding_version"})
 MAX_COLUMNS = 32
 
 Count = Annotated[int, Field(ge=1)]
+Folder = Annotated[Path, AfterValidator(with_home)]
 
 
 def _folder_of_model(others: Mapping[str, Any]) -> Path:
@@ -48,7 +51,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model: str = DEFAULT_MODEL
-    model_dir: Path = Field(default_factory=_folder_of_model)
+    model_dir: Folder = Field(default_factory=_folder_of_model)
 
     @property
     def model_source(self) -> ModelSource:
@@ -136,9 +139,9 @@ class Settings(ScriptSettings):
     exposure_days: int = Field(0, ge=0, le=400)
     # OPTION:VALUE, the setting B of a comparison with the settings as they are.
     interleave: str = ""
-    skill_cache_dir: Path = Path(".cache/skills")
+    skill_cache_dir: Folder = Path(".cache/skills")
     # SEARCH_BACKEND=replica keeps its files in the folder `replica` in it.
-    cache_dir: Path = Path(".cache")
+    cache_dir: Folder = Path(".cache")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -267,7 +270,7 @@ def read_environment() -> Mapping[str, str]:
     ConfigError when it cannot be read.
     """
     env_file = os.environ.get("ENV_FILE")
-    file = Path(env_file or ".env")
+    file = Path(os.path.expanduser(env_file or ".env"))  # noqa: PTH111
     if env_file and not file.exists():
         raise ConfigError(f"ENV_FILE names {file}, which does not exist.")
     if env_file and file.is_dir():

@@ -262,3 +262,30 @@ def test_a_column_that_a_ranking_cannot_have_is_named(
     with pytest.raises(ConfigError) as raised:
         read_settings(Settings)
     assert str(raised.value) == f"The environment is not usable: {name}: {reason}."
+
+
+PATHS = [
+    name for name, field in Settings.model_fields.items() if field.annotation is Path
+]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_may_begin_with_the_home(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    file = folder / ".env"
+    file.write_text(f"DATABASE_URL=postgresql://x\n{name.upper()}=~/x\n")
+    assert getattr(read_settings(Settings), name) == Path("/home/me/x")
+    file.write_text(f"DATABASE_URL=postgresql://x\n{name.upper()}=~nobody-known/x\n")
+    with pytest.raises(ConfigError, match=f"{name.upper()}: it begins with the home"):
+        read_settings(Settings)
+
+
+def test_env_file_may_begin_with_the_home(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "settings").write_text("DATABASE_URL=postgresql://x\nMAX_TOP_N=5\n")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("ENV_FILE", "~/settings")
+    assert read_settings(Settings).max_top_n == 5
