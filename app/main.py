@@ -45,6 +45,10 @@ def _prefer_bounded_http() -> None:
 try:
     app = _build()
 except ConfigError as error:
+    # Only on failure: other servers than uvicorn may import this module.
+    from uvicorn.config import STARTUP_FAILURE
+
     print(error, file=sys.stderr)
-    # A raised exception would print a traceback.
-    sys.exit(2)
+    # A raised exception would print a traceback, and with another status uvicorn starts
+    # its workers again for ever.
+    sys.exit(STARTUP_FAILURE)

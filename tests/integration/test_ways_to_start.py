@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 
 from app.api.application import HTTP_PROTOCOL, OPEN, UNBOUNDED
 from tests.support.bulk import fill_jobs
@@ -81,8 +82,26 @@ def test_f58_a_bad_setting_is_one_sentence_in_each(
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 2
+    assert ended.returncode in (2, STARTUP_FAILURE)
     assert ended.stderr.count("\n") == 1
     assert name in ended.stderr
     assert "Traceback" not in ended.stdout
+    assert "hush-hush" not in ended.stdout + ended.stderr
+
+
+def test_f58_a_bad_setting_stops_workers_and_the_process_that_starts_them(
+    python: str,
+) -> None:
+    way = WAYS["workers with our protocol"]
+    ended = subprocess.run(
+        [python, *(part.format(port=free_port()) for part in way)],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": "postgresql://x", "MAX_TOP_N": "hush-hush"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "MAX_TOP_N" in ended.stderr
+    assert "stopping the parent process" in ended.stderr
     assert "hush-hush" not in ended.stdout + ended.stderr
