@@ -18,7 +18,7 @@ from psycopg2.sql import SQL, Identifier
 from app.deadline import Deadline
 from app.ranking.retrieval.replica import filling as filling_module
 from app.ranking.retrieval.replica.files import FILE_PARTS
-from app.ranking.retrieval.replica.keeper import AFTER_ERROR_S, IDLE_S
+from app.ranking.retrieval.replica.keeper import AFTER_ERROR_S, ANOTHER_DATABASE, IDLE_S
 from tests.integration.replica.conftest import JOBS
 from tests.integration.replica.replicas import (
     Exercise,
@@ -71,11 +71,9 @@ def test_damaged_files_are_made_anew(filled: Exercise, folder: Path, part: str) 
     assert generation(folder) != before
 
 
-def test_files_of_another_database_are_made_anew(
-    filled: Exercise, folder: Path, postgres: Server
-) -> None:
-    """A copy has the same tables, states and xids; and so has what is restored."""
-    (name,) = run(filled.url, "SELECT current_database()")[0]
+@contextmanager
+def copied(postgres: Server, name: str) -> Iterator[str]:
+    """A copy of the database with this name; its connection string."""
     copy = f"{name}_copy"
     names = {"name": Identifier(name), "copy": Identifier(copy)}
     run(
@@ -85,14 +83,38 @@ def test_files_of_another_database_are_made_anew(
     )
     run(postgres.url(), SQL("CREATE DATABASE {copy} TEMPLATE {name}").format(**names))
     try:
-        run(postgres.url(copy), EDIT, (OTHER, 2))
+        yield postgres.url(copy)
+    finally:
+        run(postgres.url(), SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))
+
+
+def test_files_of_another_database_are_made_anew(
+    filled: Exercise, folder: Path, postgres: Server
+) -> None:
+    """A copy has the same tables, states and xids; and so has what is restored."""
+    (name,) = run(filled.url, "SELECT current_database()")[0]
+    with copied(postgres, name) as url:
+        run(url, EDIT, (OTHER, 2))
         before = generation(folder)
-        with started(postgres.url(copy), folder) as exercise:
+        with started(url, folder) as exercise:
             exercise.pass_once()
             assert exercise.check() is not None
         assert generation(folder) != before
-    finally:
-        run(postgres.url(), SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))
+
+
+def test_a_second_database_with_the_same_folder_is_told_so_once(
+    filled: Exercise, postgres: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    (name,) = run(filled.url, "SELECT current_database()")[0]
+    with copied(postgres, name) as url:
+        filled.pass_once()
+        with started(url, filled.replica.keeper._files.folder) as exercise:
+            for _ in range(2):
+                exercise.pass_once()
+                assert exercise.check() is None
+        assert filled.check() is not None
+    warnings = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert warnings == [ANOTHER_DATABASE]
 
 
 def test_a_database_that_went_back_in_time_is_noticed(

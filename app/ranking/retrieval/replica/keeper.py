@@ -41,6 +41,11 @@ LOOKED_AT_FILES_S = 1.0
 AFTER_ERROR_S = 15.0
 LOOK_TIMEOUT_S = 30.0
 
+ANOTHER_DATABASE = (
+    "The full scan answers, because a service with another database keeps its replica"
+    " in this CACHE_DIR; give each database a folder of its own."
+)
+
 
 class ReplicaKeeper:
     """Runs passes, after `start` in its own thread."""
@@ -108,8 +113,10 @@ class ReplicaKeeper:
         is_writer: bool,
     ) -> None:
         if manifest is None or not self._is_usable(manifest, jobs, state):
-            manifest = None
             self._views.withdraw()
+            if manifest and manifest.identity != state.identity and not is_writer:
+                self._tell(ANOTHER_DATABASE)
+            manifest = None
         else:
             # Before anything is written: there may be no room for it.
             self._accept(manifest)
