@@ -573,8 +573,8 @@ BEGIN
 END
 $$;
 
--- A change of text forgets the embedding, whatever else the statement wrote. It calls
--- the trigger again, which records the rest.
+-- A change of text deletes the embedding, even one that the same statement wrote. This
+-- update calls the trigger again, which records the rest.
 CREATE OR REPLACE FUNCTION recommender.forget_embedding(
     relation OID, id ANYELEMENT, skills TEXT
 ) RETURNS VOID
