@@ -13,6 +13,7 @@ from app.query.filters import read_filters
 from app.query.result import Hit, Result
 from app.ranking.registry import RANKINGS
 from app.storage.connection.database import Database
+from app.storage.connection.transaction import Transaction
 from tests.support.columns import (
     NAMES,
     add_columns,
@@ -202,13 +203,17 @@ def test_a_cursor_is_valid_for_its_own_query_only(ranking: RankingUnderTest) -> 
         ranking.ask(asked({"remote": True}, after=after))
 
 
-def test_a_filter_of_another_type_fails_with_the_name_of_its_column(
-    ranking: RankingUnderTest,
+def test_a_filter_of_another_type_fails_with_the_name_of_its_column_before_the_scan(
+    ranking: RankingUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ranking.ask(asked({"salary": 1}))  # reads the vocabulary
+    scans: list[object] = []
+    monkeypatch.setattr(Transaction, "copy_out", lambda *args: scans.append(args))
     with pytest.raises(
         InvalidInputError, match=r"filters\.salary should be an integer"
     ):
         ranking.ask(asked({"salary": "high"}))
+    assert scans == []
 
 
 @pytest.mark.parametrize("name", RANKINGS)

@@ -38,17 +38,14 @@ from app.ranking.skills.prepare import (
     taste_of,
     without_skills,
 )
-from app.ranking.skills.query_vectors import (
-    skill_vectors,
-    text_vectors,
-    whole_vectors,
-)
+from app.ranking.skills.query_vectors import skill_vectors, text_vectors, whole_vectors
 from app.ranking.skills.reading import StoredSkills, read_texts
 from app.ranking.skills.search import SkillBatchQueries, SkillSearch
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.ranking.taste import read_pulls
 from app.ranking.top_k.factors import RowFactors
 from app.storage.catalogue import Catalogue
+from app.storage.conditions import check_filters
 from app.storage.connection.transaction import Transaction
 from app.storage.coverage import count_unsplit, unsplit_ahead
 from app.storage.entity import EntityTable
@@ -100,6 +97,8 @@ class SkillBatch:
         """The outcome of each query."""
         start = time.perf_counter()
         prepared = self._prepare(queries)
+        # Not before: the types of the columns come with the rows of the queries.
+        check_filters(self._batch_key.filters, self._catalogue.job_columns)
         asked = {n: p for n, p in enumerate(prepared) if isinstance(p, SkillQuery)}
         vectors = self._vectors([each.skills for each in asked.values()])
         profiles = text_vectors(asked, self._encoder)

@@ -11,7 +11,6 @@ from app.ranking.skills.batch import SkillBatch
 from app.ranking.skills.methods import BySkills, Method
 from app.ranking.skills.vocabulary_cache import VocabularyCache
 from app.storage.catalogue import CachedCatalogue
-from app.storage.conditions import check_filters
 
 
 class SkillRanking:
@@ -52,7 +51,4 @@ class SkillRanking:
                 observer=context.observer,
                 entry_source=context.entry_source,
             )
-            outcomes = batch.rank(queries)
-            # Afterwards: the types of the columns came with another statement.
-            check_filters(key.filters, catalogue.job_columns)
-            return outcomes
+            return batch.rank(queries)
