@@ -38,7 +38,7 @@ OWN_COLUMNS = frozenset({"job_id", "skills", "embedding", "embedding_version"})
 MAX_COLUMNS = 32
 
 Count = Annotated[int, Field(ge=1)]
-Folder = Annotated[Path, AfterValidator(with_home)]
+FolderPath = Annotated[Path, AfterValidator(with_home)]
 
 
 def _folder_of_model(others: Mapping[str, Any]) -> Path:
@@ -51,7 +51,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model: str = DEFAULT_MODEL
-    model_dir: Folder = Field(default_factory=_folder_of_model)
+    model_dir: FolderPath = Field(default_factory=_folder_of_model)
 
     @property
     def model_source(self) -> ModelSource:
@@ -139,9 +139,9 @@ class Settings(ScriptSettings):
     exposure_days: int = Field(0, ge=0, le=400)
     # OPTION:VALUE, the setting B of a comparison with the settings as they are.
     interleave: str = ""
-    skill_cache_dir: Folder = Path(".cache/skills")
+    skill_cache_dir: FolderPath = Path(".cache/skills")
     # SEARCH_BACKEND=replica keeps its files in the folder `replica` in it.
-    cache_dir: Folder = Path(".cache")
+    cache_dir: FolderPath = Path(".cache")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
