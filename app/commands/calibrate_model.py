@@ -39,6 +39,7 @@ from app.commands.embed_work import encoders_of
 from app.config import ScriptSettings, read_settings
 from app.encoder import Encoder
 from app.errors import AppError, ConfigError, command_line
+from app.query.numbers import counted
 from app.query.result import Hit, Thresholds
 from app.ranking.registry import RANKINGS
 from app.ranking.skills.calibration import Calibration
@@ -234,7 +235,7 @@ def _measured(name: str, models: ComparedModels, hits: ComparedHits) -> Iterator
                 f", {interval(others, seed=SEED)} by {models.other}, difference"
                 f" {interval(own - others, seed=SEED)}"
             )
-        yield f"{line}; {len(own)} questions."
+        yield f"{line}; {counted(len(own), 'questions')}."
 
 
 def _store(database: Database, version: str, found: Calibration) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app import __version__
 from app.errors import AppError, ConfigError
+from app.query.numbers import counted
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -47,7 +48,9 @@ class Cluster:
     def describe(self) -> str:
         """The number of workers and threads, and the dashboard, in one line."""
         threads = self._client.nthreads().values()
-        text = f"{len(threads)} workers, {sum(threads)} threads."
+        text = (
+            f"{counted(len(threads), 'workers')}, {counted(sum(threads), 'threads')}."
+        )
         try:
             return f"{text} Dashboard: {self._client.dashboard_link}"
         except KeyError:
@@ -106,7 +109,8 @@ class Cluster:
             raise self._lost() from None
         except KilledWorker as error:
             raise AppError(
-                f"{error.allowed_failures + 1} workers died of one task; give them more"
+                f"{counted(error.allowed_failures + 1, 'workers')} died of one task;"
+                " give them more"
                 " memory, then run the same command again."
             ) from None
         except (ImportError, AttributeError, RuntimeError) as error:

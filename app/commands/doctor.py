@@ -19,6 +19,7 @@ from app.errors import AppError
 from app.ops.backend_advice import EgressEstimate
 from app.ops.doctor import Examination, Scope, examine
 from app.ops.online import report_lines
+from app.query.numbers import counted
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.coverage import Coverage
@@ -89,7 +90,10 @@ def _traffic(traffic: EgressEstimate) -> str:
 
 
 def _advice(traffic: EgressEstimate) -> str:
-    figures = f"{traffic.jobs} jobs, and {traffic.usd_per_month:.0f} USD a month; with"
+    figures = (
+        f"{counted(traffic.jobs, 'jobs')}, and {traffic.usd_per_month:.0f} USD a month;"
+        " with"
+    )
     disk_mb = max(1, round(traffic.replica_disk_bytes / MEGABYTE))
     if traffic.advised == "replica":
         return (

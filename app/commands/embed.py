@@ -30,6 +30,7 @@ from app.commands.progress import shown, summary
 from app.commands.stop import Stop
 from app.config import ScriptSettings, read_settings
 from app.errors import AppError
+from app.query.numbers import counted
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
 from app.storage.entity import ENTITIES, EntityName
@@ -115,15 +116,15 @@ def _list_failures(backfills: Sequence[Backfill]) -> int:
 def _count(work: Work) -> int:
     waiting = {backfill.entity: backfill.remaining() for backfill in work.backfills}
     for rows, count in waiting.items():
-        print(f"{count} {rows} would be embedded and their skills extracted.")
+        print(f"{counted(count, rows)} would be embedded and their skills extracted.")
     stale = work.vocabulary.count_stale()
-    print(f"{stale} skills would be embedded again.")
+    print(f"{counted(stale, 'skills')} would be embedded again.")
     return 1 if stale or any(waiting.values()) else 0
 
 
 def _prune(vocabulary: VocabularyKeeper) -> int:
     removed = vocabulary.remove_unused()
-    print(f"{removed} unused skills removed.")
+    print(f"{counted(removed, 'unused skills')} removed.")
     return 0
 
 
@@ -152,7 +153,7 @@ def _embed(
     work = works.current()
     if args.retry_failures:
         freed = sum(backfill.retry_failures() for backfill in work.backfills)
-        print(f"{freed} rows released from quarantine.")
+        print(f"{counted(freed, 'rows')} released from quarantine.")
     # Reports errors of the database at once, before the model loads.
     for backfill in work.backfills:
         backfill.remaining()
@@ -169,7 +170,7 @@ def _watch(works: ModelWork, stop: threading.Event) -> None:
         print(
             f"{done.embedded} embedded, {done.split} with skills only,"
             f" {done.changed} skipped, {done.quarantined} quarantined,"
-            f" {done.skills} new skills",
+            f" {counted(done.skills, 'new skills')}",
             flush=True,
         )
 
@@ -179,7 +180,7 @@ def _run(
 ) -> None:
     renewed = sum(work.vocabulary.renew())
     if renewed:
-        print(f"{renewed} skills embedded again.", flush=True)
+        print(f"{counted(renewed, 'skills')} embedded again.", flush=True)
     jobs = 0
     for backfill in work.backfills:
         done = _run_one(limit, backfill, run)
@@ -189,7 +190,10 @@ def _run(
         done = sum(backfill.split_again(), Progress())
         jobs += done.embedded + done.split if backfill.entity == "jobs" else 0
         if done.split:
-            print(f"{done.split} {backfill.entity} have other skills now.", flush=True)
+            print(
+                f"{counted(done.split, backfill.entity, 'have')} other skills now.",
+                flush=True,
+            )
     if work.vectors is not None and not stop.is_set():
         fill_vectors(work.vectors)
     work.vocabulary.finish(jobs=jobs)
@@ -218,7 +222,7 @@ def _left(work: Work) -> int:
         print(f"{waiting} {backfill.entity} left, {quarantined} in quarantine.")
     stale = work.vocabulary.count_stale()
     if stale:
-        print(f"{stale} skills left to embed.")
+        print(f"{counted(stale, 'skills')} left to embed.")
     return 1 if undone + stale else 0
 
 

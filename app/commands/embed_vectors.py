@@ -4,6 +4,7 @@ import time
 
 from app.backfill.vectors import VectorFilling
 from app.commands.progress import shown
+from app.query.numbers import counted
 
 
 def fill_vectors(vectors: VectorFilling) -> None:
@@ -14,4 +15,7 @@ def fill_vectors(vectors: VectorFilling) -> None:
     start = time.monotonic()
     filled = sum(shown(vectors.run(), waiting, unit="vector", size=int))
     rate = filled / (time.monotonic() - start)
-    print(f"{filled} vectors copied from stored embeddings ({rate:.0f} per second).")
+    print(
+        f"{counted(filled, 'vectors')} copied from stored embeddings"
+        f" ({rate:.0f} per second)."
+    )

@@ -23,6 +23,7 @@ from app.errors import AppError
 from app.query.exposure import StoredExposure
 from app.query.feedback import StoredFeedback
 from app.query.ids import Id
+from app.query.numbers import counted
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
@@ -46,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     done = [name for name in ("exported", "erased") if getattr(args, name)]
     what = (
-        f"{len(stored.events)} events, {len(stored.exposures)} answers and"
-        f" {len(stored.recommended)} stored recommendations"
+        f"{counted(len(stored.events), 'events')}, "
+        f"{counted(len(stored.exposures), 'answers')} and"
+        f" {counted(len(stored.recommended), 'stored recommendations')}"
     )
     print(f"{what} {' and '.join(done)}.", file=sys.stderr)
     return 0

@@ -19,6 +19,7 @@ from app.commands.import_csv.source import CsvSource, open_source
 from app.config import ScriptSettings, read_settings
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError
+from app.query.numbers import counted
 from app.ranking.skills.initials import spelled_out
 from app.ranking.skills.parse import skill_key, split_skills
 from app.ranking.skills.synonyms import built_in, synonyms_of
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"import_synonyms: {error}", file=sys.stderr)
         return 1
     print(
-        f"{len(rows)} synonyms in the file, {changed} changed."
+        f"{counted(len(rows), 'synonyms')} in the file, {changed} changed."
         " The backfill splits the texts again that name one."
     )
     return 0

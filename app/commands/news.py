@@ -10,6 +10,7 @@ from app.commands.webhook import Webhook
 from app.config import Settings
 from app.deadline import Deadline
 from app.errors import AppError, ConfigError
+from app.query.numbers import counted
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.recommendations import RecommendationTable
@@ -45,7 +46,10 @@ class News:
                 f"{error} The recommendations are stored; to tell whose are new, run"
                 " the same command again."
             ) from error
-        print(f"{users} users have new jobs since {self.since.isoformat()}.")
+        print(
+            f"{counted(users, 'users', 'have')} new jobs since"
+            f" {self.since.isoformat()}."
+        )
 
     def _told(self, since: datetime) -> int:
         """The number of users."""

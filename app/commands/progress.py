@@ -8,6 +8,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from app.backfill import Progress
+from app.query.numbers import counted
 
 PLAIN_LINE_EVERY_S = 5.0
 
@@ -34,13 +35,16 @@ def shown(
 def summary(done: Progress, seconds: float, *, rows: str) -> str:
     """One sentence for all batches. `rows`: the rows' name, for example "jobs"."""
     rate = done.embedded / seconds if seconds > 0 else 0.0
-    text = f"{done.embedded} {rows} embedded in {seconds:.1f} s ({rate:.0f} per second)"
+    text = (
+        f"{counted(done.embedded, rows)} embedded in {seconds:.1f} s"
+        f" ({rate:.0f} per second)"
+    )
     if done.split:
         text += f", {done.split} with skills only"
     if done.skills:
-        text += f", {done.skills} new skills"
+        text += f", {counted(done.skills, 'new skills')}"
     if done.changed:
-        text += f", {done.changed} skipped because they were edited or locked"
+        text += f", {done.changed} skipped (edited or locked)"
     if done.quarantined:
         text += f", {done.quarantined} quarantined (see --failures)"
     return f"{text}."

@@ -40,6 +40,7 @@ from app.errors import AppError, ConfigError
 from app.query.constraints import Constraints, Unexpired
 from app.query.filters import read_filters
 from app.query.ids import Id
+from app.query.numbers import counted
 from app.query.query import BatchKey
 from app.ranking.registry import RANKINGS, check_rank_by
 from app.storage.catalogue import Catalogue
@@ -97,7 +98,7 @@ def _recommend(
     with database.snapshot(block_deadline()) as transaction:
         total = count_users_after(transaction, catalogue, after)
     if after is not None:
-        print(f"Continuing an unfinished run: {total} users left.")
+        print(f"Continuing an unfinished run: {counted(total, 'users')} left.")
     start = time.monotonic()
     users = _users(database, catalogue, after=after, size=args.block)
     task = RecommendTask(Origin.of(database), template, version, tuple(columns))
@@ -107,11 +108,15 @@ def _recommend(
         blocks = _recommended_by(cluster, task, users)
     done = sum(shown(_stored(blocks, target), total, unit="user", size=int))
     target.finish()
-    seconds = time.monotonic() - start
-    print(f"{done} users in {seconds:.1f} s ({done / seconds:.0f} per second).")
+    print(_took(done, time.monotonic() - start))
     if news is not None:
         news.tell()
     return 0
+
+
+def _took(users: int, seconds: float) -> str:
+    rate = users / seconds
+    return f"{counted(users, 'users')} in {seconds:.1f} s ({rate:.0f} per second)."
 
 
 def _users(

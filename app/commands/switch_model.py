@@ -35,6 +35,7 @@ from app.commands.stop import Stop
 from app.config import ScriptSettings, read_settings
 from app.encoder.checkpoint import verify_model
 from app.errors import AppError, ConfigError, command_line
+from app.query.numbers import counted
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
 from app.storage.connection.dsn import primary
@@ -125,7 +126,7 @@ def _fill(args: argparse.Namespace, database: Database, switch: ModelSwitch) -> 
     before = written(database, embedding_bytes)
     switch.begin()
     missing = switch.missing()
-    print(f"{missing} rows and skills to embed by {args.name}.", flush=True)
+    print(f"{counted(missing, 'texts')} to embed by {args.name}.", flush=True)
     start = time.monotonic()
     done = sum(shown(switch.fill(), missing, unit="row", size=int))
     fill_vectors(switch.vectors)
@@ -183,7 +184,8 @@ def _settle(
     quarantined = sum(coverage.quarantined for coverage in found)
     pending = sum(coverage.pending for coverage in found)
     print(
-        f"{stale} rows stale, {quarantined} in quarantine, {pending} edited just now"
+        f"{counted(stale, 'rows')} stale, {quarantined} in quarantine,"
+        f" {pending} edited just now"
         " and waiting."
     )
     return stale + quarantined
@@ -195,7 +197,7 @@ def _drop(database: Database, stop: Stop) -> None:
     dropped = sum(drop_old(database, jobs, stop.event))
     table = jobs.quoted_name
     print(
-        f"{dropped} embeddings of other models dropped; all took"
+        f"{counted(dropped, 'embeddings')} of other models dropped; all took"
         f" {before / BYTES_PER_MB:.0f} MB. VACUUM lets new rows use their space, and"
         f" VACUUM FULL {table} gives it back to the disk."
     )

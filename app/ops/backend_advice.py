@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.errors import command_line
+from app.query.numbers import counted
 from app.storage.catalogue import Catalogue
 from app.storage.connection.transaction import Transaction
 from app.storage.entity import UNNAMED_VERSION
@@ -99,7 +100,7 @@ def missing_for_vectors(
         return
     if count := vectorless_jobs(transaction):
         yield (
-            f"{count} jobs have no vector yet; every request reads their embeddings.",
+            f"{counted(count, 'jobs', 'have')} no vector; each request reads these.",
             f"{command_line('embed')} --what=jobs",
         )
     if not has_index(transaction, version):

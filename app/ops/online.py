@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.query.exposure import OnlineReport, Preferences, Reactions
+from app.query.numbers import counted
 
 # The two-sided 95 % quantile of the normal distribution.
 Z = 1.959964
@@ -47,8 +48,9 @@ def report_lines(report: OnlineReport) -> Iterator[str]:
     if report.since is None:
         return
     yield (
-        f"shown: {report.every.shown} jobs in {report.answers} answers to"
-        f" {report.users} users since {report.since:%Y-%m-%d}; {_reactions(report)}"
+        f"shown: {counted(report.every.shown, 'jobs')} in"
+        f" {counted(report.answers, 'answers')} to {counted(report.users, 'users')}"
+        f" since {report.since:%Y-%m-%d}; {_reactions(report)}"
     )
     for each in report.comparisons:
         yield f"compared: {preference_sentence(each)}"
@@ -77,8 +79,9 @@ def preference_sentence(found: Preferences) -> str:
     a, _, b = values.partition("|")
     decided = found.prefer_a + found.prefer_b
     start = (
-        f"{option} {a} (A) with {b} (B), in {found.answers} answers to {found.users}"
-        f" users: {found.prefer_a} prefer A, {found.prefer_b} B,"
+        f"{option} {a} (A) with {b} (B), in"
+        f" {counted(found.answers, 'answers')} to {counted(found.users, 'users')}:"
+        f" {found.prefer_a} prefer A, {found.prefer_b} B,"
         f" {found.users - decided} neither"
     )
     if not decided:

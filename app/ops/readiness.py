@@ -106,7 +106,7 @@ class SingleFlight(Generic[Checked]):
                 return await asyncio.shield(self._running)
         except TimeoutError:
             raise DeadlineExceededError(
-                f"The database did not answer in {self._timeout_s:g} seconds."
+                f"The database did not answer in {self._timeout_s:g} s."
             ) from None
 
     async def _run(self) -> Checked:

@@ -1,4 +1,7 @@
-"""Large integers in JSON, where JavaScript and others read numbers as doubles."""
+"""Numbers for people, and large integers for JSON.
+
+JavaScript and others read numbers as doubles.
+"""
 
 from typing import TypeVar
 
@@ -17,3 +20,15 @@ def exact(value: JsonValue) -> JsonValue | str:
     (9007199254740991, '9007199254740992', 'a')
     """
     return str(value) if isinstance(value, int) and value not in SAFE else value
+
+
+def counted(number: int, things: str, verb: str = "") -> str:
+    """A number of things. `things`: their plural in s; `verb`: have, lie.
+
+    >>> counted(1, "jobs"), counted(2, "new skills"), counted(1, "users", "have")
+    ('1 job', '2 new skills', '1 user has')
+    """
+    if number == 1:
+        things = things.removesuffix("s")
+        verb = {"have": "has"}.get(verb, verb and f"{verb}s")
+    return f"{number} {things} {verb}".rstrip()

@@ -53,13 +53,13 @@ def test_rows_that_wait_are_counted_by_their_reason(
         " INSERT INTO recommender.failure VALUES ('jobs', '2', 'why')",
     )
     assert findings(capsys) == {
-        "1 jobs have no embedding.": f"{EMBED} --what=jobs",
-        "1 jobs have an embedding of another model.": f"{EMBED} --what=jobs",
-        "1 jobs have an embedding of a wrong length.": f"{EMBED} --what=jobs",
-        f"1 jobs could not be embedded; `{EMBED} --failures` says why.": (
+        "1 job has no embedding.": f"{EMBED} --what=jobs",
+        "1 job has an embedding of another model.": f"{EMBED} --what=jobs",
+        "1 job has an embedding of a wrong length.": f"{EMBED} --what=jobs",
+        f"1 job could not be embedded; `{EMBED} --failures` says why.": (
             f"{EMBED} --retry-failures --what=jobs"
         ),
-        "1 users have no embedding.": f"{EMBED} --what=users",
+        "1 user has no embedding.": f"{EMBED} --what=users",
     }
 
 

@@ -172,7 +172,7 @@ def test_rows_that_nobody_recorded_and_records_without_a_row_are_found(
         "Some users have a state and no row: user_id 2.": REPAIR,
     }
     assert migrate(["--again"]) == 0
-    assert findings(capsys) == {"1 users have no embedding.": f"{EMBED} --what=users"}
+    assert findings(capsys) == {"1 user has no embedding.": f"{EMBED} --what=users"}
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_table_that_is_locked_is_said_and_the_rest_is_looked_at(
         other.cursor().execute("LOCK TABLE users")
         status, out = look(capsys, "--timeout=0.3")
     assert status == 1
-    assert "1 jobs have an embedding of a wrong length." in out
+    assert "1 job has an embedding of a wrong length." in out
     assert (
         "A look at the records of users took more than 0.3 s: the database is busy, or"
         " a table is locked.\n    python scripts/doctor.py --timeout=0.9"

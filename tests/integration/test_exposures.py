@@ -346,8 +346,8 @@ def test_the_report_over_http_and_of_the_doctor(
     monkeypatch.setenv("DATABASE_URL", url)
     doctor.main([])
     said = capsys.readouterr().out
-    assert "shown: 4 jobs in 1 answers to 1 users" in said
-    assert "compared: rank_by skills (A) with similarity (B), in 1 answers" in said
+    assert "shown: 4 jobs in 1 answer to 1 user" in said
+    assert "compared: rank_by skills (A) with similarity (B), in 1 answer" in said
     doctor.main(["--json"])
     assert json.loads(capsys.readouterr().out)["online"]["every"]["opened"] == 1
 

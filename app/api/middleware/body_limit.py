@@ -43,7 +43,7 @@ class BodyLimitMiddleware:
             await refusal(scope, receive, send)
         except TimeoutError:
             refusal = error_response(
-                408, f"The body did not arrive in {self._timeout_s:g} seconds.", CLOSE
+                408, f"The body did not arrive in {self._timeout_s:g} s.", CLOSE
             )
             await refusal(scope, receive, send)
         else:

@@ -48,7 +48,7 @@ class _Threads:
                 return await asyncio.to_thread(work, deadline)
         except TimeoutError:
             raise DeadlineExceededError(
-                f"The database did not answer in {self._timeout_s:g} seconds."
+                f"The database did not answer in {self._timeout_s:g} s."
             ) from None
 
 

@@ -19,6 +19,7 @@ from app.commands.import_csv.source import CsvSource, open_source
 from app.config import ScriptSettings, read_settings
 from app.deadline import Deadline
 from app.errors import AppError, InvalidInputError
+from app.query.numbers import counted
 from app.storage import imported
 from app.storage.catalogue import Catalogue
 from app.storage.connection.database import Database
@@ -75,7 +76,7 @@ def _import(database: Database, file: BinaryIO, args: argparse.Namespace) -> str
         if refused := imported.refusal(error):
             raise InvalidInputError(source.explain(refused)) from error
         raise
-    said = [f"{table.table}: {inserted} rows added, {updated} updated."]
+    said = [f"{table.table}: {counted(inserted, 'rows')} added, {updated} updated."]
     if ignored:
         said.append(f"Columns not in the table: {', '.join(ignored)}.")
     if source.is_guessed:

@@ -46,6 +46,7 @@ from app.commands.shards.table import (
 from app.commands.shards.vectors import place_vectors
 from app.config import ScriptSettings, read_settings
 from app.errors import ConfigError
+from app.query.numbers import counted
 from app.storage.connection.dsn import primary
 
 SIGINT_STATUS = 130
@@ -89,7 +90,7 @@ def lay_out(session: Session, layout: ShardLayout) -> None:
             ensure_server(session, server, token, partitions=parts)
         if not jobs.is_ours:
             rows = partition(session, jobs, layout)
-            print(f"{rows} jobs lie in partitions now.", flush=True)
+            print(f"{counted(rows, 'jobs', 'lie')} in partitions now.", flush=True)
             jobs = read_table(session)
         columns = read_columns(session, jobs)
         _tidy(session, shards, columns)
@@ -161,7 +162,8 @@ def _move_all(
             target=shards[server] if server else None,
         )
         print(
-            f"{part.name} moved to {server or 'the coordinator'}: {rows} jobs in"
+            f"{part.name} moved to {server or 'the coordinator'}:"
+            f" {counted(rows, 'jobs')} in"
             f" {time.monotonic() - start:.1f} s ({number} of {len(todo)}).",
             flush=True,
         )

@@ -23,6 +23,7 @@ from app.commands.shards.session import (
 )
 from app.commands.shards.shard import PartColumns, Shard
 from app.commands.shards.table import read_parts
+from app.query.numbers import counted
 from app.storage.shards import (
     JOBS_PREFIX,
     QUERIES,
@@ -145,7 +146,8 @@ def _move_all(
             target=shards[part.shard] if part.shard else None,
         )
         print(
-            f"{part.name} moved to {part.shard or 'the coordinator'}: {rows} vectors in"
+            f"{part.name} moved to {part.shard or 'the coordinator'}:"
+            f" {counted(rows, 'vectors')} in"
             f" {time.monotonic() - start:.1f} s.",
             flush=True,
         )

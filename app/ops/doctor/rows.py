@@ -8,6 +8,7 @@ import numpy as np
 
 from app.encoder import Encoder
 from app.ops.doctor.finding import EMBED, REPAIR_COMMAND, Finding
+from app.query.numbers import counted
 from app.ranking.skills.parse import SPLIT_VERSION
 from app.ranking.skills.splitting import split_texts
 from app.storage import samples
@@ -42,16 +43,18 @@ MAKE_AGAIN: Mapping[EntityName, str] = {
 def coverage_findings(rows: EntityName, found: Coverage) -> Iterator[Finding]:
     """Rows that wait, by their reason."""
     reasons = {
-        "have no embedding": found.pending,
-        "have an embedding of another model": found.stale,
-        "have an embedding of a wrong length": found.malformed,
+        "no embedding": found.pending,
+        "an embedding of another model": found.stale,
+        "an embedding of a wrong length": found.malformed,
     }
     for reason, count in reasons.items():
         if count:
-            yield Finding(f"{count} {rows} {reason}.", f"{EMBED} --what={rows}")
+            yield Finding(
+                f"{counted(count, rows, 'have')} {reason}.", f"{EMBED} --what={rows}"
+            )
     if found.quarantined:
         yield Finding(
-            f"{found.quarantined} {rows} could not be embedded;"
+            f"{counted(found.quarantined, rows)} could not be embedded;"
             f" `{EMBED} --failures` says why.",
             f"{EMBED} --retry-failures --what={rows}",
         )

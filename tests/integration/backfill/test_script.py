@@ -58,7 +58,7 @@ def test_it_embeds_jobs_and_users_and_says_how_many(database_url: str) -> None:
     jobs, users, jobs_left, users_left = out.splitlines()
     assert (status, err) == (0, "")
     assert jobs.startswith("20 jobs embedded in ")
-    assert users.startswith("1 users embedded in ")
+    assert users.startswith("1 user embedded in ")
     assert jobs_left == "0 jobs left, 0 in quarantine."
     assert users_left == "0 users left, 0 in quarantine."
     assert_every_vector_is_of_its_current_text(database_url)
@@ -91,7 +91,7 @@ def test_skill_ids_are_filled_for_the_table_that_is_named_and_unused_skills_go(
     status, out, _ = run_command(database_url, "--prune-skills")
     assert (status, out) == (
         0,
-        "1 unused skills removed.\n",
+        "1 unused skill removed.\n",
     )
     assert skills_of(database_url) == [["sql"], ["cooking"]]
 
@@ -127,7 +127,7 @@ def test_f68_a_refused_row_is_listed_and_retried_and_the_status_says_so(
     run(database_url, "ALTER TABLE skill_job1 DROP CONSTRAINT refused")
     status, out, _ = run_command(database_url, "--retry-failures", "--what=jobs")
     assert status == 0
-    assert out.startswith("1 rows released from quarantine.\n")
+    assert out.startswith("1 row released from quarantine.\n")
     assert run_command(database_url, "--failures")[:2] == (
         0,
         "No row is in quarantine.\n",

@@ -35,7 +35,7 @@ def test_a_second_import_updates_only_what_differs(
     import_csv.main(["jobs", write(tmp_path, "job_id,skills\n1,a\n2,b\n")])
     capsys.readouterr()
     import_csv.main(["jobs", write(tmp_path, "job_id,skills\n1,a\n2,c\n3,d\n")])
-    assert capsys.readouterr().out == "skill_job1: 1 rows added, 1 updated.\n"
+    assert capsys.readouterr().out == "skill_job1: 1 row added, 1 updated.\n"
     assert jobs(database_url) == [(1, "a"), (2, "c"), (3, "d")]
 
 

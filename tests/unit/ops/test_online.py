@@ -53,7 +53,7 @@ def test_a_preference_is_one_sentence() -> None:
     )
     none = Preferences("diversity=0|0.3", 2, 1, 0, 0)
     assert preference_sentence(none) == (
-        "diversity 0 (A) with 0.3 (B), in 2 answers to 1 users: 0 prefer A, 0 B,"
+        "diversity 0 (A) with 0.3 (B), in 2 answers to 1 user: 0 prefer A, 0 B,"
         " 1 neither"
     )
 

@@ -160,5 +160,5 @@ def test_a_body_of_the_limit_is_taken() -> None:
 def test_a_body_that_does_not_arrive_is_refused_at_its_time() -> None:
     app = Application()
     sent = asked(app, part(b"a", more=True), timeout_s=0.25)
-    assert refusal(sent) == (408, "The body did not arrive in 0.25 seconds.")
+    assert refusal(sent) == (408, "The body did not arrive in 0.25 s.")
     assert app.scopes == []
