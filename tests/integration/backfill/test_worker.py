@@ -173,6 +173,7 @@ def test_a_row_locked_by_an_editor_is_skipped_without_waiting(
         editor.cursor().execute("SELECT FROM skill_job1 WHERE job_id = 1 FOR UPDATE")
         assert embed(database, HashEncoder()) == Progress(embedded=1)
         assert embedded(database_url) == {2: "free"}
+        editor.rollback()
     assert embed(database, HashEncoder()) == Progress(embedded=1)
 
 

@@ -159,6 +159,7 @@ def test_a_row_that_an_editor_holds_is_split_again_later(
         fill_with(work)
         assert skills_of(database_url) == [["a-b"], ["a", "c"]]
         assert work.any_waiting()
+        editor.rollback()
     fill_with(work)
     assert skills_of(database_url) == [["a", "b"], ["a", "c"]]
     assert not work.any_waiting()
