@@ -99,7 +99,7 @@ def test_it_stops_asking_when_the_other_view_is_shown(page: Page) -> None:
     page.on("request", lambda request: asked.append(request.url.rsplit("/")[-1]))
     with page.expect_response("**/metrics"):
         page.get_by_role("link", name="Health").click()
-    # Shown when all has come, with the timer of the next look, at most 20 times as long.
+    # Shown when all has come; the next look is at most 20 times as long away.
     expect(page.locator("#health-cards")).to_be_visible()
     with page.expect_response("**/metrics"):
         page.clock.fast_forward(600_000)
