@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 
 from app.commands.migrate import main as migrate
-from tests.support.doctor import MODEL_DIR, findings, look, statements
+from tests.support.doctor import examined, findings, look, statements
 from tests.support.embedding import embed
-from tests.support.postgres import Server, copied, fresh_database, run
+from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_pending_jobs, add_user
 
 
@@ -27,9 +27,7 @@ def url(
     postgres: Server, filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A filled database; the roles of Supabase's REST API, members of a third one."""
-    with copied(postgres, filled) as copy:
-        monkeypatch.setenv("DATABASE_URL", copy)
-        monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
+    with examined(postgres, filled, monkeypatch) as copy:
         roles = ("anon", "authenticated", '"Web guests"')
         for role in roles:
             run(copy, f"CREATE ROLE {role} NOLOGIN")

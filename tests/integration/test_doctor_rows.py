@@ -9,9 +9,9 @@ import pytest
 from app.commands.embed import main as generate_embeddings
 from app.commands.migrate import main as migrate
 from app.storage import samples
-from tests.support.doctor import EMBED, MODEL_DIR, REPAIR, findings, look
+from tests.support.doctor import EMBED, REPAIR, examined, findings, look
 from tests.support.embedding import embed
-from tests.support.postgres import Server, copied, fresh_database, run
+from tests.support.postgres import Server, fresh_database, run
 from tests.support.rows import add_job, add_pending_jobs, add_user
 
 TEXTS = ["python", "sql, go", "welding, MIG", "cooking", "Excel; Word", "C++"]
@@ -32,9 +32,7 @@ def filled(postgres: Server) -> Iterator[str]:
 def url(
     postgres: Server, filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    with copied(postgres, filled) as copy:
-        monkeypatch.setenv("DATABASE_URL", copy)
-        monkeypatch.setenv("MODEL_DIR", MODEL_DIR)
+    with examined(postgres, filled, monkeypatch) as copy:
         yield copy
 
 

@@ -142,7 +142,7 @@ def test_a_row_that_is_edited_during_the_fill_is_embedded_by_its_new_text(
 def test_a_row_of_a_dead_worker_is_embedded_though_its_claim_ends_during_the_pass(
     database: Database, database_url: str, filled: ModelSwitch
 ) -> None:
-    """Every worker drops the claims that have expired, whoever waits for their rows."""
+    """Every worker drops expired claims, also those of others."""
     dead = "00000000-0000-0000-0000-000000000001"
 
     class Other(SmallEncoder):
